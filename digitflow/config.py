@@ -1,0 +1,228 @@
+"""The configuration files, as frozen models: every number a user may want to change.
+
+A wrong key or value is one `InputError` that names the file, the place and what fits.
+"""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from digitflow.errors import InputError, list_some
+
+Direction = Literal["up", "down", "left", "right"]
+Calibration = Literal["temperature", "sigmoid", "isotonic"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BuiltinSource(_Section):
+    """The 1,797 handwritten digits that come with scikit-learn, in the MNIST frame."""
+
+    kind: Literal["builtin"] = "builtin"
+
+
+class MnistSource(_Section):
+    """MNIST's 70,000 digits: IDX files from a folder, else OpenML's `mnist_784`."""
+
+    kind: Literal["mnist"] = "mnist"
+    folder: Path | None = Field(
+        None,
+        description="folder of the four IDX files, gzipped or not; "
+        "else DIGITFLOW_MNIST_DIR; else OpenML is asked",
+    )
+
+
+class ImagesSource(_Section):
+    """A folder of pictures, `<label>/*.png` or `.jpg`, any size, either polarity."""
+
+    kind: Literal["images"] = "images"
+    folder: Path = Field(description="folder with one folder a label")
+    test_folder: Path | None = Field(
+        None, description="pictures to judge champions on; else a part of `folder`"
+    )
+
+
+class TableSource(_Section):
+    """A CSV or Parquet file: a label and 784 pixels a row."""
+
+    kind: Literal["table"] = "table"
+    file: Path = Field(description="the CSV or Parquet file")
+    test_file: Path | None = Field(
+        None, description="rows to judge champions on; else a part of `file`"
+    )
+    label: str = Field("label", description="name of the label column")
+    writer: str = Field("writer", description="name of the writer column, where there is one")
+
+
+Source = Annotated[
+    BuiltinSource | MnistSource | ImagesSource | TableSource, Field(discriminator="kind")
+]
+
+
+class ValidationRules(_Section):
+    """What data must hold before anything is trained."""
+
+    max_quarantined: float = Field(
+        0.01, ge=0, le=1, description="share of bad rows above which the run stops"
+    )
+    min_per_class: int = Field(
+        10, ge=2, description="usable images that every class must have"
+    )
+
+
+class SplitShares(_Section):
+    """How much is set aside; a source's own test set is kept as it is."""
+
+    test: float = Field(0.2, gt=0, lt=1, description="share for the frozen test images")
+    validation: float = Field(
+        0.2, gt=0, lt=1, description="share of the rest that compares candidates"
+    )
+
+
+class ShiftAugmentation(_Section):
+    """Copies of the training images, moved by whole pixels."""
+
+    backend: Literal["shift"] = "shift"
+    pixels: int = Field(1, ge=1, le=13, description="how far each copy is moved")
+    directions: tuple[Direction, ...] = Field(
+        ("up", "down", "left", "right"), min_length=1, description="one copy for each"
+    )
+
+
+class Candidate(_Section):
+    """One estimator on one recipe."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]*$", description="how it is called in every report"
+    )
+    estimator: str = Field(description="a name of the catalogue, see docs/configuration.md")
+    recipe: str = Field(description="the features: pixels, scaled, pca or strokes")
+    params: dict[str, Any] = Field(
+        default_factory=dict, description="passed on to the estimator"
+    )
+    augmented: bool = Field(True, description="train on the augmented copies too")
+    calibration: Calibration = Field(
+        "sigmoid", description="how scores become probabilities"
+    )
+    time_limit: float = Field(
+        1800, gt=0, description="seconds after which the fit is ended"
+    )
+
+
+class TrainingBudget(_Section):
+    """How much of the machine the training may take."""
+
+    parallel: int = Field(2, ge=1, le=64, description="fits at the same time")
+    threads: int | None = Field(
+        None, ge=1, description="threads of all fits together; empty: one a core"
+    )
+
+
+class GateLimits(_Section):
+    """What a challenger must show before it becomes champion."""
+
+    min_accuracy: float = Field(
+        0.9, ge=0, le=1, description="test accuracy below which nothing is promoted"
+    )
+    accept_new_test: bool = Field(
+        False, description="judge a champion again on other test images than before"
+    )
+
+
+def default_candidates() -> tuple[Candidate, ...]:
+    """Return what is trained when a config names no candidates."""
+    return (
+        Candidate(name="svm-strokes", estimator="svm", recipe="strokes"),
+        Candidate(name="logistic-scaled", estimator="logistic", recipe="scaled"),
+        Candidate(name="forest-pixels", estimator="forest", recipe="pixels"),
+    )
+
+
+class TrainConfig(_Section):
+    """A training run, from raw digits to a verdict."""
+
+    model: str = Field(
+        "digits-sample",
+        pattern=r"^[a-z0-9][a-z0-9-]*$",
+        description="name in the registry",
+    )
+    seed: int = Field(42, ge=0, lt=2**32, description="reaches everything that is random")
+    source: Source = Field(default_factory=BuiltinSource, description="where digits come from")
+    validation: ValidationRules = Field(default_factory=ValidationRules)
+    split: SplitShares = Field(default_factory=SplitShares)
+    augment: tuple[ShiftAugmentation, ...] = Field(
+        (), description="copies added to the training images"
+    )
+    candidates: tuple[Candidate, ...] = Field(default_factory=default_candidates, min_length=1)
+    training: TrainingBudget = Field(default_factory=TrainingBudget)
+    refit: bool = Field(
+        False, description="fit the winner again on training and validation images"
+    )
+    gate: GateLimits = Field(default_factory=GateLimits)
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> "TrainConfig":
+        counts = Counter(candidate.name for candidate in self.candidates)
+        repeated = [name for name, count in counts.items() if count > 1]
+        if repeated:
+            raise ValueError(f"candidates need names of their own, repeated: {repeated}")
+        return self
+
+
+def load_config(path: Path) -> TrainConfig:
+    """Read and check a YAML config; relative paths in it are relative to its folder.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is no YAML mapping, or has a wrong key or value.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InputError(f"can't read the config {path}: {exc}") from exc
+    except yaml.YAMLError as exc:
+        raise InputError(f"{path} is no valid YAML: {exc}") from exc
+    if not isinstance(values, dict):
+        raise InputError(f"{path} must hold keys and values, got {type(values).__name__}")
+    return _anchor_paths(parse_config(values, str(path)), path.parent)
+
+
+def parse_config(values: dict[str, Any], where: str = "config") -> TrainConfig:
+    """Check a config's values; `where` names them in errors.
+
+    Raises
+    ------
+    InputError
+        If a key is unknown or a value doesn't fit.
+    """
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as exc:
+        lines = [_describe(error) for error in exc.errors()]
+        raise InputError(f"{where}: {list_some(lines)}") from exc
+
+
+def _describe(error: Any) -> str:
+    # The tag of a union ("builtin", "mnist") stands in loc beside the keys; harmless.
+    place = ".".join(str(part) for part in error["loc"]) or "config"
+    if error["type"] == "extra_forbidden":
+        return f"{place} is not a key of the config"
+    if error["type"] == "missing":
+        return f"{place} is missing"
+    return f"{place}: {error['msg'].removeprefix('Value error, ')} (got {error['input']!r:.80})"
+
+
+def _anchor_paths(config: TrainConfig, folder: Path) -> TrainConfig:
+    source = config.source
+    changed = {
+        key: (folder / value).resolve()
+        for key, value in source
+        if isinstance(value, Path) and not value.is_absolute()
+    }
+    return config.model_copy(update={"source": source.model_copy(update=changed)})

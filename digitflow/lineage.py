@@ -1,0 +1,117 @@
+"""What a result depends on: the source of our modules, and the versions of libraries.
+
+Imports are read from the source, those inside functions included, and followed
+transitively. So editing a helper changes the digest of exactly what imports it.
+"""
+
+import ast
+from collections.abc import Iterator
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from digitflow.artifacts import digest_bytes
+
+ROOT = Path(__file__).resolve().parent.parent
+OUR_PACKAGES = ("digitflow", "tasks")
+
+# Configuration enters a key as the values that a task uses, and the cache's own
+# machinery carries results without shaping them.
+NOT_IN_KEYS = frozenset(
+    {"digitflow.config", "digitflow.lineage", "digitflow.runs", "digitflow.locks",
+     "tasks.caching", "tasks.context", "tasks.publishing"}
+)  # fmt: skip
+
+# Import name -> distribution, for the libraries that shape numbers and files.
+RESULT_LIBRARIES = {
+    "cv2": ("opencv-python-headless",),
+    "matplotlib": ("matplotlib",),
+    "numpy": ("numpy",),
+    "pandas": ("pandas",),
+    "scipy": ("scipy",),
+    "skops": ("skops",),
+    "sklearn": ("scikit-learn", "scipy", "numpy"),
+}
+
+
+def digest_modules(*roots: str) -> dict[str, str]:
+    """Return {module: digest of its source} of the roots and all of ours they import.
+
+    Parameters
+    ----------
+    *roots : str
+        Dotted names, such as "tasks.train".
+    """
+    pending, found = list(roots), {}
+    while pending:
+        name = pending.pop()
+        if name in found or name in NOT_IN_KEYS:
+            continue
+        found[name] = _read_module(name)
+        pending.extend(found[name].ours)
+    return {name: found[name].digest for name in sorted(found)}
+
+
+def find_libraries(modules: dict[str, str]) -> dict[str, str]:
+    """Return {distribution: version} of what the modules import and results depend on."""
+    imported = {library for name in modules for library in _read_module(name).libraries}
+    distributions = {d for library in imported for d in RESULT_LIBRARIES[library]}
+    return {name: installed_version(name) for name in sorted(distributions)}
+
+
+@lru_cache
+def installed_version(distribution: str) -> str:
+    """Return an installed distribution's version, or "not installed"."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+class _Module:
+    def __init__(self, name: str) -> None:
+        path = _module_path(name)
+        if path is None:
+            raise ModuleNotFoundError(f"{name} is no module of {' or '.join(OUR_PACKAGES)}")
+        source = path.read_bytes()
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        imported = set(_iterate_imports(ast.parse(source), package))
+        self.digest = digest_bytes(source)
+        self.ours = {n for full in imported for n in _resolve(full)} - {name}
+        self.libraries = {n.split(".")[0] for n in imported} & RESULT_LIBRARIES.keys()
+
+
+@lru_cache
+def _read_module(name: str) -> _Module:
+    # Cached: a process runs the code that it loaded, whatever happens to the file later.
+    return _Module(name)
+
+
+def _module_path(name: str) -> Path | None:
+    base = ROOT.joinpath(*name.split("."))
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+def _iterate_imports(tree: ast.Module, package: str) -> Iterator[str]:
+    """Yield full dotted names; `from a import b` gives a.b, which may be a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package.rsplit(".", node.level - 1)[0] if node.level else ""
+            module = ".".join(part for part in (base, node.module) if part)
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _resolve(full: str) -> Iterator[str]:
+    """Yield the modules of ours that a dotted name runs: its packages and itself."""
+    parts = full.split(".")
+    if parts[0] not in OUR_PACKAGES:
+        return
+    for length in range(1, len(parts) + 1):
+        name = ".".join(parts[:length])
+        if _module_path(name) is not None:
+            yield name
