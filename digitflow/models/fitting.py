@@ -1,0 +1,142 @@
+"""Fit one candidate: an estimator on features, its probabilities calibrated."""
+
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from digitflow.artifacts import ArrayRef, ModelRef, Store
+from digitflow.errors import CandidateFailed
+from digitflow.models.catalogue import build_estimator
+from digitflow.models.persistence import dump_model, load_model
+
+REFIT_FOLDS = 3
+
+
+class EstimatorChoice(BaseModel):
+    """What of a candidate shapes its model: estimator, parameters, calibration, seed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    estimator: str
+    params: dict[str, Any]
+    calibration: str
+    seed: int
+
+
+class FittedModel(BaseModel):
+    """A pipeline from uint8 images (n, 28, 28) to probabilities, and what it took."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: ModelRef
+    fit_seconds: float
+    warnings: tuple[str, ...] = ()
+
+
+def fit_candidate(
+    root: Path,
+    choice: EstimatorChoice,
+    recipe: ModelRef,
+    train: tuple[ArrayRef, ArrayRef],
+    calibrate: tuple[ArrayRef, ArrayRef],
+    threads: int,
+) -> FittedModel:
+    """Fit on `train`, calibrate on `calibrate`, store the whole pipeline.
+
+    Parameters
+    ----------
+    root : Path
+        The store's folder; this runs in a process of its own.
+    choice : EstimatorChoice
+        What to fit.
+    recipe : ModelRef
+        The fitted transformers that made the features.
+    train, calibrate : (features, labels)
+        Float32 features (n, d) and uint8 labels (n,); no row is in both.
+    threads : int
+        Threads that the fit may use.
+
+    Raises
+    ------
+    CandidateFailed
+        If the estimator refuses its parameters or the data.
+    """
+    store = Store(root)
+    features, labels = (store.open_array(ref) for ref in train)
+    held_features, held_labels = (store.open_array(ref) for ref in calibrate)
+
+    def fit() -> Any:
+        estimator = _build(choice, threads).fit(features, labels)
+        return _calibrate(estimator, choice.calibration).fit(held_features, held_labels)
+
+    return _fit_and_store(store, recipe, fit, threads)
+
+
+def refit_winner(
+    root: Path,
+    choice: EstimatorChoice,
+    recipe: ModelRef,
+    parts: tuple[tuple[ArrayRef, ArrayRef, ArrayRef], ...],
+    threads: int,
+) -> FittedModel:
+    """Fit on training and validation rows together, calibrated on out-of-fold scores.
+
+    Parameters
+    ----------
+    parts : tuple of (features, labels, groups)
+        The rows to fit on; a group (a writer, or an image and its copies) is never in
+        two folds, so that no score comes from a model that saw its like.
+    """
+    store = Store(root)
+    features, labels, groups = (
+        np.concatenate([store.open_array(part[i]) for part in parts]) for i in range(3)
+    )
+
+    def fit() -> Any:
+        from sklearn.calibration import CalibratedClassifierCV
+        from sklearn.model_selection import StratifiedGroupKFold
+
+        splitter = StratifiedGroupKFold(REFIT_FOLDS, shuffle=True, random_state=choice.seed)
+        folds = list(splitter.split(features, labels, groups))
+        estimator = _build(choice, threads)
+        calibrated = CalibratedClassifierCV(
+            estimator, method=choice.calibration, cv=folds, ensemble=False
+        )
+        return calibrated.fit(features, labels)
+
+    return _fit_and_store(store, recipe, fit, threads)
+
+
+def _fit_and_store(store: Store, recipe: ModelRef, fit: Any, threads: int) -> FittedModel:
+    from sklearn.pipeline import Pipeline
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(threads), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        began = time.perf_counter()
+        try:
+            classifier = fit()
+        except (ValueError, TypeError, MemoryError) as exc:
+            raise CandidateFailed(f"{type(exc).__name__}: {exc}") from exc
+        seconds = time.perf_counter() - began
+    steps = load_model(recipe, store).steps
+    pipeline = Pipeline([*steps, ("classifier", classifier)])
+    said = dict.fromkeys(str(warning.message).splitlines()[0] for warning in caught)
+    return FittedModel(
+        model=dump_model(pipeline, store), fit_seconds=round(seconds, 3), warnings=tuple(said)
+    )
+
+
+def _build(choice: EstimatorChoice, threads: int) -> Any:
+    return build_estimator(choice.estimator, dict(choice.params), choice.seed, threads)
+
+
+def _calibrate(estimator: Any, method: str) -> Any:
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.frozen import FrozenEstimator
+
+    return CalibratedClassifierCV(FrozenEstimator(estimator), method=method)

@@ -1,0 +1,129 @@
+"""What each run was given, did and decided: runs/<run>/run.json and events.jsonl."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from digitflow.artifacts import Store
+from digitflow.errors import InputError, list_some
+
+Listener = Callable[[dict[str, Any]], None]
+
+
+class RunLog:
+    """The record of one run, appended to while it goes on.
+
+    Parameters
+    ----------
+    store : Store
+        Where runs are kept.
+    run : str
+        The run's name; also the name of its folder under runs/ and reports/.
+    """
+
+    def __init__(self, store: Store, run: str) -> None:
+        self.store = store
+        self.run = run
+        self.record: dict[str, Any] = {"run": run}
+        self.events: list[dict[str, Any]] = []
+        self._started = time.monotonic()
+        self._listeners: list[Listener] = []
+        self._writing = threading.Lock()
+
+    def listen(self, listener: Listener) -> None:
+        """Call `listener` with every event from now on."""
+        self._listeners.append(listener)
+
+    def update(self, **fields: Any) -> None:
+        """Set fields of run.json, which is rewritten whole."""
+        self.record |= fields
+        text = json.dumps(self.record, indent=2, default=str)
+        self.store.write_text(f"runs/{self.run}/run.json", text + "\n")
+
+    def note(self, event: str, task: str, **fields: Any) -> None:
+        """Append an event; its time is seconds since the run began."""
+        entry = {"event": event, "task": task, "at": round(self.seconds(), 3), **fields}
+        with self._writing:
+            self.events.append(entry)
+            line = json.dumps(entry, default=str)
+            self.store.append_line(f"runs/{self.run}/events.jsonl", line)
+        for listener in self._listeners:
+            listener(entry)
+
+    def seconds(self) -> float:
+        """Return the seconds since the run began."""
+        return time.monotonic() - self._started
+
+
+@contextmanager
+def open_run(store: Store, run: str, **fields: Any) -> Iterator[RunLog]:
+    """Record a run from start to end; while it lasts, it is known to be alive."""
+    log = RunLog(store, run)
+    with store.lock(f"run-{run}"):
+        log.update(status="running", started=now(), **fields)
+        try:
+            yield log
+        except BaseException as exc:
+            with suppress(Exception):  # a full disk must not hide why the run failed
+                log.update(**_ending(log, "failed"), error=str(exc) or type(exc).__name__)
+            raise
+        log.update(**_ending(log, "completed"))
+
+
+def _ending(log: RunLog, status: str) -> dict[str, Any]:
+    return {"status": status, "finished": now(), "seconds": round(log.seconds(), 2)}
+
+
+def now() -> str:
+    """Return the current UTC time, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def list_runs(store: Store) -> list[dict[str, Any]]:
+    """Return the records of all runs, newest first."""
+    paths = (store.root / "runs").glob("*/run.json")
+    records = [record for path in paths if (record := _load(store, path.parent.name))]
+    return sorted(records, key=lambda record: str(record.get("started")), reverse=True)
+
+
+def read_run(store: Store, run: str) -> dict[str, Any]:
+    """Return one run's record; `latest` is the newest.
+
+    Raises
+    ------
+    InputError
+        If there is no such run.
+    """
+    runs = list_runs(store)
+    for record in runs:
+        if run in ("latest", record["run"]):
+            return record
+    known = list_some([record["run"] for record in runs]) or "none yet"
+    raise InputError(f"there is no run {run!r}; runs in {store.root}: {known}")
+
+
+def read_events(store: Store, run: str) -> list[dict[str, Any]]:
+    """Return a run's events in order; a last line cut by a kill is passed over."""
+    path = store.root / "runs" / run / "events.jsonl"
+    if not path.is_file():
+        return []
+    events = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        with suppress(ValueError):
+            events.append(json.loads(line))
+    return events
+
+
+def _load(store: Store, run: str) -> dict[str, Any] | None:
+    try:
+        text = (store.root / "runs" / run / "run.json").read_text(encoding="utf-8")
+        record: dict[str, Any] = json.loads(text)
+    except (OSError, ValueError):
+        return None
+    if record.get("status") == "running" and not store.is_locked(f"run-{run}"):
+        record["status"] = "interrupted"
+    return record

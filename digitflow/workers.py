@@ -1,0 +1,136 @@
+"""Processes that compute and can be ended: a fixed number of slots, one process each.
+
+A native fit can't be interrupted in a thread. joblib's loky workers start clean (no
+fork), read features from memory maps that all of them share, and can be killed.
+"""
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from types import TracebackType
+from typing import Any, TypeVar
+
+from digitflow.errors import CandidateFailed
+
+Result = TypeVar("Result")
+PARENT_POLL_SECONDS = 1.0
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class WorkerPool:
+    """Slots for computations, each in a process of its own with its share of threads.
+
+    Parameters
+    ----------
+    slots : int
+        Computations at the same time.
+    threads : int, optional
+        Threads of all of them together; None takes one a core.
+    """
+
+    def __init__(self, slots: int, threads: int | None = None) -> None:
+        self.threads_each = max(1, (threads or count_cores()) // slots)
+        # An empty slot holds None: its process starts when it is first needed.
+        self._slots: queue.LifoQueue[Any] = queue.LifoQueue()
+        self._open: list[Any] = []
+        self._closed = False
+        for _ in range(slots):
+            self._slots.put(None)
+
+    def run(
+        self,
+        function: Callable[..., Result],
+        *args: Any,
+        time_limit: float | None = None,
+        on_start: Callable[[], None] = lambda: None,
+    ) -> Result:
+        """Wait for a slot, call `function(*args)` in its process and return the result.
+
+        Raises
+        ------
+        CandidateFailed
+            If it runs longer than `time_limit` seconds (it is killed) or its process dies.
+        """
+        executor = self._slots.get()
+        kept = None
+        try:
+            executor = executor or self._start_process()
+            on_start()
+            result = _wait(executor.submit(function, *args), time_limit)
+            kept = executor
+            return result
+        except CandidateFailed:
+            self._kill(executor)
+            raise
+        except Exception:
+            kept = executor  # the function raised; its process is well
+            raise
+        finally:
+            self._slots.put(kept)
+
+    def _start_process(self) -> Any:
+        from joblib.externals.loky import ProcessPoolExecutor
+
+        if self._closed:
+            raise CandidateFailed("the run is being ended")
+        variables = dict.fromkeys(THREAD_VARIABLES, str(self.threads_each))
+        executor = ProcessPoolExecutor(
+            max_workers=1, env=variables, initializer=_end_with_parent, initargs=(os.getpid(),)
+        )
+        self._open.append(executor)
+        return executor
+
+    def _kill(self, executor: Any) -> None:
+        executor.shutdown(wait=True, kill_workers=True)
+        self._open.remove(executor)
+
+    def __enter__(self) -> "WorkerPool":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End every process, also one in the middle of a fit."""
+        self._closed = True
+        while self._open:
+            self._open.pop().shutdown(wait=True, kill_workers=True)
+
+
+def count_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _wait(future: Any, time_limit: float | None) -> Any:
+    from joblib.externals.loky.process_executor import BrokenProcessPool, ShutdownExecutorError
+
+    try:
+        return future.result(timeout=time_limit)
+    except TimeoutError as exc:
+        if future.done():
+            raise  # the function's own
+        raise CandidateFailed(
+            f"took longer than its limit of {time_limit:g} s and was ended; raise "
+            f"`time_limit` or give it less to do"
+        ) from exc
+    except (BrokenProcessPool, ShutdownExecutorError, CancelledError) as exc:
+        raise CandidateFailed(f"its process died, out of memory? ({exc})") from exc
+
+
+def _end_with_parent(parent: int) -> None:
+    """Watch the parent from a thread: after kill -9 nobody else ends this process."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_POLL_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,1 @@
+"""Prefect tasks: cache key, names and progress over digitflow's plain functions."""

@@ -1,0 +1,285 @@
+"""Cached tasks: the key of a task is its inputs, the code behind it, and versions.
+
+Prefect keeps the results and runs the transaction; this module gives it a key policy,
+locks that die with their holder, and a serializer that refuses a result whose files
+are gone or changed.
+"""
+
+import functools
+import inspect
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from prefect import Task, task
+from prefect.cache_policies import NO_CACHE, CachePolicy
+from prefect.context import TaskRunContext
+from prefect.futures import PrefectFuture
+from prefect.serializers import JSONSerializer
+from pydantic import BaseModel
+
+from digitflow.artifacts import FileRef, digest_json, open_store
+from digitflow.errors import DamagedArtifact
+from digitflow.lineage import digest_modules, find_libraries
+from digitflow.locks import acquire_lock, is_locked, release_lock
+from tasks.context import current_run
+
+logger = logging.getLogger(__name__)
+
+Modules = Callable[[Mapping[str, Any]], tuple[str, ...]]
+
+
+def cached_task(
+    run_name: str,
+    modules: Modules = lambda inputs: (),
+    ignore: tuple[str, ...] = (),
+) -> Callable[[Callable[..., Any]], Task[..., Any]]:
+    """Make a function over references a Prefect task whose result is kept.
+
+    Parameters
+    ----------
+    run_name : str
+        Template of the task run's name over the function's parameters.
+    modules : callable, optional
+        Names the modules that the inputs select (an estimator's, a recipe's), beside
+        those that the task's own module imports.
+    ignore : tuple of str
+        Parameters that don't shape the result, such as a time limit.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Task[..., Any]:
+        policy = ContentPolicy(
+            run_name=run_name,
+            function=f"{function.__module__}.{function.__name__}",
+            modules=modules,
+            ignore=ignore,
+            lock_manager=StoreLocks(),
+            isolation_level="SERIALIZABLE",
+        )
+        return task(
+            _compute(function, run_name),
+            name=function.__name__.replace("_", "-"),
+            task_run_name=run_name,
+            cache_policy=policy,
+            result_serializer=CheckedSerializer(),
+            persist_result=True,
+            cache_result_in_memory=False,
+        )
+
+    return decorate
+
+
+def plain_task(run_name: str) -> Callable[[Callable[..., Any]], Task[..., Any]]:
+    """Make a function a Prefect task that always runs: it looks at the world or changes it."""
+
+    def decorate(function: Callable[..., Any]) -> Task[..., Any]:
+        return task(
+            _compute(function, run_name),
+            name=function.__name__.replace("_", "-"),
+            task_run_name=run_name,
+            cache_policy=NO_CACHE,
+            persist_result=False,
+        )
+
+    return decorate
+
+
+def collect(future: PrefectFuture) -> Any:
+    """Wait for a task run and return its result; note where it was cached or failed.
+
+    Raises
+    ------
+    Exception
+        What the task raised.
+    """
+    future.wait()
+    run = current_run()
+    label = run.labels.get(future.task_run_id, "a task")
+    try:
+        result = future.result()
+    except Exception as exc:
+        run.log.note("failed", label, error=str(exc))
+        raise
+    if future.state.name == "Cached":
+        run.log.note("cached", label, outputs=describe_outputs(result))
+    return result
+
+
+def _compute(function: Callable[..., Any], run_name: str) -> Callable[..., Any]:
+    """Wrap the work: check every input in full, then compute, and note how long it took."""
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def compute(*args: Any, **kwargs: Any) -> Any:
+        inputs = signature.bind(*args, **kwargs).arguments
+        run, label = current_run(), run_name.format(**inputs)
+        _remember_label(label)
+        for _, ref in name_refs(inputs):
+            run.store.verify(ref)
+        run.log.note("started", label)
+        began = time.monotonic()
+        result = function(*args, **kwargs)
+        seconds = round(time.monotonic() - began, 3)
+        run.log.note("computed", label, seconds=seconds, outputs=describe_outputs(result))
+        return result
+
+    return compute
+
+
+def _remember_label(label: str) -> None:
+    context = TaskRunContext.get()
+    if context is not None:
+        current_run().labels[context.task_run.id] = label
+
+
+@dataclass
+class ContentPolicy(CachePolicy):
+    """Computes a task's key and notes its parts, so that `why` can compare two runs."""
+
+    run_name: str = ""
+    function: str = ""
+    modules: Modules = lambda inputs: ()
+    ignore: tuple[str, ...] = ()
+
+    def compute_key(
+        self,
+        task_ctx: TaskRunContext,
+        inputs: dict[str, Any],
+        flow_parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> str:
+        """Return the key of one task run."""
+        parts, label = self.describe(inputs), self.run_name.format(**inputs)
+        key = digest_json(parts)
+        _remember_label(label)
+        current_run().log.note("key", label, key=key, **parts)
+        return key
+
+    def describe(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the key covers: function, inputs, modules and libraries."""
+        roots = (self.function.rpartition(".")[0], *self.modules(inputs))
+        modules = digest_modules(*roots)
+        kept = {name: value for name, value in inputs.items() if name not in self.ignore}
+        return {
+            "function": self.function,
+            "inputs": _plain(kept),
+            "modules": modules,
+            "libraries": find_libraries(modules),
+        }
+
+
+class CheckedSerializer(JSONSerializer):
+    """JSON whose loading fails, and so recomputes, when a file it refers to is damaged."""
+
+    type: Literal["digitflow"] = "digitflow"  # type: ignore[assignment]
+
+    def loads(self, blob: bytes) -> Any:
+        """Decode a result and check its files, by stat first."""
+        result, store = super().loads(blob), open_store()
+        for _, ref in name_refs(result):
+            if not store.is_intact(ref):
+                path = store.path_of(ref)
+                logger.warning("%s is missing or changed; it is computed again", path)
+                raise DamagedArtifact(f"{path} is missing or changed")
+        return result
+
+
+@dataclass
+class StoreLocks:
+    """Prefect's lock manager over file locks, which the kernel frees after kill -9."""
+
+    held: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+    def acquire_lock(
+        self,
+        key: str,
+        holder: str,
+        acquire_timeout: float | None = None,
+        hold_timeout: float | None = None,
+    ) -> bool:
+        """Wait for the key's lock; False when it is still held after the timeout."""
+        if self.is_lock_holder(key, holder):
+            return True
+        try:
+            descriptor = acquire_lock(open_store().lock_path(key), acquire_timeout)
+        except TimeoutError:
+            return False
+        self.held[key] = (holder, descriptor)
+        return True
+
+    def release_lock(self, key: str, holder: str) -> None:
+        """Give the key's lock back."""
+        if self.is_lock_holder(key, holder):
+            _, descriptor = self.held.pop(key)
+            release_lock(open_store().lock_path(key), descriptor)
+
+    def is_locked(self, key: str) -> bool:
+        """Tell whether anybody holds the key's lock."""
+        return is_locked(open_store().lock_path(key))
+
+    def is_lock_holder(self, key: str, holder: str) -> bool:
+        """Tell whether `holder` holds the key's lock in this process."""
+        return self.held.get(key, ("", 0))[0] == holder
+
+    def wait_for_lock(self, key: str, timeout: float | None = None) -> bool:
+        """Wait until the key's lock is free; False after the timeout."""
+        path = open_store().lock_path(key)
+        try:
+            release_lock(path, acquire_lock(path, timeout))
+        except TimeoutError:
+            return False
+        return True
+
+    async def aacquire_lock(
+        self,
+        key: str,
+        holder: str,
+        acquire_timeout: float | None = None,
+        hold_timeout: float | None = None,
+    ) -> bool:
+        """Do as `acquire_lock`; our tasks are all synchronous."""
+        return self.acquire_lock(key, holder, acquire_timeout, hold_timeout)
+
+    async def await_for_lock(self, key: str, timeout: float | None = None) -> bool:
+        """Do as `wait_for_lock`; our tasks are all synchronous."""
+        return self.wait_for_lock(key, timeout)
+
+
+def name_refs(value: Any, name: str = "") -> Iterator[tuple[str, FileRef]]:
+    """Yield (dotted name, reference) for every file inside models and collections."""
+    if isinstance(value, FileRef):
+        yield name, value
+        return
+    if isinstance(value, BaseModel):
+        items = [(field, getattr(value, field)) for field in type(value).model_fields]
+    elif isinstance(value, Mapping):
+        items = list(value.items())
+    elif isinstance(value, list | tuple):
+        items = list(enumerate(value))
+    else:
+        return
+    for key, item in items:
+        yield from name_refs(item, f"{name}.{key}" if name else str(key))
+
+
+def describe_outputs(result: Any) -> list[dict[str, Any]]:
+    """Return name and facts of every file a result refers to, as plain values."""
+    return [
+        {"name": name or "result", **ref.model_dump(mode="json")}
+        for name, ref in name_refs(result)
+    ]
+
+
+def _plain(value: Any) -> Any:
+    """Turn inputs into JSON; a reference counts by its content, not by where it lies."""
+    if isinstance(value, FileRef):
+        return value.digest
+    if isinstance(value, BaseModel):
+        return {name: _plain(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
