@@ -1,0 +1,1 @@
+"""Altered copies of training images, one module a backend."""
