@@ -27,7 +27,10 @@ logger = logging.getLogger(__name__)
 
 ARTIFACTS_VARIABLE = "DIGITFLOW_ARTIFACTS"
 HASH_CHUNK_BYTES = 1 << 24
-_CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+_CANNOT_WRITE = {
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR,
+    errno.EEXIST,
+}  # fmt: skip
 
 
 class FileRef(BaseModel):
@@ -125,7 +128,8 @@ class Store:
             with storage_errors(path):
                 yield path
         finally:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # the error on its way out says more
+                path.unlink(missing_ok=True)
 
     @contextmanager
     def scratch_array(self, shape: tuple[int, ...], dtype: Any) -> Iterator[np.ndarray]:

@@ -155,8 +155,8 @@ class TrainConfig(_Section):
     source: Source = Field(default_factory=BuiltinSource, description="where digits come from")
     validation: ValidationRules = Field(default_factory=ValidationRules)
     split: SplitShares = Field(default_factory=SplitShares)
-    augment: tuple[ShiftAugmentation, ...] = Field(
-        (), description="copies added to the training images"
+    augment: ShiftAugmentation | None = Field(
+        None, description="copies added to the training images"
     )
     candidates: tuple[Candidate, ...] = Field(default_factory=default_candidates, min_length=1)
     training: TrainingBudget = Field(default_factory=TrainingBudget)

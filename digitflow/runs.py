@@ -1,9 +1,10 @@
 """What each run was given, did and decided: runs/<run>/run.json and events.jsonl."""
 
 import json
+import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 from digitflow.artifacts import Store
 from digitflow.errors import InputError, list_some
 
-Listener = Callable[[dict[str, Any]], None]
+logger = logging.getLogger(__name__)
+
+GC_LOCK = "gc"
 
 
 class RunLog:
@@ -31,12 +34,7 @@ class RunLog:
         self.record: dict[str, Any] = {"run": run}
         self.events: list[dict[str, Any]] = []
         self._started = time.monotonic()
-        self._listeners: list[Listener] = []
         self._writing = threading.Lock()
-
-    def listen(self, listener: Listener) -> None:
-        """Call `listener` with every event from now on."""
-        self._listeners.append(listener)
 
     def update(self, **fields: Any) -> None:
         """Set fields of run.json, which is rewritten whole."""
@@ -45,14 +43,14 @@ class RunLog:
         self.store.write_text(f"runs/{self.run}/run.json", text + "\n")
 
     def note(self, event: str, task: str, **fields: Any) -> None:
-        """Append an event; its time is seconds since the run began."""
+        """Append an event, and log it; its time is seconds since the run began."""
         entry = {"event": event, "task": task, "at": round(self.seconds(), 3), **fields}
         with self._writing:
             self.events.append(entry)
             line = json.dumps(entry, default=str)
             self.store.append_line(f"runs/{self.run}/events.jsonl", line)
-        for listener in self._listeners:
-            listener(entry)
+        # Progress for whoever listens: the terminal shows it, Prefect keeps it.
+        logger.info("%s: %s", task, event, extra={"run_event": entry})
 
     def seconds(self) -> float:
         """Return the seconds since the run began."""
@@ -64,6 +62,8 @@ def open_run(store: Store, run: str, **fields: Any) -> Iterator[RunLog]:
     """Record a run from start to end; while it lasts, it is known to be alive."""
     log = RunLog(store, run)
     with store.lock(f"run-{run}"):
+        with store.lock(GC_LOCK):
+            pass  # whoever frees files now must end first; the next one will see us
         log.update(status="running", started=now(), **fields)
         try:
             yield log

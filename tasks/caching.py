@@ -273,11 +273,13 @@ def describe_outputs(result: Any) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """Turn inputs into JSON; a reference counts by its content, not by where it lies."""
+    """Turn inputs into JSON: a reference counts by its content, a measured time not at all."""
     if isinstance(value, FileRef):
         return value.digest
     if isinstance(value, BaseModel):
-        return {name: _plain(getattr(value, name)) for name in type(value).model_fields}
+        measured: frozenset[str] = getattr(value, "MEASURED", frozenset())
+        fields = type(value).model_fields.keys() - measured
+        return {name: _plain(getattr(value, name)) for name in sorted(fields)}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,0 +1,48 @@
+"""The candidates of a run, best first."""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from digitflow.config import Candidate
+from digitflow.errors import CandidateFailed, list_some
+from digitflow.evaluation.scoring import Evaluation
+from digitflow.models.fitting import FittedModel
+
+
+class Entry(BaseModel):
+    """One candidate's outcome: fitted and evaluated, or the error that stopped it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    candidate: Candidate
+    fitted: FittedModel | None = None
+    evaluation: Evaluation | None = None
+    error: str | None = None
+
+
+def rank_entries(entries: Sequence[Entry]) -> list[Entry]:
+    """Sort by accuracy on the comparison images, then by log loss; failed ones last."""
+    return sorted(entries, key=_sort_key)
+
+
+def choose_winner(entries: Sequence[Entry]) -> Entry:
+    """Return the best entry.
+
+    Raises
+    ------
+    CandidateFailed
+        If every candidate failed.
+    """
+    best = rank_entries(entries)[0]
+    if best.evaluation is None:
+        reasons = [f"{entry.candidate.name}: {entry.error}" for entry in entries]
+        raise CandidateFailed(f"every candidate failed: {list_some(reasons)}")
+    return best
+
+
+def _sort_key(entry: Entry) -> tuple[float, float, str]:
+    if entry.evaluation is None:
+        return (1.0, 0.0, entry.candidate.name)
+    metrics = entry.evaluation.metrics
+    return (-metrics.accuracy, metrics.log_loss, entry.candidate.name)

@@ -1,0 +1,181 @@
+"""The command line: `digitflow COMMAND`. Heavy imports wait until their command runs."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from digitflow.errors import DigitflowError
+
+DEFAULT_CONFIG = Path("configs/digits.yaml")
+NOT_PROMOTED = 3
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and every log line.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+
+app = typer.Typer(
+    name="digitflow",
+    help="Handwritten-digit models that retrain themselves, refuse a worse one, and say why.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def main() -> None:
+    """Run the command line; every expected error is one line and an exit code.
+
+    0 the command did its work; 1 a failure of ours; 2 bad input; 3 not promoted,
+    where promotion was required; 130 interrupted.
+    """
+    try:
+        app()
+    except DigitflowError as exc:
+        if "--debug" in sys.argv:
+            raise
+        _say_error(str(exc))
+        sys.exit(exc.exit_code)
+    except KeyboardInterrupt:
+        _say_error("interrupted; the same command goes on from what was finished")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)  # whoever read our output has seen enough
+    except Exception as exc:
+        if "--debug" in sys.argv:
+            raise
+        _say_error(f"unexpected {type(exc).__name__}: {exc} (--debug shows where)")
+        sys.exit(1)
+
+
+@app.command()
+def train(
+    config: Annotated[
+        Path, typer.Option("--config", "-c", help="The config file.")
+    ] = DEFAULT_CONFIG,
+    require_promotion: Annotated[
+        bool, typer.Option(help="Exit with 3 unless the challenger became champion.")
+    ] = False,
+    accept_new_test: Annotated[
+        bool, typer.Option(help="Judge a champion again on other test images than before.")
+    ] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Train the config's candidates, judge the best one, promote it if it is better."""
+    from flows.console import print_training, show_progress
+    from flows.launching import launch_training
+
+    with show_progress(debug):
+        record = launch_training(config, accept_new_test, debug)
+    _print(record, as_json, print_training)
+    promoted = record["verdict"]["outcome"] in ("promote", "bootstrap", "unchanged")
+    if require_promotion and not promoted:
+        raise typer.Exit(NOT_PROMOTED)
+
+
+@app.command()
+def runs(
+    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """List the runs: when, which model, how they ended, what was decided."""
+    from digitflow.artifacts import open_store
+    from digitflow.runs import list_runs
+    from flows.console import print_runs
+
+    _print(list_runs(open_store())[:limit], as_json, print_runs)
+
+
+@app.command()
+def models(
+    model: Annotated[str | None, typer.Argument(help="Only this registered model.")] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """List the registered versions and their aliases."""
+    from digitflow.artifacts import open_store
+    from digitflow.registry import list_versions
+    from flows.console import print_models
+
+    versions = [version.model_dump(mode="json") for version in list_versions(open_store(), model)]
+    _print(versions, as_json, print_models)
+
+
+@app.command()
+def predict(
+    files: Annotated[list[Path], typer.Argument(help="Pictures, each of one digit.")],
+    model: Annotated[
+        str | None, typer.Option(help="Registered model; else digits, else digits-sample.")
+    ] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Read the digit in each picture with the champion; says which model it asked."""
+    from digitflow.artifacts import open_store
+    from digitflow.predict import predict_files
+
+    failed = False
+    for result in predict_files(files, open_store(), model):
+        ...
+
+
+@app.command()
+def why(
+    run: Annotated[str, typer.Argument(help="A run's name, see `digitflow runs`.")] = "latest",
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Say for each task of a run whether it was computed or cached, and what had changed."""
+    from digitflow.artifacts import open_store
+    from digitflow.why import explain_run
+    from flows.console import print_reasons
+
+    _print(explain_run(open_store(), run), as_json, print_reasons)
+
+
+@app.command()
+def gc(
+    keep_runs: Annotated[
+        int, typer.Option(min=0, help="Newest runs whose files stay.")
+    ] = 10,
+    dry_run: Annotated[bool, typer.Option(help="Only say what would be freed.")] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Free the files that no champion, no recent and no running run needs."""
+    from digitflow.artifacts import open_store
+    from digitflow.retention import collect_garbage
+    from flows.console import print_freed
+
+    _print(collect_garbage(open_store(), keep_runs, dry_run), as_json, print_freed)
+
+
+@app.command()
+def doctor(
+    verify: Annotated[bool, typer.Option(help="Hash every stored file too.")] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Say what is wrong with the installation, the store, the registry or the server."""
+    from digitflow.artifacts import open_store
+    from flows.console import print_findings
+    from flows.doctor import examine
+
+    findings = examine(open_store(), verify)
+    _print(findings, as_json, print_findings)
+    if any(finding["level"] == "error" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _print(value: Any, as_json: bool, show: Any) -> None:
+    if as_json:
+        typer.echo(json.dumps(value, indent=2, default=str))
+    else:
+        show(value)
+
+
+def _say_error(message: str) -> None:
+    typer.echo(f"digitflow: error: {message}", err=True)

@@ -1,0 +1,193 @@
+"""What the command line shows: progress while a run goes on, and tables at its end."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+OUTPUT = Console(highlight=False, soft_wrap=True)
+SIGNS = {"computed": "[green]✓[/]", "cached": "[cyan]=[/]", "failed": "[red]✗[/]"}
+LEVELS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "error": "[red]error[/]"}
+
+
+@contextmanager
+def show_progress(debug: bool) -> Iterator[None]:
+    """Show each task as it ends on standard error; with a terminal, what runs now too."""
+    console = Console(stderr=True, highlight=False)
+    with console.status("starting", spinner="dots") as status:
+        handler = ProgressHandler(console, status)
+        root = logging.getLogger("digitflow")
+        level = root.level
+        root.addHandler(handler)
+        root.setLevel(logging.DEBUG if debug else logging.INFO)
+        try:
+            yield
+        finally:
+            root.removeHandler(handler)
+            root.setLevel(level)
+
+
+class ProgressHandler(logging.Handler):
+    """Turns the events of a run, and warnings, into lines."""
+
+    def __init__(self, console: Console, status: Any) -> None:
+        super().__init__()
+        self.console = console
+        self.status = status
+        self.running: dict[str, None] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one log record."""
+        event = getattr(record, "run_event", None)
+        if event is not None:
+            self._show_event(event)
+        elif record.levelno >= logging.WARNING:
+            self.console.print(f"  [yellow]warning[/] {escape(record.getMessage())}")
+
+    def _show_event(self, event: dict[str, Any]) -> None:
+        kind, task = event["event"], event["task"]
+        if kind == "started":
+            self.running[task] = None
+        elif kind in SIGNS:
+            self.running.pop(task, None)
+            self.console.print(f"  {SIGNS[kind]} {escape(task):<36} {_describe_end(event)}")
+        self.status.update(escape(", ".join(self.running)) or "working")
+
+
+def _describe_end(event: dict[str, Any]) -> str:
+    if event["event"] == "computed":
+        return f"{event['seconds']:8.2f} s"
+    return "  cached" if event["event"] == "cached" else escape(event["error"])
+
+
+def print_training(record: dict[str, Any]) -> None:
+    """Print leaderboard, verdict, the champion's accuracy and the report's path."""
+    OUTPUT.print()
+    OUTPUT.print(leaderboard_table(record["leaderboard"]))
+    verdict, champion = record["verdict"], record["champion"]
+    OUTPUT.print(f"[bold]verdict[/]   {verdict['outcome']}: {escape(verdict['reason'])}")
+    if champion is None:
+        OUTPUT.print("[bold]champion[/]  none")
+    else:
+        low, high = champion["interval"]
+        OUTPUT.print(
+            f"[bold]champion[/]  {record['model']} version {champion['version']}: "
+            f"test accuracy {champion['accuracy']:.2%} "
+            f"(95 % interval {low:.2%} to {high:.2%}, {champion['n']:,} images)"
+        )
+    OUTPUT.print(f"[bold]report[/]    {escape(record['report'])}")
+
+
+def leaderboard_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """Lay out the leaderboard; figures are of the comparison images."""
+    table = Table(title="leaderboard (validation)", title_justify="left")
+    table.add_column("candidate")
+    table.add_column("recipe")
+    for name in ("accuracy", "F1", "log loss", "ECE", "fit", "one image", "size"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(*_leaderboard_cells(row), style="bold" if row["winner"] else None)
+    return table
+
+
+def _leaderboard_cells(row: dict[str, Any]) -> list[str]:
+    head = [row["name"], row["recipe"]]
+    if row["error"] is not None:
+        return [*head, "failed", *[""] * 6]
+    return [
+        *head,
+        f"{row['accuracy']:.2%}",
+        f"{row['f1']:.4f}",
+        f"{row['log_loss']:.4f}",
+        f"{row['ece']:.4f}",
+        f"{row['fit_seconds']:.1f} s",
+        f"{row['latency_ms']:.1f} ms",
+        format_bytes(row["bytes"]),
+    ]
+
+
+def print_runs(runs: Sequence[dict[str, Any]]) -> None:
+    """Print the runs as a table."""
+    if not runs:
+        OUTPUT.print("no runs yet: `digitflow train` makes one")
+        return
+    table = _table("run", "model", "started", "status", "verdict", "seconds")
+    for run in runs:
+        verdict = (run.get("verdict") or {}).get("outcome") or run.get("error") or ""
+        cells = (run["run"], run.get("model"), run.get("started"), run.get("status"), verdict)
+        table.add_row(*(escape(str(cell or "")) for cell in cells), str(run.get("seconds", "")))
+    OUTPUT.print(table)
+
+
+def print_models(versions: Sequence[dict[str, Any]]) -> None:
+    """Print the registered versions as a table."""
+    if not versions:
+        OUTPUT.print("no model is registered yet: `digitflow train` makes one")
+        return
+    table = _table("model", "version", "aliases", "test accuracy", "promoted", "run")
+    for version in versions:
+        table.add_row(
+            version["model"],
+            version["version"],
+            ", ".join(version["aliases"]),
+            f"{version['accuracy']:.2%}",
+            str(version["promoted_at"] or ""),
+            version["run"],
+        )
+    OUTPUT.print(table)
+
+
+def print_reasons(explained: dict[str, Any]) -> None:
+    """Print what a run computed and why."""
+    before = explained["before"] or "none, it was the first of its model"
+    OUTPUT.print(f"[bold]{explained['run']}[/], compared with the run before: {before}")
+    for task in explained["tasks"]:
+        seconds = "" if task["seconds"] is None else f"{task['seconds']:.2f} s"
+        sign = SIGNS.get(task["state"], "?")
+        OUTPUT.print(f"  {sign} {escape(task['task']):<36} {task['state']:<9} {seconds}")
+        for reason in [*task["reasons"], *filter(None, [task["error"]])]:
+            OUTPUT.print(f"      {escape(reason)}")
+
+
+def print_freed(freed: dict[str, Any]) -> None:
+    """Print what was freed, or would be."""
+    word = "would free" if freed["dry_run"] else "freed"
+    OUTPUT.print(f"{word} {freed['files']} files, {format_bytes(freed['bytes'])}")
+    for folder, size in freed["by_folder"].items():
+        if size:
+            OUTPUT.print(f"  {folder:<12} {format_bytes(size)}")
+
+
+def print_findings(findings: Sequence[dict[str, Any]]) -> None:
+    """Print what the doctor found."""
+    for finding in findings:
+        OUTPUT.print(f"{LEVELS[finding['level']]:<20} {finding['what']}: {escape(finding['found'])}")
+
+
+def print_prediction(result: dict[str, Any]) -> None:
+    """Print one picture's digit, or why it can't be read."""
+    ...
+
+
+def format_bytes(count: float) -> str:
+    """Write a size for people.
+
+    >>> format_bytes(2048)
+    '2.0 KB'
+    """
+    for unit in ("B", "KB", "MB"):
+        if count < 1024:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GB"
+
+
+def _table(*columns: str) -> Table:
+    table = Table()
+    for column in columns:
+        table.add_column(column)
+    return table

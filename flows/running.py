@@ -1,0 +1,108 @@
+"""What surrounds a flow's steps: its config, its record, its workers, its repairs."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import prefect.runtime
+from prefect import Task
+from prefect.futures import PrefectFuture
+
+from digitflow.artifacts import open_store
+from digitflow.config import Candidate, TrainConfig, load_config
+from digitflow.errors import DamagedArtifact, StorageError
+from digitflow.evaluation.leaderboard import Entry
+from digitflow.features.catalogue import recipe_module
+from digitflow.models.catalogue import estimator_module
+from digitflow.runs import open_run
+from digitflow.workers import WorkerPool, count_cores
+from tasks.caching import collect
+from tasks.context import RunContext, run_context
+
+logger = logging.getLogger(__name__)
+
+REPAIRS = 3
+
+
+def name_run() -> str:
+    """Name a flow run after its model and time; names sort by time and never repeat."""
+    config = resolve_config(prefect.runtime.flow_run.parameters["config"])
+    return f"{config.model}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{token_hex(2)}"
+
+
+def resolve_config(config: Any) -> TrainConfig:
+    """Return the config itself, read from its file or form; unknown names stop here.
+
+    Raises
+    ------
+    InputError
+        If the file, a key, a value, or the name of an estimator or recipe is wrong.
+    """
+    if isinstance(config, str):
+        config = load_config(Path(config))
+    elif not isinstance(config, TrainConfig):
+        config = TrainConfig.model_validate(config)
+    for candidate in config.candidates:
+        estimator_module(candidate.estimator)
+        recipe_module(candidate.recipe)
+    return config  # type: ignore[no-any-return]
+
+
+@contextmanager
+def training_run(config: TrainConfig) -> Iterator[RunContext]:
+    """Open the run's record and its worker slots; both end with the run."""
+    store = open_store()
+    store.check_writable()
+    store.sweep_temporary()
+    budget = config.training
+    flow_run = prefect.runtime.flow_run
+    with (
+        open_run(
+            store,
+            flow_run.name,
+            model=config.model,
+            config=config.model_dump(mode="json"),
+            cores=count_cores(),
+            flow_run_id=flow_run.id,
+        ) as log,
+        WorkerPool(budget.parallel, budget.threads) as workers,
+        run_context(RunContext(store, log, workers)) as context,
+    ):
+        yield context
+
+
+def heal_damage(work: Callable[[TrainConfig], None], config: TrainConfig) -> None:
+    """Do the work; when a stored file turns out damaged, do it again from the top.
+
+    The damaged file is out of the way by then, so that only it is computed again; the
+    rest is cached.
+    """
+    for _ in range(REPAIRS):
+        try:
+            return work(config)
+        except DamagedArtifact as exc:
+            logger.warning("%s", exc)
+    return work(config)
+
+
+def call(task: Task, *args: Any) -> Any:
+    """Run one task and wait for its result."""
+    return collect(task.submit(*args))
+
+
+def collect_entry(
+    candidate: Candidate, fitted: PrefectFuture, evaluation: PrefectFuture
+) -> Entry:
+    """Wait for a candidate; what failed is reported, and the others go on."""
+    try:
+        return Entry(
+            candidate=candidate, fitted=collect(fitted), evaluation=collect(evaluation)
+        )
+    except (DamagedArtifact, StorageError):
+        raise
+    except Exception as exc:
+        return Entry(candidate=candidate, error=str(exc) or type(exc).__name__)

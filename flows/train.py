@@ -1,0 +1,148 @@
+"""The main job: from raw digits to a promoted champion, or to a reasoned no."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from prefect import flow
+from prefect.futures import PrefectFuture
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from digitflow.config import TrainConfig
+from digitflow.data.sets import ImageSet
+from digitflow.errors import ChampionMoved
+from digitflow.evaluation.leaderboard import Entry, choose_winner
+from digitflow.models.fitting import FittedModel
+from flows.running import (
+    call,
+    collect_entry,
+    heal_damage,
+    name_run,
+    resolve_config,
+    training_run,
+)
+from tasks.augment import augment_images
+from tasks.evaluate import evaluate_candidate, score_on_test
+from tasks.gate import Decision, find_champion, judge_challenger, promote_challenger
+from tasks.ingest import fingerprint_source, ingest_digits
+from tasks.prepare import prepare_recipe
+from tasks.report import draw_figures, write_report
+from tasks.split import Splits, split_digits
+from tasks.train import choose_estimator, refit_winner, train_candidate
+from tasks.validate import validate_digits
+
+# Task threads only wait: how much is computed at once is the worker slots' business.
+TASK_THREADS = 64
+JUDGING_ATTEMPTS = 3
+
+Features = Mapping[tuple[str, bool], PrefectFuture]
+
+
+@flow(
+    name="train-digits",
+    flow_run_name=name_run,
+    task_runner=ThreadPoolTaskRunner(max_workers=TASK_THREADS),
+)
+def train_digits(config: str | TrainConfig = "configs/digits.yaml") -> str:
+    """Train, judge and promote; return the run's name.
+
+    Parameters
+    ----------
+    config : str or TrainConfig
+        Path of a config file, or the config itself.
+    """
+    settings = resolve_config(config)
+    with training_run(settings) as run:
+        heal_damage(train_once, settings)
+    return run.log.run
+
+
+def train_once(config: TrainConfig) -> None:
+    """Go through the whole job; what is cached is not computed again."""
+    raw = call(ingest_digits, config.source, call(fingerprint_source, config.source))
+    checked = call(validate_digits, raw, config.validation)
+    splits = call(split_digits, checked, config.split, config.seed)
+    training = augment_training(config, splits.train)
+    features = prepare_features(config, splits, training)
+    entries = train_and_evaluate(config, splits, training, features)
+    winner = choose_winner(entries)
+    challenger = refit_if_asked(config, winner, splits, training, features)
+    decision = judge_and_promote(config, challenger, splits.test)
+    figures = call(draw_figures, splits, winner.evaluation)
+    call(write_report, config, raw, checked, splits, training, entries, winner, decision, figures)
+
+
+def augment_training(config: TrainConfig, train: ImageSet) -> dict[bool, ImageSet]:
+    """Return the training images without (False) and with (True) altered copies."""
+    if config.augment is None:
+        return {False: train, True: train}
+    return {False: train, True: call(augment_images, train, config.augment, config.seed)}
+
+
+def prepare_features(
+    config: TrainConfig, splits: Splits, training: Mapping[bool, ImageSet]
+) -> Features:
+    """Start each recipe once for each set of training images that a candidate wants."""
+    wanted = dict.fromkeys((c.recipe, c.augmented) for c in config.candidates)
+    return {
+        (recipe, augmented): prepare_recipe.submit(
+            recipe,
+            "images and copies" if augmented and config.augment else "images",
+            training[augmented].images,
+            splits.calibrate.images,
+            splits.compare.images,
+            config.seed,
+        )
+        for recipe, augmented in wanted
+    }
+
+
+def train_and_evaluate(
+    config: TrainConfig, splits: Splits, training: Mapping[bool, ImageSet], features: Features
+) -> list[Entry]:
+    """Train all candidates in parallel and compare them on validation images."""
+    started = []
+    for candidate in config.candidates:
+        prepared = features[candidate.recipe, candidate.augmented]
+        fitted = train_candidate.submit(
+            candidate.name,
+            choose_estimator(candidate, config.seed),
+            prepared,
+            training[candidate.augmented].labels,
+            splits.calibrate.labels,
+            candidate.time_limit,
+        )
+        evaluation = evaluate_candidate.submit(
+            candidate.name, fitted, prepared, splits.compare
+        )
+        started.append((candidate, fitted, evaluation))
+    return [collect_entry(*parts) for parts in started]
+
+
+def refit_if_asked(
+    config: TrainConfig,
+    winner: Entry,
+    splits: Splits,
+    training: Mapping[bool, ImageSet],
+    features: Features,
+) -> FittedModel:
+    """Return the winner as it was compared, or fitted again on more data."""
+    candidate = winner.candidate
+    if not config.refit:
+        return winner.fitted
+    return call(
+        refit_winner,
+        candidate.name,
+        choose_estimator(candidate, config.seed),
+        features[candidate.recipe, candidate.augmented],
+        training[candidate.augmented],
+        splits,
+        candidate.time_limit,
+    )
+
+
+def judge_and_promote(
+    config: TrainConfig, challenger: FittedModel, test: ImageSet
+) -> Decision:
+    """Judge on the frozen test images; again if somebody else promoted meanwhile."""
+    for _ in range(JUDGING_ATTEMPTS):
+        ...

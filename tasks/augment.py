@@ -1,0 +1,36 @@
+"""Add altered copies to the training images, and to nothing else."""
+
+from importlib import import_module
+
+import numpy as np
+
+from digitflow.artifacts import ArrayRef
+from digitflow.augment.catalogue import augmentation_module
+from digitflow.config import ShiftAugmentation
+from digitflow.data.sets import ImageSet
+from tasks.caching import cached_task
+from tasks.context import current_run
+
+
+@cached_task(
+    run_name="augment {settings.backend}",
+    modules=lambda inputs: (augmentation_module(inputs["settings"].backend),),
+)
+def augment_images(train: ImageSet, settings: ShiftAugmentation, seed: int) -> ImageSet:
+    """Write the images and their copies straight into the memory-mapped output."""
+    module = import_module(augmentation_module(settings.backend))
+    copies = module.count_copies(settings)
+    store = current_run().store
+    images = store.open_array(train.images)
+    with store.new_array((copies * len(images), *images.shape[1:]), np.uint8) as pending:
+        module.write_copies(images, settings, seed, pending.array)
+    return ImageSet(
+        images=pending.ref,
+        labels=_repeat(train.labels, copies),
+        writers=None if train.writers is None else _repeat(train.writers, copies),
+    )
+
+
+def _repeat(ref: ArrayRef, copies: int) -> ArrayRef:
+    store = current_run().store
+    return store.put_array(np.tile(store.open_array(ref), copies))

@@ -1,0 +1,33 @@
+"""Compare the candidates on validation images, and score models on the test images."""
+
+from digitflow.artifacts import ArrayRef, ModelRef
+from digitflow.data.sets import ImageSet
+from digitflow.evaluation import scoring
+from digitflow.evaluation.scoring import Evaluation, TestResult
+from digitflow.models.fitting import FittedModel
+from tasks.caching import cached_task
+from tasks.context import current_run
+
+
+@cached_task(run_name="evaluate {name}", ignore=("name",))
+def evaluate_candidate(
+    name: str, fitted: FittedModel, features: ArrayRef, compare: ImageSet
+) -> Evaluation:
+    """Measure one candidate on the comparison images."""
+    run = current_run()
+    return run.workers.run(
+        scoring.evaluate_candidate,
+        run.store.root,
+        fitted.model,
+        features,
+        compare,
+        run.workers.threads_each,
+    )
+
+
+@cached_task(run_name="score {name} on the test images", ignore=("name",))
+def score_on_test(name: str, model: ModelRef, test: ImageSet) -> TestResult:
+    """Score one model, with its own preprocessing, on the frozen test images."""
+    run = current_run()
+    threads = run.workers.threads_each
+    return run.workers.run(scoring.score_on_test, run.store.root, model, test, threads)

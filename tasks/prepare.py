@@ -1,0 +1,50 @@
+"""Compute a recipe's features once, for every candidate that uses it."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from digitflow.artifacts import ArrayRef, ModelRef, Store
+from digitflow.features.catalogue import recipe_module
+from digitflow.features.preparing import fit_recipe, transform_images
+from digitflow.models.persistence import dump_model
+from tasks.caching import cached_task
+from tasks.context import current_run
+
+
+class PreparedFeatures(BaseModel):
+    """A fitted recipe and its float32 features (n, d) for three sets of images."""
+
+    model_config = ConfigDict(frozen=True)
+
+    recipe: ModelRef
+    train: ArrayRef
+    calibrate: ArrayRef
+    compare: ArrayRef
+
+
+@cached_task(
+    run_name="prepare {recipe} on {on}",
+    modules=lambda inputs: (recipe_module(inputs["recipe"]),),
+    ignore=("on",),
+)
+def prepare_recipe(
+    recipe: str, on: str, train: ArrayRef, calibrate: ArrayRef, compare: ArrayRef, seed: int
+) -> PreparedFeatures:
+    """Fit a recipe on the training images and transform all three sets."""
+    run = current_run()
+    images = (train, calibrate, compare)
+    threads = run.workers.threads_each
+    return run.workers.run(_prepare, run.store.root, recipe, images, seed, threads)
+
+
+def _prepare(
+    root: Path, recipe: str, images: tuple[ArrayRef, ...], seed: int, threads: int
+) -> PreparedFeatures:
+    store = Store(root)
+    train, *held = (store.open_array(ref) for ref in images)
+    fitted, features = fit_recipe(recipe, train, seed, store, threads)
+    calibrate, compare = (transform_images(fitted, part, store, threads) for part in held)
+    return PreparedFeatures(
+        recipe=dump_model(fitted, store), train=features, calibrate=calibrate, compare=compare
+    )

@@ -1,0 +1,54 @@
+"""Check raw digits; bad rows go to a quarantine file."""
+
+import csv
+import io
+from collections import Counter
+
+from pydantic import BaseModel, ConfigDict
+
+from digitflow.artifacts import ArrayRef, FileRef
+from digitflow.config import ValidationRules
+from digitflow.data.digits import Digits
+from digitflow.data.sets import ImageSet, open_set, store_set
+from digitflow.data.validation import CheckedDigits, check_digits
+from tasks.caching import cached_task
+from tasks.context import current_run
+from tasks.ingest import RawDigits
+
+
+class CheckedSets(BaseModel):
+    """Clean digits, and where the bad rows went: a CSV of reasons and their images."""
+
+    model_config = ConfigDict(frozen=True)
+
+    train: ImageSet
+    test: ImageSet | None
+    problems: dict[str, int]
+    quarantine: FileRef | None
+    quarantined_images: ArrayRef | None
+
+
+@cached_task(run_name="validate")
+def validate_digits(raw: RawDigits, rules: ValidationRules) -> CheckedSets:
+    """Return the usable rows; stop the run when too many are bad or a class is missing."""
+    store = current_run().store
+    test = None if raw.test is None else open_set(store, raw.test)
+    checked = check_digits(Digits(open_set(store, raw.train), test, raw.origin), rules)
+    images = checked.quarantined
+    return CheckedSets(
+        train=store_set(store, checked.train),
+        test=None if checked.test is None else store_set(store, checked.test),
+        problems=dict(Counter(f"{p.split}: {p.reason}" for p in checked.problems)),
+        quarantine=_store_quarantine(checked),
+        quarantined_images=None if images is None else store.put_array(images),
+    )
+
+
+def _store_quarantine(checked: CheckedDigits) -> FileRef | None:
+    if not checked.problems:
+        return None
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["split", "row", "label", "reason"])
+    writer.writerows([p.split, p.row, p.label, p.reason] for p in checked.problems)
+    return current_run().store.put_bytes(text.getvalue().encode(), "quarantine", ".csv")

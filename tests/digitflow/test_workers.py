@@ -1,0 +1,56 @@
+import os
+import time
+
+import pytest
+
+from digitflow.errors import CandidateFailed
+from digitflow.workers import WorkerPool, count_cores
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with WorkerPool(slots=1, threads=3) as pool:
+        yield pool
+
+
+def test_work_runs_in_a_process_of_its_own_with_its_share_of_threads(pool):
+    threads, pid = pool.run(os.getenv, "OMP_NUM_THREADS"), pool.run(os.getpid)
+    assert (threads, pool.threads_each) == ("3", 3)
+    assert pid != os.getpid()
+
+
+def test_a_process_is_used_again_after_an_error_of_the_work(pool):
+    before = pool.run(os.getpid)
+    with pytest.raises(ValueError, match="invalid literal"):
+        pool.run(int, "five")
+    assert pool.run(os.getpid) == before
+
+
+def test_work_over_its_time_is_killed_and_the_slot_lives_on(pool):
+    before = pool.run(os.getpid)
+    began = time.monotonic()
+    with pytest.raises(CandidateFailed, match=r"limit of 0.3 s"):
+        pool.run(time.sleep, 60, time_limit=0.3)
+    assert time.monotonic() - began < 30
+    with pytest.raises(ProcessLookupError):
+        os.kill(before, 0)
+    assert pool.run(os.getpid) != before
+
+
+def test_a_process_that_dies_is_reported_and_replaced(pool):
+    with pytest.raises(CandidateFailed, match="died"):
+        pool.run(os._exit, 1)
+    assert pool.run(abs, -1) == 1
+
+
+def test_threads_are_shared_out_and_never_less_than_one():
+    assert WorkerPool(slots=2, threads=5).threads_each == 2
+    assert WorkerPool(slots=64, threads=2).threads_each == 1
+    assert WorkerPool(slots=1).threads_each == count_cores()
+
+
+def test_closing_ends_the_processes():
+    with WorkerPool(slots=1) as pool:
+        pid = pool.run(os.getpid)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
