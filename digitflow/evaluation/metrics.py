@@ -156,7 +156,8 @@ def _check_probabilities(probabilities: np.ndarray) -> np.ndarray:
             f"not so in {len(rows)} of {len(probabilities)} rows: "
             f"{list_some(rows.tolist())}; the first of them is {example}"
         )
-    return np.minimum(probabilities, 1)  # float32 rounding may leave a hair above
+    # Rounding in float32 may have left a hair above.
+    return probabilities.clip(max=1)
 
 
 def _count_confusions(labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
