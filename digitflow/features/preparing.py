@@ -1,0 +1,164 @@
+"""Fit a recipe and compute its features, in bounded memory, whatever the recipe.
+
+Steps that need no fit, or learn from chunks, are applied on the way. Only a step that
+must see all rows at once gets them, as a memory-mapped scratch array.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from digitflow.artifacts import ArrayRef, Store
+from digitflow.errors import InputError
+from digitflow.features import catalogue
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+logger = logging.getLogger(__name__)
+
+CHUNK_ROWS = 1024
+
+
+def fit_recipe(
+    name: str, images: np.ndarray, seed: int, store: Store, threads: int
+) -> tuple["Pipeline", ArrayRef]:
+    """Fit a recipe's steps on images and compute the images' features.
+
+    The result doesn't depend on `threads`: rows are always handled in the same chunks,
+    and linear algebra runs in one thread a chunk. That limit holds for the process.
+
+    Parameters
+    ----------
+    name : str
+        A recipe of the catalogue.
+    images : ndarray of shape (n, 28, 28), uint8
+        May be memory-mapped; read in chunks.
+    seed : int
+        For steps that draw at random.
+    store : Store
+        Where the features and the scratch arrays go.
+    threads : int
+        Chunks at the same time.
+
+    Returns
+    -------
+    Pipeline, ArrayRef
+        The fitted steps, and float32 features (n, d).
+
+    Raises
+    ------
+    InputError
+        If there is no such recipe, or it can't be fitted on these images.
+    """
+    from sklearn.pipeline import Pipeline
+    from threadpoolctl import threadpool_limits
+
+    steps = catalogue.build_steps(name, seed)
+    with threadpool_limits(1), ExitStack() as scratch:
+        rows, ready = images, list[Any]()
+        for label, step in steps:
+            logger.debug("recipe %s: %s on %d images", name, label, len(images))
+            if ready and _needs_all_rows(step):
+                rows, ready = _write_scratch(ready, rows, store, threads, scratch), []
+            try:
+                _fit_step(step, ready, rows)
+            except ValueError as exc:
+                raise InputError(
+                    f"recipe {name} can't be fitted on {len(images)} images: {exc}"
+                ) from exc
+            ready.append(step)
+        return Pipeline(steps), _store_features(ready, rows, store, threads)
+
+
+def transform_images(
+    pipeline: "Pipeline", images: np.ndarray, store: Store, threads: int
+) -> ArrayRef:
+    """Compute the features of images by a fitted recipe, chunk by chunk.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        The fitted steps, as `fit_recipe` returns them.
+    images : ndarray of shape (n, 28, 28), uint8
+        May be memory-mapped.
+    store : Store
+        Where the features go.
+    threads : int
+        Chunks at the same time.
+
+    Returns
+    -------
+    ArrayRef
+        Float32 (n, d).
+    """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        return _store_features([step for _, step in pipeline.steps], images, store, threads)
+
+
+def _needs_all_rows(step: Any) -> bool:
+    return _learns(step) and not hasattr(step, "partial_fit")
+
+
+def _learns(step: Any) -> bool:
+    from sklearn.utils import get_tags
+
+    return bool(get_tags(step).requires_fit)
+
+
+def _fit_step(step: Any, ready: Sequence[Any], rows: np.ndarray) -> None:
+    if _needs_all_rows(step):
+        step.fit(np.asarray(rows))  # not as a memory map, which the model would keep
+    elif _learns(step):
+        for chunk in _iterate_chunks(len(rows)):
+            step.partial_fit(_apply(ready, rows[chunk]))
+
+
+def _write_scratch(
+    ready: Sequence[Any], rows: np.ndarray, store: Store, threads: int, scratch: ExitStack
+) -> np.ndarray:
+    shape = (len(rows), *_measure_width(ready, rows))
+    array = scratch.enter_context(store.scratch_array(shape, np.float32))
+    _transform_into(ready, rows, array, threads)
+    return array
+
+
+def _store_features(
+    ready: Sequence[Any], rows: np.ndarray, store: Store, threads: int
+) -> ArrayRef:
+    shape = (len(rows), *_measure_width(ready, rows))
+    with store.new_array(shape, np.float32) as pending:
+        _transform_into(ready, rows, pending.array, threads)
+    return pending.ref
+
+
+def _measure_width(ready: Sequence[Any], rows: np.ndarray) -> tuple[int, ...]:
+    """Return the shape of what the steps make of one row, tried on an empty one."""
+    return _apply(ready, np.zeros((1, *rows.shape[1:]), rows.dtype)).shape[1:]
+
+
+def _transform_into(
+    ready: Sequence[Any], rows: np.ndarray, out: np.ndarray, threads: int
+) -> None:
+    def transform(chunk: slice) -> None:
+        out[chunk] = _apply(ready, rows[chunk])
+
+    # Threads are enough: numpy lets go of the interpreter while it computes.
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(transform, _iterate_chunks(len(rows))))
+
+
+def _apply(ready: Sequence[Any], rows: np.ndarray) -> np.ndarray:
+    for step in ready:
+        rows = step.transform(rows)
+    return rows
+
+
+def _iterate_chunks(n: int) -> Iterator[slice]:
+    return (slice(start, start + CHUNK_ROWS) for start in range(0, n, CHUNK_ROWS))
