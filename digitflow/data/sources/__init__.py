@@ -1,0 +1,1 @@
+"""One module a source; each has `fingerprint(source)` and `load(source)`."""

@@ -1,0 +1,204 @@
+"""MNIST: IDX files from a folder, else OpenML's `mnist_784` through scikit-learn."""
+
+import logging
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from digitflow.artifacts import digest_file, digest_json
+from digitflow.config import MnistSource
+from digitflow.data.digits import UNKNOWN_WRITER, Digits, LabelledImages
+from digitflow.data.frame import SIDE
+from digitflow.data.idx import read_idx
+from digitflow.errors import InputError, list_some
+
+logger = logging.getLogger(__name__)
+
+FOLDER_VARIABLE = "DIGITFLOW_MNIST_DIR"
+_SPLITS = ("train", "t10k")
+_WRITER_COLUMNS = ("label", "series", "writer")
+_MAX_WRITER = np.iinfo(np.int32).max
+_OPENML_NAME, _OPENML_VERSION = "mnist_784", 1
+_OPENML_ROWS, _OPENML_TRAIN_ROWS = 70_000, 60_000
+
+
+def fingerprint(source: MnistSource) -> str:
+    """Return a digest of the files that would be read; OpenML's version never changes.
+
+    Raises
+    ------
+    InputError
+        If a folder is named and the IDX files are not all in it.
+    """
+    folder = _choose_folder(source)
+    if folder is None:
+        return f"OpenML {_OPENML_NAME} version {_OPENML_VERSION}"
+    try:
+        return digest_json({path.name: digest_file(path) for path in _list_files(folder)})
+    except OSError as exc:
+        raise InputError(f"can't read MNIST's files in {folder}: {exc}") from exc
+
+
+def load(source: MnistSource) -> Digits:
+    """Read MNIST's training and test images, with writers where the folder has them.
+
+    Returns
+    -------
+    Digits
+        Images uint8 (n, 28, 28), labels uint8, writers int32 or None.
+
+    Raises
+    ------
+    InputError
+        If a file is missing, damaged or does not fit the others; or, without a folder, if
+        OpenML can't be reached and nothing is cached.
+    """
+    folder = _choose_folder(source)
+    if folder is None:
+        return _load_openml()
+    train, test = (_read_split(folder, split) for split in _SPLITS)
+    return Digits(train, test, origin=f"MNIST's IDX files in {folder}")
+
+
+def _choose_folder(source: MnistSource) -> Path | None:
+    if source.folder is not None:
+        return source.folder
+    named = os.environ.get(FOLDER_VARIABLE)
+    return Path(named).expanduser() if named else None
+
+
+def _list_files(folder: Path) -> list[Path]:
+    images = [_find_idx(folder, f"{split}-images", axes=3) for split in _SPLITS]
+    labels = [_find_idx(folder, f"{split}-labels", axes=1) for split in _SPLITS]
+    writers = [_find_writers(folder, split) for split in _SPLITS]
+    return [*images, *labels, *(path for path in writers if path is not None)]
+
+
+def _find_idx(folder: Path, stem: str, axes: int) -> Path:
+    names = [f"{stem}{joint}idx{axes}-ubyte" for joint in "-."]
+    found = _find_first(folder, *names)
+    if found is None:
+        state = "it" if folder.is_dir() else "there is no such folder; it"
+        raise InputError(
+            f"MNIST is expected in {folder}: {state} must hold {names[0]} (or {names[1]}), "
+            "gzipped (.gz) or not"
+        )
+    return found
+
+
+def _find_writers(folder: Path, split: str) -> Path | None:
+    return _find_first(folder, f"{split}-writers.csv")
+
+
+def _find_first(folder: Path, *names: str) -> Path | None:
+    paths = [folder / f"{name}{suffix}" for name in names for suffix in ("", ".gz")]
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _read_split(folder: Path, split: str) -> LabelledImages:
+    image_file = _find_idx(folder, f"{split}-images", axes=3)
+    label_file = _find_idx(folder, f"{split}-labels", axes=1)
+    images, labels = read_idx(image_file), read_idx(label_file)
+    if images.shape[1:] != (SIDE, SIDE) or len(images) == 0:
+        raise InputError(
+            f"{image_file} must hold images of {SIDE}x{SIDE} pixels, got {images.shape}"
+        )
+    if labels.shape != images.shape[:1]:
+        raise InputError(
+            f"{label_file} must hold one label for each of the {len(images)} images of "
+            f"{image_file.name}, got {labels.shape}"
+        )
+    writer_file = _find_writers(folder, split)
+    writers = None if writer_file is None else _read_writers(writer_file, labels)
+    return LabelledImages(images, labels, writers)
+
+
+def _read_writers(path: Path, labels: np.ndarray) -> np.ndarray:
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path)
+    # A damaged gzip raises EOFError or OSError; the parser's errors are ValueErrors.
+    except (OSError, EOFError, ValueError) as exc:
+        raise InputError(f"can't read the writers in {path}: {exc}") from exc
+    _check_writers(table, labels, path)
+    writers = table["writer"].fillna(UNKNOWN_WRITER)
+    return np.asarray(writers, dtype=np.int32)
+
+
+def _check_writers(table: Any, labels: np.ndarray, path: Path) -> None:
+    missing = [name for name in _WRITER_COLUMNS if name not in table.columns]
+    if missing:
+        raise InputError(
+            f"{path} lacks {list_some(missing)}; expected are the columns "
+            f"{', '.join(_WRITER_COLUMNS)}, got {list_some(table.columns)}"
+        )
+    if len(table) != len(labels):
+        raise InputError(
+            f"{path} must have a row for each of {len(labels)} images, got {len(table)}"
+        )
+    wrong = np.flatnonzero(table["label"].to_numpy() != labels)
+    if wrong.size:
+        raise InputError(
+            f"{path} belongs to other images: its labels differ from the IDX labels in "
+            f"{wrong.size} rows, such as {list_some(wrong.tolist())}"
+        )
+    known = table["writer"].dropna()
+    if (
+        known.dtype.kind not in "iuf"
+        or ((known % 1 != 0) | (known < 0) | (known > _MAX_WRITER)).any()
+    ):
+        raise InputError(
+            f"{path}: a writer must be a whole number from 0 to {_MAX_WRITER}, or empty"
+        )
+
+
+def _load_openml() -> Digits:
+    images, labels = _fetch_openml()
+    if images.shape != (_OPENML_ROWS, SIDE * SIDE):
+        raise InputError(
+            f"OpenML's {_OPENML_NAME} must have {_OPENML_ROWS} rows of {SIDE * SIDE} "
+            f"pixels, got {images.shape}"
+        )
+    images = images.reshape(-1, SIDE, SIDE)
+    test_start = _OPENML_TRAIN_ROWS
+    return Digits(
+        train=LabelledImages(images[:test_start], labels[:test_start]),
+        test=LabelledImages(images[test_start:], labels[test_start:]),
+        origin=f"MNIST from OpenML, {_OPENML_NAME} version {_OPENML_VERSION}",
+    )
+
+
+def _fetch_openml() -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.datasets import fetch_openml
+
+    logger.info("asking OpenML for %s, or scikit-learn's copy of it", _OPENML_NAME)
+    # Read as bytes: pandas would take 440 MB of int64 for these 55 MB.
+    pixels: dict[int, str] = dict.fromkeys(range(SIDE * SIDE), "uint8")
+    dtypes = pixels | {SIDE * SIDE: "category"}
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            bunch = fetch_openml(
+                _OPENML_NAME,
+                version=_OPENML_VERSION,
+                as_frame=False,
+                parser="pandas",
+                n_retries=1,
+                delay=0.5,
+                read_csv_kwargs={"dtype": dtypes},
+            )
+    # No network is a URLError (an OSError); a damaged answer ends as one of the others.
+    except (OSError, EOFError, ValueError, ArithmeticError) as exc:
+        raise InputError(
+            f"MNIST is not here, and OpenML did not give it: {exc}. Either put MNIST's four "
+            "IDX files in a folder and name it as source.folder in the config or in "
+            f"{FOLDER_VARIABLE}; or connect to the network once, then scikit-learn keeps "
+            "OpenML's copy on disk."
+        ) from exc
+    for warning in caught:
+        logger.warning("%s", warning.message)
+    return bunch.data, np.asarray(bunch.target).astype(np.uint8)
