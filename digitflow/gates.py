@@ -1,9 +1,9 @@
 """From scores on the frozen test images to a verdict on a challenger. No I/O."""
 
 import math
-from typing import ClassVar, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from digitflow.config import GateLimits
 from digitflow.errors import TestSetChanged
@@ -14,26 +14,6 @@ Outcome = Literal["bootstrap", "promote", "keep", "unchanged", "reject"]
 class _Record(BaseModel):
     # "constants": a NaN survives being written as JSON and read again.
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
-
-
-class TestScore(_Record):
-    """A model on the frozen test images, which are known by their digest.
-
-    `interval` is the 95 % interval of the accuracy, (low, high) in 0..1.
-    """
-
-    __test__: ClassVar[bool] = False  # the name begins with Test; pytest must not collect it
-
-    model_digest: str
-    test_digest: str
-    n: int = Field(ge=0)
-    correct: int = Field(ge=0)
-    interval: tuple[float, float]
-
-    @property
-    def accuracy(self) -> float:
-        """Share of right answers in 0..1; NaN where there were no images."""
-        return self.correct / self.n if self.n else math.nan
 
 
 class Check(_Record):

@@ -41,8 +41,17 @@ def digest_modules(*roots: str) -> dict[str, str]:
     ----------
     *roots : str
         Dotted names, such as "tasks.train".
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If a root is no module of ours.
     """
-    pending, found = list(roots), {}
+    for root in roots:
+        if _module_path(root) is None:
+            raise ModuleNotFoundError(f"{root} is no module of {' or '.join(OUR_PACKAGES)}")
+    pending = [name for root in roots for name in _resolve(root)]
+    found: dict[str, _Module] = {}
     while pending:
         name = pending.pop()
         if name in found or name in NOT_IN_KEYS:
@@ -71,8 +80,7 @@ def installed_version(distribution: str) -> str:
 class _Module:
     def __init__(self, name: str) -> None:
         path = _module_path(name)
-        if path is None:
-            raise ModuleNotFoundError(f"{name} is no module of {' or '.join(OUR_PACKAGES)}")
+        assert path is not None, name
         source = path.read_bytes()
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         imported = set(_iterate_imports(ast.parse(source), package))

@@ -70,8 +70,7 @@ def train(
     with show_progress(debug):
         record = launch_training(config, accept_new_test, debug)
     _print(record, as_json, print_training)
-    promoted = record["verdict"]["outcome"] in ("promote", "bootstrap", "unchanged")
-    if require_promotion and not promoted:
+    if require_promotion and not record["promoted"]:
         raise typer.Exit(NOT_PROMOTED)
 
 

@@ -23,7 +23,7 @@ def launch_training(path: Path, accept_new_test: bool, debug: bool) -> dict[str,
         config = config.model_copy(update={"gate": gate})
     store = open_store()
     store.check_writable()
-    use_prefect_environment(store, debug)
+    use_prefect_environment(store, quiet=not debug)
 
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 

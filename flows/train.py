@@ -1,7 +1,6 @@
 """The main job: from raw digits to a promoted champion, or to a reasoned no."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from prefect import flow
 from prefect.futures import PrefectFuture
@@ -11,7 +10,9 @@ from digitflow.config import TrainConfig
 from digitflow.data.sets import ImageSet
 from digitflow.errors import ChampionMoved
 from digitflow.evaluation.leaderboard import Entry, choose_winner
+from digitflow.evaluation.scoring import TestScore, digest_test_set
 from digitflow.models.fitting import FittedModel
+from digitflow.registry import Champion
 from flows.running import (
     call,
     collect_entry,
@@ -22,11 +23,17 @@ from flows.running import (
 )
 from tasks.augment import augment_images
 from tasks.evaluate import evaluate_candidate, score_on_test
-from tasks.gate import Decision, find_champion, judge_challenger, promote_challenger
+from tasks.gate import (
+    Decision,
+    describe_making,
+    find_champion,
+    judge_challenger,
+    promote_challenger,
+)
 from tasks.ingest import fingerprint_source, ingest_digits
 from tasks.prepare import prepare_recipe
 from tasks.report import draw_figures, write_report
-from tasks.split import Splits, split_digits
+from tasks.split import PreparedData, Splits, split_digits
 from tasks.train import choose_estimator, refit_winner, train_candidate
 from tasks.validate import validate_digits
 
@@ -34,6 +41,7 @@ from tasks.validate import validate_digits
 TASK_THREADS = 64
 JUDGING_ATTEMPTS = 3
 
+Training = Mapping[bool, ImageSet]
 Features = Mapping[tuple[str, bool], PrefectFuture]
 
 
@@ -66,27 +74,29 @@ def train_once(config: TrainConfig) -> None:
     entries = train_and_evaluate(config, splits, training, features)
     winner = choose_winner(entries)
     challenger = refit_if_asked(config, winner, splits, training, features)
-    decision = judge_and_promote(config, challenger, splits.test)
-    figures = call(draw_figures, splits, winner.evaluation)
-    call(write_report, config, raw, checked, splits, training, entries, winner, decision, figures)
+    data = PreparedData(
+        origin=raw.origin, checked=checked, splits=splits, training=training[True]
+    )
+    decision = judge_and_promote(config, entries, challenger, data)
+    figures = call(draw_figures, splits.train, splits.compare, winner.evaluation)
+    call(write_report, config, data, entries, decision, figures)
 
 
-def augment_training(config: TrainConfig, train: ImageSet) -> dict[bool, ImageSet]:
+def augment_training(config: TrainConfig, train: ImageSet) -> Training:
     """Return the training images without (False) and with (True) altered copies."""
     if config.augment is None:
         return {False: train, True: train}
     return {False: train, True: call(augment_images, train, config.augment, config.seed)}
 
 
-def prepare_features(
-    config: TrainConfig, splits: Splits, training: Mapping[bool, ImageSet]
-) -> Features:
+def prepare_features(config: TrainConfig, splits: Splits, training: Training) -> Features:
     """Start each recipe once for each set of training images that a candidate wants."""
-    wanted = dict.fromkeys((c.recipe, c.augmented) for c in config.candidates)
+    copies = config.augment is not None
+    wanted = dict.fromkeys((c.recipe, c.augmented and copies) for c in config.candidates)
     return {
         (recipe, augmented): prepare_recipe.submit(
             recipe,
-            "images and copies" if augmented and config.augment else "images",
+            "images and copies" if augmented else "images",
             training[augmented].images,
             splits.calibrate.images,
             splits.compare.images,
@@ -97,17 +107,18 @@ def prepare_features(
 
 
 def train_and_evaluate(
-    config: TrainConfig, splits: Splits, training: Mapping[bool, ImageSet], features: Features
+    config: TrainConfig, splits: Splits, training: Training, features: Features
 ) -> list[Entry]:
     """Train all candidates in parallel and compare them on validation images."""
     started = []
     for candidate in config.candidates:
-        prepared = features[candidate.recipe, candidate.augmented]
+        augmented = candidate.augmented and config.augment is not None
+        prepared = features[candidate.recipe, augmented]
         fitted = train_candidate.submit(
             candidate.name,
             choose_estimator(candidate, config.seed),
             prepared,
-            training[candidate.augmented].labels,
+            training[augmented].labels,
             splits.calibrate.labels,
             candidate.time_limit,
         )
@@ -119,30 +130,58 @@ def train_and_evaluate(
 
 
 def refit_if_asked(
-    config: TrainConfig,
-    winner: Entry,
-    splits: Splits,
-    training: Mapping[bool, ImageSet],
-    features: Features,
+    config: TrainConfig, winner: Entry, splits: Splits, training: Training, features: Features
 ) -> FittedModel:
     """Return the winner as it was compared, or fitted again on more data."""
     candidate = winner.candidate
-    if not config.refit:
+    if not config.refit or winner.fitted is None:
         return winner.fitted
+    augmented = candidate.augmented and config.augment is not None
     return call(
         refit_winner,
         candidate.name,
         choose_estimator(candidate, config.seed),
-        features[candidate.recipe, candidate.augmented],
-        training[candidate.augmented],
+        features[candidate.recipe, augmented],
+        training[augmented],
         splits,
         candidate.time_limit,
     )
 
 
 def judge_and_promote(
-    config: TrainConfig, challenger: FittedModel, test: ImageSet
+    config: TrainConfig, entries: list[Entry], challenger: FittedModel, data: PreparedData
 ) -> Decision:
-    """Judge on the frozen test images; again if somebody else promoted meanwhile."""
+    """Judge on the frozen test images; again if the champion changed meanwhile."""
+    test = data.splits.test
+    ours = call(score_on_test, "challenger", challenger.model, test)
     for _ in range(JUDGING_ATTEMPTS):
-        ...
+        champion = call(find_champion, config.model)
+        theirs = score_champion(config, champion, test)
+        verdict = call(judge_challenger, ours.score, champion, theirs, config.gate)
+        if not verdict.promoted:
+            return Decision(verdict=verdict, result=ours, champion=champion)
+        making = describe_making(config, entries, data)
+        try:
+            champion = call(promote_challenger, config.model, challenger.model, verdict, making)
+        except ChampionMoved:
+            continue
+        if champion.run == making.run:
+            return Decision(verdict=verdict, result=ours, champion=champion)
+    raise ChampionMoved(f"other runs promoted {config.model} {JUDGING_ATTEMPTS} times meanwhile")
+
+
+def score_champion(
+    config: TrainConfig, champion: Champion | None, test: ImageSet
+) -> TestScore | None:
+    """Score the champion again, with its own preprocessing, on the same test images.
+
+    Other test images than it was judged on need the user's word; without it the old
+    score goes to the gate, which refuses to compare the two.
+    """
+    if champion is None:
+        return None
+    known = champion.score.test_digest == digest_test_set(test)
+    if not known and not config.gate.accept_new_test:
+        return champion.score
+    label = f"champion version {champion.version}"
+    return call(score_on_test, label, champion.model, test).score

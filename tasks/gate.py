@@ -1,14 +1,33 @@
 """Judge the challenger, and promote it when the verdict says so."""
 
-from typing import Any
+from collections.abc import Sequence
+
+import yaml
+from pydantic import BaseModel, ConfigDict
 
 from digitflow import gates, registry
-from digitflow.artifacts import ModelRef
-from digitflow.config import GateLimits
-from digitflow.gates import TestScore, Verdict
-from digitflow.registry import Champion
+from digitflow.artifacts import ModelRef, digest_json
+from digitflow.config import GateLimits, TrainConfig
+from digitflow.evaluation.leaderboard import Entry, choose_winner
+from digitflow.evaluation.scoring import TestResult, TestScore
+from digitflow.features.catalogue import recipe_module
+from digitflow.gates import Verdict
+from digitflow.lineage import digest_modules, find_libraries
+from digitflow.models.catalogue import estimator_module
+from digitflow.registry import Champion, Facts
 from tasks.caching import plain_task
 from tasks.context import current_run
+from tasks.split import PreparedData
+
+
+class Decision(BaseModel):
+    """The verdict, the score it rests on, and who is champion now."""
+
+    model_config = ConfigDict(frozen=True)
+
+    verdict: Verdict
+    result: TestResult
+    champion: Champion | None
 
 
 @plain_task(run_name="find the champion")
@@ -31,10 +50,58 @@ def judge_challenger(
 
 @plain_task(run_name="promote")
 def promote_challenger(
-    model: str, challenger: ModelRef, verdict: Verdict, facts: dict[str, Any]
-) -> Champion | None:
-    """Make the challenger champion if the verdict says so; return who is champion now."""
-    store = current_run().store
-    if not verdict.promoted:
-        return registry.read_champion(store, model)
-    return registry.promote(store, model, challenger, verdict=verdict, **facts)
+    model: str, challenger: ModelRef, verdict: Verdict, making: Facts
+) -> Champion:
+    """Make the challenger champion; `ChampionMoved` if somebody else was faster."""
+    return registry.promote(current_run().store, model, challenger, verdict, making)
+
+
+def describe_making(
+    config: TrainConfig, entries: Sequence[Entry], data: PreparedData
+) -> Facts:
+    """Return all that a version is known by: run, config, data, code, figures."""
+    modules = list_code(config)
+    return Facts(
+        run=current_run().log.run,
+        config=write_config(config),
+        seed=config.seed,
+        data=digest_data(data),
+        code=digest_json(modules),
+        libraries=find_libraries(modules),
+        metrics=_list_metrics(choose_winner(entries)),
+    )
+
+
+def list_code(config: TrainConfig) -> dict[str, str]:
+    """Return {module: digest} of the code behind a config's models."""
+    chosen = {
+        module
+        for candidate in config.candidates
+        for module in (estimator_module(candidate.estimator), recipe_module(candidate.recipe))
+    }
+    return digest_modules("tasks.split", "tasks.augment", "tasks.train", *sorted(chosen))
+
+
+def write_config(config: TrainConfig) -> str:
+    """Return the whole config, defaults included, as YAML."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def digest_data(data: PreparedData) -> dict[str, str]:
+    """Return the digest of each part's images."""
+    parts = {name: getattr(data.splits, name) for name in type(data.splits).model_fields}
+    return {name: part.images.digest for name, part in parts.items()} | {
+        "augmented": data.training.images.digest
+    }
+
+
+def _list_metrics(winner: Entry) -> dict[str, float]:
+    if winner.fitted is None or winner.evaluation is None:
+        return {}
+    metrics = winner.evaluation.metrics
+    figures = ("accuracy", "precision", "recall", "f1", "log_loss", "brier", "ece")
+    return {f"validation_{name}": float(getattr(metrics, name)) for name in figures} | {
+        "fit_seconds": winner.fitted.fit_seconds,
+        "latency_ms": winner.evaluation.latency_ms,
+        "bytes": float(winner.fitted.model.bytes),
+    }

@@ -27,6 +27,21 @@ class Splits(BaseModel):
     test: ImageSet
 
 
+class PreparedData(BaseModel):
+    """The data of a run: where it came from, what was set aside, its parts.
+
+    `training` is `splits.train` with its augmented copies, or the same where there are
+    none.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    origin: str
+    checked: CheckedSets
+    splits: Splits
+    training: ImageSet
+
+
 @cached_task(run_name="split")
 def split_digits(checked: CheckedSets, shares: SplitShares, seed: int) -> Splits:
     """Split by class and writer; a source's own test set is kept as it is."""

@@ -1,12 +1,13 @@
 """Run a stored model on stored images: quality, and what one prediction costs."""
 
+import math
 import time
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from digitflow.artifacts import ArrayRef, ModelRef, Store, digest_json
 from digitflow.data.sets import ImageSet
@@ -28,18 +29,35 @@ class Evaluation(BaseModel):
     latency_ms: float
 
 
-class TestResult(BaseModel):
-    """A model on the frozen test images; `interval` is Wilson's, 95 %."""
+class TestScore(BaseModel):
+    """A model on the frozen test images, known by their digest.
 
-    __test__ = False
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    `interval` is the 95 % interval of its accuracy (Wilson), (low, high), in 0..1.
+    """
+
+    __test__: ClassVar[bool] = False  # the name begins with Test; pytest must not collect it
+    # An unknown figure must survive being written and read again.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     model_digest: str
     test_digest: str
-    n: int
-    correct: int
-    accuracy: float
+    n: int = Field(ge=0)
+    correct: int = Field(ge=0)
     interval: tuple[float, float]
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right answers; NaN if there were no images."""
+        return self.correct / self.n if self.n else math.nan
+
+
+class TestResult(BaseModel):
+    """A model's score on the test images, and the probabilities (n, 10) behind it."""
+
+    __test__: ClassVar[bool] = False
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    score: TestScore
     probabilities: ArrayRef
 
 
@@ -83,15 +101,14 @@ def score_on_test(root: Path, model: ModelRef, test: ImageSet, threads: int) -> 
         probabilities = predict_in_chunks(pipeline, store.open_array(test.images))
     hits = probabilities.argmax(axis=1) == store.open_array(test.labels)
     correct, n = int(hits.sum()), len(hits)
-    return TestResult(
+    score = TestScore(
         model_digest=model.digest,
         test_digest=digest_test_set(test),
         n=n,
         correct=correct,
-        accuracy=correct / n,
         interval=wilson_interval(correct, n),
-        probabilities=store.put_array(probabilities),
     )
+    return TestResult(score=score, probabilities=store.put_array(probabilities))
 
 
 def predict_in_chunks(model: Any, rows: np.ndarray) -> np.ndarray:

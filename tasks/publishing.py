@@ -1,0 +1,126 @@
+"""What a run shows in the Prefect UI: tables, the verdict, pictures and progress."""
+
+import base64
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+
+SECONDS_BETWEEN_UPDATES = 0.5
+TABLE_COLUMNS = {
+    "name": "candidate",
+    "recipe": "recipe",
+    "accuracy": "accuracy",
+    "f1": "F1",
+    "log_loss": "log loss",
+    "brier": "Brier",
+    "ece": "ECE",
+    "fit_seconds": "fit (s)",
+    "latency_ms": "one image (ms)",
+    "bytes": "bytes",
+    "error": "error",
+}
+
+
+class ProgressArtifact:
+    """The share of a run's tasks that have ended, in the UI.
+
+    Parameters
+    ----------
+    model : str
+        The registered model's name; part of the artifact's key.
+    total : int
+        How many tasks the run has.
+    """
+
+    def __init__(self, model: str, total: int) -> None:
+        self._id: UUID = create_progress_artifact(  # type: ignore[assignment]
+            progress=0.0, key=f"progress-{model}", description="tasks that have ended"
+        )
+        self._total = total
+        self._ended = 0
+        self._updated = time.monotonic()
+
+    def advance(self) -> None:
+        """Count one more task; the server hears of it now and then, not each time."""
+        self._ended += 1
+        if time.monotonic() - self._updated > SECONDS_BETWEEN_UPDATES:
+            self._send(min(99.0, 100.0 * self._ended / self._total))
+
+    def finish(self) -> None:
+        """Say that the run is through."""
+        self._send(100.0)
+
+    def _send(self, percent: float) -> None:
+        update_progress_artifact(self._id, progress=round(percent, 1))
+        self._updated = time.monotonic()
+
+
+def publish_leaderboard(model: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Show the leaderboard as a table."""
+    table = [{title: row.get(key) for key, title in TABLE_COLUMNS.items()} for row in rows]
+    create_table_artifact(
+        table=table,
+        key=f"leaderboard-{model}",
+        description="Candidates on the comparison images, best first.",
+    )
+
+
+def publish_verdict(model: str, verdict: Mapping[str, Any]) -> None:
+    """Show the gate's verdict and its checks."""
+    lines = [
+        f"## {verdict['outcome']}",
+        "",
+        _escape(verdict["reason"]),
+        "",
+        "| check | challenger | champion | limit | verdict | |",
+        "|---|---|---|---|---|---|",
+    ]
+    for check in verdict["checks"]:
+        figures = (check["challenger"], check["champion"], check["limit"])
+        cells = [check["id"], *map(_percent, figures), check["verdict"], check["detail"]]
+        lines.append("| " + " | ".join(_escape(cell) for cell in cells) + " |")
+    create_markdown_artifact(markdown="\n".join(lines), key=f"verdict-{model}")
+
+
+def publish_arrays(model: str, tasks: Sequence[Mapping[str, Any]]) -> None:
+    """Show every array that the run made or used again."""
+    rows = [
+        {
+            "task": task["task"],
+            "array": output["name"],
+            "shape": " x ".join(map(str, output["shape"])),
+            "dtype": output["dtype"],
+            "bytes": output["bytes"],
+            "state": task["state"],
+            "digest": output["digest"],
+        }
+        for task in tasks
+        for output in task.get("outputs") or ()
+        if "dtype" in output
+    ]
+    create_table_artifact(
+        table=rows, key=f"arrays-{model}", description="The run's arrays, computed or cached."
+    )
+
+
+def publish_picture(model: str, name: str, title: str, png: bytes) -> None:
+    """Show a picture; it is kept inside the markdown, so no file server is needed."""
+    picture = base64.b64encode(png).decode()
+    markdown = f"## {title}\n\n![{title}](data:image/png;base64,{picture})"
+    create_markdown_artifact(markdown=markdown, key=f"{name}-{model}", description=title)
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.2%}"
+
+
+def _escape(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import pytest
+
+from digitflow.config import TrainConfig, load_config, parse_config
+from digitflow.errors import InputError
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
+def test_the_shipped_configs_are_valid(path):
+    assert len(load_config(path).candidates) == 9
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seeed: 1", "seeed is not a key"),
+        ("seed: -1", r"seed: .*greater than or equal to 0.*got -1"),
+        ("source: {kind: cloud}", r"source.*'builtin'"),
+        ("source: {kind: table}", "source.table.file is missing"),
+        ("candidates: [{name: a, estimator: svm, recipe: pca, paramz: {}}]", "paramz"),
+        ("candidates: []", "candidates"),
+        ("gate: {min_accuracy: 99}", "gate.min_accuracy"),
+        ("- 1", "keys and values, got list"),
+        ("", "keys and values, got NoneType"),
+        ("seed: [", "no valid YAML"),
+        (
+            "candidates: [{name: a, estimator: svm, recipe: pca},"
+            " {name: a, estimator: knn, recipe: pca}]",
+            "repeated: .'a'.",
+        ),
+    ],
+)
+def test_a_wrong_key_or_value_is_one_error_that_names_file_and_place(tmp_path, text, message):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message) as caught:
+        load_config(path)
+    assert "wrong.yaml" in str(caught.value)
+
+
+def test_a_missing_config_is_a_clear_error(tmp_path):
+    with pytest.raises(InputError, match=r"can't read the config .*nowhere\.yaml"):
+        load_config(tmp_path / "nowhere.yaml")
+
+
+def test_relative_paths_are_relative_to_the_config(tmp_path):
+    (tmp_path / "c.yaml").write_text("source: {kind: images, folder: pictures}")
+    assert load_config(tmp_path / "c.yaml").source.folder == tmp_path / "pictures"
+
+
+def test_many_errors_are_bounded():
+    with pytest.raises(InputError, match="and 3 more"):
+        parse_config({f"wrong{number}": 1 for number in range(8)})
+
+
+def test_a_config_is_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        TrainConfig().seed = 1

@@ -1,0 +1,142 @@
+"""A real Prefect server for the tests of flows, and projects that train against it."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from digitflow.artifacts import Store
+from digitflow.why import summarise_tasks
+from digitflow.runs import list_runs, read_events
+from flows.environment import prefect_environment
+
+SERVER_SECONDS = 180
+COMMAND = Path(sys.executable).with_name("digitflow")
+CONFIG = {
+    "model": "digits-sample",
+    "source": {"kind": "builtin"},
+    "candidates": [
+        {"name": "knn-pca", "estimator": "knn", "recipe": "pca"},
+        {"name": "tree-pixels", "estimator": "tree", "recipe": "pixels"},
+    ],
+    "gate": {"min_accuracy": 0.5},
+}
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """Start Prefect's server from this environment; yield its API's address."""
+    root = tmp_path_factory.mktemp("server")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    environment = os.environ | prefect_environment(root, os.environ)
+    with (root / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, *arguments], env=environment, stdout=log, stderr=log
+        )
+    url = f"http://127.0.0.1:{port}/api"
+    try:
+        _wait_until_healthy(url, process, root / "server.log")
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_until_healthy(url, process, log):
+    deadline = time.monotonic() + SERVER_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            pytest.fail(f"the server ended: {log.read_text()[-2000:]}")
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=1):
+                return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"the server did not start in {SERVER_SECONDS} s: {log.read_text()[-2000:]}")
+
+
+@dataclass
+class Project:
+    """A folder with artifacts and a config, in which commands are run as a user would."""
+
+    folder: Path
+    server: str
+    config: dict = field(default_factory=lambda: json.loads(json.dumps(CONFIG)))
+
+    @property
+    def store(self):
+        return Store(self.folder / "artifacts")
+
+    def environment(self, **variables):
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("DIGITFLOW", "MLFLOW"))}
+        return kept | {"PREFECT_API_URL": self.server, "COLUMNS": "160"} | variables
+
+    def start(self, *arguments, **variables):
+        """Start a command and return its process."""
+        (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config))
+        return subprocess.Popen(
+            [COMMAND, *map(str, arguments)],
+            cwd=self.folder,
+            env=self.environment(**variables),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments, code=0, **variables):
+        """Run a command to its end, check its exit code, return its standard output."""
+        process = self.start(*arguments, **variables)
+        output, self.errors = process.communicate(timeout=300)
+        assert process.returncode == code, f"{output}\n{self.errors}"
+        assert "Traceback" not in self.errors
+        return output
+
+    def train(self, *arguments, code=0, **variables):
+        """Train with the project's config and return the newest run's record."""
+        self.run("train", "--config", "config.yaml", *arguments, code=code, **variables)
+        return list_runs(self.store)[0]
+
+    def tasks(self, run=0):
+        """Return {task: state} of a run, the newest first."""
+        name = list_runs(self.store)[run]["run"]
+        summary = summarise_tasks(read_events(self.store, name))
+        return {task: facts["state"] for task, facts in summary.items() if "key" in facts}
+
+    def computed(self, run=0):
+        """Return the cacheable tasks that a run computed."""
+        return {task for task, state in self.tasks(run).items() if state == "computed"}
+
+
+@pytest.fixture
+def empty_project(tmp_path, server):
+    """A project in which nothing has run yet."""
+    return Project(tmp_path, server)
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory, server):
+    """A project that has a champion; tests copy it, and never change it."""
+    project = Project(tmp_path_factory.mktemp("trained"), server)
+    project.train()
+    return project
+
+
+@pytest.fixture
+def project(trained_once, tmp_path):
+    """A copy of a project that has a champion."""
+    shutil.copytree(
+        trained_once.folder / "artifacts", tmp_path / "artifacts", symlinks=True
+    )
+    return Project(tmp_path, trained_once.server)

@@ -1,0 +1,146 @@
+import json
+
+import pytest
+
+from digitflow.artifacts import Store
+from digitflow.predict import Predictor
+from digitflow.registry import list_versions
+from digitflow.runs import list_runs
+
+NEW_CANDIDATE = {"name": "logistic-pca", "estimator": "logistic", "recipe": "pca"}
+
+
+def test_the_first_run_promotes_a_champion_and_writes_all_it_decided_down(trained_once):
+    (record,) = list_runs(trained_once.store)
+    assert record["verdict"]["outcome"] == "bootstrap"
+    assert record["status"] == "completed"
+    assert record["champion"]["accuracy"] > 0.9
+    low, high = record["champion"]["interval"]
+    assert low < record["champion"]["accuracy"] < high
+    for fact in ("config", "versions", "code", "data", "leaderboard", "cores", "flow_run_id"):
+        assert record[fact]
+    report = trained_once.store.root / "reports" / "latest" / "index.html"
+    assert "data:image/png" in report.read_text()
+    Predictor.load(trained_once.store, "digits-sample")
+
+
+def test_the_same_run_again_computes_nothing_and_registers_nothing(project):
+    versions = list_versions(project.store)
+    record = project.train()
+    assert project.computed() == set()
+    assert record["verdict"]["reason"] == "unchanged: this is the champion"
+    assert not record["promoted"]
+    assert list_versions(project.store) == versions
+    assert (project.store.root / "reports" / record["run"] / "index.html").is_file()
+
+
+def test_one_more_candidate_trains_only_that_candidate(project):
+    project.config["candidates"].append(NEW_CANDIDATE)
+    record = project.train()
+    new = {task for task in project.computed() if task.startswith(("prepare", "train"))}
+    assert new == {"train logistic-pca"}
+    assert {row["name"] for row in record["leaderboard"]} == {
+        "knn-pca",
+        "tree-pixels",
+        "logistic-pca",
+    }
+
+
+def test_a_candidate_that_fails_or_runs_out_of_time_is_reported_and_the_others_go_on(project):
+    project.config["candidates"] += [
+        {
+            "name": "no-depth",
+            "estimator": "tree",
+            "recipe": "pixels",
+            "params": {"max_depth": 0},
+        },
+        {"name": "no-time", "estimator": "mlp", "recipe": "pixels", "time_limit": 0.05},
+        {"name": "no-such", "estimator": "knn", "recipe": "pca", "params": {"neighbours": 3}},
+    ]
+    record = project.train()
+    errors = {row["name"]: row["error"] for row in record["leaderboard"] if row["error"]}
+    assert "max_depth" in errors["no-depth"]
+    assert "limit of 0.05 s" in errors["no-time"]
+    assert "neighbours" in errors["no-such"]
+    assert record["status"] == "completed"
+    report = (project.store.root / "reports/latest/index.html").read_text()
+    assert "no-time" in report
+
+
+def test_a_run_without_any_candidate_left_fails_and_keeps_the_champion(project):
+    project.config["candidates"] = [
+        {"name": "none", "estimator": "tree", "recipe": "pixels", "params": {"max_depth": 0}}
+    ]
+    record = project.train(code=1)
+    assert record["status"] == "failed"
+    assert "every candidate failed" in project.errors
+    Predictor.load(project.store, "digits-sample")
+
+
+def test_a_worse_challenger_keeps_the_champion_and_says_so_to_scripts(project):
+    project.config["candidates"] = [
+        {"name": "stump", "estimator": "tree", "recipe": "pixels", "params": {"max_depth": 4}}
+    ]
+    record = project.train("--require-promotion", code=3)
+    assert record["verdict"]["outcome"] == "keep"
+    assert record["champion"]["version"] == "1"
+    assert project.train()["verdict"]["outcome"] == "keep"
+
+
+def test_other_test_images_stop_the_run_until_they_are_accepted(project):
+    (before,) = list_runs(project.store)
+    project.config["seed"] = 7
+    project.train(code=2)
+    assert before["champion"]["test_digest"] in project.errors
+    assert "--accept-new-test" in project.errors
+    record = project.train("--accept-new-test")
+    assert record["verdict"]["outcome"] in ("promote", "keep")
+
+
+def test_a_refitted_winner_is_said_to_be_refitted(project):
+    project.config["refit"] = True
+    record = project.train()
+    assert any(task.startswith("refit ") for task in project.computed())
+    assert any("out-of-fold" in note for note in record["notes"])
+    assert record["verdict"]["outcome"] in ("promote", "keep")
+
+
+def test_augmented_copies_are_made_for_training_only(project):
+    project.config["augment"] = {"backend": "shift", "pixels": 1, "directions": ["up", "left"]}
+    record = project.train()
+    rows = record["data"]["rows"]
+    assert rows["augmented"] == 3 * rows["train"]
+    assert project.tasks()["augment shift"] == "computed"
+    assert project.tasks()["split"] == "cached"
+
+
+def test_the_leaderboard_is_json_for_scripts(project):
+    record = json.loads(project.run("train", "--config", "config.yaml", "--json"))
+    assert record["leaderboard"][0]["winner"]
+
+
+def test_a_moved_project_still_predicts(project, tmp_path):
+    elsewhere = tmp_path / "moved"
+    (project.folder / "artifacts").rename(elsewhere)
+    assert Predictor.load(Store(elsewhere), None).champion.version == "1"
+
+
+@pytest.mark.mnist
+def test_mnist_is_read_split_by_writer_and_its_own_test_set_is_kept(
+    empty_project, mnist_folder
+):
+    empty_project.config |= {
+        "model": "digits",
+        "source": {"kind": "mnist", "folder": str(mnist_folder)},
+        "split": {"validation": 0.1667},
+        "candidates": [
+            {"name": "tree-pixels", "estimator": "tree", "recipe": "pixels",
+             "params": {"max_depth": 10}}
+        ],
+    }  # fmt: skip
+    record = empty_project.train()
+    assert record["data"]["rows"]["test"] == 10_000
+    assert record["champion"]["accuracy"] > 0.8
+    writers = record["data"]["writers"]
+    assert writers["test"] == 297
+    assert writers["train"] + writers["calibrate"] + writers["compare"] == 539
