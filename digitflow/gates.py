@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from digitflow.config import GateLimits
 from digitflow.errors import TestSetChanged
+from digitflow.evaluation.scoring import TestScore
 
 Outcome = Literal["bootstrap", "promote", "keep", "unchanged", "reject"]
 
@@ -51,9 +52,6 @@ class Verdict(_Record):
     def promoted(self) -> bool:
         """Whether the challenger is to become champion."""
         return self.outcome in ("bootstrap", "promote")
-
-    def __str__(self) -> str:
-        return f"{self.outcome}: {self.reason}"
 
 
 def judge(
@@ -100,7 +98,7 @@ def judge(
 
 def _conclude(checks: list[Check], has_champion: bool, same: bool) -> tuple[Outcome, str]:
     if same:
-        return "unchanged", "this is the champion"
+        return "unchanged", "unchanged: this is the champion"
     for check in checks:
         if check.verdict == "fail":
             return "keep" if has_champion else "reject", check.detail

@@ -5,7 +5,8 @@ from pydantic import ValidationError
 
 from digitflow.config import GateLimits
 from digitflow.errors import TestSetChanged
-from digitflow.gates import TestScore, Verdict, judge, require_same_test
+from digitflow.evaluation.scoring import TestScore
+from digitflow.gates import Verdict, judge, require_same_test
 
 LIMITS = GateLimits(min_accuracy=0.9)
 
@@ -83,7 +84,7 @@ def test_the_champion_itself_is_unchanged():
     verdict = judge(score(950, model="same"), score(950, model="same"), LIMITS, "3")
     assert verdict.outcome == "unchanged"
     assert not verdict.promoted
-    assert str(verdict) == "unchanged: this is the champion"
+    assert verdict.reason == "unchanged: this is the champion"
 
 
 def test_other_test_images_are_an_error_with_both_digests_and_the_way_out():
