@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from digitflow.artifacts import ArrayRef, Store
+from digitflow.artifacts import ArrayRef, FileRef, Store
 from digitflow.data.digits import LabelledImages
 
 
@@ -19,6 +19,67 @@ class ImageSet(BaseModel):
     def rows(self) -> int:
         """How many images there are."""
         return self.labels.shape[0]
+
+
+class RawSets(BaseModel):
+    """What a source gave, unchecked: its rows, its own test rows, a word on their origin."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    train: ImageSet
+    test: ImageSet | None
+    origin: str
+
+
+class CheckedSets(BaseModel):
+    """Clean digits, and where the bad rows went: a CSV of reasons and their images.
+
+    `problems` counts the bad rows by split and reason.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    train: ImageSet
+    test: ImageSet | None
+    problems: dict[str, int]
+    quarantine: FileRef | None
+    quarantined_images: ArrayRef | None
+
+
+class Splits(BaseModel):
+    """Four parts without a row, or a known writer, in common.
+
+    `train` fits; `calibrate` turns scores into probabilities; `compare` chooses the
+    winner; `test` is frozen and only the gate looks at it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    train: ImageSet
+    calibrate: ImageSet
+    compare: ImageSet
+    test: ImageSet
+
+
+class PreparedData(BaseModel):
+    """The data of a run: where it came from, what was set aside, its parts.
+
+    `augmented` is `splits.train` with its altered copies, None where there are none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    origin: str
+    checked: CheckedSets
+    splits: Splits
+    augmented: ImageSet | None
+
+    def parts(self) -> dict[str, ImageSet]:
+        """Return each set of images by name, in the order of their use."""
+        names = type(self.splits).model_fields
+        parts = {name: getattr(self.splits, name) for name in names}
+        return parts if self.augmented is None else parts | {"augmented": self.augmented}
 
 
 def store_set(store: Store, data: LabelledImages) -> ImageSet:

@@ -57,7 +57,11 @@ def fingerprint(source: ImagesSource) -> str:
     InputError
         If a folder is missing or holds no pictures of digits.
     """
-    return digest_json([_describe_files(folder) for folder in _list_folders(source)])
+    folders = _list_folders(source)
+    try:
+        return digest_json([_describe_files(folder) for folder in folders])
+    except OSError as exc:
+        raise InputError(f"can't look at the pictures in {source.folder}: {exc}") from exc
 
 
 def load(source: ImagesSource) -> Digits:
@@ -94,14 +98,12 @@ def _list_folders(source: ImagesSource) -> list[_Folder]:
 def _list_pictures(root: Path) -> _Folder:
     if not root.is_dir():
         raise InputError(f"there is no folder of pictures {root}")
-    paths = sorted(
-        path
-        for path in root.glob("*/*")
-        if path.suffix.lower() in _SUFFIXES
-        and not path.name.startswith(".")
-        and not path.parent.name.startswith(".")
-        and path.is_file()
-    )
+    try:
+        folders = [path for path in root.iterdir() if path.is_dir() and not _is_hidden(path)]
+        paths = sorted(path for folder in folders for path in folder.iterdir())
+    except OSError as exc:
+        raise InputError(f"can't list the pictures in {root}: {exc}") from exc
+    paths = [p for p in paths if p.suffix.lower() in _SUFFIXES and not _is_hidden(p)]
     if not any(path.parent.name in _LABELS for path in paths):
         found = sorted(path.name for path in root.iterdir()) or ["nothing"]
         raise InputError(
@@ -109,6 +111,10 @@ def _list_pictures(root: Path) -> _Folder:
             f"{', '.join(sorted(_SUFFIXES))} files in them; found {list_some(found)}"
         )
     return _Folder(root, paths)
+
+
+def _is_hidden(path: Path) -> bool:
+    return path.name.startswith(".")
 
 
 def _describe_files(folder: _Folder) -> list[tuple[str, int, int]]:

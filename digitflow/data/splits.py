@@ -1,0 +1,155 @@
+"""Which rows are learnt from, and which calibrate, compare and test what was learnt.
+
+Parts are stratified by class. A writer whose rows are known is in one part only: digits of
+the same hand on both sides of a split flatter a model.
+"""
+
+import logging
+import warnings
+from fractions import Fraction
+
+import numpy as np
+
+from digitflow.config import SplitShares
+from digitflow.data.digits import UNKNOWN_WRITER
+from digitflow.errors import InputError, list_some
+
+logger = logging.getLogger(__name__)
+
+# A fold's cost grows with the number of folds; a twentieth is fine enough for a share.
+_MAX_FOLDS = 20
+
+
+def split_rows(
+    labels: np.ndarray,
+    writers: np.ndarray | None,
+    shares: SplitShares,
+    has_test: bool,
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """Divide rows into parts, at random but alike for equal arguments.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,), uint8
+        The digits, 0 to 9.
+    writers : ndarray of shape (n,), int32, or None
+        Who wrote each row; -1 where unknown, such a row goes anywhere.
+    shares : SplitShares
+        `test` of all rows are set aside first, then `validation` of the rest, which is
+        halved. With few writers, the shares are met as nearly as whole writers allow.
+    has_test : bool
+        Whether the source has its own test images, so that none are set aside here.
+    seed : int
+        From 0 to 2**32 - 1.
+
+    Returns
+    -------
+    dict of ndarray, int64
+        Sorted row numbers under "train", "calibrate", "compare" and, unless `has_test`,
+        "test". Every row is in exactly one part.
+
+    Raises
+    ------
+    InputError
+        If there are too few rows or writers of some class to have it in every part.
+    """
+    groups = _name_groups(len(labels), writers)
+    # The cuts don't share their randomness.
+    seeds = [int(number) for number in np.random.SeedSequence(seed).generate_state(3)]
+    rest, parts = np.arange(len(labels)), {}
+    if not has_test:
+        parts["test"], rest = _cut(rest, labels, groups, shares.test, seeds[0])
+    validation, train = _cut(rest, labels, groups, shares.validation, seeds[1])
+    calibrate, compare = _cut(validation, labels, groups, 0.5, seeds[2])
+    parts |= {"train": train, "calibrate": calibrate, "compare": compare}
+    _check_parts(parts, labels, groups)
+    logger.info("split: %s", {name: len(rows) for name, rows in parts.items()})
+    return parts
+
+
+def _name_groups(length: int, writers: np.ndarray | None) -> np.ndarray:
+    """Return the writer of each row, or -1 where the row is bound to no other."""
+    if writers is None:
+        return np.full(length, UNKNOWN_WRITER)
+    # A writer of one row binds nothing; and thousands of groups would take minutes.
+    _, writer, count = np.unique(writers, return_inverse=True, return_counts=True)
+    return np.where(count[writer] > 1, writers, UNKNOWN_WRITER)
+
+
+def _cut(
+    rows: np.ndarray, labels: np.ndarray, groups: np.ndarray, share: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the share that is cut off, and what is left; both sorted."""
+    bound = groups[rows] != UNKNOWN_WRITER
+    free_rows, bound_rows = rows[~bound], rows[bound]
+    taken = np.concatenate(
+        [
+            _pick_rows(free_rows, labels[free_rows], share, seed),
+            _pick_writers(bound_rows, labels[bound_rows], groups[bound_rows], share, seed),
+        ]
+    )
+    return np.sort(taken), np.setdiff1d(rows, taken)
+
+
+def _pick_rows(rows: np.ndarray, labels: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Pick a share of each class.
+
+    By hand: scikit-learn's StratifiedShuffleSplit refuses a class of one row, which is
+    fine where the others of that class are bound to writers.
+    """
+    generator = np.random.default_rng(seed)
+    shuffled = generator.permutation(len(rows))
+    picked = [
+        shuffled[labels[shuffled] == label][: round(share * count)]
+        for label, count in zip(*np.unique(labels, return_counts=True), strict=True)
+    ]
+    return rows[np.concatenate(picked)] if picked else rows
+
+
+def _pick_writers(
+    rows: np.ndarray, labels: np.ndarray, groups: np.ndarray, share: float, seed: int
+) -> np.ndarray:
+    """Pick whole writers whose rows are nearly the share, with the classes of all."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    most = min(_MAX_FOLDS, len(np.unique(groups)), _count_largest_class(labels))
+    if most < 2:
+        return rows[:0]
+    wanted = Fraction(share).limit_denominator(most)
+    count, total = wanted.numerator, wanted.denominator
+    if not 0 < count < total:
+        count, total = (1, most) if count == 0 else (most - 1, most)
+    folds = StratifiedGroupKFold(total, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # A class that is missing somewhere is reported at the end, for all parts.
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        picked = [test for _, test in folds.split(rows, labels, groups)][:count]
+    return np.asarray(rows[np.concatenate(picked)])
+
+
+def _count_largest_class(labels: np.ndarray) -> int:
+    return int(np.unique(labels, return_counts=True)[1].max(initial=0))
+
+
+def _check_parts(parts: dict[str, np.ndarray], labels: np.ndarray, groups: np.ndarray) -> None:
+    classes = np.unique(labels)
+    lacking = [
+        f"{name} has no {label}"
+        for name, rows in parts.items()
+        for label in np.setdiff1d(classes, labels[rows])
+    ]
+    if not lacking and all(len(rows) for rows in parts.values()):
+        return
+    raise InputError(
+        f"{_describe_rows(labels, groups)} can't be split into {', '.join(parts)} with "
+        f"every digit in each: {list_some(lacking)}. Add images, of more writers where "
+        "writers are known, or change split.test and split.validation."
+    )
+
+
+def _describe_rows(labels: np.ndarray, groups: np.ndarray) -> str:
+    bound = groups[groups != UNKNOWN_WRITER]
+    if not bound.size:
+        return f"{len(labels)} images"
+    return f"{len(labels)} images ({len(np.unique(bound))} writers of two or more)"

@@ -1,0 +1,159 @@
+"""What digits must hold before anything is trained; what does not goes to quarantine."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+
+from digitflow.config import ValidationRules
+from digitflow.data.digits import Digits, LabelledImages
+from digitflow.data.duplicates import Duplicates, find_duplicates
+from digitflow.data.inspection import CLASSES, Inspection, inspect_rows
+from digitflow.data.problems import REASONS, Problem, Reason
+from digitflow.errors import InputError, list_some
+
+__all__ = ["REASONS", "CheckedDigits", "Problem", "Reason", "check_digits"]
+
+logger = logging.getLogger(__name__)
+
+_ADVICE: dict[Reason, str] = {
+    "not a whole number": "Pixels are expected as 0 to 255, not scaled.",
+    "blank": "Ink is expected to be bright, near 255, on 0.",
+    "inverted": "Bright ink on dark is expected: store 255 - pixel instead.",
+    "unknown label": "Labels are expected to be 0 to 9.",
+}
+
+
+@dataclass(frozen=True)
+class CheckedDigits:
+    """Digits fit for use, and the rows that are not.
+
+    Attributes
+    ----------
+    train, test : LabelledImages
+        Clean: images uint8 with bright ink on dark, labels uint8 0 to 9. `test` is None
+        where the source has none.
+    problems : tuple of Problem
+        Training rows first, each split in its own order.
+    quarantined : ndarray of shape (len(problems), 28, 28), float32, or None
+        The images of the problems, as they came; None if there are none.
+    notes : tuple of str
+        Sentences on what is worth knowing but no reason to leave a row out.
+    """
+
+    train: LabelledImages
+    test: LabelledImages | None
+    problems: tuple[Problem, ...]
+    quarantined: np.ndarray | None
+    notes: tuple[str, ...] = ()
+
+
+def check_digits(digits: Digits, rules: ValidationRules) -> CheckedDigits:
+    """Check every image and label; set aside what can't be used.
+
+    Training images that are copies, of one another or of a test image, are set aside too.
+    The test set is frozen: copies inside it are only noted.
+
+    Parameters
+    ----------
+    digits : Digits
+        As a source reads them.
+    rules : ValidationRules
+        How many bad rows are tolerated, and how many good ones each class needs.
+
+    Raises
+    ------
+    InputError
+        If shapes or dtypes are not those of digits, if the share of bad rows in a split is
+        above `rules.max_quarantined`, or if a class has fewer than `rules.min_per_class`
+        usable training images, or no test image.
+    """
+    train = inspect_rows("train", digits.train)
+    test = None if digits.test is None else inspect_rows("test", digits.test)
+    notes = _mark_duplicates(train, test)
+    splits = [train] if test is None else [train, test]
+    _check_shares(splits, rules.max_quarantined)
+    _check_classes(train, rules.min_per_class)
+    if test is not None:
+        _check_classes(test, 1)
+    problems = tuple(problem for split in splits for problem in split.list_problems())
+    if problems:
+        logger.warning("%d images go to quarantine: %s", len(problems), _summarise(splits))
+    return CheckedDigits(
+        train=train.take_usable(),
+        test=None if test is None else test.take_usable(),
+        problems=problems,
+        quarantined=_collect_faulty(splits) if problems else None,
+        notes=notes,
+    )
+
+
+def _mark_duplicates(train: Inspection, test: Inspection | None) -> tuple[str, ...]:
+    """Mark training rows that are copies; return notes on copies inside the test set."""
+    rows = train.usable
+    found = find_duplicates(train.images[rows], train.labels[rows])
+    notes: tuple[str, ...] = ()
+    if test is not None:
+        inside = find_duplicates(test.images[test.usable], test.labels[test.usable])
+        train.mark("duplicate of a test image", rows[np.isin(found.keys, inside.keys)])
+        notes = _note_copies(inside, test.usable)
+    train.mark("conflicting duplicate", rows[found.conflicting])
+    train.mark("duplicate", rows[found.repeated])
+    return notes
+
+
+def _note_copies(found: Duplicates, rows: np.ndarray) -> tuple[str, ...]:
+    marked = {
+        "are copies of earlier test images": found.repeated,
+        "have a copy with another label": found.conflicting,
+    }
+    return tuple(
+        f"{mask.sum()} test images {what}: rows {list_some(rows[mask].tolist())}; "
+        "they are kept, the test set is frozen"
+        for what, mask in marked.items()
+        if mask.any()
+    )
+
+
+def _check_shares(splits: list[Inspection], limit: float) -> None:
+    over = [split for split in splits if len(split.faulty) > limit * len(split.faults)]
+    if not over:
+        return
+    counts = "; ".join(
+        f"{split.name} {len(split.faulty)} of {len(split.faults)} "
+        f"({len(split.faulty) / len(split.faults):.2%})"
+        for split in over
+    )
+    advice = [
+        text for reason, text in _ADVICE.items() if any(s.find(reason).size for s in over)
+    ]
+    raise InputError(
+        f"too many images can't be used: {counts}, validation.max_quarantined allows "
+        f"{limit:.2%}. {_summarise(over)}. "
+        + " ".join([*advice, "Mend the data, or raise validation.max_quarantined."])
+    )
+
+
+def _summarise(splits: list[Inspection]) -> str:
+    """Say for each split and reason how many rows have it, with examples."""
+    found = [(s.name, reason, s.find(reason)) for s in splits for reason in REASONS]
+    return "; ".join(
+        f"{name}: {len(rows)} {reason} (rows {list_some(rows.tolist())})"
+        for name, reason, rows in found
+        if len(rows)
+    )
+
+
+def _check_classes(split: Inspection, needed: int) -> None:
+    counts = np.bincount(split.labels[split.usable], minlength=CLASSES)
+    short = [f"{digit} has {count}" for digit, count in enumerate(counts) if count < needed]
+    if short:
+        raise InputError(
+            f"{split.name}: every digit from 0 to 9 needs at least {needed} usable images: "
+            f"{list_some(short)}"
+        )
+
+
+def _collect_faulty(splits: list[Inspection]) -> np.ndarray:
+    images = [split.raw.images[split.faulty].astype(np.float32) for split in splits]
+    return np.concatenate(images)
