@@ -1,0 +1,73 @@
+# Every target installs what it needs first, into .venv, with no other tool than Python.
+# A second call installs nothing, until pyproject.toml or constraints.txt changes.
+
+VENV := .venv
+BIN := $(VENV)/bin
+CONFIG := configs/digits.yaml
+ARGS :=
+
+# A pyenv shim may be on the PATH and still not run, so each is tried.
+PYTHONS = $(PYTHON) python3 python3.11 python3.12 python3.13
+SUITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --compile \
+	--constraint constraints.txt --editable
+
+# An environment whose Python is gone, or that was made for another folder, is made anew.
+ifneq ($(shell $(BIN)/python -c "" 2>/dev/null && cat $(VENV)/.made 2>/dev/null),$(CURDIR))
+$(shell rm -f $(VENV)/.made $(VENV)/.installed $(VENV)/.installed-dev)
+endif
+
+.PHONY: help run test lint bench up down clean
+.NOTPARALLEL:
+
+help: ## Show what there is
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
+
+run: $(VENV)/.installed ## Train on the built-in handwriting (CONFIG=configs/mnist.yaml: on MNIST)
+	$(BIN)/digitflow train --config $(CONFIG)
+
+test: lint ## Run the linters and the tests (ARGS="-k name": some of them)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.installed-dev ## Check style, types and which module may import which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed ## Run the benchmarks
+	@for bench in benchmarks/bench_*.py; do \
+		echo "== $$bench"; $(BIN)/python "$$bench" || exit 1; done
+
+up: $(VENV)/.installed ## Start Prefect's server and a worker, and deploy prefect.yaml
+	@$(BIN)/python -m flows.service up
+
+down: $(VENV)/.installed ## End what `make up` started
+	@$(BIN)/python -m flows.service down
+
+clean: ## Remove .venv and caches; artifacts/ stays
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m flows.service down || true; fi
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+$(VENV)/.made:
+	@if $(BIN)/python -c "$(SUITS)" 2>/dev/null && \
+		$(BIN)/pip --version 2>/dev/null | grep -qF "from $(CURDIR)/$(VENV)/"; then exit; fi; \
+	for python in $(PYTHONS); do \
+		if "$$python" -c "$(SUITS)" 2>/dev/null; then found=$$python; break; fi; done; \
+	if [ -z "$$found" ]; then \
+		echo "digitflow needs Python 3.11, 3.12 or 3.13 (on Debian with python3-venv)." >&2; \
+		echo "None of these is one: $(PYTHONS)" >&2; \
+		echo "Install one, or name it: make run PYTHON=/path/to/python3.12" >&2; exit 1; fi; \
+	echo "Making $(VENV) with $$("$$found" --version)"; \
+	"$$found" -m venv --clear $(VENV)
+	@echo "$(CURDIR)" > $@
+
+$(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "Installing into $(VENV), once: 1.3 GB, some minutes"
+	@$(INSTALL) .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "Installing with the tools for tests into $(VENV), once: 1.3 GB, some minutes"
+	@$(INSTALL) ".[dev]"
+	@touch $(VENV)/.installed $@
