@@ -1,0 +1,252 @@
+"""The process behind `make up`: starts Prefect's server and a worker and keeps both alive.
+
+It holds a lock as long as it lives, writes down what it started, and ends all of it,
+flow runs included, when it is told to end.
+"""
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import psutil
+
+from digitflow.artifacts import Store
+from digitflow.errors import DigitflowError
+from digitflow.locks import acquire_lock, release_lock
+from flows.dead_runs import crash_dead_runs
+from flows.environment import (
+    SERVICE_LOCK,
+    STATE_FILE,
+    ServiceState,
+    prefect_environment,
+    write_state,
+)
+from flows.processes import (
+    end_processes,
+    is_alive,
+    list_descendants,
+    mark_process,
+)
+from flows.server_api import is_there
+
+logger = logging.getLogger(__name__)
+
+POOL = "local"
+PREFERRED_PORT = 4200
+SERVER_PATIENCE_SECONDS = 180.0
+DEPLOY_PATIENCE_SECONDS = 120.0
+LONGEST_PAUSE_SECONDS = 30.0
+POLL_SECONDS = 0.25
+LOGGED_LINES = 12
+READY = "ready"
+
+
+class ServiceFailed(DigitflowError):
+    """The server, the worker or the deployment didn't come up."""
+
+
+class Child:
+    """A Prefect process that is started again when it ends, later each time.
+
+    Parameters
+    ----------
+    name : str
+        Its name, also that of its log.
+    arguments : list of str
+        What follows `prefect` on the command line.
+    """
+
+    def __init__(self, name: str, arguments: list[str]) -> None:
+        self.name = name
+        self.arguments = arguments
+        self.process: subprocess.Popen[bytes]
+        self.starts = 0
+        self._not_before = 0.0
+
+    def start(self, store: Store, folder: Path, environ: dict[str, str]) -> None:
+        """Start it with its output in its log."""
+        self.process = start_prefect(self.name, self.arguments, store, folder, environ)
+        self.starts += 1
+        pause = min(2.0**self.starts, LONGEST_PAUSE_SECONDS)
+        self._not_before = time.monotonic() + pause
+
+    def is_due(self) -> bool:
+        """Tell whether it has ended and may be started again by now."""
+        return self.process.poll() is not None and time.monotonic() >= self._not_before
+
+
+class Supervisor:
+    """Starts, watches and ends the service of one store.
+
+    Parameters
+    ----------
+    store : Store
+        Where Prefect's database, the logs and the state are kept.
+    folder : Path
+        The folder of prefect.yaml; flows run in it.
+    """
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self.store = store
+        self.folder = folder
+        self.stopping = threading.Event()
+        self.environ: dict[str, str] = {}
+        self.children: dict[str, Child] = {}
+        self.state = ServiceState(phase="starting", processes={})
+        self._seen: set[psutil.Process] = set()
+
+    def run(self) -> None:
+        """Hold the lock, start all, watch until told to end, end all.
+
+        Raises
+        ------
+        ServiceFailed
+            If another supervisor is there, or something doesn't come up.
+        """
+        lock = self.store.lock_path(SERVICE_LOCK)
+        try:
+            descriptor = acquire_lock(lock, timeout=2.0)
+        except TimeoutError as exc:
+            raise ServiceFailed("the service is being started already") from exc
+        try:
+            self._start_and_watch()
+        finally:
+            self._end_all()
+            self.store.remove(STATE_FILE)
+            release_lock(lock, descriptor)
+
+    def stop(self, *_: object) -> None:
+        """End soon; also a signal handler."""
+        self.stopping.set()
+
+    def _start_and_watch(self) -> None:
+        port = choose_port(os.environ)
+        self.environ = service_environment(self.store, port)
+        self._note(url=f"http://127.0.0.1:{port}", phase="starting the server")
+        self._start("server", ["server", "start", "--host", "127.0.0.1", "--port", str(port)])
+        self._wait_for("server", lambda: is_there(self.state.api_url, "/health"))
+        crash_dead_runs(self.state.api_url, POOL)
+        self._note(phase="starting a worker")
+        # The worker makes the pool where there is none, and leaves one that was changed alone.
+        worker = ["worker", "start", "--pool", POOL, "--type", "process", "--name", "digitflow"]
+        self._start("worker", worker)
+        self._wait_for("worker", lambda: is_there(self.state.api_url, f"/work_pools/{POOL}"))
+        self._note(phase="deploying prefect.yaml")
+        self._run_once("deploy", ["--no-prompt", "deploy", "--all"])
+        self._note(phase=READY)
+        while not self.stopping.wait(1.0):
+            self._keep_alive()
+
+    def _start(self, name: str, arguments: list[str]) -> None:
+        child = self.children[name] = Child(name, arguments)
+        child.start(self.store, self.folder, self.environ)
+        self._note()
+
+    def _run_once(self, name: str, arguments: list[str]) -> None:
+        process = start_prefect(name, arguments, self.store, self.folder, self.environ)
+        deadline = time.monotonic() + DEPLOY_PATIENCE_SECONDS
+        while process.poll() is None:
+            self._pause()
+            if time.monotonic() > deadline:
+                raise ServiceFailed(f"`{name}` takes too long; {self._see_log(name)}")
+        if process.returncode:
+            raise ServiceFailed(f"`{name}` failed; {self._see_log(name)}")
+
+    def _wait_for(self, name: str, is_up: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + SERVER_PATIENCE_SECONDS
+        while not is_up():
+            self._pause()
+            if self.children[name].process.poll() is not None:
+                raise ServiceFailed(f"the {name} ended at once; {self._see_log(name)}")
+            if time.monotonic() > deadline:
+                raise ServiceFailed(f"the {name} doesn't answer; {self._see_log(name)}")
+
+    def _pause(self) -> None:
+        if self.stopping.wait(POLL_SECONDS):
+            raise ServiceFailed("it was told to end before it was ready")
+
+    def _keep_alive(self) -> None:
+        # A worker that is killed leaves its flow runs behind: remember them for the end.
+        self._seen = {process for process in self._seen if is_alive(process)}
+        self._seen |= list_descendants(psutil.Process())
+        for child in self.children.values():
+            if child.is_due():
+                code = child.process.returncode
+                logger.warning("the %s ended (exit code %s): starting it", child.name, code)
+                if child.name == "worker":
+                    crash_dead_runs(self.state.api_url, POOL)
+                child.start(self.store, self.folder, self.environ)
+                self._note()
+
+    def _end_all(self) -> None:
+        """End the worker and its runs while the server can still take down their states."""
+        everything = self._seen | list_descendants(psutil.Process())
+        server = self.children["server"].process.pid if "server" in self.children else -1
+        end_processes({process for process in everything if process.pid != server})
+        crash_dead_runs(self.state.api_url, POOL)
+        end_processes(everything)
+
+    def _note(self, **fields: str) -> None:
+        marks = {"supervisor": mark_process(os.getpid())}
+        for child in self.children.values():
+            marks[child.name] = mark_process(child.process.pid)
+        self.state = self.state.model_copy(update={**fields, "processes": marks})
+        write_state(self.store, self.state)
+
+    def _see_log(self, name: str) -> str:
+        path = log_path(self.store, name)
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        last = [line for line in lines if line][-LOGGED_LINES:]
+        return "\n".join([f"the end of {path}:", *last])
+
+
+def service_environment(store: Store, port: int) -> dict[str, str]:
+    """Return the whole environment of the server, the worker and what it runs."""
+    ours = prefect_environment(store.root, os.environ, quiet=False)
+    address = {
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        # The page asks the server that it came from, whatever the port.
+        "PREFECT_SERVER_UI_API_URL": "/api",
+        "PYTHONUNBUFFERED": "1",
+    }
+    return {**os.environ, **ours, **address}
+
+
+def choose_port(environ: Mapping[str, str]) -> int:
+    """Return the user's port, else 4200 where it is free, else any free one."""
+    if "PREFECT_SERVER_API_PORT" in environ:
+        return int(environ["PREFECT_SERVER_API_PORT"])
+    with socket.socket() as probe:
+        # Connections of an earlier server that are still being closed don't count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", PREFERRED_PORT))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start_prefect(
+    name: str, arguments: list[str], store: Store, folder: Path, environ: dict[str, str]
+) -> "subprocess.Popen[bytes]":
+    """Start `prefect ...` from this Python; what it prints is added to its log."""
+    with log_path(store, name).open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "prefect", *arguments],
+            cwd=folder,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def log_path(store: Store, name: str) -> Path:
+    """Return where a part of the service writes its log."""
+    return store.root / "prefect" / f"{name}.log"
