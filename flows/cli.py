@@ -99,7 +99,9 @@ def models(
     from digitflow.registry import list_versions
     from flows.console import print_models
 
-    versions = [version.model_dump(mode="json") for version in list_versions(open_store(), model)]
+    versions = [
+        version.model_dump(mode="json") for version in list_versions(open_store(), model)
+    ]
     _print(versions, as_json, print_models)
 
 
@@ -113,8 +115,9 @@ def predict(
     debug: Debug = False,
 ) -> None:
     """Read the digit in each picture with the champion; says which model it asked."""
-    from digitflow.artifacts import open_store
     from digitflow.predict import predict_files
+
+    from digitflow.artifacts import open_store
 
     failed = False
     for result in predict_files(files, open_store(), model):
@@ -137,9 +140,7 @@ def why(
 
 @app.command()
 def gc(
-    keep_runs: Annotated[
-        int, typer.Option(min=0, help="Newest runs whose files stay.")
-    ] = 10,
+    keep_runs: Annotated[int, typer.Option(min=0, help="Newest runs whose files stay.")] = 10,
     dry_run: Annotated[bool, typer.Option(help="Only say what would be freed.")] = False,
     as_json: AsJson = False,
     debug: Debug = False,

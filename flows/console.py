@@ -165,7 +165,9 @@ def print_freed(freed: dict[str, Any]) -> None:
 def print_findings(findings: Sequence[dict[str, Any]]) -> None:
     """Print what the doctor found."""
     for finding in findings:
-        OUTPUT.print(f"{LEVELS[finding['level']]:<20} {finding['what']}: {escape(finding['found'])}")
+        OUTPUT.print(
+            f"{LEVELS[finding['level']]:<20} {finding['what']}: {escape(finding['found'])}"
+        )
 
 
 def print_prediction(result: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from digitflow.config import TrainConfig
-from digitflow.data.sets import ImageSet
+from digitflow.data.sets import ImageSet, PreparedData, Splits
 from digitflow.errors import ChampionMoved
 from digitflow.evaluation.leaderboard import Entry, choose_winner
 from digitflow.evaluation.scoring import TestScore, digest_test_set
@@ -28,12 +28,14 @@ from tasks.gate import (
     describe_making,
     find_champion,
     judge_challenger,
+    keep_champion,
     promote_challenger,
 )
 from tasks.ingest import fingerprint_source, ingest_digits
 from tasks.prepare import prepare_recipe
+from tasks.publishing import publish_run
 from tasks.report import draw_figures, write_report
-from tasks.split import PreparedData, Splits, split_digits
+from tasks.split import split_digits
 from tasks.train import choose_estimator, refit_winner, train_candidate
 from tasks.validate import validate_digits
 
@@ -75,11 +77,16 @@ def train_once(config: TrainConfig) -> None:
     winner = choose_winner(entries)
     challenger = refit_if_asked(config, winner, splits, training, features)
     data = PreparedData(
-        origin=raw.origin, checked=checked, splits=splits, training=training[True]
+        source=config.source.kind,
+        origin=raw.origin,
+        checked=checked,
+        splits=splits,
+        augmented=training[True] if config.augment else None,
     )
     decision = judge_and_promote(config, entries, challenger, data)
     figures = call(draw_figures, splits.train, splits.compare, winner.evaluation)
     call(write_report, config, data, entries, decision, figures)
+    call(publish_run, config.model, figures)
 
 
 def augment_training(config: TrainConfig, train: ImageSet) -> Training:
@@ -122,9 +129,7 @@ def train_and_evaluate(
             splits.calibrate.labels,
             candidate.time_limit,
         )
-        evaluation = evaluate_candidate.submit(
-            candidate.name, fitted, prepared, splits.compare
-        )
+        evaluation = evaluate_candidate.submit(candidate.name, fitted, prepared, splits.compare)
         started.append((candidate, fitted, evaluation))
     return [collect_entry(*parts) for parts in started]
 
@@ -159,6 +164,7 @@ def judge_and_promote(
         theirs = score_champion(config, champion, test)
         verdict = call(judge_challenger, ours.score, champion, theirs, config.gate)
         if not verdict.promoted:
+            champion = call(keep_champion, champion, theirs)
             return Decision(verdict=verdict, result=ours, champion=champion)
         making = describe_making(config, entries, data)
         try:
@@ -167,7 +173,9 @@ def judge_and_promote(
             continue
         if champion.run == making.run:
             return Decision(verdict=verdict, result=ours, champion=champion)
-    raise ChampionMoved(f"other runs promoted {config.model} {JUDGING_ATTEMPTS} times meanwhile")
+    raise ChampionMoved(
+        f"other runs promoted {config.model} {JUDGING_ATTEMPTS} times meanwhile"
+    )
 
 
 def score_champion(

@@ -1,17 +1,18 @@
 """Compare the candidates on validation images, and score models on the test images."""
 
-from digitflow.artifacts import ArrayRef, ModelRef
+from digitflow.artifacts import ModelRef
 from digitflow.data.sets import ImageSet
 from digitflow.evaluation import scoring
 from digitflow.evaluation.scoring import Evaluation, TestResult
 from digitflow.models.fitting import FittedModel
 from tasks.caching import cached_task
 from tasks.context import current_run
+from tasks.prepare import PreparedFeatures
 
 
 @cached_task(run_name="evaluate {name}", ignore=("name",))
 def evaluate_candidate(
-    name: str, fitted: FittedModel, features: ArrayRef, compare: ImageSet
+    name: str, fitted: FittedModel, prepared: PreparedFeatures, compare: ImageSet
 ) -> Evaluation:
     """Measure one candidate on the comparison images."""
     run = current_run()
@@ -19,7 +20,7 @@ def evaluate_candidate(
         scoring.evaluate_candidate,
         run.store.root,
         fitted.model,
-        features,
+        prepared.compare,
         compare,
         run.workers.threads_each,
     )

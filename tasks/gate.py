@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from digitflow import gates, registry
 from digitflow.artifacts import ModelRef, digest_json
 from digitflow.config import GateLimits, TrainConfig
+from digitflow.data.sets import PreparedData
 from digitflow.evaluation.leaderboard import Entry, choose_winner
 from digitflow.evaluation.scoring import TestResult, TestScore
 from digitflow.features.catalogue import recipe_module
@@ -17,7 +18,6 @@ from digitflow.models.catalogue import estimator_module
 from digitflow.registry import Champion, Facts
 from tasks.caching import plain_task
 from tasks.context import current_run
-from tasks.split import PreparedData
 
 
 class Decision(BaseModel):
@@ -48,6 +48,14 @@ def judge_challenger(
     return gates.judge(challenger, champion_score, limits, version)
 
 
+@plain_task(run_name="keep the champion")
+def keep_champion(champion: Champion | None, score: TestScore | None) -> Champion | None:
+    """Return the champion; if it was judged on new test images, note its score on those."""
+    if champion is None or score is None or champion.score.test_digest == score.test_digest:
+        return champion
+    return registry.record_score(current_run().store, champion, score)
+
+
 @plain_task(run_name="promote")
 def promote_challenger(
     model: str, challenger: ModelRef, verdict: Verdict, making: Facts
@@ -56,16 +64,14 @@ def promote_challenger(
     return registry.promote(current_run().store, model, challenger, verdict, making)
 
 
-def describe_making(
-    config: TrainConfig, entries: Sequence[Entry], data: PreparedData
-) -> Facts:
+def describe_making(config: TrainConfig, entries: Sequence[Entry], data: PreparedData) -> Facts:
     """Return all that a version is known by: run, config, data, code, figures."""
     modules = list_code(config)
     return Facts(
         run=current_run().log.run,
         config=write_config(config),
         seed=config.seed,
-        data=digest_data(data),
+        data={name: part.images.digest for name, part in data.parts().items()},
         code=digest_json(modules),
         libraries=find_libraries(modules),
         metrics=_list_metrics(choose_winner(entries)),
@@ -85,14 +91,6 @@ def list_code(config: TrainConfig) -> dict[str, str]:
 def write_config(config: TrainConfig) -> str:
     """Return the whole config, defaults included, as YAML."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-
-
-def digest_data(data: PreparedData) -> dict[str, str]:
-    """Return the digest of each part's images."""
-    parts = {name: getattr(data.splits, name) for name in type(data.splits).model_fields}
-    return {name: part.images.digest for name, part in parts.items()} | {
-        "augmented": data.training.images.digest
-    }
 
 
 def _list_metrics(winner: Entry) -> dict[str, float]:

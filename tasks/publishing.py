@@ -13,6 +13,11 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from digitflow.why import summarise_tasks
+from tasks.caching import plain_task
+from tasks.context import current_run
+from tasks.report import Figures
+
 SECONDS_BETWEEN_UPDATES = 0.5
 TABLE_COLUMNS = {
     "name": "candidate",
@@ -61,6 +66,26 @@ class ProgressArtifact:
     def _send(self, percent: float) -> None:
         update_progress_artifact(self._id, progress=round(percent, 1))
         self._updated = time.monotonic()
+
+
+PICTURES = {
+    "samples": "Training images",
+    "confusion": "Confusions of the winner, on the comparison images",
+    "errors": "Errors of the winner, on the comparison images",
+    "mistakes": "What the winner was surest of and wrong about",
+}
+
+
+@plain_task(run_name="publish")
+def publish_run(model: str, figures: Figures) -> None:
+    """Show the run's leaderboard, verdict, arrays and pictures in the Prefect UI."""
+    run = current_run()
+    publish_leaderboard(model, run.log.record["leaderboard"])
+    publish_verdict(model, run.log.record["verdict"])
+    publish_arrays(model, list(summarise_tasks(run.log.events).values()))
+    for name, title in PICTURES.items():
+        png = run.store.read_bytes(getattr(figures, name))
+        publish_picture(model, name, title, png)
 
 
 def publish_leaderboard(model: str, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -4,14 +4,13 @@ import numpy as np
 
 from digitflow.artifacts import ArrayRef
 from digitflow.config import Candidate
-from digitflow.data.sets import ImageSet
+from digitflow.data.sets import ImageSet, Splits
 from digitflow.models import fitting
 from digitflow.models.catalogue import estimator_module
 from digitflow.models.fitting import EstimatorChoice, FittedModel
 from tasks.caching import cached_task
 from tasks.context import current_run
 from tasks.prepare import PreparedFeatures
-from tasks.split import Splits
 
 
 def choose_estimator(candidate: Candidate, seed: int) -> EstimatorChoice:

@@ -4,32 +4,17 @@ import csv
 import io
 from collections import Counter
 
-from pydantic import BaseModel, ConfigDict
-
-from digitflow.artifacts import ArrayRef, FileRef
+from digitflow.artifacts import FileRef
 from digitflow.config import ValidationRules
 from digitflow.data.digits import Digits
-from digitflow.data.sets import ImageSet, open_set, store_set
+from digitflow.data.sets import CheckedSets, RawSets, open_set, store_set
 from digitflow.data.validation import CheckedDigits, check_digits
 from tasks.caching import cached_task
 from tasks.context import current_run
-from tasks.ingest import RawDigits
-
-
-class CheckedSets(BaseModel):
-    """Clean digits, and where the bad rows went: a CSV of reasons and their images."""
-
-    model_config = ConfigDict(frozen=True)
-
-    train: ImageSet
-    test: ImageSet | None
-    problems: dict[str, int]
-    quarantine: FileRef | None
-    quarantined_images: ArrayRef | None
 
 
 @cached_task(run_name="validate")
-def validate_digits(raw: RawDigits, rules: ValidationRules) -> CheckedSets:
+def validate_digits(raw: RawSets, rules: ValidationRules) -> CheckedSets:
     """Return the usable rows; stop the run when too many are bad or a class is missing."""
     store = current_run().store
     test = None if raw.test is None else open_set(store, raw.test)

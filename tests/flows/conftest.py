@@ -80,7 +80,9 @@ class Project:
         return Store(self.folder / "artifacts")
 
     def environment(self, **variables):
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("DIGITFLOW", "MLFLOW"))}
+        kept = {
+            k: v for k, v in os.environ.items() if not k.startswith(("DIGITFLOW", "MLFLOW"))
+        }
         return kept | {"PREFECT_API_URL": self.server, "COLUMNS": "160"} | variables
 
     def start(self, *arguments, **variables):
@@ -136,7 +138,5 @@ def trained_once(tmp_path_factory, server):
 @pytest.fixture
 def project(trained_once, tmp_path):
     """A copy of a project that has a champion."""
-    shutil.copytree(
-        trained_once.folder / "artifacts", tmp_path / "artifacts", symlinks=True
-    )
+    shutil.copytree(trained_once.folder / "artifacts", tmp_path / "artifacts", symlinks=True)
     return Project(tmp_path, trained_once.server)

@@ -48,9 +48,7 @@ def _kill_when(project, stage, delay=0.0):
 def registered(trained_once, empty_project):
     """A project whose databases exist, so that each kill is spared their first start."""
     for folder in ("registry", "models"):
-        shutil.copytree(
-            trained_once.store.root / folder, empty_project.store.root / folder
-        )
+        shutil.copytree(trained_once.store.root / folder, empty_project.store.root / folder)
     empty_project.config["augment"] = {"backend": "shift", "directions": ["up"]}
     empty_project.config["candidates"][0]["params"] = {"n_neighbors": 1}
     return empty_project
@@ -137,7 +135,15 @@ def test_two_trainings_at_once_do_each_piece_of_work_once(empty_project):
         records.append(json.loads(output))
     both = project.computed(0), project.computed(1)
     assert not both[0] & both[1]
-    assert both[0] | both[1] >= {"ingest builtin", "split", "train knn-pca", "train tree-pixels"}
+    assert both[0] | both[1] >= {
+        "ingest builtin",
+        "split",
+        "train knn-pca",
+        "train tree-pixels",
+    }
     assert len(list_versions(project.store)) == 1
     assert {record["champion"]["version"] for record in records} == {"1"}
-    assert sorted(record["verdict"]["outcome"] for record in records) == ["bootstrap", "unchanged"]
+    assert sorted(record["verdict"]["outcome"] for record in records) == [
+        "bootstrap",
+        "unchanged",
+    ]

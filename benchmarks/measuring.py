@@ -1,0 +1,56 @@
+"""What the benchmarks share: where MNIST is, a server to train against, a ratio's line."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from flows.environment import is_healthy, prefect_environment
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+MNIST_PLACES = (REPOSITORY.parent / "shared" / "data" / "mnist",)
+SERVER_SECONDS = 120
+
+
+def find_mnist():
+    """Return the folder of MNIST's IDX files, or None."""
+    named = os.environ.get("DIGITFLOW_MNIST_DIR")
+    places = (Path(named), *MNIST_PLACES) if named else MNIST_PLACES
+    return next((place for place in places if list(place.glob("train-images*"))), None)
+
+
+@contextmanager
+def run_server(store):
+    """Start a Prefect server of its own; yield the environment to train against it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    store.check_writable()
+    environment = os.environ | prefect_environment(store.root, os.environ)
+    command = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with (store.root / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, *command], env=environment, stdout=log, stderr=log
+        )
+    url = f"http://127.0.0.1:{port}/api"
+    try:
+        deadline = time.monotonic() + SERVER_SECONDS
+        while not is_healthy(url):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError((store.root / "server.log").read_text()[-2000:])
+            time.sleep(0.2)
+        yield environment | {"PREFECT_API_URL": url}
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def report_ratio(name, ours, theirs, limit):
+    """Print a ratio with its limit; return whether it is missed."""
+    ratio = ours / theirs
+    word = "ok" if ratio <= limit else "MISSED"
+    print(f"{name}: {ours:.4g} / {theirs:.4g} = {ratio:.2f} x (at most {limit} x) {word}")
+    return ratio > limit

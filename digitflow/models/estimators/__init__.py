@@ -1,0 +1,1 @@
+"""Estimators for digits, one module each, with defaults that suit MNIST."""

@@ -1,0 +1,94 @@
+"""Draw the run's figures, write its report and its record."""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from digitflow import plots, summary
+from digitflow.artifacts import FileRef, digest_json
+from digitflow.config import TrainConfig
+from digitflow.data.sets import ImageSet, PreparedData
+from digitflow.evaluation.leaderboard import Entry, choose_winner, describe_entries
+from digitflow.evaluation.mistakes import find_mistakes
+from digitflow.evaluation.scoring import Evaluation
+from digitflow.lineage import find_libraries
+from digitflow.report import render_report
+from digitflow.why import summarise_tasks
+from tasks.caching import cached_task, plain_task
+from tasks.context import current_run
+from tasks.gate import Decision, list_code, write_config
+
+
+class Figures(BaseModel):
+    """The pictures of a run, PNG: training samples, confusions, errors, worst mistakes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    samples: FileRef
+    confusion: FileRef
+    errors: FileRef
+    mistakes: FileRef
+
+
+@cached_task(run_name="draw figures")
+def draw_figures(train: ImageSet, compare: ImageSet, evaluation: Evaluation) -> Figures:
+    """Draw the samples, and what the winner got wrong on the comparison images."""
+    store = current_run().store
+    images, labels = store.open_array(compare.images), store.open_array(compare.labels)
+    found = find_mistakes(labels, store.open_array(evaluation.probabilities))
+    counts = evaluation.metrics.confusion
+    pictures = {
+        "samples": plots.draw_samples(
+            store.open_array(train.images), store.open_array(train.labels)
+        ),
+        "confusion": plots.draw_confusion(counts),
+        "errors": plots.draw_errors(counts),
+        "mistakes": plots.draw_mistakes(
+            images[found.rows], labels[found.rows], found.predicted, found.probability
+        ),
+    }
+    return Figures(
+        **{name: store.put_bytes(png, "figures", ".png") for name, png in pictures.items()}
+    )
+
+
+@plain_task(run_name="report")
+def write_report(
+    config: TrainConfig,
+    data: PreparedData,
+    entries: Sequence[Entry],
+    decision: Decision,
+    figures: Figures,
+) -> None:
+    """Write reports/<run>/index.html, and what was decided into the run's record."""
+    run = current_run()
+    store, name = run.store, f"reports/{run.log.run}/index.html"
+    code = list_code(config)
+    card, winner = summary.describe_data(store, data), choose_winner(entries)
+    run.log.update(
+        winner=winner.candidate.name,
+        leaderboard=describe_entries(entries),
+        verdict=decision.verdict.model_dump(mode="json"),
+        promoted=decision.verdict.promoted,
+        champion=summary.describe_champion(decision.champion),
+        data=card.model_dump(mode="json"),
+        versions=summary.list_versions(find_libraries(code)),
+        code=digest_json(code),
+        notes=summary.write_notes(decision.verdict, winner, config.refit, entries),
+        report=str(store.root / name),
+    )
+    pictures = {
+        field: store.read_bytes(getattr(figures, field)) for field in type(figures).model_fields
+    }
+    facts = summary.build_facts(
+        run.log.record | {"seconds": run.log.seconds()},
+        card,
+        entries,
+        decision.verdict,
+        decision.result.score,
+        pictures,
+        list(summarise_tasks(run.log.events).values()),
+        write_config(config),
+    )
+    store.write_text(name, render_report(facts))
+    store.point("reports/latest", run.log.run)
