@@ -27,7 +27,7 @@ GRADIENT_NUMBERS = sum(4 * DIRECTIONS * (SIDE // side - 1) ** 2 for side in CELL
 MAX_SLANT = 1.0
 # Square pixels of spread over rows below which a slant would be noise.
 MIN_SPREAD = 0.01
-# Small beside a stroke's block (about 100), so that it matters for empty blocks only.
+# Small beside the sum of squares of a block with ink (1 to 500): it is for empty ones.
 BLOCK_FLOOR = np.float32(0.01)
 # Measured to be fastest: their 8 planes of gradients fit the second-level cache.
 BATCH = 128

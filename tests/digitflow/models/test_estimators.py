@@ -1,0 +1,182 @@
+"""Every estimator on real handwriting; our two kernel machines against scikit-learn's."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.datasets import load_digits
+from sklearn.frozen import FrozenEstimator
+from sklearn.kernel_approximation import Nystroem
+from sklearn.linear_model import RidgeClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
+
+from digitflow.artifacts import Store
+from digitflow.models.catalogue import build_estimator, list_estimators
+from digitflow.models.estimators.nystroem import NystroemRidge
+from digitflow.models.estimators.svm import RbfSvm
+from digitflow.models.persistence import dump_model, load_model
+
+LEAST_ACCURACY = {"tree": 0.75, "sgd": 0.9, "logistic": 0.9, "mlp": 0.85, "forest": 0.91}
+QUICKER = {"mlp": {"hidden_layer_sizes": [64], "batch_size": 64}}
+
+every_estimator = pytest.mark.parametrize("name", list_estimators())
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """Return features and labels to fit on, and others to try: read-only, float32."""
+    images, labels = load_digits(return_X_y=True)
+    features = (images / 16).astype(np.float32)
+    for array in (features, labels):
+        array.flags.writeable = False
+    return features[:1200], labels[:1200], features[1200:], labels[1200:]
+
+
+@pytest.fixture(scope="module")
+def fitted(digits):
+    """Return every estimator, fitted once."""
+    features, labels, _, _ = digits
+    return {
+        name: build_estimator(name, QUICKER.get(name, {}), 0, 2).fit(features, labels)
+        for name in list_estimators()
+    }
+
+
+@every_estimator
+def test_real_handwriting_is_recognised(name, fitted, digits):
+    _, _, features, labels = digits
+    accuracy = (fitted[name].predict(features) == labels).mean()
+    assert accuracy >= LEAST_ACCURACY.get(name, 0.93)
+
+
+@every_estimator
+def test_the_same_seed_gives_the_same_model_with_any_number_of_threads(name, fitted, digits):
+    features, labels, others, _ = digits
+    again = build_estimator(name, QUICKER.get(name, {}), 0, 1).fit(features, labels)
+    np.testing.assert_array_equal(again.predict(others), fitted[name].predict(others))
+
+
+@every_estimator
+def test_probabilities_can_be_calibrated_on_held_out_rows(name, fitted, digits):
+    _, _, features, labels = digits
+    calibrated = CalibratedClassifierCV(FrozenEstimator(fitted[name]), method="sigmoid")
+    probabilities = calibrated.fit(features[:300], labels[:300]).predict_proba(features[300:])
+    assert probabilities.shape == (len(features) - 300, 10)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert (probabilities.argmax(axis=1) == labels[300:]).mean() >= 0.75
+
+
+@every_estimator
+def test_a_fitted_estimator_is_stored_and_read_again(name, fitted, digits, tmp_path):
+    store = Store(tmp_path)
+    loaded = load_model(dump_model(fitted[name], store), store)
+    others = digits[2]
+    np.testing.assert_array_equal(loaded.predict(others), fitted[name].predict(others))
+
+
+@every_estimator
+def test_a_clone_is_unfitted_and_has_the_same_parameters(name, fitted):
+    copy = clone(fitted[name])
+    assert copy.get_params() == fitted[name].get_params()
+    assert not hasattr(copy, "classes_")
+
+
+@every_estimator
+def test_one_image_has_the_label_that_it_has_among_others(name, fitted, digits):
+    others = digits[2][:20]
+    alone = [fitted[name].predict(others[i : i + 1])[0] for i in range(20)]
+    np.testing.assert_array_equal(alone, fitted[name].predict(others))
+
+
+def test_svm_scores_are_those_of_libsvm(digits, monkeypatch):
+    features, labels, others, _ = digits
+    monkeypatch.setattr("digitflow.models.estimators.svm.CHUNK_ROWS", 100)
+    ours = RbfSvm(C=3, gamma=0.2).fit(features, labels)
+    svc = SVC(C=3, gamma=0.2, break_ties=True).fit(features, labels)
+    np.testing.assert_allclose(
+        ours.decision_function(others), svc.decision_function(others), atol=1e-8
+    )
+    np.testing.assert_array_equal(ours.predict(others), svc.predict(others))
+
+
+def test_svm_gamma_of_factor_1_is_scikit_learns_scale(digits):
+    features, labels, _, _ = digits
+    centred = features - features.mean(axis=0)
+    ours = RbfSvm(gamma_scale=1.0).fit(centred, labels)
+    svc = SVC(C=10, gamma="scale").fit(centred, labels)
+    assert ours.svc_._gamma == pytest.approx(svc._gamma, rel=1e-5)
+
+
+@pytest.mark.parametrize("labels_of", [(3, 5), (0, 4, 9)])
+def test_svm_takes_few_classes_as_libsvm_does(digits, labels_of):
+    features, labels, others, _ = digits
+    rows = np.isin(labels, labels_of)
+    ours = RbfSvm(gamma=0.2).fit(features[rows], labels[rows])
+    svc = SVC(C=10, gamma=0.2, break_ties=True).fit(features[rows], labels[rows])
+    np.testing.assert_allclose(
+        ours.decision_function(others), svc.decision_function(others), atol=1e-8
+    )
+    np.testing.assert_array_equal(ours.predict(others), svc.predict(others))
+
+
+def test_svm_labels_may_be_any_that_sort(digits):
+    features, labels, others, expected = digits
+    names = np.array(list("abcdefghij"))
+    found = RbfSvm().fit(features, names[labels]).predict(others)
+    assert (found == names[expected]).mean() >= 0.93
+
+
+def nystroem_of_scikit_learn(gamma: float, alpha: float, landmarks: int):
+    """Return scikit-learn's two steps, whose own random draw is taken as it comes."""
+    return make_pipeline(
+        Nystroem(gamma=gamma, n_components=landmarks, random_state=0),
+        RidgeClassifier(alpha=alpha),
+    )
+
+
+@pytest.mark.parametrize("alpha", [0.01, 1.0])
+def test_nystroem_scores_are_those_of_scikit_learns_two_steps(digits, alpha, monkeypatch):
+    features, labels, others, _ = digits
+    monkeypatch.setattr("digitflow.models.estimators.nystroem.CHUNK_ROWS", 100)
+    ours = NystroemRidge(150, gamma=0.3, alpha=alpha, random_state=0).fit(features, labels)
+    theirs = nystroem_of_scikit_learn(0.3, alpha, 150).fit(features.astype(float), labels)
+    np.testing.assert_array_equal(
+        np.sort(theirs[0].components_, axis=0), np.sort(ours.landmarks_, axis=0)
+    )
+    np.testing.assert_allclose(
+        ours.decision_function(others), theirs.decision_function(others), atol=1e-5
+    )
+
+
+def test_nystroem_takes_two_classes_as_scikit_learn_does(digits):
+    features, labels, others, _ = digits
+    rows = np.isin(labels, (3, 5))
+    ours = NystroemRidge(50, gamma=0.3, random_state=0).fit(features[rows], labels[rows])
+    theirs = nystroem_of_scikit_learn(0.3, ours.alpha, 50)
+    theirs.fit(features[rows].astype(float), labels[rows])
+    found = ours.decision_function(others)
+    assert found.shape == (len(others),)
+    np.testing.assert_allclose(found, theirs.decision_function(others), atol=1e-5)
+    np.testing.assert_array_equal(ours.predict(others), theirs.predict(others))
+
+
+def test_nystroem_takes_all_images_when_there_are_fewer_than_landmarks(digits):
+    features, labels, _, _ = digits
+    twice = np.concatenate([features[:50], features[:50]])
+    model = NystroemRidge(4000, random_state=0).fit(twice, np.tile(labels[:50], 2))
+    assert len(model.landmarks_) == 100
+    assert (model.predict(features[:50]) == labels[:50]).all()
+
+
+def test_nystroem_never_holds_all_rows_against_all_landmarks():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(40_000, 8)).astype(np.float32)
+    labels = (features[:, 0] > 0).astype(int)
+    tracemalloc.start()
+    NystroemRidge(300, random_state=0).fit(features, labels)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 40_000 * 300 * 4 / 2
