@@ -66,7 +66,7 @@ def digest_array(array: np.ndarray) -> str:
     """Return the digest of an array's dtype, shape and C-ordered bytes."""
     head = f"{array.dtype.str} {array.shape}".encode()
     flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-    return digest_bytes(head, memoryview(flat))
+    return digest_bytes(head, flat.data)
 
 
 def digest_file(path: Path) -> str:
@@ -188,7 +188,7 @@ class Store:
             target.parent.mkdir(parents=True, exist_ok=True)
             source.chmod(0o444)
             # No fsync: a lost page after a power cut is caught by the digest.
-            os.replace(source, target)
+            source.replace(target)
         self._record_stat(ref)
 
     def write_text(self, name: str, text: str) -> Path:
@@ -197,7 +197,7 @@ class Store:
         with self.temporary_path() as path:
             path.write_text(text, encoding="utf-8")
             target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(path, target)
+            path.replace(target)
         return target
 
     def append_line(self, name: str, line: str) -> None:
@@ -213,7 +213,7 @@ class Store:
         link = self.root / name
         with self.temporary_path() as path:
             path.symlink_to(target)
-            os.replace(path, link)
+            path.replace(link)
 
     def remove(self, name: str) -> None:
         """Remove a file or a folder of the store; nothing happens if it is not there."""

@@ -70,9 +70,7 @@ class ValidationRules(_Section):
     max_quarantined: float = Field(
         0.01, ge=0, le=1, description="share of bad rows above which the run stops"
     )
-    min_per_class: int = Field(
-        10, ge=2, description="usable images that every class must have"
-    )
+    min_per_class: int = Field(10, ge=2, description="usable images that every class must have")
 
 
 class SplitShares(_Section):
@@ -107,11 +105,9 @@ class Candidate(_Section):
     )
     augmented: bool = Field(True, description="train on the augmented copies too")
     calibration: Calibration = Field(
-        "sigmoid", description="how scores become probabilities"
+        "temperature", description="how scores become probabilities"
     )
-    time_limit: float = Field(
-        1800, gt=0, description="seconds after which the fit is ended"
-    )
+    time_limit: float = Field(1800, gt=0, description="seconds after which the fit is ended")
 
 
 class TrainingBudget(_Section):

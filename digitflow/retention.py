@@ -38,7 +38,7 @@ def collect_garbage(store: Store, keep_runs: int, dry_run: bool = False) -> dict
         _refuse_while_running(store)
         needed = _find_needed(store, keep_runs)
         doomed = [path for path in _list_files(store) if _name(store, path) not in needed]
-        freed = {folder: 0 for folder in FOLDERS}
+        freed = dict.fromkeys(FOLDERS, 0)
         for path in doomed:
             name = _name(store, path)
             freed[name.split("/")[0]] += path.stat().st_size

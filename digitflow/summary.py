@@ -11,7 +11,7 @@ from digitflow.artifacts import Store
 from digitflow.champions import Champion
 from digitflow.data.sets import ImageSet, PreparedData
 from digitflow.evaluation.leaderboard import Entry, choose_winner, describe_entries
-from digitflow.evaluation.scoring import TestScore
+from digitflow.evaluation.scoring import Evaluation, TestScore
 from digitflow.gates import Verdict
 from digitflow.report import (
     CandidateFacts,
@@ -151,17 +151,16 @@ def build_facts(
         data=data,
         samples=pictures["samples"],
         leaderboard=tuple(_describe_row(row, states) for row in describe_entries(entries)),
-        evaluation=evaluation
-        and WinnerFacts(
-            metrics=evaluation.metrics,
-            confusion=pictures["confusion"],
-            errors=pictures["errors"],
-            mistakes=pictures["mistakes"],
-        ),
+        evaluation=_describe_winner(evaluation, pictures),
         checks=tuple(CheckFacts(**check.model_dump()) for check in verdict.checks),
         lineage=tuple(_describe_task(t) for t in tasks if t["state"] in SHOWN_STATES),
         notes=tuple(record["notes"]),
     )
+
+
+def _describe_winner(evaluation: Evaluation, pictures: Mapping[str, bytes]) -> WinnerFacts:
+    drawn = {name: pictures[name] for name in ("confusion", "errors", "mistakes")}
+    return WinnerFacts(metrics=evaluation.metrics, **drawn)
 
 
 def _describe_row(row: Mapping[str, Any], states: Mapping[str, str]) -> CandidateFacts:

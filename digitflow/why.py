@@ -7,6 +7,11 @@ from digitflow.artifacts import Store
 from digitflow.runs import list_runs, read_events, read_run
 
 
+PARTS = ("inputs", "modules", "libraries")
+SINGULAR = {"inputs": "input", "modules": "module", "libraries": "library"}
+EVENT_FACTS = ("seconds", "outputs", "error")
+
+
 def explain_run(store: Store, run: str) -> dict[str, Any]:
     """Return {run, before, tasks: [{task, state, seconds, key, reasons}]}.
 
@@ -51,10 +56,6 @@ def summarise_tasks(events: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return tasks
 
 
-PARTS = ("inputs", "modules", "libraries")
-EVENT_FACTS = ("seconds", "outputs", "error")
-
-
 def _run_before(store: Store, record: Mapping[str, Any]) -> str | None:
     """Return the newest older run of the same model."""
     older = [
@@ -89,13 +90,14 @@ def _compare(part: str, new: Mapping[str, Any], old: Mapping[str, Any]) -> Itera
             yield f"{SINGULAR[part]} {name}: {_describe_change(old.get(name), new.get(name))}"
 
 
-SINGULAR = {"inputs": "input", "modules": "module", "libraries": "library"}
-
-
 def _describe_change(old: Any, new: Any) -> str:
     if isinstance(old, dict) and isinstance(new, dict):
-        changed = [key for key in sorted(new.keys() | old.keys()) if new.get(key) != old.get(key)]
-        return ", ".join(f"{key} {_describe_change(old.get(key), new.get(key))}" for key in changed)
+        changed = [
+            key for key in sorted(new.keys() | old.keys()) if new.get(key) != old.get(key)
+        ]
+        return ", ".join(
+            f"{key} {_describe_change(old.get(key), new.get(key))}" for key in changed
+        )
     return f"{_short(old)} -> {_short(new)}"
 
 

@@ -5,9 +5,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from digitflow.readable import format_bytes, format_seconds
 
 OUTPUT = Console(highlight=False, soft_wrap=True)
 SIGNS = {"computed": "[green]✓[/]", "cached": "[cyan]=[/]", "failed": "[red]✗[/]"}
@@ -68,8 +71,12 @@ def print_training(record: dict[str, Any]) -> None:
     """Print leaderboard, verdict, the champion's accuracy and the report's path."""
     OUTPUT.print()
     OUTPUT.print(leaderboard_table(record["leaderboard"]))
+    for row in record["leaderboard"]:
+        if row["error"] is not None:
+            OUTPUT.print(f"[red]failed[/]    {row['name']}: {escape(row['error'])}")
     verdict, champion = record["verdict"], record["champion"]
-    OUTPUT.print(f"[bold]verdict[/]   {verdict['outcome']}: {escape(verdict['reason'])}")
+    reason = verdict["reason"].removeprefix(f"{verdict['outcome']}: ")
+    OUTPUT.print(f"[bold]verdict[/]   {verdict['outcome']}: {escape(reason)}")
     if champion is None:
         OUTPUT.print("[bold]champion[/]  none")
     else:
@@ -84,11 +91,9 @@ def print_training(record: dict[str, Any]) -> None:
 
 def leaderboard_table(rows: Sequence[dict[str, Any]]) -> Table:
     """Lay out the leaderboard; figures are of the comparison images."""
-    table = Table(title="leaderboard (validation)", title_justify="left")
-    table.add_column("candidate")
-    table.add_column("recipe")
-    for name in ("accuracy", "F1", "log loss", "ECE", "fit", "one image", "size"):
-        table.add_column(name, justify="right")
+    table = _table("candidate", "recipe", title="leaderboard, on validation images")
+    for name in ("accuracy", "F1", "log loss", "ECE", "fit", "1 image", "size"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*_leaderboard_cells(row), style="bold" if row["winner"] else None)
     return table
@@ -104,7 +109,7 @@ def _leaderboard_cells(row: dict[str, Any]) -> list[str]:
         f"{row['f1']:.4f}",
         f"{row['log_loss']:.4f}",
         f"{row['ece']:.4f}",
-        f"{row['fit_seconds']:.1f} s",
+        format_seconds(row["fit_seconds"]),
         f"{row['latency_ms']:.1f} ms",
         format_bytes(row["bytes"]),
     ]
@@ -175,21 +180,8 @@ def print_prediction(result: dict[str, Any]) -> None:
     ...
 
 
-def format_bytes(count: float) -> str:
-    """Write a size for people.
-
-    >>> format_bytes(2048)
-    '2.0 KB'
-    """
-    for unit in ("B", "KB", "MB"):
-        if count < 1024:
-            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} GB"
-
-
-def _table(*columns: str) -> Table:
-    table = Table()
+def _table(*columns: str, title: str | None = None) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(column)
+        table.add_column(column, no_wrap=True)
     return table

@@ -22,10 +22,13 @@ from digitflow.runs import open_run
 from digitflow.workers import WorkerPool, count_cores
 from tasks.caching import collect
 from tasks.context import RunContext, run_context
+from tasks.publishing import ProgressArtifact
 
 logger = logging.getLogger(__name__)
 
 REPAIRS = 3
+# Ingest to split before the candidates; scoring, gate and report after them.
+OTHER_TASKS = 12
 
 
 def name_run() -> str:
@@ -70,9 +73,24 @@ def training_run(config: TrainConfig) -> Iterator[RunContext]:
             flow_run_id=flow_run.id,
         ) as log,
         WorkerPool(budget.parallel, budget.threads) as workers,
-        run_context(RunContext(store, log, workers)) as context,
+        show_progress(config) as progress,
+        run_context(RunContext(store, log, workers, progress)) as context,
     ):
         yield context
+
+
+@contextmanager
+def show_progress(config: TrainConfig) -> Iterator[ProgressArtifact]:
+    """Show the run's progress in the UI; it is full when the run ended well."""
+    progress = ProgressArtifact(config.model, count_tasks(config))
+    yield progress
+    progress.finish()
+
+
+def count_tasks(config: TrainConfig) -> int:
+    """Return about how many tasks a run has, for its progress."""
+    recipes = {(candidate.recipe, candidate.augmented) for candidate in config.candidates}
+    return len(recipes) + 2 * len(config.candidates) + OTHER_TASKS
 
 
 def heal_damage(work: Callable[[TrainConfig], None], config: TrainConfig) -> None:
@@ -95,10 +113,14 @@ def call(task: Task, *args: Any) -> Any:
 
 
 def collect_entry(
-    candidate: Candidate, fitted: PrefectFuture, evaluation: PrefectFuture
+    candidate: Candidate,
+    prepared: PrefectFuture,
+    fitted: PrefectFuture,
+    evaluation: PrefectFuture,
 ) -> Entry:
     """Wait for a candidate; what failed is reported, and the others go on."""
     try:
+        collect(prepared)
         return Entry(
             candidate=candidate, fitted=collect(fitted), evaluation=collect(evaluation)
         )

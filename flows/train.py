@@ -9,7 +9,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from digitflow.config import TrainConfig
 from digitflow.data.sets import ImageSet, PreparedData, Splits
 from digitflow.errors import ChampionMoved
-from digitflow.evaluation.leaderboard import Entry, choose_winner
+from digitflow.evaluation.leaderboard import Entry, Winner, choose_winner
 from digitflow.evaluation.scoring import TestScore, digest_test_set
 from digitflow.models.fitting import FittedModel
 from digitflow.registry import Champion
@@ -50,7 +50,7 @@ Features = Mapping[tuple[str, bool], PrefectFuture]
 @flow(
     name="train-digits",
     flow_run_name=name_run,
-    task_runner=ThreadPoolTaskRunner(max_workers=TASK_THREADS),
+    task_runner=ThreadPoolTaskRunner(max_workers=TASK_THREADS),  # type: ignore[arg-type]
 )
 def train_digits(config: str | TrainConfig = "configs/digits.yaml") -> str:
     """Train, judge and promote; return the run's name.
@@ -130,16 +130,16 @@ def train_and_evaluate(
             candidate.time_limit,
         )
         evaluation = evaluate_candidate.submit(candidate.name, fitted, prepared, splits.compare)
-        started.append((candidate, fitted, evaluation))
+        started.append((candidate, prepared, fitted, evaluation))
     return [collect_entry(*parts) for parts in started]
 
 
 def refit_if_asked(
-    config: TrainConfig, winner: Entry, splits: Splits, training: Training, features: Features
+    config: TrainConfig, winner: Winner, splits: Splits, training: Training, features: Features
 ) -> FittedModel:
     """Return the winner as it was compared, or fitted again on more data."""
     candidate = winner.candidate
-    if not config.refit or winner.fitted is None:
+    if not config.refit:
         return winner.fitted
     augmented = candidate.augmented and config.augment is not None
     return call(

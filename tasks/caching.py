@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from prefect import Task, task
+from prefect import Task
 from prefect.cache_policies import NO_CACHE, CachePolicy
 from prefect.context import TaskRunContext
 from prefect.futures import PrefectFuture
@@ -58,8 +58,8 @@ def cached_task(
             lock_manager=StoreLocks(),
             isolation_level="SERIALIZABLE",
         )
-        return task(
-            _compute(function, run_name),
+        return Task(
+            fn=_compute(function, run_name),
             name=function.__name__.replace("_", "-"),
             task_run_name=run_name,
             cache_policy=policy,
@@ -75,8 +75,8 @@ def plain_task(run_name: str) -> Callable[[Callable[..., Any]], Task[..., Any]]:
     """Make a function a Prefect task that always runs: it looks at the world or changes it."""
 
     def decorate(function: Callable[..., Any]) -> Task[..., Any]:
-        return task(
-            _compute(function, run_name),
+        return Task(
+            fn=_compute(function, run_name),
             name=function.__name__.replace("_", "-"),
             task_run_name=run_name,
             cache_policy=NO_CACHE,
@@ -96,13 +96,18 @@ def collect(future: PrefectFuture) -> Any:
     """
     future.wait()
     run = current_run()
+    known = future.task_run_id in run.collected
+    run.collected.add(future.task_run_id)
+    if run.progress is not None and not known:
+        run.progress.advance()
     label = run.labels.get(future.task_run_id, "a task")
     try:
         result = future.result()
     except Exception as exc:
-        run.log.note("failed", label, error=str(exc))
+        if not known:
+            run.log.note("failed", label, error=str(exc))
         raise
-    if future.state.name == "Cached":
+    if future.state.name == "Cached" and not known:
         run.log.note("cached", label, outputs=describe_outputs(result))
     return result
 
@@ -252,6 +257,7 @@ def name_refs(value: Any, name: str = "") -> Iterator[tuple[str, FileRef]]:
     if isinstance(value, FileRef):
         yield name, value
         return
+    items: list[tuple[Any, Any]]
     if isinstance(value, BaseModel):
         items = [(field, getattr(value, field)) for field in type(value).model_fields]
     elif isinstance(value, Mapping):

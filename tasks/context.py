@@ -4,11 +4,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Protocol
 from uuid import UUID
 
 from digitflow.artifacts import Store
 from digitflow.runs import RunLog
 from digitflow.workers import WorkerPool
+
+
+class Progress(Protocol):
+    """Whoever is told that a task has ended."""
+
+    def advance(self) -> None:
+        """Count one more task."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +26,11 @@ class RunContext:
     store: Store
     log: RunLog
     workers: WorkerPool
+    progress: Progress | None = None
     # What a task run is called, by its id: a future knows only the id.
     labels: dict[UUID, str] = field(default_factory=dict)
+    # Task runs whose end is noted; several candidates wait for one recipe.
+    collected: set[UUID] = field(default_factory=set)
 
 
 _current: ContextVar[RunContext] = ContextVar("digitflow_run")

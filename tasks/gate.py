@@ -9,7 +9,7 @@ from digitflow import gates, registry
 from digitflow.artifacts import ModelRef, digest_json
 from digitflow.config import GateLimits, TrainConfig
 from digitflow.data.sets import PreparedData
-from digitflow.evaluation.leaderboard import Entry, choose_winner
+from digitflow.evaluation.leaderboard import Entry, Winner, choose_winner
 from digitflow.evaluation.scoring import TestResult, TestScore
 from digitflow.features.catalogue import recipe_module
 from digitflow.gates import Verdict
@@ -93,9 +93,7 @@ def write_config(config: TrainConfig) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 
-def _list_metrics(winner: Entry) -> dict[str, float]:
-    if winner.fitted is None or winner.evaluation is None:
-        return {}
+def _list_metrics(winner: Winner) -> dict[str, float]:
     metrics = winner.evaluation.metrics
     figures = ("accuracy", "precision", "recall", "f1", "log_loss", "brier", "ece")
     return {f"validation_{name}": float(getattr(metrics, name)) for name in figures} | {

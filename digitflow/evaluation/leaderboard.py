@@ -28,7 +28,14 @@ def rank_entries(entries: Sequence[Entry]) -> list[Entry]:
     return sorted(entries, key=_sort_key)
 
 
-def choose_winner(entries: Sequence[Entry]) -> Entry:
+class Winner(Entry):
+    """The best entry: it is fitted and evaluated."""
+
+    fitted: FittedModel
+    evaluation: Evaluation
+
+
+def choose_winner(entries: Sequence[Entry]) -> Winner:
     """Return the best entry.
 
     Raises
@@ -40,7 +47,7 @@ def choose_winner(entries: Sequence[Entry]) -> Entry:
     if best.evaluation is None:
         reasons = [f"{entry.candidate.name}: {entry.error}" for entry in entries]
         raise CandidateFailed(f"every candidate failed: {list_some(reasons)}")
-    return best
+    return Winner(**dict(best))
 
 
 def _sort_key(entry: Entry) -> tuple[float, float, str]:

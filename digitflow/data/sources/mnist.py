@@ -176,9 +176,10 @@ def _fetch_openml() -> tuple[np.ndarray, np.ndarray]:
     from sklearn.datasets import fetch_openml
 
     logger.info("asking OpenML for %s, or scikit-learn's copy of it", _OPENML_NAME)
-    # Read as bytes: pandas would take 440 MB of int64 for these 55 MB.
-    pixels: dict[int, str] = dict.fromkeys(range(SIDE * SIDE), "uint8")
-    dtypes = pixels | {SIDE * SIDE: "category"}
+    # As bytes, because pandas would take 440 MB of int64 for these 55 MB. And the class as
+    # text: as a category, scikit-learn 1.9.1 fails on it with pandas 3.1, and drops the
+    # cached file (scikit-learn issue 34892).
+    dtypes = dict.fromkeys(range(SIDE * SIDE), "uint8") | {SIDE * SIDE: "str"}
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -201,4 +202,5 @@ def _fetch_openml() -> tuple[np.ndarray, np.ndarray]:
         ) from exc
     for warning in caught:
         logger.warning("%s", warning.message)
-    return bunch.data, np.asarray(bunch.target).astype(np.uint8)
+    labels = [int(str(label).strip("'\"")) for label in bunch.target]
+    return bunch.data, np.array(labels, dtype=np.uint8)

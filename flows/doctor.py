@@ -1,0 +1,136 @@
+"""Look for what is wrong: the installation, the store, the registry, the server."""
+
+import platform
+import shutil
+from collections.abc import Iterator
+from importlib.metadata import requires
+from typing import Any
+
+from digitflow.artifacts import Store
+from digitflow.champions import list_pointers
+from digitflow.errors import DigitflowError, list_some
+from digitflow.lineage import installed_version
+from digitflow.readable import format_bytes
+from digitflow.runs import list_runs, read_events
+
+LITTLE_SPACE = 2 << 30
+
+Finding = dict[str, str]
+
+
+def examine(store: Store, verify: bool) -> list[Finding]:
+    """Return findings {level: ok|warning|error, what, found}; mends what is only behind.
+
+    Parameters
+    ----------
+    verify : bool
+        Hash every stored file that a run has noted.
+    """
+    checks = [
+        _check_python(),
+        *_check_libraries(),
+        _check_store(store),
+        *_check_registry(store),
+        _check_runs(store),
+        _check_server(store),
+    ]
+    return [*checks, _verify_files(store)] if verify else checks
+
+
+def _finding(level: str, what: str, found: str) -> Finding:
+    return {"level": level, "what": what, "found": found}
+
+
+def _check_python() -> Finding:
+    return _finding("ok", "python", platform.python_version())
+
+
+def _check_libraries() -> Iterator[Finding]:
+    """Compare what is installed with the bounds that are known to work."""
+    from packaging.requirements import Requirement
+
+    wrong = []
+    for line in requires("digitflow") or ():
+        requirement = Requirement(line)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        version = installed_version(requirement.name)
+        if version == "not installed" or not requirement.specifier.contains(version):
+            wrong.append(f"{requirement.name} {version} (wanted {requirement.specifier})")
+    if wrong:
+        yield _finding("error", "libraries", f"{list_some(wrong)}; install again with make")
+    else:
+        yield _finding("ok", "libraries", "all within the bounds that were tested")
+
+
+def _check_store(store: Store) -> Finding:
+    try:
+        store.check_writable()
+    except DigitflowError as exc:
+        return _finding("error", "store", str(exc))
+    free = shutil.disk_usage(store.root).free
+    level = "warning" if free < LITTLE_SPACE else "ok"
+    return _finding(level, "store", f"{store.root} is writable, {format_bytes(free)} free")
+
+
+def _check_registry(store: Store) -> Iterator[Finding]:
+    from digitflow.registry import list_versions, read_champion
+
+    try:
+        models = sorted({v.model for v in list_versions(store)} | set(list_pointers(store)))
+        champions = {model: read_champion(store, model) for model in models}
+        for model, champion in champions.items():
+            if champion is None:
+                yield _finding("warning", "registry", f"{model} has no champion")
+                continue
+            store.verify(champion.model)
+            found = f"{model}: version {champion.version}, its file intact"
+            yield _finding("ok", "registry", found)
+    except DigitflowError as exc:
+        yield _finding("error", "registry", str(exc))
+    else:
+        if not models:
+            yield _finding("ok", "registry", "nothing is registered yet")
+
+
+def _check_runs(store: Store) -> Finding:
+    states = [str(run.get("status")) for run in list_runs(store)]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
+    return _finding("ok", "runs", counts or "none yet")
+
+
+def _check_server(store: Store) -> Finding:
+    from flows.environment import find_running_server, is_supervised
+
+    if (url := find_running_server(store)) is not None:
+        return _finding("ok", "server", f"answers at {url}")
+    if is_supervised(store):
+        return _finding("error", "server", "was started and doesn't answer: make down, make up")
+    return _finding("ok", "server", "none is running; make up starts one, runs do without")
+
+
+def _verify_files(store: Store) -> Finding:
+    """Hash what the runs noted; a damaged file goes, so that the next run makes it again."""
+    refs = dict(_list_noted(store))
+    damaged = []
+    for path, ref in refs.items():
+        if (store.root / path).is_file():
+            try:
+                store.verify(ref)
+            except DigitflowError:
+                damaged.append(path)
+    if damaged:
+        found = f"{len(damaged)} of {len(refs)} were changed and are dropped: "
+        return _finding("error", "files", found + list_some(damaged))
+    return _finding("ok", "files", f"{len(refs)} hashed, none has changed")
+
+
+def _list_noted(store: Store) -> Iterator[tuple[str, Any]]:
+    from digitflow.artifacts import ArrayRef, FileRef
+
+    for run in list_runs(store):
+        for event in read_events(store, run["run"]):
+            for output in event.get("outputs", ()):
+                kind = ArrayRef if "dtype" in output else FileRef
+                values = {name: output[name] for name in kind.model_fields}
+                yield output["path"], kind(**values)
