@@ -33,7 +33,7 @@ lint: $(VENV)/.installed-dev ## Check style, types and which module may import w
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 bench: $(VENV)/.installed ## Run the benchmarks
 	@for bench in benchmarks/bench_*.py; do \
