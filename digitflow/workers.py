@@ -37,6 +37,7 @@ class WorkerPool:
         self._slots: queue.LifoQueue[Any] = queue.LifoQueue()
         self._open: list[Any] = []
         self._closed = False
+        self._starting = threading.Lock()
         for _ in range(slots):
             self._slots.put(None)
 
@@ -72,16 +73,22 @@ class WorkerPool:
             self._slots.put(kept)
 
     def _start_process(self) -> Any:
-        from joblib.externals.loky import ProcessPoolExecutor
+        # One thread at a time: loky's modules import each other in a circle, and two
+        # threads that import them at once see halves of them.
+        with self._starting:
+            from joblib.externals.loky import ProcessPoolExecutor
 
-        if self._closed:
-            raise CandidateFailed("the run is being ended")
-        variables = dict.fromkeys(THREAD_VARIABLES, str(self.threads_each))
-        executor = ProcessPoolExecutor(
-            max_workers=1, env=variables, initializer=_end_with_parent, initargs=(os.getpid(),)
-        )
-        self._open.append(executor)
-        return executor
+            if self._closed:
+                raise CandidateFailed("the run is being ended")
+            variables = dict.fromkeys(THREAD_VARIABLES, str(self.threads_each))
+            executor = ProcessPoolExecutor(
+                max_workers=1,
+                env=variables,
+                initializer=_end_with_parent,
+                initargs=(os.getpid(),),
+            )
+            self._open.append(executor)
+            return executor
 
     def _kill(self, executor: Any) -> None:
         executor.shutdown(wait=True, kill_workers=True)

@@ -100,10 +100,10 @@ class Project:
     def run(self, *arguments, code=0, **variables):
         """Run a command to its end, check its exit code, return its standard output."""
         process = self.start(*arguments, **variables)
-        output, self.errors = process.communicate(timeout=300)
-        assert process.returncode == code, f"{output}\n{self.errors}"
+        self.output, self.errors = process.communicate(timeout=300)
+        assert process.returncode == code, f"{self.output}\n{self.errors}"
         assert "Traceback" not in self.errors
-        return output
+        return self.output
 
     def train(self, *arguments, code=0, **variables):
         """Train with the project's config and return the newest run's record."""
