@@ -38,6 +38,7 @@ class WorkerPool:
         self._open: list[Any] = []
         self._closed = False
         self._starting = threading.Lock()
+        self._here = threading.local()
         for _ in range(slots):
             self._slots.put(None)
 
@@ -46,7 +47,6 @@ class WorkerPool:
         function: Callable[..., Result],
         *args: Any,
         time_limit: float | None = None,
-        on_start: Callable[[], None] = lambda: None,
     ) -> Result:
         """Wait for a slot, call `function(*args)` in its process and return the result.
 
@@ -55,11 +55,12 @@ class WorkerPool:
         CandidateFailed
             If it runs longer than `time_limit` seconds (it is killed) or its process dies.
         """
+        asked = time.monotonic()
         executor = self._slots.get()
+        self._here.waited = self.seconds_waited() + time.monotonic() - asked
         kept = None
         try:
             executor = executor or self._start_process()
-            on_start()
             result = _wait(executor.submit(function, *args), time_limit)
             kept = executor
             return result
@@ -71,6 +72,11 @@ class WorkerPool:
             raise
         finally:
             self._slots.put(kept)
+
+    def seconds_waited(self) -> float:
+        """Return how long this thread has waited for slots so far."""
+        waited: float = getattr(self._here, "waited", 0.0)
+        return waited
 
     def _start_process(self) -> Any:
         # One thread at a time: loky's modules import each other in a circle, and two

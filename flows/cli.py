@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from digitflow.errors import DigitflowError
+from digitflow.errors import DigitflowError, InputError
 
 DEFAULT_CONFIG = Path("configs/digits.yaml")
 NOT_PROMOTED = 3
@@ -115,13 +115,18 @@ def predict(
     debug: Debug = False,
 ) -> None:
     """Read the digit in each picture with the champion; says which model it asked."""
+    from digitflow.artifacts import open_store
     from digitflow.predict import predict_files
 
-    from digitflow.artifacts import open_store
-
-    failed = False
+    results = []
     for result in predict_files(files, open_store(), model):
-        ...
+        results.append(result)
+        if not as_json:
+            _show_prediction(result, first=len(results) == 1)
+    if as_json:
+        typer.echo(json.dumps([result.model_dump() for result in results], indent=2))
+    if any(hasattr(result, "error") for result in results):
+        raise typer.Exit(InputError.exit_code)
 
 
 @app.command()
@@ -168,6 +173,17 @@ def doctor(
     _print(findings, as_json, print_findings)
     if any(finding["level"] == "error" for finding in findings):
         raise typer.Exit(1)
+
+
+def _show_prediction(result: Any, first: bool) -> None:
+    # Without rich, which would take longer to import than the digit takes to read.
+    if hasattr(result, "error"):
+        _say_error(result.error)
+        return
+    if first:
+        typer.echo(f"asked: {result.model}, version {result.version}")
+    others = ", ".join(f"{digit} {share:.2%}" for digit, share in result.runners_up)
+    typer.echo(f"{result.file}: {result.digit} ({result.probability:.2%}; then {others})")
 
 
 def _print(value: Any, as_json: bool, show: Any) -> None:

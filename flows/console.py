@@ -175,11 +175,6 @@ def print_findings(findings: Sequence[dict[str, Any]]) -> None:
         )
 
 
-def print_prediction(result: dict[str, Any]) -> None:
-    """Print one picture's digit, or why it can't be read."""
-    ...
-
-
 def _table(*columns: str, title: str | None = None) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:

@@ -124,9 +124,10 @@ def _compute(function: Callable[..., Any], run_name: str) -> Callable[..., Any]:
         for _, ref in name_refs(inputs):
             run.store.verify(ref)
         run.log.note("started", label)
-        began = time.monotonic()
+        began, waited = time.monotonic(), run.workers.seconds_waited()
         result = function(*args, **kwargs)
-        seconds = round(time.monotonic() - began, 3)
+        waited = run.workers.seconds_waited() - waited
+        seconds = round(time.monotonic() - began - waited, 3)
         run.log.note("computed", label, seconds=seconds, outputs=describe_outputs(result))
         return result
 

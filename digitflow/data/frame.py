@@ -20,8 +20,9 @@ _CENTRE = SIDE / 2
 _FAINT_SHARE, _INK_SHARE = 0.1, 0.2
 _FITTING_SPAN = range(18, BOX_SIDE + 1)
 _CENTRE_TOLERANCE = 0.6
-# A thin pen fades when a large picture shrinks; fainter ink than this is made full again.
-_FAINT_PEAK = 192
+# A thin pen fades when a large picture shrinks, so ink is made full again; MNIST's own
+# peaks are 254 and 255. What is in the frame already may be somewhat fainter.
+_FULL_PEAK, _FAINT_PEAK = 250, 192
 _DARKEST_GROUND = 10
 # More is averaged away: 20 pixels are left in the end, and averaging also removes noise.
 _LARGEST_SIDE = 256
@@ -189,7 +190,7 @@ def _resize(window: np.ndarray) -> np.ndarray:
         method = cv2.INTER_AREA if len(window) > SIDE else cv2.INTER_CUBIC
         resized = np.asarray(cv2.resize(resized, (SIDE, SIDE), interpolation=method))
     peak = float(resized.max())
-    if peak < _FAINT_PEAK:
+    if peak < _FULL_PEAK:
         resized *= 255 / peak
     return np.rint(resized).clip(0, 255).astype(np.uint8)
 

@@ -218,23 +218,21 @@ def write_bomb(path, side):
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
 
 
-def test_a_small_file_that_unpacks_to_a_gigabyte_is_refused_unopened(store, folder):
-    write_bomb(folder / "bomb.png", 25_000)
-    assert (folder / "bomb.png").stat().st_size < 2 << 20
+def test_a_small_file_of_too_many_pixels_is_refused_unopened(store, folder):
+    write_bomb(folder / "bomb.png", 9_000)
+    assert (folder / "bomb.png").stat().st_size < 1 << 20
+    # In a process of its own: OpenCV reads the limit once, when it is imported.
     code = (
-        "import resource, sys; from pathlib import Path;"
-        "from digitflow.artifacts import Store; from digitflow.predict import predict_files;"
+        "import sys; from pathlib import Path; from digitflow.artifacts import Store;"
+        "from digitflow.predict import predict_files;"
         "files = [Path(sys.argv[2]), Path(sys.argv[3])];"
         "bomb, good = predict_files(files, Store(Path(sys.argv[1])));"
-        "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
-        "print(bomb.error); print(good.digit); print(peak)"
+        "print(bomb.error); print(good.digit)"
     )
     output = run_python(code, store.root, folder / "bomb.png", folder / "3.png")
-    error, digit, peak = output.splitlines()
-    assert "bomb.png" in error
+    error, digit = output.splitlines()
+    assert "bomb.png is no picture" in error  # unpacked, it would be called blank
     assert digit == "3"
-    unit = 1 if sys.platform == "darwin" else 1024
-    assert int(peak) * unit < 500 << 20
 
 
 def test_digits_is_preferred_to_the_sample_and_a_name_to_both(store):

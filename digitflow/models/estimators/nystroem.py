@@ -52,8 +52,8 @@ class NystroemRidge(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         n_components: int = 4000,
         gamma: float | str = "scale",
-        gamma_scale: float = 0.8,
-        alpha: float = 0.1,
+        gamma_scale: float = 0.5,
+        alpha: float = 0.03,
         random_state: Any = None,
     ) -> None:
         self.n_components = n_components
