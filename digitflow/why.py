@@ -6,7 +6,6 @@ from typing import Any
 from digitflow.artifacts import Store
 from digitflow.runs import list_runs, read_events, read_run
 
-
 PARTS = ("inputs", "modules", "libraries")
 SINGULAR = {"inputs": "input", "modules": "module", "libraries": "library"}
 EVENT_FACTS = ("seconds", "outputs", "error")

@@ -54,12 +54,13 @@ def to_mnist_frame(image: np.ndarray) -> np.ndarray:
     bright = np.invert(image) if _is_inverted(image) else image
     if is_framed(bright):
         return bright.copy()
-    framed = _place(_remove_ground(_reduce(bright)))
+    framed = _reduce(bright)
     for _ in range(_MAX_PASSES):
-        # A spur that vanished in the smaller picture leaves the rest too small.
+        framed = _place(_remove_ground(framed))
+        # Not at once where a spur vanished in the smaller picture, which leaves the rest
+        # too small, or where the light was so uneven that some of it stayed.
         if is_framed(framed):
             break
-        framed = _place(framed)
     return framed
 
 

@@ -59,7 +59,8 @@ def _sort_key(entry: Entry) -> tuple[float, float, str]:
 
 def describe_entries(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     """Return the leaderboard's rows as plain values, best first, for tables and JSON."""
-    return [_describe(entry, winner=place == 0) for place, entry in enumerate(rank_entries(entries))]
+    ranked = rank_entries(entries)
+    return [_describe(entry, winner=entry is ranked[0]) for entry in ranked]
 
 
 def _describe(entry: Entry, winner: bool) -> dict[str, Any]:
