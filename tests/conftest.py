@@ -1,5 +1,6 @@
 """Fixtures that tests of several parts use."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ MNIST_FOLDER = Path(__file__).parents[1] / "../shared/data/mnist"
 @pytest.fixture(scope="session")
 def mnist_folder() -> Path:
     """The folder of MNIST's IDX files; the test is skipped where there is none."""
-    if not MNIST_FOLDER.is_dir():
-        pytest.skip(f"MNIST's IDX files are not in {MNIST_FOLDER}")
-    return MNIST_FOLDER.resolve()
+    folder = Path(os.environ.get("DIGITFLOW_MNIST_DIR") or MNIST_FOLDER).resolve()
+    if not folder.is_dir():
+        pytest.skip(f"MNIST's IDX files are not in {folder}; DIGITFLOW_MNIST_DIR names another")
+    return folder
 
 
 @pytest.fixture

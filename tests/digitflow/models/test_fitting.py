@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.tree import DecisionTreeClassifier
+
+from digitflow.errors import CandidateFailed
+from digitflow.features.catalogue import build_steps
+from digitflow.features.preparing import fit_recipe, transform_images
+from digitflow.models.fitting import EstimatorChoice, fit_candidate, refit_winner
+from digitflow.models.persistence import dump_model, load_model
+
+TREE = EstimatorChoice(estimator="tree", params={"max_depth": 6}, calibration="sigmoid", seed=3)
+
+
+@pytest.fixture
+def prepared(store):
+    """Striped images of ten classes, in two parts, with the recipe `pixels`."""
+    random = np.random.default_rng(0)
+    labels = np.arange(400, dtype=np.uint8) % 10
+    images = random.integers(0, 60, (400, 28, 28)).astype(np.uint8)
+    images[np.arange(400), labels * 2 + 3, :] = 200
+    recipe, train = fit_recipe("pixels", images[:300], 0, store, 1)
+    held = transform_images(recipe, images[300:], store, 1)
+    parts = (train, store.put_array(labels[:300])), (held, store.put_array(labels[300:]))
+    return images, labels, dump_model(recipe, store), parts
+
+
+def test_a_candidate_is_what_scikit_learn_fits_and_calibrates(store, prepared):
+    images, labels, recipe, (train, held) = prepared
+    fitted = fit_candidate(store.root, TREE, recipe, train, held, threads=1)
+    pixels = (images.reshape(400, -1) * np.float32(1 / 255)).astype(np.float32)
+    tree = DecisionTreeClassifier(max_depth=6, random_state=3)
+    model = load_model(fitted.model, store)
+    ours = model[-1].calibrated_classifiers_[0].estimator.estimator
+    tree.set_params(**ours.get_params()).fit(pixels[:300], labels[:300])
+    expected = CalibratedClassifierCV(FrozenEstimator(tree), method="sigmoid")
+    expected.fit(pixels[300:], labels[300:])
+    np.testing.assert_allclose(
+        model.predict_proba(images), expected.predict_proba(pixels), rtol=1e-6
+    )
+
+
+def test_the_model_takes_raw_images(store, prepared):
+    images, labels, recipe, (train, held) = prepared
+    fitted = fit_candidate(store.root, TREE, recipe, train, held, threads=1)
+    model = load_model(fitted.model, store)
+    assert isinstance(model, Pipeline)
+    assert [name for name, _ in model.steps[:-1]] == [
+        name for name, _ in build_steps("pixels", 0)
+    ]
+    assert (model.predict(images) == labels).mean() > 0.5
+
+
+def test_the_same_seed_gives_the_same_file(store, prepared):
+    _, _, recipe, (train, held) = prepared
+    digests = {
+        fit_candidate(store.root, TREE, recipe, train, held, threads).model.digest
+        for threads in (1, 2)
+    }
+    assert len(digests) == 1
+
+
+def test_refused_parameters_are_the_candidates_failure(store, prepared):
+    _, _, recipe, (train, held) = prepared
+    choice = TREE.model_copy(update={"params": {"max_depth": 0}})
+    with pytest.raises(CandidateFailed, match="max_depth"):
+        fit_candidate(store.root, choice, recipe, train, held, threads=1)
+
+
+def test_warnings_of_a_fit_are_kept(store, prepared):
+    _, _, recipe, (train, held) = prepared
+    choice = EstimatorChoice(
+        estimator="logistic", params={"max_iter": 1}, calibration="temperature", seed=0
+    )
+    fitted = fit_candidate(store.root, choice, recipe, train, held, threads=1)
+    assert any("converge" in warning for warning in fitted.warnings)
+
+
+def test_a_refit_learns_from_all_parts_and_calibrates_on_rows_it_had_not_seen(store, prepared):
+    images, _, recipe, parts = prepared
+    groups = [np.arange(n) // 4 + 1000 * n for n in (300, 100)]
+    rows = tuple(
+        (*part, store.put_array(group)) for part, group in zip(parts, groups, strict=True)
+    )
+    fitted = refit_winner(store.root, TREE, recipe, rows, threads=1)
+    (calibrated,) = load_model(fitted.model, store)[-1].calibrated_classifiers_
+    assert calibrated.estimator.tree_.n_node_samples[0] == 400
+    assert np.isfinite(load_model(fitted.model, store).predict_proba(images[:5])).all()

@@ -1,0 +1,67 @@
+import json
+
+import numpy as np
+import pytest
+
+from digitflow.errors import StorageError
+from digitflow.retention import collect_garbage
+from digitflow.runs import open_run
+
+
+def _finish_run(store, name, *arrays):
+    with open_run(store, name) as log:
+        for number, array in enumerate(arrays):
+            ref = store.put_array(array)
+            key = f"{name}-{number}"
+            store.write_text(f"results/{key}", "{}")
+            log.note("key", f"task {number}", key=key)
+            outputs = [{"name": "result", **ref.model_dump(mode="json")}]
+            log.note("computed", f"task {number}", outputs=outputs)
+    return ref
+
+
+def _age(store, name, started):
+    path = f"runs/{name}/run.json"
+    record = json.loads((store.root / path).read_text()) | {"started": started}
+    store.write_text(path, json.dumps(record))
+
+
+@pytest.fixture
+def two_runs(store):
+    shared = np.zeros(3)
+    old = _finish_run(store, "old", shared, np.ones(100))
+    new = _finish_run(store, "new", shared, np.ones(200))
+    _age(store, "old", "2026-01-01")
+    return old, new
+
+
+def test_what_only_old_runs_used_is_freed(store, two_runs):
+    old, new = two_runs
+    freed = collect_garbage(store, keep_runs=1)
+    assert freed["by_folder"]["arrays"] == old.bytes
+    assert not store.path_of(old).exists()
+    assert store.is_intact(new)
+    assert {path.name for path in (store.root / "results").iterdir()} == {"new-0", "new-1"}
+    assert len(list((store.root / "stats").iterdir())) == 2
+
+
+def test_a_dry_run_only_counts(store, two_runs):
+    old, _ = two_runs
+    assert collect_garbage(store, keep_runs=1, dry_run=True)["files"] == 3
+    assert store.is_intact(old)
+
+
+def test_records_of_runs_stay(store, two_runs):
+    collect_garbage(store, keep_runs=0)
+    assert (store.root / "runs" / "old" / "run.json").is_file()
+    assert not list((store.root / "arrays").iterdir())
+
+
+def test_nothing_is_freed_while_a_run_goes_on(store, two_runs):
+    with open_run(store, "now"), pytest.raises(StorageError, match="now"):
+        collect_garbage(store, keep_runs=0)
+    collect_garbage(store, keep_runs=3)
+
+
+def test_an_empty_store_frees_nothing(store):
+    assert collect_garbage(store, keep_runs=1)["files"] == 0
