@@ -5,6 +5,7 @@ Imported only by the registry's functions that must ask MLflow; it takes a secon
 
 import logging
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -57,10 +58,12 @@ def open_client(store: Store) -> Iterator[Any]:
         yield MlflowClient(uri, uri)
     except (MlflowException, SQLAlchemyError) as exc:
         where = f"named by {TRACKING_VARIABLE}" if is_remote() else str(store.root / DATABASE)
-        # MLflow's messages end in a page of SQL.
-        raise StorageError(
-            f"the registry {where} can't be used: {str(exc).splitlines()[0]}"
-        ) from exc
+        raise StorageError(f"the registry {where} can't be used: {_shorten(exc)}") from exc
+
+
+def _shorten(exc: Exception) -> str:
+    """Return the first line, without a password: MLflow adds pages of SQL, and whole URLs."""
+    return re.sub(r"//[^/@\s]+@", "//", str(exc).splitlines()[0])
 
 
 def _initialise_database(store: Store) -> None:
