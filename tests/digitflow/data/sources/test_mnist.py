@@ -193,9 +193,6 @@ def test_a_damaged_writers_file_is_named(source, folder, content):
     assert str(path) in str(caught.value)
 
 
-# ---- OpenML -----------------------------------------------------------------------
-
-
 def write_openml_cache(home, arff, rows=70_000):
     """Lay out scikit-learn's disk cache the way fetch_openml leaves it."""
     api = "openml/openml.org/api/v1/json/data"
@@ -258,6 +255,7 @@ def data_home(tmp_path, monkeypatch):
     return tmp_path / "home"
 
 
+@pytest.mark.slow
 def test_openml_is_read_from_scikit_learns_cache_without_network(data_home):
     ink = GENERATOR.integers(0, 256, (1000, 784), dtype=np.uint8)
     images = ink * (GENERATOR.random(ink.shape) < 0.1)

@@ -1,0 +1,156 @@
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from digitflow.config import SplitShares
+from digitflow.data.splits import split_rows
+from digitflow.errors import InputError
+
+PARTS = {
+    True: {"train", "calibrate", "compare"},
+    False: {"train", "calibrate", "compare", "test"},
+}
+
+
+def make_rows(count=1000, per_writer=10, seed=0):
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, 10, count).astype(np.uint8)
+    writers = generator.permutation(np.arange(count) // per_writer).astype(np.int32)
+    return labels, writers
+
+
+def assert_complete(parts, count):
+    joined = np.concatenate(list(parts.values()))
+    np.testing.assert_array_equal(np.sort(joined), np.arange(count))
+    for rows in parts.values():
+        assert rows.dtype == np.int64
+        assert (np.diff(rows) > 0).all()
+
+
+def assert_writers_apart(parts, writers):
+    for first, second in combinations(parts.values(), 2):
+        common = np.intersect1d(writers[first], writers[second])
+        assert common.tolist() in ([], [-1])
+
+
+def class_shares(labels):
+    return np.bincount(labels, minlength=10) / len(labels)
+
+
+@pytest.mark.parametrize("has_test", [True, False])
+def test_on_mnist_no_writer_is_in_two_parts_and_classes_keep_their_shares(mnist, has_test):
+    labels, writers = mnist.train.labels, mnist.train.writers
+    parts = split_rows(labels, writers, SplitShares(), has_test, seed=42)
+    assert parts.keys() == PARTS[has_test]
+    assert_complete(parts, 60_000)
+    assert_writers_apart(parts, writers)
+    assert sum(len(np.unique(writers[rows])) for rows in parts.values()) == 539
+    for rows in parts.values():
+        np.testing.assert_allclose(class_shares(labels[rows]), class_shares(labels), atol=0.006)
+    rest = 60_000 if has_test else 48_000
+    assert len(parts["calibrate"]) == pytest.approx(rest * 0.1, rel=0.05)
+    assert len(parts["compare"]) == pytest.approx(rest * 0.1, rel=0.05)
+
+
+@pytest.mark.parametrize("has_test", [True, False])
+@pytest.mark.parametrize("test", [0.1, 0.25])
+@pytest.mark.parametrize("validation", [0.05, 0.2, 0.37])
+def test_shares_are_met_within_a_row_a_class_without_writers(has_test, test, validation):
+    labels, _ = make_rows(2000)
+    shares = SplitShares(test=test, validation=validation)
+    parts = split_rows(labels, None, shares, has_test, seed=1)
+    assert parts.keys() == PARTS[has_test]
+    assert_complete(parts, 2000)
+    rest = np.bincount(labels)
+    if not has_test:
+        tested = np.bincount(labels[parts["test"]])
+        assert np.abs(tested - rest * test).max() <= 0.5
+        rest = rest - tested
+    halves = [np.bincount(labels[parts[name]]) for name in ("calibrate", "compare")]
+    assert np.abs(sum(halves) - rest * validation).max() <= 0.5
+    assert np.abs(halves[0] - halves[1]).max() <= 1
+
+
+@pytest.mark.parametrize("validation", [0.1, 0.2, 0.3, 0.45, 0.7])
+def test_shares_are_nearly_met_with_writers(validation):
+    labels, writers = make_rows(3000)
+    shares = SplitShares(validation=validation)
+    parts = split_rows(labels, writers, shares, has_test=False, seed=1)
+    assert_complete(parts, 3000)
+    assert_writers_apart(parts, writers)
+    assert len(parts["test"]) == pytest.approx(600, rel=0.1)
+    assert len(parts["train"]) == pytest.approx(2400 * (1 - validation), rel=0.1)
+
+
+def test_rows_of_unknown_writers_go_anywhere():
+    labels, writers = make_rows(2000)
+    writers[::2] = -1
+    parts = split_rows(labels, writers, SplitShares(), has_test=False, seed=3)
+    assert_complete(parts, 2000)
+    assert_writers_apart(parts, writers)
+    assert all((writers[rows] == -1).any() for rows in parts.values())
+
+
+@pytest.mark.parametrize("writers", [np.full(1000, -1, np.int32), np.arange(1000)])
+def test_writers_that_bind_no_rows_are_as_good_as_none(writers):
+    labels, _ = make_rows()
+    expected = split_rows(labels, None, SplitShares(), has_test=False, seed=5)
+    parts = split_rows(labels, writers, SplitShares(), has_test=False, seed=5)
+    for name, rows in expected.items():
+        np.testing.assert_array_equal(parts[name], rows)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_same_seed_gives_the_same_parts_and_another_seed_others(known):
+    labels, writers = make_rows()
+    first, again, other = (
+        split_rows(labels, writers if known else None, SplitShares(), False, seed)
+        for seed in (7, 7, 8)
+    )
+    for name, rows in first.items():
+        np.testing.assert_array_equal(rows, again[name])
+        assert not np.array_equal(rows, other[name])
+
+
+def test_the_largest_seed_works_and_global_random_state_is_left_alone():
+    labels, writers = make_rows()
+    np.random.seed(0)  # noqa: NPY002
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    split_rows(labels, writers, SplitShares(), False, seed=2**32 - 1)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+def test_ten_rows_a_class_are_enough():
+    labels = np.repeat(np.arange(10), 10).astype(np.uint8)
+    parts = split_rows(labels, None, SplitShares(), has_test=False, seed=0)
+    for rows in parts.values():
+        assert len(np.unique(labels[rows])) == 10
+
+
+def test_a_class_of_too_few_rows_is_named_with_the_part_that_lacks_it():
+    labels = np.append(np.repeat(np.arange(9), 20), [9, 9]).astype(np.uint8)
+    with pytest.raises(InputError, match=r"182 images can't be split .* calibrate has no 9"):
+        split_rows(labels, None, SplitShares(), has_test=True, seed=0)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_too_few_writers_are_refused_with_their_number(count):
+    labels = np.tile(np.arange(10), 30).astype(np.uint8)
+    writers = np.arange(300, dtype=np.int32) % count
+    complaint = f"300 images \\({count} writers of two or more\\) can't be split"
+    with pytest.raises(InputError, match=complaint):
+        split_rows(labels, writers, SplitShares(), has_test=True, seed=0)
+
+
+def test_a_class_of_one_writer_only_is_refused():
+    labels, writers = make_rows(900)
+    labels = np.where(labels == 9, 8, labels)
+    labels[writers == 5] = 9
+    with pytest.raises(InputError, match="has no 9"):
+        split_rows(labels, writers, SplitShares(), has_test=True, seed=0)
+
+
+def test_no_rows_are_refused():
+    with pytest.raises(InputError, match="0 images can't be split"):
+        split_rows(np.zeros(0, np.uint8), None, SplitShares(), has_test=True, seed=0)
