@@ -4,6 +4,7 @@ import base64
 import http.client
 import json
 import os
+import time
 import urllib.parse
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +13,7 @@ from digitflow.errors import DigitflowError
 
 # A server that is busy with a training deserves patience; one that is gone refuses at once.
 TIMEOUT_SECONDS = 5.0
+PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0)
 
 
 class ServerRefused(DigitflowError):
@@ -36,7 +38,7 @@ def call_api(api_url: str, path: str, body: Any = None) -> Any:
         If nobody answers, or the answer tells of an error.
     """
     try:
-        status, answer = _exchange(api_url, path, body)
+        status, answer = _exchange_patiently(api_url, path, body)
     except (OSError, http.client.HTTPException) as exc:
         raise ServerRefused(f"{api_url} doesn't answer: {exc}") from exc
     if status >= http.HTTPStatus.BAD_REQUEST:
@@ -51,6 +53,17 @@ def is_there(api_url: str, path: str) -> bool:
     except ServerRefused:
         return False
     return True
+
+
+def _exchange_patiently(api_url: str, path: str, body: Any) -> tuple[int, bytes]:
+    """Ask again where the server's database was locked; it has done nothing then."""
+    status, answer = _exchange(api_url, path, body)
+    for pause in PAUSES_SECONDS:
+        if status != http.HTTPStatus.SERVICE_UNAVAILABLE:
+            break
+        time.sleep(pause)
+        status, answer = _exchange(api_url, path, body)
+    return status, answer
 
 
 def _exchange(api_url: str, path: str, body: Any) -> tuple[int, bytes]:

@@ -1,0 +1,188 @@
+"""`make up` and `make down` for real: server, worker and the deployments of prefect.yaml."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from digitflow.artifacts import Store
+from flows.environment import find_running_server, read_state
+from flows.processes import find_process, is_alive, list_descendants
+from flows.server_api import call_api
+
+pytestmark = pytest.mark.slow
+
+TINY = {
+    "model": "digits-sample",
+    "candidates": [{"name": "tree", "estimator": "tree", "recipe": "pixels"}],
+    "gate": {"min_accuracy": 0.5},
+}
+
+
+class Service:
+    """The service of a store of its own, at a port of its own."""
+
+    def __init__(self, store):
+        self.store = store
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+
+    def run(self, command):
+        """Run `python -m flows.service COMMAND` and return how it ended."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT", "DIGIT"))}
+        ours = {
+            "DIGITFLOW_ARTIFACTS": str(self.store.root),
+            "PREFECT_SERVER_API_PORT": str(self.port),
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "flows.service", command],
+            env=kept | ours,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+
+    def processes(self):
+        """Return every process of the service that is alive."""
+        marked = [find_process(mark) for mark in read_state(self.store).processes.values()]
+        alive = {process for process in marked if process}
+        return alive.union(*(list_descendants(process) for process in alive))
+
+    def api(self, path, body=None):
+        return call_api(f"http://127.0.0.1:{self.port}/api", path, body)
+
+    def start_run(self, **fields):
+        """Create a run of train-digits and return its id."""
+        deployment = self.api("/deployments/name/train-digits/train-digits")["id"]
+        return self.api(f"/deployments/{deployment}/create_flow_run", fields)["id"]
+
+    def state_of(self, run):
+        return self.api(f"/flow_runs/{run}")["state"]["type"]
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.2)
+    return result
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    service = Service(Store(tmp_path_factory.mktemp("service") / "with space"))
+    service.first_up = service.run("up")
+    yield service
+    service.run("down")
+
+
+def test_up_tells_its_progress_and_ends_with_the_address(service):
+    assert service.first_up.returncode == 0, service.first_up.stderr
+    first, *_, last = service.first_up.stdout.splitlines()
+    assert "half a minute" in first
+    assert f"http://127.0.0.1:{service.port}" in last
+
+
+def test_the_server_answers_and_is_found_by_other_commands(service):
+    assert service.api("/health") is True
+    assert find_running_server(service.store) == f"http://127.0.0.1:{service.port}/api"
+    assert "it answers" in service.run("status").stdout
+
+
+def test_the_page_is_served_and_asks_the_server_it_came_from(service):
+    with urllib.request.urlopen(f"http://127.0.0.1:{service.port}/") as page:
+        assert b"<html" in page.read()
+    with urllib.request.urlopen(f"http://127.0.0.1:{service.port}/ui-settings") as settings:
+        assert b'"api_url":"/api"' in settings.read()
+
+
+def test_every_port_is_open_to_this_machine_only(service):
+    for process in service.processes():
+        for connection in process.net_connections("tcp"):
+            assert connection.laddr.ip in ("127.0.0.1", "::1")
+
+
+def test_the_deployments_of_prefect_yaml_are_there(service):
+    assert service.api("/work_pools/local")["type"] == "process"
+    asked = service.api("/deployments/name/train-digits/train-digits")
+    nightly = service.api("/deployments/name/train-digits/train-digits-nightly")
+    assert asked["schedules"] == []
+    assert asked["concurrency_options"]["collision_strategy"] == "ENQUEUE"
+    assert nightly["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+    (schedule,) = nightly["schedules"]
+    assert schedule["active"]
+    assert schedule["schedule"]["cron"] == "0 2 * * *"
+    # The form in the UI is made from this.
+    assert "TrainConfig" in asked["parameter_openapi_schema"]["definitions"]
+
+
+def test_nightly_runs_are_scheduled(service):
+    # With a SQLAlchemy that Prefect wasn't made for, the scheduler silently makes none.
+    wanted = {
+        "deployments": {"name": {"any_": ["train-digits-nightly"]}},
+        "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+    }
+    runs = wait_for(lambda: service.api("/flow_runs/filter", wanted))
+    assert "T02:00:00" in runs[0]["expected_start_time"]
+
+
+def test_a_custom_run_goes_from_the_form_through_the_worker_to_a_champion(service):
+    run = service.start_run(parameters={"config": TINY}, idempotency_key="tiny")
+    assert service.start_run(idempotency_key="tiny") == run
+    wait_for(lambda: service.state_of(run) in ("COMPLETED", "FAILED"), seconds=120)
+    assert service.state_of(run) == "COMPLETED"
+    assert (service.store.root / "reports" / "latest" / "index.html").is_file()
+
+
+def test_a_second_up_says_that_it_runs_already_and_starts_nothing(service):
+    before = read_state(service.store)
+    second = service.run("up")
+    assert second.returncode == 0
+    assert f"running already, at http://127.0.0.1:{service.port}" in second.stdout
+    assert read_state(service.store) == before
+
+
+def test_a_killed_worker_is_started_again_and_its_lost_runs_give_their_slot_back(service):
+    lost = service.start_run(state={"type": "RUNNING"})
+    before = read_state(service.store).processes["worker"]
+    os.kill(before.pid, 9)
+    wait_for(lambda: read_state(service.store).processes["worker"] != before)
+    wait_for(lambda: service.state_of(lost) == "CRASHED")
+
+
+def test_down_leaves_no_process_and_a_second_down_finds_nothing(service):
+    processes = service.processes()
+    assert len(processes) >= 3
+    assert service.run("down").returncode == 0
+    assert not [process for process in processes if is_alive(process)]
+    assert read_state(service.store) is None
+    assert find_running_server(service.store) is None
+    assert "nothing to end" in service.run("down").stdout
+    assert service.run("status").returncode == 3
+
+
+def test_up_cleans_up_after_a_supervisor_that_was_killed(service):
+    assert service.run("up").returncode == 0
+    left = service.processes()
+    supervisor = find_process(read_state(service.store).processes["supervisor"])
+    supervisor.kill()
+    wait_for(lambda: find_running_server(service.store) is None)
+    assert service.run("up").returncode == 0
+    assert not [process for process in left if is_alive(process)]
+    assert service.run("down").returncode == 0
+
+
+def test_a_folder_without_prefect_yaml_is_bad_input(tmp_path):
+    arguments = ["-m", "flows.service", "up", "--project", str(tmp_path)]
+    environment = os.environ | {"DIGITFLOW_ARTIFACTS": str(tmp_path)}
+    ended = subprocess.run(
+        [sys.executable, *arguments], env=environment, capture_output=True, text=True
+    )
+    assert ended.returncode == 2
+    assert "--project" in ended.stderr
+    assert "Traceback" not in ended.stderr
