@@ -78,7 +78,10 @@ class SplitShares(_Section):
 
     test: float = Field(0.2, gt=0, lt=1, description="share for the frozen test images")
     validation: float = Field(
-        0.2, gt=0, lt=1, description="share of the rest that compares candidates"
+        0.2, gt=0, lt=1, description="share of the rest that calibrates and compares"
+    )
+    calibration: float = Field(
+        0.5, gt=0, lt=1, description="share of validation that calibrates; the rest compares"
     )
 
 

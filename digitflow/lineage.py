@@ -27,7 +27,7 @@ RESULT_LIBRARIES = {
     "cv2": ("opencv-python-headless",),
     "matplotlib": ("matplotlib",),
     "numpy": ("numpy",),
-    "pandas": ("pandas",),
+    "pandas": ("pandas", "pyarrow"),
     "scipy": ("scipy",),
     "skops": ("skops",),
     "sklearn": ("scikit-learn", "scipy", "numpy"),

@@ -83,7 +83,11 @@ def describe_champion(champion: Champion | None) -> dict[str, Any] | None:
 
 
 def write_notes(
-    verdict: Verdict, winner: Entry, refitted: bool, entries: Sequence[Entry]
+    verdict: Verdict,
+    winner: Entry,
+    refitted: bool,
+    entries: Sequence[Entry],
+    data: PreparedData,
 ) -> list[str]:
     """Return what a reader of the figures must know."""
     name = winner.candidate.name
@@ -101,6 +105,7 @@ def write_notes(
         notes.append(f"What was judged is {name} exactly as it was compared.")
     if verdict.outcome in ("keep", "unchanged"):
         notes.append("The champion was not replaced.")
+    notes.extend(data.checked.notes)
     for entry in entries:
         said = entry.fitted.warnings if entry.fitted is not None else ()
         notes.extend(f"{entry.candidate.name} warned: {warning}" for warning in said)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from digitflow.readable import format_bytes, format_seconds
 
+# Tables keep their width where no terminal sets one.
 OUTPUT = Console(highlight=False, soft_wrap=True)
 SIGNS = {"computed": "[green]✓[/]", "cached": "[cyan]=[/]", "failed": "[red]✗[/]"}
 LEVELS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "error": "[red]error[/]"}
@@ -92,7 +93,7 @@ def print_training(record: dict[str, Any]) -> None:
 def leaderboard_table(rows: Sequence[dict[str, Any]]) -> Table:
     """Lay out the leaderboard; figures are of the comparison images."""
     table = _table("candidate", "recipe", title="leaderboard, on validation images")
-    for name in ("accuracy", "F1", "log loss", "ECE", "fit", "1 image", "size"):
+    for name in ("accuracy", "F1", "log loss", "fit", "1 image", "size"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*_leaderboard_cells(row), style="bold" if row["winner"] else None)
@@ -102,13 +103,12 @@ def leaderboard_table(rows: Sequence[dict[str, Any]]) -> Table:
 def _leaderboard_cells(row: dict[str, Any]) -> list[str]:
     head = [row["name"], row["recipe"]]
     if row["error"] is not None:
-        return [*head, "failed", *[""] * 6]
+        return [*head, "failed", *[""] * 5]
     return [
         *head,
         f"{row['accuracy']:.2%}",
         f"{row['f1']:.4f}",
         f"{row['log_loss']:.4f}",
-        f"{row['ece']:.4f}",
         format_seconds(row["fit_seconds"]),
         f"{row['latency_ms']:.1f} ms",
         format_bytes(row["bytes"]),
@@ -176,7 +176,9 @@ def print_findings(findings: Sequence[dict[str, Any]]) -> None:
 
 
 def _table(*columns: str, title: str | None = None) -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
     for column in columns:
         table.add_column(column, no_wrap=True)
     return table

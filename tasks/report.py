@@ -74,7 +74,7 @@ def write_report(
         data=card.model_dump(mode="json"),
         versions=summary.list_versions(find_libraries(code)),
         code=digest_json(code),
-        notes=summary.write_notes(decision.verdict, winner, config.refit, entries),
+        notes=summary.write_notes(decision.verdict, winner, config.refit, entries, data),
         report=str(store.root / name),
     )
     pictures = {

@@ -24,6 +24,7 @@ def validate_digits(raw: RawSets, rules: ValidationRules) -> CheckedSets:
         train=store_set(store, checked.train),
         test=None if checked.test is None else store_set(store, checked.test),
         problems=dict(Counter(f"{p.split}: {p.reason}" for p in checked.problems)),
+        notes=checked.notes,
         quarantine=_store_quarantine(checked),
         quarantined_images=None if images is None else store.put_array(images),
     )

@@ -34,7 +34,8 @@ class RawSets(BaseModel):
 class CheckedSets(BaseModel):
     """Clean digits, and where the bad rows went: a CSV of reasons and their images.
 
-    `problems` counts the bad rows by split and reason.
+    `problems` counts the bad rows by split and reason; `notes` are sentences on what was
+    noticed and kept.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +43,7 @@ class CheckedSets(BaseModel):
     train: ImageSet
     test: ImageSet | None
     problems: dict[str, int]
+    notes: tuple[str, ...]
     quarantine: FileRef | None
     quarantined_images: ArrayRef | None
 

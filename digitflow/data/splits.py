@@ -36,8 +36,8 @@ def split_rows(
     writers : ndarray of shape (n,), int32, or None
         Who wrote each row; -1 where unknown, such a row goes anywhere.
     shares : SplitShares
-        `test` of all rows are set aside first, then `validation` of the rest, which is
-        halved. With few writers, the shares are met as nearly as whole writers allow.
+        `test` of all rows are set aside first, then `validation` of the rest, of which
+        `calibration` calibrates. With few writers, the shares are met as nearly as whole writers allow.
     has_test : bool
         Whether the source has its own test images, so that none are set aside here.
     seed : int
@@ -61,7 +61,7 @@ def split_rows(
     if not has_test:
         parts["test"], rest = _cut(rest, labels, groups, shares.test, seeds[0])
     validation, train = _cut(rest, labels, groups, shares.validation, seeds[1])
-    calibrate, compare = _cut(validation, labels, groups, 0.5, seeds[2])
+    calibrate, compare = _cut(validation, labels, groups, shares.calibration, seeds[2])
     parts |= {"train": train, "calibrate": calibrate, "compare": compare}
     _check_parts(parts, labels, groups)
     logger.info("split: %s", {name: len(rows) for name, rows in parts.items()})
@@ -144,7 +144,7 @@ def _check_parts(parts: dict[str, np.ndarray], labels: np.ndarray, groups: np.nd
     raise InputError(
         f"{_describe_rows(labels, groups)} can't be split into {', '.join(parts)} with "
         f"every digit in each: {list_some(lacking)}. Add images, of more writers where "
-        "writers are known, or change split.test and split.validation."
+        "writers are known, or change the shares in split."
     )
 
 

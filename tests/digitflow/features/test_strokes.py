@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from digitflow.features.strokes import (
+    BLOCK_FLOOR,
     Deskew,
     StrokeGradients,
     describe_strokes,
@@ -143,7 +144,9 @@ def describe_naively(image: np.ndarray) -> np.ndarray:
                 features.append(np.zeros((8, count - 1, count - 1)))
                 for y in range(count - 1):
                     for x in range(count - 1):
-                        norm = math.sqrt((cells[:, y : y + 2, x : x + 2] ** 2).sum() + 0.01)
+                        norm = math.sqrt(
+                            (cells[:, y : y + 2, x : x + 2] ** 2).sum() + BLOCK_FLOOR
+                        )
                         features[-1][:, y, x] = np.sqrt(cells[:, y + top, x + left] / norm)
     return np.concatenate([part.reshape(-1) for part in features])
 
