@@ -147,7 +147,7 @@ def test_a_second_up_says_that_it_runs_already_and_starts_nothing(service):
     assert read_state(service.store) == before
 
 
-def test_a_killed_worker_is_started_again_and_its_lost_runs_give_their_slot_back(service):
+def test_a_killed_worker_is_started_again_and_its_lost_runs_count_as_crashed(service):
     lost = service.start_run(state={"type": "RUNNING"})
     before = read_state(service.store).processes["worker"]
     os.kill(before.pid, 9)
