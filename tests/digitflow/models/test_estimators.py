@@ -14,9 +14,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
 from digitflow.artifacts import Store
+from digitflow.data.idx import read_idx
+from digitflow.features.preparing import fit_recipe
 from digitflow.models.catalogue import build_estimator, list_estimators
 from digitflow.models.estimators.nystroem import NystroemRidge
-from digitflow.models.estimators.svm import RbfSvm
+from digitflow.models.estimators.svm import SHARPNESS, RbfSvm, rate_classes, score_duels
 from digitflow.models.persistence import dump_model, load_model
 
 LEAST_ACCURACY = {"tree": 0.75, "sgd": 0.9, "logistic": 0.9, "mlp": 0.85, "forest": 0.91}
@@ -91,15 +93,35 @@ def test_one_image_has_the_label_that_it_has_among_others(name, fitted, digits):
     np.testing.assert_array_equal(alone, fitted[name].predict(others))
 
 
-def test_svm_scores_are_those_of_libsvm(digits, monkeypatch):
+def test_svm_duels_are_those_of_libsvm(digits, monkeypatch):
     features, labels, others, _ = digits
     monkeypatch.setattr("digitflow.models.estimators.svm.CHUNK_ROWS", 100)
     ours = RbfSvm(C=3, gamma=0.2).fit(features, labels)
-    svc = SVC(C=3, gamma=0.2, break_ties=True).fit(features, labels)
-    np.testing.assert_allclose(
-        ours.decision_function(others), svc.decision_function(others), atol=1e-8
-    )
-    np.testing.assert_array_equal(ours.predict(others), svc.predict(others))
+    svc = SVC(C=3, gamma=0.2, decision_function_shape="ovo").fit(features, labels)
+    expected = svc.decision_function(others)
+    np.testing.assert_allclose(score_duels(ours.svc_, others), expected, atol=1e-8)
+    np.testing.assert_allclose(ours.decision_function(others), rate_classes(expected, 10))
+
+
+def test_svm_reads_as_libsvm_does(digits):
+    features, labels, others, expected = digits
+    ours, svc = RbfSvm(C=3, gamma=0.2), SVC(C=3, gamma=0.2)
+    found, theirs = (model.fit(features, labels).predict(others) for model in (ours, svc))
+    assert (found == theirs).mean() >= 0.99
+    assert (found == expected).mean() >= (theirs == expected).mean() - 0.005
+
+
+def test_a_class_is_rated_by_the_chance_to_win_its_duels():
+    duels = np.array([[2.0, -1.0, 0.5]])  # 0 against 1, 0 against 2, 1 against 2
+    chance = 1 / (1 + np.exp(-SHARPNESS * duels[0]))
+    wins = [
+        chance[0] * chance[1],
+        (1 - chance[0]) * chance[2],
+        (1 - chance[1]) * (1 - chance[2]),
+    ]
+    np.testing.assert_allclose(rate_classes(duels, 3), [np.log(wins)])
+    far = rate_classes(np.array([[1e6, -1e6, 1e6]]), 3)
+    assert np.isfinite(far).all()
 
 
 def test_svm_gamma_of_factor_1_is_scikit_learns_scale(digits):
@@ -110,12 +132,11 @@ def test_svm_gamma_of_factor_1_is_scikit_learns_scale(digits):
     assert ours.svc_._gamma == pytest.approx(svc._gamma, rel=1e-5)
 
 
-@pytest.mark.parametrize("labels_of", [(3, 5), (0, 4, 9)])
-def test_svm_takes_few_classes_as_libsvm_does(digits, labels_of):
+def test_svm_takes_two_classes_as_libsvm_does(digits):
     features, labels, others, _ = digits
-    rows = np.isin(labels, labels_of)
+    rows = np.isin(labels, (3, 5))
     ours = RbfSvm(gamma=0.2).fit(features[rows], labels[rows])
-    svc = SVC(C=10, gamma=0.2, break_ties=True).fit(features[rows], labels[rows])
+    svc = SVC(C=10, gamma=0.2).fit(features[rows], labels[rows])
     np.testing.assert_allclose(
         ours.decision_function(others), svc.decision_function(others), atol=1e-8
     )
@@ -180,3 +201,14 @@ def test_nystroem_never_holds_all_rows_against_all_landmarks():
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 40_000 * 300 * 4 / 2
+
+
+@pytest.mark.parametrize("name", ["svm", "nystroem"])
+def test_kernel_machines_on_strokes_read_mnist(name, mnist_folder, store):
+    images = read_idx(mnist_folder / "train-images-idx3-ubyte.gz")[:4000]
+    labels = read_idx(mnist_folder / "train-labels-idx1-ubyte.gz")[:4000]
+    others = read_idx(mnist_folder / "t10k-images-idx3-ubyte.gz")[-2000:]
+    expected = read_idx(mnist_folder / "t10k-labels-idx1-ubyte.gz")[-2000:]
+    recipe, features = fit_recipe("strokes", images, 0, store, threads=2)
+    model = build_estimator(name, {}, 0, 2).fit(store.open_array(features), labels)
+    assert (model.predict(recipe.transform(others)) == expected).mean() >= 0.98
