@@ -8,7 +8,8 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.environment import is_healthy, prefect_environment
+from flows.environment import prefect_environment
+from flows.server_api import is_there
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 MNIST_PLACES = (REPOSITORY.parent / "shared" / "data" / "mnist",)
@@ -38,7 +39,7 @@ def run_server(store):
     url = f"http://127.0.0.1:{port}/api"
     try:
         deadline = time.monotonic() + SERVER_SECONDS
-        while not is_healthy(url):
+        while not is_there(url, "/health"):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError((store.root / "server.log").read_text()[-2000:])
             time.sleep(0.2)
