@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from digitflow.readable import format_bytes, format_seconds
+from digitflow.readable import format_bytes
 
 # Tables keep their width where no terminal sets one.
 OUTPUT = Console(highlight=False, soft_wrap=True)
@@ -109,7 +109,7 @@ def _leaderboard_cells(row: dict[str, Any]) -> list[str]:
         f"{row['accuracy']:.2%}",
         f"{row['f1']:.4f}",
         f"{row['log_loss']:.4f}",
-        format_seconds(row["fit_seconds"]),
+        f"{row['fit_seconds']:.1f} s",
         f"{row['latency_ms']:.1f} ms",
         format_bytes(row["bytes"]),
     ]
