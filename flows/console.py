@@ -5,12 +5,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from digitflow.readable import format_bytes
+from digitflow.readable import format_bytes, format_moment
 
 # Tables keep their width where no terminal sets one.
 OUTPUT = Console(highlight=False, soft_wrap=True)
@@ -120,11 +119,12 @@ def print_runs(runs: Sequence[dict[str, Any]]) -> None:
     if not runs:
         OUTPUT.print("no runs yet: `digitflow train` makes one")
         return
-    table = _table("run", "model", "started", "status", "verdict", "seconds")
+    table = _table("run", "started", "status", "seconds", "verdict")
     for run in runs:
+        started = format_moment(run["started"]) if "started" in run else ""
         verdict = (run.get("verdict") or {}).get("outcome") or run.get("error") or ""
-        cells = (run["run"], run.get("model"), run.get("started"), run.get("status"), verdict)
-        table.add_row(*(escape(str(cell or "")) for cell in cells), str(run.get("seconds", "")))
+        cells = (run["run"], started, run.get("status"), run.get("seconds"), verdict)
+        table.add_row(*("" if cell is None else escape(str(cell)) for cell in cells))
     OUTPUT.print(table)
 
 
@@ -133,14 +133,13 @@ def print_models(versions: Sequence[dict[str, Any]]) -> None:
     if not versions:
         OUTPUT.print("no model is registered yet: `digitflow train` makes one")
         return
-    table = _table("model", "version", "aliases", "test accuracy", "promoted", "run")
+    table = _table("model", "version", "aliases", "accuracy", "run")
     for version in versions:
         table.add_row(
             version["model"],
             version["version"],
             ", ".join(version["aliases"]),
             f"{version['accuracy']:.2%}",
-            str(version["promoted_at"] or ""),
             version["run"],
         )
     OUTPUT.print(table)
@@ -176,9 +175,8 @@ def print_findings(findings: Sequence[dict[str, Any]]) -> None:
 
 
 def _table(*columns: str, title: str | None = None) -> Table:
-    table = Table(
-        title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
-    )
+    # Eighty columns are all that a plain terminal has.
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
     for column in columns:
         table.add_column(column, no_wrap=True)
     return table

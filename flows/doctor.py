@@ -1,5 +1,6 @@
 """Look for what is wrong: the installation, the store, the registry, the server."""
 
+import os
 import platform
 import shutil
 from collections.abc import Iterator
@@ -101,7 +102,14 @@ def _check_runs(store: Store) -> Finding:
 
 def _check_server(store: Store) -> Finding:
     from flows.environment import find_running_server, is_supervised
+    from flows.server_api import is_there
 
+    if named := os.environ.get("PREFECT_API_URL"):
+        answers = is_there(named, "/health")
+        found = f"{named}, named by PREFECT_API_URL, " + (
+            "answers" if answers else "doesn't answer"
+        )
+        return _finding("ok" if answers else "error", "server", found)
     if (url := find_running_server(store)) is not None:
         return _finding("ok", "server", f"answers at {url}")
     if is_supervised(store):
