@@ -50,6 +50,8 @@ LEASES = {
 PATIENCE = {
     # The default of 20 s is less than a fresh database takes on a slow machine.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    # How long a run that waits for its turn, and a worker with nothing to do, look away.
+    "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
     "PREFECT_WORKER_QUERY_SECONDS": "2",
 }
 # Our own warnings appear in the UI, beside the run that they belong to.

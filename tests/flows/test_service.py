@@ -1,11 +1,11 @@
 """`make up` and `make down` for real: server, worker and the deployments of prefect.yaml."""
 
+import http.client
 import os
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
 
 import pytest
 
@@ -56,6 +56,13 @@ class Service:
     def api(self, path, body=None):
         return call_api(f"http://127.0.0.1:{self.port}/api", path, body)
 
+    def page(self, path):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.request("GET", path)
+        content = connection.getresponse().read()
+        connection.close()
+        return content
+
     def start_run(self, **fields):
         """Create a run of train-digits and return its id."""
         deployment = self.api("/deployments/name/train-digits/train-digits")["id"]
@@ -95,10 +102,9 @@ def test_the_server_answers_and_is_found_by_other_commands(service):
 
 
 def test_the_page_is_served_and_asks_the_server_it_came_from(service):
-    with urllib.request.urlopen(f"http://127.0.0.1:{service.port}/") as page:
-        assert b"<html" in page.read()
-    with urllib.request.urlopen(f"http://127.0.0.1:{service.port}/ui-settings") as settings:
-        assert b'"api_url":"/api"' in settings.read()
+    page, settings = service.page("/"), service.page("/ui-settings")
+    assert b"<html" in page
+    assert b'"api_url":"/api"' in settings
 
 
 def test_every_port_is_open_to_this_machine_only(service):
