@@ -13,6 +13,7 @@ from digitflow.readable import format_bytes, format_moment
 
 # Tables keep their width where no terminal sets one.
 OUTPUT = Console(highlight=False, soft_wrap=True)
+OUR_LOGGERS = ("digitflow", "tasks", "flows")
 SIGNS = {"computed": "[green]✓[/]", "cached": "[cyan]=[/]", "failed": "[red]✗[/]"}
 LEVELS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "error": "[red]error[/]"}
 
@@ -23,15 +24,17 @@ def show_progress(debug: bool) -> Iterator[None]:
     console = Console(stderr=True, highlight=False)
     with console.status("starting", spinner="dots") as status:
         handler = ProgressHandler(console, status)
-        root = logging.getLogger("digitflow")
-        level = root.level
-        root.addHandler(handler)
-        root.setLevel(logging.DEBUG if debug else logging.INFO)
+        loggers = [logging.getLogger(name) for name in OUR_LOGGERS]
+        levels = [ours.level for ours in loggers]
+        for ours in loggers:
+            ours.addHandler(handler)
+            ours.setLevel(logging.DEBUG if debug else logging.INFO)
         try:
             yield
         finally:
-            root.removeHandler(handler)
-            root.setLevel(level)
+            for ours, level in zip(loggers, levels, strict=True):
+                ours.removeHandler(handler)
+                ours.setLevel(level)
 
 
 class ProgressHandler(logging.Handler):

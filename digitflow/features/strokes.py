@@ -28,7 +28,8 @@ MAX_SLANT = 1.0
 # Square pixels of spread over rows below which a slant would be noise.
 MIN_SPREAD = 0.01
 # Added to a block's sum of squares (10 to 500 where there is a stroke), so that specks
-# are not blown up into strokes. On held-out images 1 to 64 do equally well, 0.01 worse.
+# are not blown up into strokes. Trained on 25,000 images, 1 to 64 made 5 % fewer errors
+# on held-out ones than 0.01; on 50,000 they differ by chance.
 BLOCK_FLOOR = np.float32(4)
 # Measured to be fastest: their 8 planes of gradients fit the second-level cache.
 BATCH = 128

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from digitflow.artifacts import Store
-from digitflow.why import summarise_tasks
 from digitflow.runs import list_runs, read_events
+from digitflow.why import summarise_tasks
 from flows.environment import prefect_environment
 
 SERVER_SECONDS = 180
