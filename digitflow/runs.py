@@ -50,7 +50,9 @@ class RunLog:
             line = json.dumps(entry, default=str)
             self.store.append_line(f"runs/{self.run}/events.jsonl", line)
         # Progress for whoever listens: the terminal shows it, Prefect keeps it.
-        logger.info("%s: %s", task, event, extra={"run_event": entry})
+        took = f" in {fields['seconds']} s" if "seconds" in fields else ""
+        level = logging.DEBUG if event == "key" else logging.INFO
+        logger.log(level, "%s: %s%s", task, event, took, extra={"run_event": entry})
 
     def seconds(self) -> float:
         """Return the seconds since the run began."""

@@ -57,4 +57,4 @@ def test_progress_is_logged(store, caplog):
     caplog.set_level("INFO", "digitflow")
     with open_run(store, "a") as log:
         log.note("computed", "split", seconds=1.5)
-    assert "split: computed" in caplog.messages
+    assert "split: computed in 1.5 s" in caplog.messages
