@@ -113,9 +113,7 @@ def collect(future: PrefectFuture) -> Any:
     return result
 
 
-def _compute(
-    function: Callable[..., Any], run_name: str, verify: bool
-) -> Callable[..., Any]:
+def _compute(function: Callable[..., Any], run_name: str, verify: bool) -> Callable[..., Any]:
     """Wrap the work: check every input in full, then compute, and note how long it took."""
     signature = inspect.signature(function)
 

@@ -19,6 +19,7 @@ from tasks.context import current_run
 from tasks.report import Figures
 
 SECONDS_BETWEEN_UPDATES = 0.5
+DECIMALS = 5
 TABLE_COLUMNS = {
     "name": "candidate",
     "recipe": "recipe",
@@ -90,7 +91,9 @@ def publish_run(model: str, figures: Figures) -> None:
 
 def publish_leaderboard(model: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Show the leaderboard as a table."""
-    table = [{title: row.get(key) for key, title in TABLE_COLUMNS.items()} for row in rows]
+    table = [
+        {title: _round(row.get(key)) for key, title in TABLE_COLUMNS.items()} for row in rows
+    ]
     create_table_artifact(
         table=table,
         key=f"leaderboard-{model}",
@@ -103,7 +106,7 @@ def publish_verdict(model: str, verdict: Mapping[str, Any]) -> None:
     lines = [
         f"## {verdict['outcome']}",
         "",
-        _escape(verdict["reason"]),
+        _escape(verdict["reason"].removeprefix(f"{verdict['outcome']}: ")),
         "",
         "| check | challenger | champion | limit | verdict | |",
         "|---|---|---|---|---|---|",
@@ -141,6 +144,10 @@ def publish_picture(model: str, name: str, title: str, png: bytes) -> None:
     picture = base64.b64encode(png).decode()
     markdown = f"## {title}\n\n![{title}](data:image/png;base64,{picture})"
     create_markdown_artifact(markdown=markdown, key=f"{name}-{model}", description=title)
+
+
+def _round(value: Any) -> Any:
+    return round(value, DECIMALS) if isinstance(value, float) else value
 
 
 def _percent(share: float | None) -> str:

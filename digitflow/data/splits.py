@@ -37,7 +37,8 @@ def split_rows(
         Who wrote each row; -1 where unknown, such a row goes anywhere.
     shares : SplitShares
         `test` of all rows are set aside first, then `validation` of the rest, of which
-        `calibration` calibrates. With few writers, the shares are met as nearly as whole writers allow.
+        `calibration` calibrates. With few writers, the shares are met as nearly as whole
+        writers allow.
     has_test : bool
         Whether the source has its own test images, so that none are set aside here.
     seed : int

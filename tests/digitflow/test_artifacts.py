@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from digitflow.artifacts import ArrayRef, digest_array, open_store, Store
+from digitflow.artifacts import ArrayRef, Store, digest_array, open_store
 from digitflow.errors import DamagedArtifact, StorageError
 
 

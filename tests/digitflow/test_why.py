@@ -69,7 +69,7 @@ def test_what_changed_in_the_key_is_named(store, change, reason):
 def test_computing_again_under_the_same_key_says_that_the_result_was_gone(store):
     _write_run(store, "1", KEY, COMPUTED)
     _write_run(store, "2", KEY, COMPUTED)
-    state, (reason,) = _explain(store)
+    _, (reason,) = _explain(store)
     assert "missing or damaged" in reason
 
 
