@@ -4,9 +4,29 @@ from pathlib import Path
 from typing import Any
 
 from digitflow.artifacts import open_store
-from digitflow.config import load_config
+from digitflow.config import TrainConfig, load_config, parse_config
+from digitflow.features.catalogue import recipe_module
+from digitflow.models.catalogue import estimator_module
 from digitflow.runs import read_run
 from flows.environment import use_prefect_environment
+
+
+def resolve_config(config: str | dict[str, Any] | TrainConfig) -> TrainConfig:
+    """Return the config itself, read from its file or form; unknown names stop here.
+
+    Raises
+    ------
+    InputError
+        If the file, a key, a value, or the name of an estimator or a recipe is wrong.
+    """
+    if isinstance(config, str):
+        config = load_config(Path(config))
+    elif isinstance(config, dict):
+        config = parse_config(config)
+    for candidate in config.candidates:
+        estimator_module(candidate.estimator)
+        recipe_module(candidate.recipe)
+    return config
 
 
 def launch_training(path: Path, accept_new_test: bool, debug: bool) -> dict[str, Any]:
@@ -17,7 +37,7 @@ def launch_training(path: Path, accept_new_test: bool, debug: bool) -> dict[str,
     InputError, StorageError
         Before Prefect is even imported, where the config or the store is at fault.
     """
-    config = load_config(path)
+    config = resolve_config(str(path))
     if accept_new_test:
         gate = config.gate.model_copy(update={"accept_new_test": True})
         config = config.model_copy(update={"gate": gate})

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
@@ -13,13 +12,12 @@ from prefect import Task
 from prefect.futures import PrefectFuture
 
 from digitflow.artifacts import open_store
-from digitflow.config import Candidate, TrainConfig, load_config
+from digitflow.config import Candidate, TrainConfig
 from digitflow.errors import DamagedArtifact, StorageError
 from digitflow.evaluation.leaderboard import Entry
-from digitflow.features.catalogue import recipe_module
-from digitflow.models.catalogue import estimator_module
 from digitflow.runs import open_run
 from digitflow.workers import WorkerPool, count_cores
+from flows.launching import resolve_config
 from tasks.caching import collect
 from tasks.context import RunContext, run_context
 from tasks.publishing import ProgressArtifact
@@ -35,24 +33,6 @@ def name_run() -> str:
     """Name a flow run after its model and time; names sort by time and never repeat."""
     config = resolve_config(prefect.runtime.flow_run.parameters["config"])
     return f"{config.model}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{token_hex(2)}"
-
-
-def resolve_config(config: Any) -> TrainConfig:
-    """Return the config itself, read from its file or form; unknown names stop here.
-
-    Raises
-    ------
-    InputError
-        If the file, a key, a value, or the name of an estimator or recipe is wrong.
-    """
-    if isinstance(config, str):
-        config = load_config(Path(config))
-    elif not isinstance(config, TrainConfig):
-        config = TrainConfig.model_validate(config)
-    for candidate in config.candidates:
-        estimator_module(candidate.estimator)
-        recipe_module(candidate.recipe)
-    return config  # type: ignore[no-any-return]
 
 
 @contextmanager

@@ -13,12 +13,12 @@ from digitflow.evaluation.leaderboard import Entry, Winner, choose_winner
 from digitflow.evaluation.scoring import TestScore, digest_test_set
 from digitflow.models.fitting import FittedModel
 from digitflow.registry import Champion
+from flows.launching import resolve_config
 from flows.running import (
     call,
     collect_entry,
     heal_damage,
     name_run,
-    resolve_config,
     training_run,
 )
 from tasks.augment import augment_images
