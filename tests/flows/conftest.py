@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from digitflow.artifacts import Store
 from digitflow.runs import list_runs, read_events
 from digitflow.why import summarise_tasks
 from flows.environment import prefect_environment
+from flows.server_api import is_there
 
 SERVER_SECONDS = 180
 COMMAND = Path(sys.executable).with_name("digitflow")
@@ -59,11 +59,9 @@ def _wait_until_healthy(url, process, log):
     while time.monotonic() < deadline:
         if process.poll() is not None:
             pytest.fail(f"the server ended: {log.read_text()[-2000:]}")
-        try:
-            with urllib.request.urlopen(f"{url}/health", timeout=1):
-                return
-        except OSError:
-            time.sleep(0.2)
+        if is_there(url, "/health"):
+            return
+        time.sleep(0.2)
     pytest.fail(f"the server did not start in {SERVER_SECONDS} s: {log.read_text()[-2000:]}")
 
 
