@@ -74,7 +74,7 @@ def fit_candidate(
 
     def fit() -> Any:
         estimator = _build(choice, threads).fit(features, labels)
-        return _calibrate(estimator, choice.calibration).fit(held_features, held_labels)
+        return _calibrate(estimator, choice.calibration, held_features, held_labels)
 
     return _fit_and_store(store, recipe, fit, threads)
 
@@ -138,8 +138,12 @@ def _build(choice: EstimatorChoice, threads: int) -> Any:
     return build_estimator(choice.estimator, dict(choice.params), choice.seed, threads)
 
 
-def _calibrate(estimator: Any, method: str) -> Any:
+def _calibrate(estimator: Any, method: str, features: np.ndarray, labels: np.ndarray) -> Any:
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.frozen import FrozenEstimator
 
-    return CalibratedClassifierCV(FrozenEstimator(estimator), method=method)
+    # What is fitted already needs no folds: they would only ask for five images a class.
+    rows = np.arange(len(labels))
+    frozen = FrozenEstimator(estimator)
+    calibrated = CalibratedClassifierCV(frozen, method=method, cv=[(rows, rows)])
+    return calibrated.fit(features, labels)
