@@ -19,7 +19,7 @@ OUR_PACKAGES = ("digitflow", "tasks")
 # machinery carries results without shaping them.
 NOT_IN_KEYS = frozenset(
     {"digitflow.config", "digitflow.lineage", "digitflow.runs", "digitflow.locks",
-     "tasks.caching", "tasks.context", "tasks.publishing"}
+     "tasks.caching", "tasks.context", "tasks.locking", "tasks.publishing"}
 )  # fmt: skip
 
 # Import name -> distribution, for the libraries that shape numbers and files.

@@ -1,8 +1,7 @@
 """Cached tasks: the key of a task is its inputs, the code behind it, and versions.
 
-Prefect keeps the results and runs the transaction; this module gives it a key policy,
-locks that die with their holder, and a serializer that refuses a result whose files
-are gone or changed.
+Prefect keeps the results and runs the transaction; this module gives it a key policy
+and a serializer that refuses a result whose files are gone or changed.
 """
 
 import functools
@@ -10,7 +9,7 @@ import inspect
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from prefect import Task
@@ -23,8 +22,8 @@ from pydantic import BaseModel
 from digitflow.artifacts import FileRef, digest_json, open_store
 from digitflow.errors import DamagedArtifact
 from digitflow.lineage import digest_modules, find_libraries
-from digitflow.locks import acquire_lock, is_locked, release_lock
 from tasks.context import current_run
+from tasks.locking import StoreLocks
 
 logger = logging.getLogger(__name__)
 
@@ -191,67 +190,6 @@ class CheckedSerializer(JSONSerializer):
                 logger.warning("%s is missing or changed; it is computed again", path)
                 raise DamagedArtifact(f"{path} is missing or changed")
         return result
-
-
-@dataclass
-class StoreLocks:
-    """Prefect's lock manager over file locks, which the kernel frees after kill -9."""
-
-    held: dict[str, tuple[str, int]] = field(default_factory=dict)
-
-    def acquire_lock(
-        self,
-        key: str,
-        holder: str,
-        acquire_timeout: float | None = None,
-        hold_timeout: float | None = None,
-    ) -> bool:
-        """Wait for the key's lock; False when it is still held after the timeout."""
-        if self.is_lock_holder(key, holder):
-            return True
-        try:
-            descriptor = acquire_lock(open_store().lock_path(key), acquire_timeout)
-        except TimeoutError:
-            return False
-        self.held[key] = (holder, descriptor)
-        return True
-
-    def release_lock(self, key: str, holder: str) -> None:
-        """Give the key's lock back."""
-        if self.is_lock_holder(key, holder):
-            _, descriptor = self.held.pop(key)
-            release_lock(open_store().lock_path(key), descriptor)
-
-    def is_locked(self, key: str) -> bool:
-        """Tell whether anybody holds the key's lock."""
-        return is_locked(open_store().lock_path(key))
-
-    def is_lock_holder(self, key: str, holder: str) -> bool:
-        """Tell whether `holder` holds the key's lock in this process."""
-        return self.held.get(key, ("", 0))[0] == holder
-
-    def wait_for_lock(self, key: str, timeout: float | None = None) -> bool:
-        """Wait until the key's lock is free; False after the timeout."""
-        path = open_store().lock_path(key)
-        try:
-            release_lock(path, acquire_lock(path, timeout))
-        except TimeoutError:
-            return False
-        return True
-
-    async def aacquire_lock(
-        self,
-        key: str,
-        holder: str,
-        acquire_timeout: float | None = None,
-        hold_timeout: float | None = None,
-    ) -> bool:
-        """Do as `acquire_lock`; our tasks are all synchronous."""
-        return self.acquire_lock(key, holder, acquire_timeout, hold_timeout)
-
-    async def await_for_lock(self, key: str, timeout: float | None = None) -> bool:
-        """Do as `wait_for_lock`; our tasks are all synchronous."""
-        return self.wait_for_lock(key, timeout)
 
 
 def name_refs(value: Any, name: str = "") -> Iterator[tuple[str, FileRef]]:

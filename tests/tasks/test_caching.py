@@ -7,7 +7,7 @@ from digitflow.errors import DamagedArtifact
 from digitflow.models.fitting import EstimatorChoice, FittedModel
 from digitflow.runs import RunLog
 from digitflow.workers import WorkerPool
-from tasks.caching import CheckedSerializer, ContentPolicy, StoreLocks, name_refs
+from tasks.caching import CheckedSerializer, ContentPolicy, name_refs
 from tasks.context import RunContext, run_context
 from tasks.evaluate import evaluate_candidate
 from tasks.ingest import ingest_digits
@@ -110,17 +110,3 @@ def test_a_damaged_input_is_refused_before_the_work_starts(run, store):
     with pytest.raises(DamagedArtifact, match=str(path)):
         evaluate_candidate.fn("a", {"model": ref}, ref, ref)
     assert not any(event["event"] == "started" for event in run.log.events)
-
-
-def test_a_lock_belongs_to_one_holder_across_managers(run):
-    ours, theirs = StoreLocks(), StoreLocks()
-    assert ours.acquire_lock("k", "us")
-    assert ours.acquire_lock("k", "us")  # asked for again by its holder
-    assert theirs.is_locked("k")
-    assert not theirs.acquire_lock("k", "them", acquire_timeout=0)
-    assert not theirs.wait_for_lock("k", timeout=0)
-    theirs.release_lock("k", "them")  # not theirs to release
-    assert ours.is_lock_holder("k", "us")
-    ours.release_lock("k", "us")
-    assert theirs.wait_for_lock("k", timeout=0)
-    assert not theirs.is_locked("k")
