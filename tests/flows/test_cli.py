@@ -140,8 +140,8 @@ def _prepare_missing_column(folder):
 def _prepare_one_class(folder):
     (folder / "3").mkdir()
     image = np.zeros((28, 28), np.uint8)
-    for number in range(30):
-        image[4:24, 10:14], image[4, number % 28] = 255, 200
+    for number in range(9):
+        image[4:24, 10:14], image[4, number] = 255, 200
         cv2.imwrite(str(folder / "3" / f"{number}.png"), image)
     return {"kind": "images", "folder": str(folder)}
 
@@ -153,7 +153,7 @@ def _prepare_one_class(folder):
         (_prepare_corrupt_gzip, "train-images-idx3-ubyte.gz"),
         (_prepare_lying_header, "t10k-images|train-images"),
         (_prepare_missing_column, "pixel2"),
-        (_prepare_one_class, "class"),
+        (_prepare_one_class, "min_per_class"),
         (lambda folder: {"kind": "nosuch"}, "nosuch"),
         (lambda folder: {"kind": "mnist"}, "DIGITFLOW_MNIST_DIR"),
     ],

@@ -23,6 +23,7 @@ STAGES = (
     "score challenger on the test images",
     "gate",
 )
+SVM = {"name": "svm-pca", "estimator": "svm", "recipe": "pca"}
 # The registration takes about two seconds, its first being MLflow's import.
 PROMOTION_DELAYS = (0.0, 0.7, 1.0, 1.3, 1.6, 1.9)
 
@@ -40,7 +41,8 @@ def _kill_when(project, stage, delay=0.0):
                 process.communicate()
                 return True
         time.sleep(0.002)
-    assert process.returncode == 0, process.communicate()[1]
+    errors = process.communicate()[1]
+    assert process.returncode == 0, errors
     return False
 
 
@@ -51,11 +53,7 @@ def registered(trained_once, empty_project):
         shutil.copytree(trained_once.store.root / folder, empty_project.store.root / folder)
     empty_project.config["augment"] = {"backend": "shift", "directions": ["up"]}
     # Better than the champion of the copied registry, so that it is promoted.
-    empty_project.config["candidates"][0] = {
-        "name": "svm-pca",
-        "estimator": "svm",
-        "recipe": "pca",
-    }
+    empty_project.config["candidates"][0] = SVM
     return empty_project
 
 
@@ -96,7 +94,7 @@ def test_killed_while_promoting_the_champion_is_the_old_or_the_new_one(registere
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["draw figures", "report", "publish"])
 def test_killed_after_the_promotion_the_next_run_reports_it(project, stage):
-    project.config["candidates"][0]["params"] = {"n_neighbors": 4}
+    project.config["candidates"][0] = SVM
     assert _kill_when(project, stage)
     record = project.train()
     assert record["status"] == "completed"
