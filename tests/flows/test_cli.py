@@ -153,7 +153,7 @@ def _prepare_one_class(folder):
         (_prepare_corrupt_gzip, "train-images-idx3-ubyte.gz"),
         (_prepare_lying_header, "t10k-images|train-images"),
         (_prepare_missing_column, "pixel2"),
-        (_prepare_one_class, "min_per_class"),
+        (_prepare_one_class, "every digit"),
         (lambda folder: {"kind": "nosuch"}, "nosuch"),
         (lambda folder: {"kind": "mnist"}, "DIGITFLOW_MNIST_DIR"),
     ],
