@@ -76,7 +76,7 @@ def judge(store, cold, first, again, versions, one_more, plain) -> int:
     misses += report_ratio("cold flow / plain script", cold, plain_seconds, MAX_RATIO)
     seconds = ", ".join(f"{timed[0]:.2f}" for timed in again)
     print(f"again, nothing changed: {seconds} s (at most {MAX_SECONDS_AGAIN})")
-    print(f"  verdict: {record['verdict']['outcome']}: {record['verdict']['reason']}")
+    print(f"  the gate says {record['verdict']['reason']}")
     recomputed = computed_tasks(store, record)
     print(f"  computed: {sorted(recomputed) or 'nothing'}; versions: {versions}")
     misses += best_again > MAX_SECONDS_AGAIN or bool(recomputed) or versions != 1

@@ -5,6 +5,7 @@ imported only when it must be asked, since that takes a second.
 """
 
 import logging
+from pathlib import Path
 from typing import Any
 
 from digitflow import tracking
@@ -29,6 +30,17 @@ from digitflow.versions import Version as Version
 logger = logging.getLogger(__name__)
 
 CHAMPION, PREVIOUS = "champion", "previous"
+
+
+def is_missing(store: Store) -> bool:
+    """Tell whether the registry is the store's own file, and not there yet."""
+    return not tracking.is_remote() and _stat_registry(store) is None
+
+
+def initialise(root: Path) -> None:
+    """Make the registry's file, so that nobody needs to wait for it later."""
+    with tracking.open_client(Store(root)):
+        pass
 
 
 def read_champion(store: Store, model: str) -> Champion | None:

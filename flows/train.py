@@ -22,6 +22,7 @@ from flows.running import (
     training_run,
 )
 from tasks.augment import augment_images
+from tasks.caching import collect
 from tasks.evaluate import evaluate_candidate, score_on_test
 from tasks.gate import (
     Decision,
@@ -29,6 +30,7 @@ from tasks.gate import (
     find_champion,
     judge_challenger,
     keep_champion,
+    prepare_registry,
     promote_challenger,
 )
 from tasks.ingest import fingerprint_source, ingest_digits
@@ -68,6 +70,7 @@ def train_digits(config: str | TrainConfig = "configs/digits.yaml") -> str:
 
 def train_once(config: TrainConfig) -> None:
     """Go through the whole job; what is cached is not computed again."""
+    registered = prepare_registry.submit()
     raw = call(ingest_digits, config.source, call(fingerprint_source, config.source))
     checked = call(validate_digits, raw, config.validation)
     splits = call(split_digits, checked, config.split, config.seed)
@@ -83,9 +86,10 @@ def train_once(config: TrainConfig) -> None:
         splits=splits,
         augmented=training[True] if config.augment else None,
     )
+    drawn = draw_figures.submit(splits.train, splits.compare, winner.evaluation)
+    collect(registered)
     decision = judge_and_promote(config, entries, challenger, data)
-    figures = call(draw_figures, splits.train, splits.compare, winner.evaluation)
-    call(write_report, config, data, entries, decision, figures)
+    call(write_report, config, data, entries, decision, figures := collect(drawn))
     call(publish_run, config.model, figures)
 
 

@@ -30,6 +30,14 @@ class Decision(BaseModel):
     champion: Champion | None
 
 
+@plain_task(run_name="prepare the registry")
+def prepare_registry() -> None:
+    """Make the registry's database on the first run of all, beside other work."""
+    run = current_run()
+    if registry.is_missing(run.store):
+        run.workers.run(registry.initialise, run.store.root)
+
+
 @plain_task(run_name="find the champion")
 def find_champion(model: str) -> Champion | None:
     """Return the registered champion, or None before the first promotion."""

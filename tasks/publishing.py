@@ -13,10 +13,10 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from digitflow.figures import Figures
 from digitflow.why import summarise_tasks
 from tasks.caching import plain_task
 from tasks.context import current_run
-from tasks.report import Figures
 
 SECONDS_BETWEEN_UPDATES = 0.5
 DECIMALS = 5

@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict
-
-from digitflow import plots, summary
-from digitflow.artifacts import FileRef, digest_json
+from digitflow import figures, summary
+from digitflow.artifacts import digest_json
 from digitflow.config import TrainConfig
 from digitflow.data.sets import ImageSet, PreparedData
 from digitflow.evaluation.leaderboard import Entry, choose_winner, describe_entries
-from digitflow.evaluation.mistakes import find_mistakes
 from digitflow.evaluation.scoring import Evaluation
+from digitflow.figures import Figures
 from digitflow.lineage import find_libraries
 from digitflow.report import render_report
 from digitflow.why import summarise_tasks
@@ -19,37 +17,11 @@ from tasks.context import current_run
 from tasks.gate import Decision, list_code, write_config
 
 
-class Figures(BaseModel):
-    """The pictures of a run, PNG: training samples, confusions, errors, worst mistakes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    samples: FileRef
-    confusion: FileRef
-    errors: FileRef
-    mistakes: FileRef
-
-
 @cached_task(run_name="draw figures")
 def draw_figures(train: ImageSet, compare: ImageSet, evaluation: Evaluation) -> Figures:
     """Draw the samples, and what the winner got wrong on the comparison images."""
-    store = current_run().store
-    images, labels = store.open_array(compare.images), store.open_array(compare.labels)
-    found = find_mistakes(labels, store.open_array(evaluation.probabilities))
-    counts = evaluation.metrics.confusion
-    pictures = {
-        "samples": plots.draw_samples(
-            store.open_array(train.images), store.open_array(train.labels)
-        ),
-        "confusion": plots.draw_confusion(counts),
-        "errors": plots.draw_errors(counts),
-        "mistakes": plots.draw_mistakes(
-            images[found.rows], labels[found.rows], found.predicted, found.probability
-        ),
-    }
-    return Figures(
-        **{name: store.put_bytes(png, "figures", ".png") for name, png in pictures.items()}
-    )
+    run = current_run()
+    return run.workers.run(figures.draw_figures, run.store.root, train, compare, evaluation)
 
 
 @plain_task(run_name="report")
@@ -58,7 +30,7 @@ def write_report(
     data: PreparedData,
     entries: Sequence[Entry],
     decision: Decision,
-    figures: Figures,
+    drawn: Figures,
 ) -> None:
     """Write reports/<run>/index.html, and what was decided into the run's record."""
     run = current_run()
@@ -78,7 +50,7 @@ def write_report(
         report=str(store.root / name),
     )
     pictures = {
-        field: store.read_bytes(getattr(figures, field)) for field in type(figures).model_fields
+        field: store.read_bytes(getattr(drawn, field)) for field in type(drawn).model_fields
     }
     facts = summary.build_facts(
         run.log.record | {"seconds": run.log.seconds()},

@@ -1,0 +1,51 @@
+"""The pictures of a run, drawn from what is stored and stored again."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from digitflow import plots
+from digitflow.artifacts import FileRef, Store
+from digitflow.data.sets import ImageSet
+from digitflow.evaluation.mistakes import find_mistakes
+from digitflow.evaluation.scoring import Evaluation
+
+
+class Figures(BaseModel):
+    """The pictures of a run, PNG: training samples, confusions, errors, worst mistakes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    samples: FileRef
+    confusion: FileRef
+    errors: FileRef
+    mistakes: FileRef
+
+
+def draw_figures(
+    root: Path, train: ImageSet, compare: ImageSet, evaluation: Evaluation
+) -> Figures:
+    """Draw samples of `train`, and what a model got wrong on the images of `compare`.
+
+    Parameters
+    ----------
+    root : Path
+        The store's folder; this runs in a process of its own.
+    """
+    store = Store(root)
+    images, labels = store.open_array(compare.images), store.open_array(compare.labels)
+    found = find_mistakes(labels, store.open_array(evaluation.probabilities))
+    counts = evaluation.metrics.confusion
+    pictures = {
+        "samples": plots.draw_samples(
+            store.open_array(train.images), store.open_array(train.labels)
+        ),
+        "confusion": plots.draw_confusion(counts),
+        "errors": plots.draw_errors(counts),
+        "mistakes": plots.draw_mistakes(
+            images[found.rows], labels[found.rows], found.predicted, found.probability
+        ),
+    }
+    return Figures(
+        **{name: store.put_bytes(png, "figures", ".png") for name, png in pictures.items()}
+    )
