@@ -62,6 +62,8 @@ def test_killed_at_every_stage_a_run_goes_on_from_what_was_finished(registered):
     project = registered
     done = set()
     for stage in STAGES:
+        if stage in done:
+            continue  # it ran beside an earlier stage, and ended before the kill
         assert _kill_when(project, stage), f"the run ended before {stage!r}"
         assert list_runs(project.store)[0]["status"] == "interrupted"
         champion = Predictor.load(project.store, "digits-sample").champion
