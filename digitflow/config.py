@@ -133,6 +133,12 @@ class GateLimits(_Section):
     )
 
 
+def _offer_choice(schema: dict[str, Any]) -> None:
+    # Prefect's form shows "any of" as a choice of forms, "one of" as a box for raw JSON.
+    schema.pop("discriminator", None)
+    schema["anyOf"] = schema.pop("oneOf")
+
+
 def default_candidates() -> tuple[Candidate, ...]:
     """Return what is trained when a config names no candidates."""
     return (
@@ -151,7 +157,11 @@ class TrainConfig(_Section):
         description="name in the registry",
     )
     seed: int = Field(42, ge=0, lt=2**32, description="reaches everything that is random")
-    source: Source = Field(default_factory=BuiltinSource, description="where digits come from")
+    source: Source = Field(
+        default_factory=BuiltinSource,
+        description="where digits come from",
+        json_schema_extra=_offer_choice,
+    )
     validation: ValidationRules = Field(default_factory=ValidationRules)
     split: SplitShares = Field(default_factory=SplitShares)
     augment: ShiftAugmentation | None = Field(
