@@ -122,7 +122,8 @@ def print_runs(runs: Sequence[dict[str, Any]]) -> None:
     if not runs:
         OUTPUT.print("no runs yet: `digitflow train` makes one")
         return
-    table = _table("run", "started", "status", "seconds", "verdict")
+    table = _table("run", "started", "status", "seconds")
+    table.add_column("verdict")  # an error is long and wraps; a run's name must not
     for run in runs:
         started = format_moment(run["started"]) if "started" in run else ""
         verdict = (run.get("verdict") or {}).get("outcome") or run.get("error") or ""
