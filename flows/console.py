@@ -3,16 +3,18 @@
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from textwrap import shorten
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from digitflow.readable import format_bytes, format_moment
+from digitflow.readable import format_bytes
 
 # Tables keep their width where no terminal sets one.
 OUTPUT = Console(highlight=False, soft_wrap=True)
+SHORT_VERDICT = 24
 OUR_LOGGERS = ("digitflow", "tasks", "flows")
 SIGNS = {"computed": "[green]✓[/]", "cached": "[cyan]=[/]", "failed": "[red]✗[/]"}
 LEVELS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "error": "[red]error[/]"}
@@ -122,12 +124,12 @@ def print_runs(runs: Sequence[dict[str, Any]]) -> None:
     if not runs:
         OUTPUT.print("no runs yet: `digitflow train` makes one")
         return
-    table = _table("run", "started", "status", "seconds")
-    table.add_column("verdict")  # an error is long and wraps; a run's name must not
+    table = _table("run", "status", "seconds", "verdict")
     for run in runs:
-        started = format_moment(run["started"]) if "started" in run else ""
         verdict = (run.get("verdict") or {}).get("outcome") or run.get("error") or ""
-        cells = (run["run"], started, run.get("status"), run.get("seconds"), verdict)
+        # A run's name, which begins with its time, must never be cut; an error may be.
+        verdict = shorten(verdict, SHORT_VERDICT, placeholder=" ...")
+        cells = (run["run"], run.get("status"), run.get("seconds"), verdict)
         table.add_row(*("" if cell is None else escape(str(cell)) for cell in cells))
     OUTPUT.print(table)
 
