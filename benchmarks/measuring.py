@@ -17,10 +17,13 @@ SERVER_SECONDS = 120
 
 
 def find_mnist():
-    """Return the folder of MNIST's IDX files, or None."""
+    """Return the folder of MNIST's IDX files; None, and say so, where there is none."""
     named = os.environ.get("DIGITFLOW_MNIST_DIR")
     places = (Path(named), *MNIST_PLACES) if named else MNIST_PLACES
-    return next((place for place in places if list(place.glob("train-images*"))), None)
+    found = next((place for place in places if list(place.glob("train-images*"))), None)
+    if found is None:
+        print("skipped: no IDX files of MNIST here; name their folder in DIGITFLOW_MNIST_DIR")
+    return found
 
 
 @contextmanager
