@@ -1,0 +1,122 @@
+"""All that a verdict rests on, in memory: the gate itself reads and writes nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+
+class _Figures(BaseModel):
+    # "constants": a NaN survives being written as JSON and read again.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
+class Costs(_Figures):
+    """What a model costs.
+
+    Attributes
+    ----------
+    latency_ms, latency_p95_ms : float
+        Median and 95th percentile of one prediction of one image, warm, in milliseconds.
+    bytes : int
+        Of its file.
+    memory_mb : float
+        Peak resident memory of a fresh process that loads it and predicts one batch.
+    fit_seconds : float or None
+        What its training took; None where that is not known.
+    """
+
+    latency_ms: float
+    latency_p95_ms: float
+    bytes: int
+    memory_mb: float
+    fit_seconds: float | None
+
+
+class LoadCheck(_Figures):
+    """Whether a fresh process loaded a model and repeated its golden predictions.
+
+    Attributes
+    ----------
+    exact : bool
+        Whether it had to be to the bit: same kind of processor, same versions.
+    n : int
+        Golden images.
+    labels_differ : int
+        Images whose label came out otherwise.
+    largest_difference : float
+        Of any probability; NaN where nothing was predicted.
+    memory_mb : float
+        Peak resident memory of that process.
+    error : str or None
+        What stopped it.
+    """
+
+    exact: bool
+    n: int
+    labels_differ: int
+    largest_difference: float
+    memory_mb: float
+    error: str | None = None
+
+    @property
+    def repeated(self) -> bool:
+        """Tell whether it did; probabilities elsewhere may differ by 1e-6."""
+        allowed = 0.0 if self.exact else 1e-6
+        same = self.labels_differ == 0 and self.largest_difference <= allowed
+        return self.error is None and self.n > 0 and same
+
+
+class Share(_Figures):
+    """So many right of so many."""
+
+    correct: int
+    n: int
+
+
+@dataclass(frozen=True)
+class ScoredSet:
+    """Both models on the same images.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n,), uint8
+        True digits, 0 to 9.
+    challenger, champion : ndarray of shape (n, 10), float64
+        Probabilities; champion None where there is none.
+    writers, series : ndarray of shape (n,), int32, or None
+        Who wrote each, and of which series of writers; -1 where unknown.
+    """
+
+    labels: np.ndarray
+    challenger: np.ndarray
+    champion: np.ndarray | None
+    writers: np.ndarray | None = None
+    series: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of a challenger and, where there is one, of the champion.
+
+    Attributes
+    ----------
+    test : ScoredSet
+        The frozen test images, each model with its own preprocessing.
+    feedback : ScoredSet or None
+        Corrections set aside for the gate, where there are any.
+    costs, champion_costs : Costs or None
+        None where they were not measured.
+    robustness : mapping of str to Share
+        The challenger on altered test images, by the alteration's name.
+    loads : LoadCheck or None
+        None where it was not tried.
+    """
+
+    test: ScoredSet
+    feedback: ScoredSet | None = None
+    costs: Costs | None = None
+    champion_costs: Costs | None = None
+    robustness: Mapping[str, Share] = field(default_factory=dict)
+    loads: LoadCheck | None = None
