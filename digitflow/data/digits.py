@@ -22,11 +22,15 @@ class LabelledImages:
     writers : ndarray of shape (n,), int32, or None
         Who wrote each digit, as a number; -1 where that is unknown, None where the source
         knows no writers at all.
+    series : ndarray of shape (n,), int32, or None
+        Which group of people the writer is from (MNIST: 0 census employees, 4 students);
+        unknown as for writers. Only the gate looks at it.
     """
 
     images: np.ndarray
     labels: np.ndarray
     writers: np.ndarray | None = None
+    series: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -34,8 +38,8 @@ class LabelledImages:
 
     def take(self, rows: np.ndarray) -> "LabelledImages":
         """Return the given rows: a boolean mask or row numbers."""
-        writers = None if self.writers is None else self.writers[rows]
-        return LabelledImages(self.images[rows], self.labels[rows], writers)
+        columns = (self.images, self.labels, self.writers, self.series)
+        return LabelledImages(*(None if c is None else c[rows] for c in columns))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ class Inspection:
 
     def take_usable(self) -> LabelledImages:
         """Return the clean images without a fault."""
-        clean = LabelledImages(self.images, self.labels, self.raw.writers)
+        clean = LabelledImages(self.images, self.labels, self.raw.writers, self.raw.series)
         return clean if self.faulty.size == 0 else clean.take(self.usable)
 
     def list_problems(self) -> list[Problem]:
@@ -97,7 +97,7 @@ def _reason(fault: int) -> Reason:
 
 
 def _check_layout(name: Split, raw: LabelledImages) -> None:
-    images, labels, writers = raw.images, raw.labels, raw.writers
+    images, labels = raw.images, raw.labels
     if images.ndim != 3 or images.shape[1:] != (SIDE, SIDE) or len(images) == 0:
         raise InputError(
             f"{name}: images must have the shape (n, {SIDE}, {SIDE}), got {images.shape}"
@@ -106,10 +106,11 @@ def _check_layout(name: Split, raw: LabelledImages) -> None:
         raise InputError(
             f"{name}: {len(images)} images need as many labels, got {labels.shape}"
         )
-    if writers is not None and writers.shape != labels.shape:
-        raise InputError(
-            f"{name}: {len(images)} images need as many writers, got {writers.shape}"
-        )
+    for what, column in (("writers", raw.writers), ("series", raw.series)):
+        if column is not None and column.shape != labels.shape:
+            raise InputError(
+                f"{name}: {len(images)} images need as many {what}, got {column.shape}"
+            )
     for what, array in (("images", images), ("labels", labels)):
         if array.dtype.kind not in "uif":
             raise InputError(f"{name}: {what} must be real numbers, got {array.dtype}")

@@ -7,13 +7,14 @@ from digitflow.data.digits import LabelledImages
 
 
 class ImageSet(BaseModel):
-    """References to images (n, 28, 28), labels (n,) and, where known, writers (n,)."""
+    """References to images (n, 28, 28), labels (n,) and, where known, who wrote them (n,)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     images: ArrayRef
     labels: ArrayRef
     writers: ArrayRef | None = None
+    series: ArrayRef | None = None
 
     @property
     def rows(self) -> int:
@@ -90,6 +91,7 @@ def store_set(store: Store, data: LabelledImages) -> ImageSet:
         images=store.put_array(data.images),
         labels=store.put_array(data.labels),
         writers=None if data.writers is None else store.put_array(data.writers),
+        series=None if data.series is None else store.put_array(data.series),
     )
 
 
@@ -99,4 +101,5 @@ def open_set(store: Store, refs: ImageSet) -> LabelledImages:
         images=store.open_array(refs.images),
         labels=store.open_array(refs.labels),
         writers=None if refs.writers is None else store.open_array(refs.writers),
+        series=None if refs.series is None else store.open_array(refs.series),
     )

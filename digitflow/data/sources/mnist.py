@@ -48,7 +48,7 @@ def load(source: MnistSource) -> Digits:
     Returns
     -------
     Digits
-        Images uint8 (n, 28, 28), labels uint8, writers int32 or None.
+        Images uint8 (n, 28, 28), labels uint8, writers and their series int32 or None.
 
     Raises
     ------
@@ -112,11 +112,12 @@ def _read_split(folder: Path, split: str) -> LabelledImages:
             f"{image_file.name}, got {labels.shape}"
         )
     writer_file = _find_writers(folder, split)
-    writers = None if writer_file is None else _read_writers(writer_file, labels)
-    return LabelledImages(images, labels, writers)
+    people = (None, None) if writer_file is None else _read_writers(writer_file, labels)
+    return LabelledImages(images, labels, *people)
 
 
-def _read_writers(path: Path, labels: np.ndarray) -> np.ndarray:
+def _read_writers(path: Path, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return writers and their series, int32, -1 where unknown."""
     import pandas as pd
 
     try:
@@ -125,8 +126,9 @@ def _read_writers(path: Path, labels: np.ndarray) -> np.ndarray:
     except (OSError, EOFError, ValueError) as exc:
         raise InputError(f"can't read the writers in {path}: {exc}") from exc
     _check_writers(table, labels, path)
-    writers = table["writer"].fillna(UNKNOWN_WRITER)
-    return np.asarray(writers, dtype=np.int32)
+    columns = (table[name].fillna(UNKNOWN_WRITER) for name in ("writer", "series"))
+    writers, series = (np.asarray(column, dtype=np.int32) for column in columns)
+    return writers, series
 
 
 def _check_writers(table: Any, labels: np.ndarray, path: Path) -> None:
@@ -146,14 +148,17 @@ def _check_writers(table: Any, labels: np.ndarray, path: Path) -> None:
             f"{path} belongs to other images: its labels differ from the IDX labels in "
             f"{wrong.size} rows, such as {list_some(wrong.tolist())}"
         )
-    known = table["writer"].dropna()
-    if (
-        known.dtype.kind not in "iuf"
-        or ((known % 1 != 0) | (known < 0) | (known > _MAX_WRITER)).any()
-    ):
-        raise InputError(
-            f"{path}: a writer must be a whole number from 0 to {_MAX_WRITER}, or empty"
-        )
+    for name in ("writer", "series"):
+        if not _are_numbers(table[name].dropna()):
+            raise InputError(
+                f"{path}: a {name} must be a whole number from 0 to {_MAX_WRITER}, or empty"
+            )
+
+
+def _are_numbers(known: Any) -> bool:
+    if known.dtype.kind not in "iuf":
+        return False
+    return not ((known % 1 != 0) | (known < 0) | (known > _MAX_WRITER)).any()
 
 
 def _load_openml() -> Digits:

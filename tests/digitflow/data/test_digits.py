@@ -3,14 +3,15 @@ import numpy as np
 from digitflow.data.digits import LabelledImages
 
 
-def test_take_keeps_images_labels_and_writers_together():
+def test_take_keeps_what_belongs_to_an_image_together():
     images = np.arange(4, dtype=np.uint8)[:, None, None] * np.ones((28, 28), np.uint8)
-    data = LabelledImages(images, np.arange(4), np.arange(4, dtype=np.int32) + 10)
+    data = LabelledImages(images, np.arange(4), np.arange(4) + 10, np.arange(4) % 2)
     taken = data.take(np.array([3, 1]))
     assert len(taken) == 2
     assert taken.images[:, 0, 0].tolist() == [3, 1]
     assert taken.labels.tolist() == [3, 1]
     assert taken.writers.tolist() == [13, 11]
+    assert taken.series.tolist() == [1, 1]
 
 
 def test_take_by_mask_of_images_without_writers():

@@ -66,6 +66,7 @@ def test_real_mnist_is_read_with_its_writers(mnist_folder):
     assert len(np.unique(train.writers)) == 539
     assert len(np.unique(test.writers)) == 297
     assert not np.intersect1d(train.writers, test.writers).size
+    assert np.unique(test.series, return_counts=True)[1].tolist() == [4999, 5001]
 
 
 @pytest.mark.parametrize("joint", ["-", "."])
@@ -147,12 +148,14 @@ def test_images_of_another_shape_are_refused(source, folder, shape):
 
 
 def test_writers_are_read_and_gaps_are_unknown(source, folder):
-    lines = [f"{row % 10},0,{row + 100}" for row in range(30)]
-    write_writers(folder, "train", [*lines[:-1], "9,0,"])
+    lines = [f"{row % 10},4,{row + 100}" for row in range(30)]
+    write_writers(folder, "train", [*lines[:-1], "9,,"])
     digits = mnist.load(source)
     assert digits.train.writers.tolist() == [*range(100, 129), -1]
-    assert digits.train.writers.dtype == np.int32
+    assert digits.train.series.tolist() == [4] * 29 + [-1]
+    assert digits.train.writers.dtype == digits.train.series.dtype == np.int32
     assert digits.test.writers is None
+    assert digits.test.series is None
 
 
 @pytest.mark.parametrize(
@@ -165,6 +168,7 @@ def test_writers_are_read_and_gaps_are_unknown(source, folder):
         ),
         ([f"{row % 10},0,anna" for row in range(30)], "must be a whole number"),
         ([f"{row % 10},0,7.5" for row in range(30)], "must be a whole number"),
+        ([f"{row % 10},old,7" for row in range(30)], "a series must be a whole number"),
         ([f"{row % 10},0,-7" for row in range(30)], "must be a whole number"),
         ([f"{row % 10},0,99999999999" for row in range(30)], "must be a whole number"),
     ],
