@@ -125,6 +125,39 @@ def draw_mistakes(
     return _encode(figure)
 
 
+def draw_risk_coverage(coverage: np.ndarray, risk: np.ndarray, chosen: float) -> bytes:
+    """Draw the share of errors among what is answered, the surest first; return a PNG.
+
+    Parameters
+    ----------
+    coverage, risk : float ndarray of shape (k,)
+        Share of the images that is answered, rising, and of errors among those, 0 to 1.
+    chosen : float
+        The coverage that the champion answers.
+    """
+    figure = _new_figure(6.2, 3.6)
+    axes = figure.add_subplot()
+    axes.plot(100 * coverage, 100 * risk, color="#1f5fa8", linewidth=2, drawstyle="steps-post")
+    at_chosen = 100 * float(np.interp(chosen, coverage, risk))
+    axes.plot(100 * chosen, at_chosen, "o", color="#b45309", markersize=8)
+    axes.annotate(
+        f"answers {100 * chosen:.1f} %,\n{at_chosen:.2f} % of them wrong",
+        (100 * chosen, at_chosen),
+        xytext=(-12, 14),
+        textcoords="offset points",
+        ha="right",
+        color=INK,
+        fontsize=11,
+    )
+    axes.set_xlabel("coverage: % of the images that get an answer, the surest first")
+    axes.set_ylabel("risk: % of them wrong")
+    axes.set_title("What saying `unsure` buys")
+    axes.set_ylim(bottom=0)
+    axes.grid(color=NO_VALUE, linewidth=0.8)
+    _soften_frame(axes)
+    return _encode(figure)
+
+
 def _draw_matrix(
     axes: Any, shares: np.ndarray, texts: np.ndarray, colours: str, highest: float
 ) -> None:
