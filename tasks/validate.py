@@ -7,8 +7,8 @@ from collections import Counter
 from digitflow.artifacts import FileRef
 from digitflow.config import ValidationRules
 from digitflow.data.digits import Digits
-from digitflow.data.sets import CheckedSets, RawSets, open_set, store_set
-from digitflow.data.validation import CheckedDigits, check_digits
+from digitflow.data.sets import CheckedSets, ImageSet, RawSets, open_set, store_set
+from digitflow.data.validation import CheckedDigits, check_digits, check_feedback
 from tasks.caching import cached_task
 from tasks.context import current_run
 
@@ -28,6 +28,13 @@ def validate_digits(raw: RawSets, rules: ValidationRules) -> CheckedSets:
         quarantine=_store_quarantine(checked),
         quarantined_images=None if images is None else store.put_array(images),
     )
+
+
+@cached_task(run_name="validate feedback")
+def validate_feedback(raw: RawSets) -> ImageSet:
+    """Return the corrections that can be used; one that can't is named in a warning."""
+    store = current_run().store
+    return store_set(store, check_feedback(open_set(store, raw.train)))
 
 
 def _store_quarantine(checked: CheckedDigits) -> FileRef | None:

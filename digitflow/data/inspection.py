@@ -22,7 +22,7 @@ class Inspection:
 
     Attributes
     ----------
-    name : "train" or "test"
+    name : "train", "test" or "feedback"
     raw : LabelledImages
         As the source read it.
     images, labels : ndarray of shape (n, 28, 28) and (n,), uint8

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Split = Literal["train", "test"]
+Split = Literal["train", "test", "feedback"]
 Reason = Literal[
     "unreadable",
     "NaN pixel",

@@ -88,6 +88,22 @@ def check_digits(digits: Digits, rules: ValidationRules) -> CheckedDigits:
     )
 
 
+def check_feedback(data: LabelledImages) -> LabelledImages:
+    """Return the corrections that can be used; the gate asks how many they are.
+
+    Raises
+    ------
+    InputError
+        If shapes or dtypes are not those of digits, or nothing can be used.
+    """
+    feedback = inspect_rows("feedback", data)
+    if feedback.faulty.size:
+        logger.warning("corrections that can't be used: %s", _summarise([feedback]))
+    if not feedback.usable.size:
+        raise InputError(f"no correction can be used: {_summarise([feedback])}")
+    return feedback.take_usable()
+
+
 def _mark_duplicates(train: Inspection, test: Inspection | None) -> tuple[str, ...]:
     """Mark training rows that are copies; return notes on copies inside the test set."""
     rows = train.usable

@@ -1,0 +1,41 @@
+"""What is shipped beside a fitted pipeline: when to doubt it, and what it must repeat."""
+
+from digitflow import golden
+from digitflow.artifacts import ArrayRef, ModelRef
+from digitflow.config import DoubtRule
+from digitflow.data.sets import ImageSet
+from digitflow.evaluation import doubt
+from digitflow.evaluation.scoring import Evaluation
+from digitflow.releases import Doubt, Golden
+from tasks.caching import cached_task
+from tasks.context import current_run
+from tasks.prepare import PreparedFeatures
+
+
+@cached_task(run_name="choose when {name} is unsure", ignore=("name",))
+def choose_doubt(
+    name: str,
+    prepared: PreparedFeatures,
+    labels: ArrayRef,
+    compare: ImageSet,
+    evaluation: Evaluation,
+    rule: DoubtRule,
+) -> Doubt:
+    """Choose on the comparison images what is answered, and what is a digit at all."""
+    run = current_run()
+    return run.workers.run(
+        doubt.choose_doubt,
+        run.store.root,
+        (prepared.train, labels),
+        (prepared.compare, compare.labels),
+        evaluation.probabilities,
+        rule,
+        run.workers.threads_each,
+    )
+
+
+@cached_task(run_name="note what {name} must repeat", ignore=("name",))
+def record_golden(name: str, model: ModelRef, compare: ImageSet) -> Golden:
+    """Note what a model reads in a few images, as one batch in one thread."""
+    run = current_run()
+    return run.workers.run(golden.record_golden, run.store.root, model, compare)
