@@ -1,0 +1,219 @@
+"""Two models on the same rows: is one better, or only lucky?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from digitflow.errors import InputError
+from digitflow.evaluation.resampling import Bootstrap, sum_clusters
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A figure of both models on the same rows.
+
+    Attributes
+    ----------
+    n, clusters : int
+        Rows, and independent groups of them that were drawn again.
+    challenger, champion : float
+        The figure of each.
+    lower, upper : float
+        Bounds of `delta`, each one-sided; NaN with fewer than 5 clusters.
+    """
+
+    n: int
+    clusters: int
+    challenger: float
+    champion: float
+    lower: float
+    upper: float
+
+    @property
+    def delta(self) -> float:
+        """The challenger's figure less the champion's."""
+        return self.challenger - self.champion
+
+
+@dataclass(frozen=True)
+class HitDifference(Difference):
+    """The difference of two accuracies, and the rows that make it.
+
+    Attributes
+    ----------
+    wins, losses : int
+        Rows that only the challenger, and only the champion, has right.
+    """
+
+    wins: int
+    losses: int
+
+
+@dataclass(frozen=True)
+class ErrorDifference(Difference):
+    """The difference of two mean squared errors; `p` is of "no smaller", one-sided."""
+
+    p: float
+
+
+def exact_mcnemar(wins: int, losses: int) -> float:
+    """Return how likely equal models are to show at least so many wins (one-sided).
+
+    Each row that only one of the two has right is a fair coin between equal models
+    (McNemar 1947; the exact binomial form). 1 where there are no such rows.
+
+    Raises
+    ------
+    InputError
+        If a count is negative.
+    """
+    from scipy.special import bdtrc
+
+    if wins < 0 or losses < 0:
+        raise InputError(f"wins and losses are counts, got {wins} and {losses}")
+    return float(bdtrc(wins - 1, wins + losses, 0.5)) if wins else 1.0
+
+
+def needed_wins(n: int, significance: float) -> int | None:
+    """Return the least wins among n rows that differ to be significant; None: n is too few.
+
+    >>> needed_wins(100, 0.05)
+    59
+    """
+    from scipy.special import bdtrc
+
+    enough = bdtrc(np.arange(n + 1) - 1.0, n, 0.5) <= significance
+    enough[0] = False
+    return int(enough.argmax()) if enough.any() else None
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values adjusted for being several, in their order (Holm 1979).
+
+    Those that stay at or below a level are significant at that level over all together.
+
+    Raises
+    ------
+    InputError
+        If a value is not from 0 to 1; NaN among them.
+    """
+    values = np.asarray(p_values, dtype=np.float64)
+    if not ((values >= 0) & (values <= 1)).all():
+        raise InputError(f"p-values are from 0 to 1, got {list(p_values)}")
+    order = np.argsort(values, kind="stable")
+    steps = values[order] * np.arange(len(values), 0, -1)
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.maximum.accumulate(steps).clip(max=1)
+    return [float(value) for value in adjusted]
+
+
+def bound_paired_difference(
+    wins: int, losses: int, n: int, significance: float
+) -> tuple[float, float]:
+    """Return bounds, each one-sided, of the difference of two shares of the same n rows.
+
+    Wald's interval with half a row added to each of the four cells (Agresti and Min 2005,
+    "Simple improved confidence intervals for comparing matched proportions").
+    """
+    if not 0 <= wins + losses <= n or min(wins, losses) < 0 or n == 0:
+        raise InputError(f"{wins} wins and {losses} losses do not fit into {n} rows")
+    total, gain = n + 2, wins - losses
+    spread = (wins + losses + 1 - gain**2 / total) ** 0.5 / total
+    half = NormalDist().inv_cdf(1 - significance) * spread
+    return max(gain / total - half, -1.0), min(gain / total + half, 1.0)
+
+
+def compare_hits(
+    challenger: np.ndarray, champion: np.ndarray, groups: np.ndarray | None, drawn: Bootstrap
+) -> HitDifference:
+    """Compare two accuracies on the same rows.
+
+    Parameters
+    ----------
+    challenger, champion : bool ndarray of shape (n,)
+        Which rows each has right.
+    groups : integer ndarray of shape (n,), or None
+        Rows of one group are no independent witnesses, and are drawn together; a negative
+        number is a group of its own.
+    drawn : Bootstrap
+        How the difference is drawn again.
+
+    Raises
+    ------
+    InputError
+        If there are no rows, or the arrays don't fit together.
+    """
+    ours, theirs = _check_rows(challenger, champion, np.bool_)
+    gain = ours.astype(np.float64) - theirs
+    clusters, lower, upper, _ = _draw_mean(gain, groups, drawn)
+    return HitDifference(
+        n=len(gain),
+        clusters=clusters,
+        challenger=float(ours.mean()),
+        champion=float(theirs.mean()),
+        lower=lower,
+        upper=upper,
+        wins=int(np.count_nonzero(gain > 0)),
+        losses=int(np.count_nonzero(gain < 0)),
+    )
+
+
+def compare_squared_errors(
+    challenger: np.ndarray, champion: np.ndarray, groups: np.ndarray | None, drawn: Bootstrap
+) -> ErrorDifference:
+    """Compare the mean squared errors of two regressions on the same rows.
+
+    Parameters
+    ----------
+    challenger, champion : float ndarray of shape (n,)
+        Predicted less true value.
+    groups, drawn
+        As for `compare_hits`.
+
+    Raises
+    ------
+    InputError
+        If there are no rows, a value is not finite, or the arrays don't fit together.
+    """
+    ours, theirs = _check_rows(challenger, champion, np.floating)
+    if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
+        raise InputError("errors to compare must be finite numbers")
+    excess = ours.astype(np.float64) ** 2 - theirs.astype(np.float64) ** 2
+    clusters, lower, upper, draws = _draw_mean(excess, groups, drawn)
+    return ErrorDifference(
+        n=len(excess),
+        clusters=clusters,
+        challenger=float((ours.astype(np.float64) ** 2).mean()),
+        champion=float((theirs.astype(np.float64) ** 2).mean()),
+        lower=lower,
+        upper=upper,
+        p=float((1 + np.count_nonzero(draws >= 0)) / (1 + len(draws))),
+    )
+
+
+def _draw_mean(
+    values: np.ndarray, groups: np.ndarray | None, drawn: Bootstrap
+) -> tuple[int, float, float, np.ndarray]:
+    clusters = drawn.group_rows(groups, len(values))
+    sums = sum_clusters(np.stack([np.ones_like(values), values], axis=1), clusters)
+    sizes, totals = drawn.draw_totals(sums).T
+    draws = totals / sizes
+    return len(sums), *drawn.find_bounds(draws, len(sums)), draws
+
+
+def _check_rows(
+    challenger: np.ndarray, champion: np.ndarray, kind: type[np.generic]
+) -> tuple[np.ndarray, np.ndarray]:
+    for rows in (challenger, champion):
+        if rows.ndim != 1 or not len(rows) or not np.issubdtype(rows.dtype, kind):
+            raise InputError(
+                f"expected at least one {kind.__name__} in one dimension, "
+                f"got {rows.dtype} {rows.shape}"
+            )
+    if len(challenger) != len(champion):
+        raise InputError(
+            f"both models need the same rows, got {len(challenger):,} and {len(champion):,}"
+        )
+    return challenger, champion
