@@ -7,12 +7,13 @@ from pydantic import BaseModel, ConfigDict
 from digitflow import plots
 from digitflow.artifacts import FileRef, Store
 from digitflow.data.sets import ImageSet
+from digitflow.evaluation.doubt import trace_risk
 from digitflow.evaluation.mistakes import find_mistakes
 from digitflow.evaluation.scoring import Evaluation
 
 
 class Figures(BaseModel):
-    """The pictures of a run, PNG: training samples, confusions, errors, worst mistakes."""
+    """The pictures of a run, PNG: samples, confusions, errors, worst mistakes, risk."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -20,10 +21,11 @@ class Figures(BaseModel):
     confusion: FileRef
     errors: FileRef
     mistakes: FileRef
+    risk: FileRef
 
 
 def draw_figures(
-    root: Path, train: ImageSet, compare: ImageSet, evaluation: Evaluation
+    root: Path, train: ImageSet, compare: ImageSet, evaluation: Evaluation, coverage: float
 ) -> Figures:
     """Draw samples of `train`, and what a model got wrong on the images of `compare`.
 
@@ -31,10 +33,14 @@ def draw_figures(
     ----------
     root : Path
         The store's folder; this runs in a process of its own.
+    coverage : float
+        Share of the images that the model is to answer, 0 to 1.
     """
     store = Store(root)
     images, labels = store.open_array(compare.images), store.open_array(compare.labels)
-    found = find_mistakes(labels, store.open_array(evaluation.probabilities))
+    probabilities = store.open_array(evaluation.probabilities)
+    found = find_mistakes(labels, probabilities)
+    curve = trace_risk(labels, probabilities)
     counts = evaluation.metrics.confusion
     pictures = {
         "samples": plots.draw_samples(
@@ -45,6 +51,7 @@ def draw_figures(
         "mistakes": plots.draw_mistakes(
             images[found.rows], labels[found.rows], found.predicted, found.probability
         ),
+        "risk": plots.draw_risk_coverage(curve.coverage, curve.risk, coverage),
     }
     return Figures(
         **{name: store.put_bytes(png, "figures", ".png") for name, png in pictures.items()}

@@ -57,6 +57,18 @@ def format_number(value: float) -> str:
     return f"{value:.4f}" if value == 0 or 1e-4 <= abs(value) < 100 else f"{value:.4g}"
 
 
+def format_signed(value: float) -> str:
+    """Write a difference with its sign, to four digits.
+
+    >>> format_signed(0.0012), format_signed(-0.5)
+    ('+0.0012', '−0.5000')
+    """
+    written = format_number(abs(value))
+    if value == 0 or math.isnan(value):
+        return written
+    return f"{'+' if value > 0 else '−'}{written}"
+
+
 def format_moment(moment: str) -> str:
     """Write an ISO 8601 moment in UTC; one without a zone, or no moment, as it is.
 

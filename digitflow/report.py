@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from digitflow import readable
+from digitflow.checks.check import Check
 from digitflow.evaluation.metrics import Metrics
 
 SHOWN_DIGEST = 12
@@ -19,6 +20,15 @@ OUTCOMES = {
     "unchanged": ("=", "Unchanged", "plain"),
     "keep": ("✗", "Not promoted: the champion stays", "bad"),
     "reject": ("✗", "Not promoted: there is no champion", "bad"),
+}
+
+# The sign and the colour of each verdict of a check.
+VERDICT_SIGNS = {
+    "pass": ("✓", "good"),
+    "warn": ("!", "warn"),
+    "fail": ("✗", "bad"),
+    "error": ("✗", "bad"),
+    "insufficient": ("?", "plain"),
 }
 
 PURPOSES = {
@@ -113,17 +123,15 @@ class WinnerFacts(_Facts):
     mistakes: bytes | None
 
 
-class CheckFacts(_Facts):
-    """One question that the gate asked; None where it has no such figure."""
+class DoubtFacts(_Facts):
+    """When the model says `unsure`: thresholds, what they give, and the curve as PNG."""
 
-    id: str
-    challenger: float | None
-    champion: float | None
-    limit: float | None
-    interval: tuple[float, float] | None
-    p: float | None = None
-    verdict: str
-    detail: str
+    coverage: float
+    min_probability: float
+    risk: float
+    typical: float
+    screened: bool
+    figure: bytes
 
 
 class OutputFacts(_Facts):
@@ -166,6 +174,12 @@ class ReportFacts(_Facts):
         Best first.
     evaluation : WinnerFacts or None
         None where no candidate could be evaluated.
+    checks : tuple of Check
+        What the gate asked, in its order.
+    looks : int
+        How many different challengers were judged on the test images so far.
+    doubt : DoubtFacts or None
+        None where nothing is ever called unsure.
     notes : tuple of str
         Sentences that a reader of the figures must know.
     """
@@ -182,7 +196,9 @@ class ReportFacts(_Facts):
     samples: bytes | None
     leaderboard: tuple[CandidateFacts, ...]
     evaluation: WinnerFacts | None
-    checks: tuple[CheckFacts, ...]
+    checks: tuple[Check, ...]
+    looks: int
+    doubt: DoubtFacts | None
     lineage: tuple[TaskFacts, ...]
     notes: tuple[str, ...] = ()
 
@@ -205,6 +221,7 @@ def render_report(facts: ReportFacts) -> str:
         scale=_accuracy_scale(facts.leaderboard),
         taken_for=_most_taken_for(facts.evaluation),
         purposes=PURPOSES,
+        verdict_signs=VERDICT_SIGNS,
         # Ours, and no value of a run enters it.
         style=Markup(_read(folder, "report.css")),  # noqa: S704
     )
@@ -217,6 +234,7 @@ def _filters() -> dict[str, Callable[[Any], str]]:
         "milliseconds": lambda value: readable.format_seconds(value / 1000),
         "share": lambda share: _keep_together(readable.format_share(share)),
         "number": readable.format_number,
+        "signed": readable.format_signed,
         "moment": readable.format_moment,
         "count": lambda count: f"{count:,}",
         "unbroken": _keep_together,

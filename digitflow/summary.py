@@ -11,13 +11,14 @@ from digitflow.artifacts import Store
 from digitflow.champions import Champion
 from digitflow.data.sets import ImageSet, PreparedData
 from digitflow.evaluation.leaderboard import Entry, choose_winner, describe_entries
-from digitflow.evaluation.scoring import Evaluation, TestScore
+from digitflow.evaluation.scoring import Evaluation
 from digitflow.gates import Verdict
+from digitflow.releases import Doubt
 from digitflow.report import (
     CandidateFacts,
     ChampionFacts,
-    CheckFacts,
     DataCard,
+    DoubtFacts,
     Headline,
     OutputFacts,
     ReportFacts,
@@ -117,7 +118,7 @@ def build_facts(
     data: DataCard,
     entries: Sequence[Entry],
     verdict: Verdict,
-    test: TestScore,
+    doubt: Doubt | None,
     pictures: Mapping[str, bytes],
     tasks: Sequence[Mapping[str, Any]],
     config: str,
@@ -129,7 +130,7 @@ def build_facts(
     record : dict
         The run's record: run, model, started, seconds, cores, versions, champion, notes.
     pictures : dict of PNG bytes
-        samples, confusion, errors, mistakes.
+        samples, confusion, errors, mistakes, risk.
     tasks : sequence of dict
         As `digitflow.why.summarise_tasks` gives them.
     config : str
@@ -151,13 +152,15 @@ def build_facts(
             outcome=verdict.outcome,
             reason=verdict.reason,
             champion=champion and ChampionFacts(**{name: champion[name] for name in kept}),
-            test_digest=test.test_digest,
+            test_digest=verdict.contest.test_digest,
         ),
         data=data,
         samples=pictures["samples"],
         leaderboard=tuple(_describe_row(row, states) for row in describe_entries(entries)),
         evaluation=_describe_winner(evaluation, pictures),
-        checks=tuple(CheckFacts(**check.model_dump()) for check in verdict.checks),
+        checks=verdict.checks,
+        looks=verdict.contest.looks,
+        doubt=None if doubt is None else _describe_doubt(doubt, record, pictures),
         lineage=tuple(_describe_task(t) for t in tasks if t["state"] in SHOWN_STATES),
         notes=tuple(record["notes"]),
     )
@@ -166,6 +169,19 @@ def build_facts(
 def _describe_winner(evaluation: Evaluation, pictures: Mapping[str, bytes]) -> WinnerFacts:
     drawn = {name: pictures[name] for name in ("confusion", "errors", "mistakes")}
     return WinnerFacts(metrics=evaluation.metrics, **drawn)
+
+
+def _describe_doubt(
+    doubt: Doubt, record: Mapping[str, Any], pictures: Mapping[str, bytes]
+) -> DoubtFacts:
+    return DoubtFacts(
+        coverage=doubt.coverage,
+        min_probability=doubt.min_probability,
+        risk=doubt.risk,
+        typical=record["config"]["doubt"]["typical"],
+        screened=doubt.screen is not None,
+        figure=pictures["risk"],
+    )
 
 
 def _describe_row(row: Mapping[str, Any], states: Mapping[str, str]) -> CandidateFacts:

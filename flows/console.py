@@ -1,6 +1,7 @@
 """What the command line shows: progress while a run goes on, and tables at its end."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from textwrap import shorten
@@ -10,13 +11,21 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from digitflow.readable import format_bytes
+from digitflow.readable import format_bytes, format_number, format_signed
 
 # Tables keep their width where no terminal sets one.
 OUTPUT = Console(highlight=False, soft_wrap=True)
 SHORT_VERDICT = 24
 OUR_LOGGERS = ("digitflow", "tasks", "flows")
 SIGNS = {"computed": "[green]✓[/]", "cached": "[cyan]=[/]", "failed": "[red]✗[/]"}
+CHECK_SIGNS = {
+    "pass": "[green]pass[/]",
+    "warn": "[yellow]warn[/]",
+    "fail": "[red]fail[/]",
+    "insufficient": "[cyan]insufficient[/]",
+    "error": "[red]error[/]",
+}
+SAID = ("warn", "fail", "error")
 LEVELS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "error": "[red]error[/]"}
 
 
@@ -80,8 +89,7 @@ def print_training(record: dict[str, Any]) -> None:
         if row["error"] is not None:
             OUTPUT.print(f"[red]failed[/]    {row['name']}: {escape(row['error'])}")
     verdict, champion = record["verdict"], record["champion"]
-    reason = verdict["reason"].removeprefix(f"{verdict['outcome']}: ")
-    OUTPUT.print(f"[bold]verdict[/]   {verdict['outcome']}: {escape(reason)}")
+    print_outcome(verdict)
     if champion is None:
         OUTPUT.print("[bold]champion[/]  none")
     else:
@@ -92,6 +100,42 @@ def print_training(record: dict[str, Any]) -> None:
             f"(95 % interval {low:.2%} to {high:.2%}, {champion['n']:,} images)"
         )
     OUTPUT.print(f"[bold]report[/]    {escape(record['report'])}")
+
+
+def print_outcome(verdict: dict[str, Any]) -> None:
+    """Print what was decided, how the checks came out, and what those say that did not pass."""
+    reason = verdict["reason"].removeprefix(f"{verdict['outcome']}: ")
+    OUTPUT.print(f"[bold]verdict[/]   {verdict['outcome']}: {escape(reason)}")
+    found = Counter(check["verdict"] for check in verdict["checks"])
+    counts = ", ".join(f"{found[name]} {name}" for name in CHECK_SIGNS if found[name])
+    if counts:
+        OUTPUT.print(f"[bold]checks[/]    {counts}")
+    for check in verdict["checks"]:
+        if check["verdict"] in SAID:
+            OUTPUT.print(
+                f"          {CHECK_SIGNS[check['verdict']]}: {escape(check['detail'])}"
+            )
+
+
+def print_verdict(verdict: dict[str, Any]) -> None:
+    """Print a verdict with all its checks as a table."""
+    table = _table("check", "on", "verdict")
+    for name in ("challenger", "champion", "difference", "p"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for check in verdict["checks"]:
+        figures = (check["challenger"], check["champion"])
+        table.add_row(
+            check["id"],
+            check["slice"],
+            CHECK_SIGNS[check["verdict"]],
+            *("" if value is None else format_number(value) for value in figures),
+            "" if check["delta"] is None else format_signed(check["delta"]),
+            "" if check["p"] is None else f"{check['p']:.3g}",
+        )
+    OUTPUT.print(table)
+    looks = verdict["contest"]["looks"]
+    OUTPUT.print(f"challengers judged on these test images so far: {looks}")
+    print_outcome(verdict)
 
 
 def leaderboard_table(rows: Sequence[dict[str, Any]]) -> Table:

@@ -1,10 +1,12 @@
 """Run the training flow from this process, as the command line does."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 from digitflow.artifacts import open_store
 from digitflow.config import TrainConfig, load_config, parse_config
+from digitflow.errors import InputError
 from digitflow.features.catalogue import recipe_module
 from digitflow.models.catalogue import estimator_module
 from digitflow.runs import read_run
@@ -44,6 +46,11 @@ def launch_training(path: Path, accept_new_test: bool, debug: bool) -> dict[str,
     store = open_store()
     store.check_writable()
     use_prefect_environment(store, quiet=not debug)
+    if config.gate.approval is not None and "PREFECT_API_URL" not in os.environ:
+        raise InputError(
+            "gate.approval asks a person in the Prefect UI, and no server is running. Start "
+            "one with `make up`, or name one in PREFECT_API_URL."
+        )
 
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 

@@ -6,36 +6,22 @@ from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from digitflow.config import TrainConfig
+from digitflow.config import Candidate, TrainConfig
 from digitflow.data.sets import ImageSet, PreparedData, Splits
-from digitflow.errors import ChampionMoved
 from digitflow.evaluation.leaderboard import Entry, Winner, choose_winner
-from digitflow.evaluation.scoring import TestScore, digest_test_set
 from digitflow.models.fitting import FittedModel
-from digitflow.registry import Champion
+from digitflow.releases import Release
+from flows.judging import judge_and_promote
 from flows.launching import resolve_config
-from flows.running import (
-    call,
-    collect_entry,
-    heal_damage,
-    name_run,
-    training_run,
-)
+from flows.running import call, collect_entry, heal_damage, name_run, training_run
 from tasks.augment import augment_images
 from tasks.caching import collect
-from tasks.evaluate import evaluate_candidate, score_on_test
-from tasks.gate import (
-    Decision,
-    describe_making,
-    find_champion,
-    judge_challenger,
-    keep_champion,
-    prepare_registry,
-    promote_challenger,
-)
+from tasks.evaluate import evaluate_candidate
+from tasks.gate import file_report, prepare_registry
 from tasks.ingest import fingerprint_source, ingest_digits
 from tasks.prepare import prepare_recipe
 from tasks.publishing import publish_run
+from tasks.release import choose_doubt, record_golden
 from tasks.report import draw_figures, write_report
 from tasks.split import split_digits
 from tasks.train import choose_estimator, refit_winner, train_candidate
@@ -43,7 +29,6 @@ from tasks.validate import validate_digits
 
 # Task threads only wait: how much is computed at once is the worker slots' business.
 TASK_THREADS = 64
-JUDGING_ATTEMPTS = 3
 
 Training = Mapping[bool, ImageSet]
 Features = Mapping[tuple[str, bool], PrefectFuture]
@@ -78,7 +63,8 @@ def train_once(config: TrainConfig) -> None:
     features = prepare_features(config, splits, training)
     entries = train_and_evaluate(config, splits, training, features)
     winner = choose_winner(entries)
-    challenger = refit_if_asked(config, winner, splits, training, features)
+    fitted = refit_if_asked(config, winner, splits, training, features)
+    release = complete_release(config, winner, fitted, splits, training, features)
     data = PreparedData(
         source=config.source.kind,
         origin=raw.origin,
@@ -86,11 +72,15 @@ def train_once(config: TrainConfig) -> None:
         splits=splits,
         augmented=training[True] if config.augment else None,
     )
-    drawn = draw_figures.submit(splits.train, splits.compare, winner.evaluation)
+    drawn = draw_figures.submit(
+        splits.train, splits.compare, winner.evaluation, config.doubt.coverage
+    )
     collect(registered)
-    decision = judge_and_promote(config, entries, challenger, data)
-    call(write_report, config, data, entries, decision, figures := collect(drawn))
-    call(publish_run, config.model, figures)
+    decision = judge_and_promote(config, entries, fitted, release, data)
+    call(write_report, config, data, entries, decision, release, figures := collect(drawn))
+    if decision.version is not None:
+        call(file_report, config.model, decision.version)
+    call(publish_run, config.model, decision.verdict, figures)
 
 
 def augment_training(config: TrainConfig, train: ImageSet) -> Training:
@@ -100,10 +90,14 @@ def augment_training(config: TrainConfig, train: ImageSet) -> Training:
     return {False: train, True: call(augment_images, train, config.augment, config.seed)}
 
 
+def copies_wanted(config: TrainConfig, candidate: Candidate) -> bool:
+    """Tell whether a candidate is trained on the altered copies too."""
+    return candidate.augmented and config.augment is not None
+
+
 def prepare_features(config: TrainConfig, splits: Splits, training: Training) -> Features:
     """Start each recipe once for each set of training images that a candidate wants."""
-    copies = config.augment is not None
-    wanted = dict.fromkeys((c.recipe, c.augmented and copies) for c in config.candidates)
+    wanted = dict.fromkeys((c.recipe, copies_wanted(config, c)) for c in config.candidates)
     return {
         (recipe, augmented): prepare_recipe.submit(
             recipe,
@@ -123,7 +117,7 @@ def train_and_evaluate(
     """Train all candidates in parallel and compare them on validation images."""
     started = []
     for candidate in config.candidates:
-        augmented = candidate.augmented and config.augment is not None
+        augmented = copies_wanted(config, candidate)
         prepared = features[candidate.recipe, augmented]
         fitted = train_candidate.submit(
             candidate.name,
@@ -145,7 +139,7 @@ def refit_if_asked(
     candidate = winner.candidate
     if not config.refit:
         return winner.fitted
-    augmented = candidate.augmented and config.augment is not None
+    augmented = copies_wanted(config, candidate)
     return call(
         refit_winner,
         candidate.name,
@@ -157,43 +151,23 @@ def refit_if_asked(
     )
 
 
-def judge_and_promote(
-    config: TrainConfig, entries: list[Entry], challenger: FittedModel, data: PreparedData
-) -> Decision:
-    """Judge on the frozen test images; again if the champion changed meanwhile."""
-    test = data.splits.test
-    ours = call(score_on_test, "challenger", challenger.model, test)
-    for _ in range(JUDGING_ATTEMPTS):
-        champion = call(find_champion, config.model)
-        theirs = score_champion(config, champion, test)
-        verdict = call(judge_challenger, ours.score, champion, theirs, config.gate)
-        if not verdict.promoted:
-            champion = call(keep_champion, champion, theirs)
-            return Decision(verdict=verdict, result=ours, champion=champion)
-        making = describe_making(config, entries, data)
-        try:
-            champion = call(promote_challenger, config.model, challenger.model, verdict, making)
-        except ChampionMoved:
-            continue
-        if champion.run == making.run:
-            return Decision(verdict=verdict, result=ours, champion=champion)
-    raise ChampionMoved(
-        f"other runs promoted {config.model} {JUDGING_ATTEMPTS} times meanwhile"
+def complete_release(
+    config: TrainConfig,
+    winner: Winner,
+    fitted: FittedModel,
+    splits: Splits,
+    training: Training,
+    features: Features,
+) -> Release:
+    """Add to the fitted pipeline when it is unsure, and what it must repeat."""
+    name, augmented = winner.candidate.name, copies_wanted(config, winner.candidate)
+    doubt = choose_doubt.submit(
+        name,
+        features[winner.candidate.recipe, augmented],
+        training[augmented].labels,
+        splits.compare,
+        winner.evaluation,
+        config.doubt,
     )
-
-
-def score_champion(
-    config: TrainConfig, champion: Champion | None, test: ImageSet
-) -> TestScore | None:
-    """Score the champion again, with its own preprocessing, on the same test images.
-
-    Other test images than it was judged on need the user's word; without it the old
-    score goes to the gate, which refuses to compare the two.
-    """
-    if champion is None:
-        return None
-    known = champion.score.test_digest == digest_test_set(test)
-    if not known and not config.gate.accept_new_test:
-        return champion.score
-    label = f"champion version {champion.version}"
-    return call(score_on_test, label, champion.model, test).score
+    golden = record_golden.submit(name, fitted.model, splits.compare)
+    return Release(model=fitted.model, doubt=collect(doubt), golden=collect(golden))

@@ -26,9 +26,9 @@ def evaluate_candidate(
     )
 
 
-@cached_task(run_name="score {name} on the test images", ignore=("name",))
-def score_on_test(name: str, model: ModelRef, test: ImageSet) -> TestResult:
-    """Score one model, with its own preprocessing, on the frozen test images."""
+@cached_task(run_name="score {name} on the {on} images", ignore=("name", "on"))
+def score_on_test(name: str, on: str, model: ModelRef, test: ImageSet) -> TestResult:
+    """Score one model, with its own preprocessing, on the frozen test images or others."""
     run = current_run()
     threads = run.workers.threads_each
     return run.workers.run(scoring.score_on_test, run.store.root, model, test, threads)

@@ -1,4 +1,4 @@
-"""Judge the challenger, and promote it when the verdict says so."""
+"""Judge the challenger, register it, and promote it when the verdict says so."""
 
 from collections.abc import Sequence
 
@@ -6,33 +6,39 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from digitflow import gates, registry
-from digitflow.artifacts import ModelRef, digest_json
+from digitflow.artifacts import digest_json
 from digitflow.config import GateLimits, TrainConfig
-from digitflow.data.sets import PreparedData
+from digitflow.data.sets import ImageSet, PreparedData
+from digitflow.evaluation.dossier import Dossier, open_evidence
 from digitflow.evaluation.leaderboard import Entry, Winner, choose_winner
-from digitflow.evaluation.scoring import TestResult, TestScore
+from digitflow.evaluation.scoring import digest_test_set
 from digitflow.features.catalogue import recipe_module
-from digitflow.gates import Verdict
+from digitflow.gates import Contest, Verdict
 from digitflow.lineage import digest_modules, find_libraries
 from digitflow.models.catalogue import estimator_module
 from digitflow.registry import Champion, Facts
+from digitflow.releases import Release
 from tasks.caching import plain_task
 from tasks.context import current_run
 
 
 class Decision(BaseModel):
-    """The verdict, the score it rests on, and who is champion now."""
+    """The verdict, what it rests on, and who is champion now.
+
+    `version` is the challenger's in the registry; None where it is the champion itself.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     verdict: Verdict
-    result: TestResult
+    dossier: Dossier
     champion: Champion | None
+    version: str | None = None
 
 
 @plain_task(run_name="prepare the registry")
 def prepare_registry() -> None:
-    """Make the registry's database on the first run of all, beside other work."""
+    """Make the registry's databases on the first run of all, beside other work."""
     run = current_run()
     if registry.is_missing(run.store):
         run.workers.run(registry.initialise, run.store.root)
@@ -44,35 +50,73 @@ def find_champion(model: str) -> Champion | None:
     return registry.read_champion(current_run().store, model)
 
 
+def require_comparable(champion: Champion | None, test: ImageSet, limits: GateLimits) -> None:
+    """Stop where the champion was judged on other test images and nobody accepted that.
+
+    Raises
+    ------
+    TestSetChanged
+        It says how to accept the new images.
+    """
+    if champion is not None and not limits.accept_new_test:
+        gates.require_same_test(champion.score.test_digest, digest_test_set(test))
+
+
 @plain_task(run_name="gate")
 def judge_challenger(
-    challenger: TestScore,
-    champion: Champion | None,
-    champion_score: TestScore | None,
-    limits: GateLimits,
+    config: TrainConfig, dossier: Dossier, release: Release, champion: Champion | None
 ) -> Verdict:
-    """Compare challenger and champion on the same frozen test images."""
-    version = None if champion is None else champion.version
-    return gates.judge(challenger, champion_score, limits, version)
+    """Turn the evidence into a verdict."""
+    store, score = current_run().store, dossier.test.challenger.score
+    contest = Contest(
+        test_digest=score.test_digest,
+        n=score.n,
+        challenger_digest=release.model.digest,
+        champion_digest=None if champion is None else champion.model.digest,
+        champion_version=None if champion is None else champion.version,
+        champion_entry=None if champion is None else champion.entry,
+        looks=registry.count_looks(
+            store, config.model, score.test_digest, release.model.digest
+        ),
+    )
+    return gates.judge(open_evidence(store, dossier), contest, config.gate, config.seed)
+
+
+@plain_task(run_name="register")
+def register_challenger(model: str, release: Release, verdict: Verdict, making: Facts) -> str:
+    """Register the challenger with its verdict, whatever that is; return its version."""
+    store = current_run().store
+    version = registry.register(store, model, release, verdict, making)
+    registry.record_judgement(store, model, version, verdict, making.run)
+    return version
 
 
 @plain_task(run_name="keep the champion")
-def keep_champion(champion: Champion | None, score: TestScore | None) -> Champion | None:
+def keep_champion(champion: Champion | None, verdict: Verdict) -> Champion | None:
     """Return the champion; if it was judged on new test images, note its score on those."""
+    score = verdict.champion
     if champion is None or score is None or champion.score.test_digest == score.test_digest:
         return champion
     return registry.record_score(current_run().store, champion, score)
 
 
 @plain_task(run_name="promote")
-def promote_challenger(
-    model: str, challenger: ModelRef, verdict: Verdict, making: Facts
-) -> Champion:
+def promote_challenger(model: str, version: str, verdict: Verdict, why: str) -> Champion:
     """Make the challenger champion; `ChampionMoved` if somebody else was faster."""
-    return registry.promote(current_run().store, model, challenger, verdict, making)
+    return registry.promote(current_run().store, model, version, verdict, why)
 
 
-def describe_making(config: TrainConfig, entries: Sequence[Entry], data: PreparedData) -> Facts:
+@plain_task(run_name="file the report")
+def file_report(model: str, version: str) -> None:
+    """Add the run's report to what the registered version carries."""
+    run = current_run()
+    report = run.store.root / "reports" / run.log.run / "index.html"
+    registry.attach_report(run.store, model, version, report)
+
+
+def describe_making(
+    config: TrainConfig, entries: Sequence[Entry], data: PreparedData, dossier: Dossier
+) -> Facts:
     """Return all that a version is known by: run, config, data, code, figures."""
     modules = list_code(config)
     return Facts(
@@ -83,6 +127,9 @@ def describe_making(config: TrainConfig, entries: Sequence[Entry], data: Prepare
         code=digest_json(modules),
         libraries=find_libraries(modules),
         metrics=_list_metrics(choose_winner(entries)),
+        test=dossier.test.images,
+        feedback=None if dossier.feedback is None else dossier.feedback.images,
+        costs=dossier.costs,
     )
 
 

@@ -14,12 +14,17 @@ from prefect.artifacts import (
 )
 
 from digitflow.figures import Figures
+from digitflow.gates import Verdict
+from digitflow.readable import format_number, format_signed
 from digitflow.why import summarise_tasks
 from tasks.caching import plain_task
 from tasks.context import current_run
 
 SECONDS_BETWEEN_UPDATES = 0.5
 DECIMALS = 5
+VERDICT_COLUMNS = (
+    "check", "on", "verdict", "challenger", "champion", "difference", "p", "limit", "why"
+)  # fmt: skip
 TABLE_COLUMNS = {
     "name": "candidate",
     "recipe": "recipe",
@@ -74,15 +79,16 @@ PICTURES = {
     "confusion": "Confusions of the winner, on the comparison images",
     "errors": "Errors of the winner, on the comparison images",
     "mistakes": "What the winner was surest of and wrong about",
+    "risk": "What saying unsure buys",
 }
 
 
 @plain_task(run_name="publish")
-def publish_run(model: str, figures: Figures) -> None:
+def publish_run(model: str, verdict: Verdict, figures: Figures) -> None:
     """Show the run's leaderboard, verdict, arrays and pictures in the Prefect UI."""
     run = current_run()
     publish_leaderboard(model, run.log.record["leaderboard"])
-    publish_verdict(model, run.log.record["verdict"])
+    publish_verdict(model, verdict)
     publish_arrays(model, list(summarise_tasks(run.log.events).values()))
     for name, title in PICTURES.items():
         png = run.store.read_bytes(getattr(figures, name))
@@ -101,21 +107,35 @@ def publish_leaderboard(model: str, rows: Sequence[Mapping[str, Any]]) -> None:
     )
 
 
-def publish_verdict(model: str, verdict: Mapping[str, Any]) -> None:
+def publish_verdict(model: str, verdict: Verdict) -> None:
     """Show the gate's verdict and its checks."""
+    create_markdown_artifact(markdown=describe_verdict(verdict), key=f"verdict-{model}")
+
+
+def describe_verdict(verdict: Verdict) -> str:
+    """Write a verdict and its checks as markdown, for the UI."""
     lines = [
-        f"## {verdict['outcome']}",
+        f"## {verdict.outcome}",
         "",
-        _escape(verdict["reason"].removeprefix(f"{verdict['outcome']}: ")),
+        _escape(verdict.reason.removeprefix(f"{verdict.outcome}: ")),
         "",
-        "| check | challenger | champion | limit | verdict | |",
-        "|---|---|---|---|---|---|",
+        f"| {' | '.join(VERDICT_COLUMNS)} |",
+        "|---" * len(VERDICT_COLUMNS) + "|",
     ]
-    for check in verdict["checks"]:
-        figures = (check["challenger"], check["champion"], check["limit"])
-        cells = [check["id"], *map(_percent, figures), check["verdict"], check["detail"]]
+    for check in verdict.checks:
+        figures = (check.challenger, check.champion)
+        cells = [
+            check.id,
+            check.slice,
+            f"**{check.verdict}**" if check.verdict != "pass" else "pass",
+            *("" if value is None else format_number(value) for value in figures),
+            "" if check.delta is None else format_signed(check.delta),
+            "" if check.p is None else format_number(check.p),
+            "" if check.limit is None else format_number(check.limit),
+            check.detail,
+        ]
         lines.append("| " + " | ".join(_escape(cell) for cell in cells) + " |")
-    create_markdown_artifact(markdown="\n".join(lines), key=f"verdict-{model}")
+    return "\n".join(lines)
 
 
 def publish_arrays(model: str, tasks: Sequence[Mapping[str, Any]]) -> None:
@@ -148,10 +168,6 @@ def publish_picture(model: str, name: str, title: str, png: bytes) -> None:
 
 def _round(value: Any) -> Any:
     return round(value, DECIMALS) if isinstance(value, float) else value
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{share:.2%}"
 
 
 def _escape(text: str) -> str:

@@ -10,6 +10,7 @@ from digitflow.evaluation.leaderboard import Entry, choose_winner, describe_entr
 from digitflow.evaluation.scoring import Evaluation
 from digitflow.figures import Figures
 from digitflow.lineage import find_libraries
+from digitflow.releases import Release
 from digitflow.report import render_report
 from digitflow.why import summarise_tasks
 from tasks.caching import cached_task, plain_task
@@ -18,10 +19,14 @@ from tasks.gate import Decision, list_code, write_config
 
 
 @cached_task(run_name="draw figures")
-def draw_figures(train: ImageSet, compare: ImageSet, evaluation: Evaluation) -> Figures:
+def draw_figures(
+    train: ImageSet, compare: ImageSet, evaluation: Evaluation, coverage: float
+) -> Figures:
     """Draw the samples, and what the winner got wrong on the comparison images."""
     run = current_run()
-    return run.workers.run(figures.draw_figures, run.store.root, train, compare, evaluation)
+    return run.workers.run(
+        figures.draw_figures, run.store.root, train, compare, evaluation, coverage
+    )
 
 
 @plain_task(run_name="report")
@@ -30,6 +35,7 @@ def write_report(
     data: PreparedData,
     entries: Sequence[Entry],
     decision: Decision,
+    release: Release,
     drawn: Figures,
 ) -> None:
     """Write reports/<run>/index.html, and what was decided into the run's record."""
@@ -41,6 +47,7 @@ def write_report(
         winner=winner.candidate.name,
         leaderboard=describe_entries(entries),
         verdict=decision.verdict.model_dump(mode="json"),
+        version=decision.version,
         promoted=decision.verdict.promoted,
         champion=summary.describe_champion(decision.champion),
         data=card.model_dump(mode="json"),
@@ -57,7 +64,7 @@ def write_report(
         card,
         entries,
         decision.verdict,
-        decision.result.score,
+        release.doubt,
         pictures,
         list(summarise_tasks(run.log.events).values()),
         write_config(config),

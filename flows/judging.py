@@ -1,0 +1,134 @@
+"""The second half of the main job: from a challenger to a verdict that is acted on."""
+
+from digitflow.artifacts import ModelRef
+from digitflow.config import TrainConfig
+from digitflow.data.sets import ImageSet, PreparedData
+from digitflow.errors import ChampionMoved
+from digitflow.evaluation.dossier import Dossier, Readings
+from digitflow.evaluation.leaderboard import Entry
+from digitflow.gates import Verdict
+from digitflow.models.fitting import FittedModel
+from digitflow.registry import Champion
+from digitflow.releases import Release
+from flows.approval import ask_person
+from flows.running import call
+from tasks.caching import collect
+from tasks.evaluate import score_on_test
+from tasks.evidence import check_loading, measure_costs, score_altered
+from tasks.gate import (
+    Decision,
+    describe_making,
+    find_champion,
+    judge_challenger,
+    keep_champion,
+    promote_challenger,
+    register_challenger,
+    require_comparable,
+)
+from tasks.ingest import fingerprint_source, ingest_digits
+from tasks.validate import validate_feedback
+
+JUDGING_ATTEMPTS = 3
+
+
+def judge_and_promote(
+    config: TrainConfig,
+    entries: list[Entry],
+    fitted: FittedModel,
+    release: Release,
+    data: PreparedData,
+) -> Decision:
+    """Judge on the frozen test images; again if the champion changed meanwhile."""
+    feedback = ingest_feedback(config)
+    for _ in range(JUDGING_ATTEMPTS):
+        champion = call(find_champion, config.model)
+        require_comparable(champion, data.splits.test, config.gate)
+        dossier = collect_dossier(config, release, fitted, champion, data.splits.test, feedback)
+        verdict = call(judge_challenger, config, dossier, release, champion)
+        if verdict.outcome == "unchanged":
+            return Decision(verdict=verdict, dossier=dossier, champion=champion)
+        making = describe_making(config, entries, data, dossier)
+        version = call(register_challenger, config.model, release, verdict, making)
+        try:
+            verdict, champion = conclude(config, verdict, version, champion)
+        except ChampionMoved:
+            continue
+        return Decision(verdict=verdict, dossier=dossier, champion=champion, version=version)
+    raise ChampionMoved(
+        f"other runs promoted {config.model} {JUDGING_ATTEMPTS} times meanwhile"
+    )
+
+
+def conclude(
+    config: TrainConfig, verdict: Verdict, version: str, champion: Champion | None
+) -> tuple[Verdict, Champion | None]:
+    """Promote what deserves it and, where a person is to be asked, was approved."""
+    why = ""
+    if verdict.promoted and config.gate.approval is not None:
+        verdict, why = ask_person(verdict, config.gate.approval)
+    if not verdict.promoted:
+        return verdict, call(keep_champion, champion, verdict)
+    return verdict, call(promote_challenger, config.model, version, verdict, why)
+
+
+def collect_dossier(
+    config: TrainConfig,
+    release: Release,
+    fitted: FittedModel,
+    champion: Champion | None,
+    test: ImageSet,
+    feedback: ImageSet | None,
+) -> Dossier:
+    """Collect what the gate's checks ask for; nothing more for the champion itself."""
+    model, gate = release.model, config.gate
+    if champion is not None and champion.model.digest == model.digest:
+        return Dossier(test=read_both(model, champion, test, "test"))
+    loads = check_loading.submit(release)
+    altered = (
+        score_altered.submit(model, test, gate.robustness, config.seed)
+        if "robustness" in gate.checks
+        else None
+    )
+    readings = read_both(model, champion, test, "test")
+    corrections = None if feedback is None else read_both(model, champion, feedback, "feedback")
+    loaded, robustness = collect(loads), collect(altered) if altered else {}
+    # Alone at last: what is timed must not share the machine.
+    models = (model,) if champion is None else (model, champion.model)
+    costs = call(measure_costs, models, test)
+    known = {"memory_mb": loaded.memory_mb, "fit_seconds": fitted.fit_seconds}
+    return Dossier(
+        test=readings,
+        feedback=corrections,
+        costs=costs[0].model_copy(update=known),
+        champion_costs=None if champion is None else costs[1],
+        robustness=robustness,
+        loads=loaded,
+    )
+
+
+def read_both(
+    challenger: ModelRef, champion: Champion | None, images: ImageSet, name: str
+) -> Readings:
+    """Let both models read the same images, each with its own preprocessing."""
+    ours = score_on_test.submit("challenger", name, challenger, images)
+    theirs = (
+        None
+        if champion is None
+        else score_on_test.submit(
+            f"champion version {champion.version}", name, champion.model, images
+        )
+    )
+    return Readings(
+        images=images,
+        challenger=collect(ours),
+        champion=None if theirs is None else collect(theirs),
+    )
+
+
+def ingest_feedback(config: TrainConfig) -> ImageSet | None:
+    """Return the corrections set aside for the gate, where the config names any."""
+    source = config.gate.feedback
+    if source is None:
+        return None
+    raw = call(ingest_digits, source, call(fingerprint_source, source))
+    return call(validate_feedback, raw)

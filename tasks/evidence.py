@@ -1,0 +1,42 @@
+"""What the gate wants to know of a challenger beside what it reads in the test images."""
+
+from digitflow import golden
+from digitflow.artifacts import ModelRef
+from digitflow.config import RobustnessLimits
+from digitflow.data.sets import ImageSet
+from digitflow.evaluation import costs, perturbations
+from digitflow.evaluation.evidence import Costs, LoadCheck, Share
+from digitflow.releases import Release
+from tasks.caching import cached_task
+from tasks.context import current_run
+
+
+@cached_task(run_name="read altered test images")
+def score_altered(
+    model: ModelRef, test: ImageSet, limits: RobustnessLimits, seed: int
+) -> dict[str, Share]:
+    """Alter a sample of the test images and read it, the way pictures are read."""
+    run = current_run()
+    return run.workers.run(
+        perturbations.score_altered,
+        run.store.root,
+        model,
+        test,
+        tuple(limits.floors),
+        limits.images,
+        seed,
+        run.workers.threads_each,
+    )
+
+
+@cached_task(run_name="load in a fresh process")
+def check_loading(release: Release) -> LoadCheck:
+    """Load the model where nothing is but the package; it must repeat what it read."""
+    return golden.check_golden(current_run().store, release.model, release.golden)
+
+
+@cached_task(run_name="measure costs")
+def measure_costs(models: tuple[ModelRef, ...], test: ImageSet) -> list[Costs]:
+    """Time models in turns, so that all of them meet the same machine."""
+    run = current_run()
+    return run.workers.run(costs.measure_costs, run.store.root, models, test)
