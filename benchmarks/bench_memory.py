@@ -60,7 +60,7 @@ def train(work, folder, candidates, environment, seed):
         "split": {"validation": 0.04},
         "augment": {"backend": "shift", "pixels": 1},
         "candidates": candidates,
-        "gate": {"min_accuracy": 0.5},
+        "gate": {"floor": {"min_accuracy": 0.5}},
     }
     path = work / "memory.yaml"
     path.write_text(yaml.safe_dump(config))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
+from typer.main import get_command
 
 from digitflow import config
 from digitflow.features.catalogue import list_recipes
@@ -29,7 +30,7 @@ def _read(name):
 
 @pytest.mark.parametrize("key", KEYS)
 def test_every_config_key_is_documented(key):
-    assert re.search(rf"`(\w+\.)?{key}`", _read("docs/configuration.md"))
+    assert re.search(rf"`(\w+\.)*{key}`", _read("docs/configuration.md"))
 
 
 @pytest.mark.parametrize("name", [*list_estimators(), *list_recipes()])
@@ -54,15 +55,30 @@ def _is_section(annotation):
     )
 
 
-@pytest.mark.parametrize("command", [c.callback.__name__ for c in app.registered_commands])
-def test_every_command_and_option_is_documented(command):
+def _list_commands(group, words="digitflow"):
+    """Yield (words to type, command), those of groups included."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _list_commands(command, f"{words} {name}")
+        yield f"{words} {name}", command
+
+
+COMMANDS = dict(_list_commands(get_command(app)))
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_every_command_and_option_is_documented(words):
     page = _read("docs/commands.md")
-    assert f"`digitflow {command}" in page
-    (found,) = [c for c in app.registered_commands if c.callback.__name__ == command]
-    assert found.callback.__doc__
-    for name in inspect.signature(found.callback).parameters:
-        option = {"as_json": "json"}.get(name, name).replace("_", "-")
-        assert f"--{option}" in page or option in ("files", "run", "model")
+    assert re.search(rf"`{words}[ `]", page)
+    assert COMMANDS[words].help
+    for parameter in COMMANDS[words].params:
+        if parameter.param_type_name == "option" and not parameter.hidden:
+            assert any(f"{option}" in page for option in parameter.opts), parameter.opts
+
+
+@pytest.mark.parametrize("check", config.CHECKS)
+def test_every_check_of_the_gate_is_explained(check):
+    assert f"`{check}`" in _read("docs/gates.md")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

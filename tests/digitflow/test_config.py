@@ -22,7 +22,7 @@ def test_the_shipped_configs_are_valid(path):
         ("source: {kind: table}", "source.table.file is missing"),
         ("candidates: [{name: a, estimator: svm, recipe: pca, paramz: {}}]", "paramz"),
         ("candidates: []", "candidates"),
-        ("gate: {min_accuracy: 99}", "gate.min_accuracy"),
+        ("gate: {floor: {min_accuracy: 99}}", "gate.floor.min_accuracy"),
         ("- 1", "keys and values, got list"),
         ("", "keys and values, got NoneType"),
         ("seed: [", "no valid YAML"),

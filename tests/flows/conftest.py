@@ -28,7 +28,7 @@ CONFIG = {
         {"name": "knn-pca", "estimator": "knn", "recipe": "pca"},
         {"name": "tree-pixels", "estimator": "tree", "recipe": "pixels"},
     ],
-    "gate": {"min_accuracy": 0.5},
+    "gate": {"floor": {"min_accuracy": 0.5}},
 }
 
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 TINY = {
     "model": "digits-sample",
     "candidates": [{"name": "tree", "estimator": "tree", "recipe": "pixels"}],
-    "gate": {"min_accuracy": 0.5},
+    "gate": {"floor": {"min_accuracy": 0.5}},
 }
 
 
