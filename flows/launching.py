@@ -46,7 +46,7 @@ def launch_training(path: Path, accept_new_test: bool, debug: bool) -> dict[str,
     store = open_store()
     store.check_writable()
     use_prefect_environment(store, quiet=not debug)
-    if config.gate.approval is not None and "PREFECT_API_URL" not in os.environ:
+    if config.gate.approval is not None and not os.environ.get("PREFECT_API_URL"):
         raise InputError(
             "gate.approval asks a person in the Prefect UI, and no server is running. Start "
             "one with `make up`, or name one in PREFECT_API_URL."

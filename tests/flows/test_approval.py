@@ -1,0 +1,87 @@
+"""A person is asked in the Prefect UI before anything is promoted."""
+
+import json
+import time
+import urllib.request
+
+import pytest
+
+from digitflow.registry import list_history, read_champion
+from digitflow.runs import list_runs
+
+SECONDS = 120
+BETTER = {"name": "svm-strokes", "estimator": "svm", "recipe": "strokes"}
+
+
+def _call(url, body):
+    request = urllib.request.Request(  # noqa: S310
+        url, json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        text = answer.read()
+    return json.loads(text) if text else None
+
+
+def _wait_for_pause(project, process):
+    """Return the flow run's id once it waits for an answer."""
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        flow_run = list_runs(project.store)[0]["flow_run_id"]
+        asked = {"flow_runs": {"id": {"any_": [flow_run]}}}
+        (found,) = _call(f"{project.server}/flow_runs/filter", asked)
+        if found["state_type"] == "PAUSED":
+            return flow_run
+        time.sleep(0.2)
+    pytest.fail(f"the run never waited for an answer: {process.communicate()[1]}")
+
+
+@pytest.fixture
+def asking(project):
+    project.config["candidates"].append(BETTER)
+    project.config["gate"]["approval"] = {"timeout_minutes": 5}
+    return project
+
+
+def _train_and_answer(project, **answer):
+    process = project.start("train", "--config", "config.yaml")
+    time.sleep(1)
+    flow_run = _wait_for_pause(project, process)
+    resumed = _call(f"{project.server}/flow_runs/{flow_run}/resume", {"run_input": answer})
+    assert resumed["status"] == "ACCEPT"
+    output, errors = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, errors
+    assert "waiting up to 5 minutes for a yes or no" in errors
+    return list_runs(project.store)[0], output
+
+
+@pytest.mark.slow
+def test_a_yes_promotes_and_the_history_says_whose_it_was(asking):
+    record, _ = _train_and_answer(asking, promote=True, name="Ada", why="reads my sevens")
+    assert record["promoted"]
+    assert read_champion(asking.store, "digits-sample").version == "2"
+    last = list_history(asking.store, "digits-sample")[0]
+    assert "Ada" in last.why
+    assert "reads my sevens" in last.why
+
+
+@pytest.mark.slow
+def test_a_no_keeps_the_champion_and_the_verdict_says_why(asking):
+    record, output = _train_and_answer(asking, promote=False, name="Ada", why="too soon")
+    assert record["verdict"]["outcome"] == "keep"
+    assert "too soon" in record["verdict"]["reason"]
+    assert "too soon" in output
+    assert read_champion(asking.store, "digits-sample").version == "1"
+
+
+@pytest.mark.slow
+def test_silence_is_a_no(asking):
+    asking.config["gate"]["approval"] = {"timeout_minutes": 0.05}
+    record = asking.train()
+    assert record["status"] == "completed"
+    assert record["verdict"]["outcome"] == "keep"
+    assert "no answer within 0.05 minutes" in record["verdict"]["reason"]
+
+
+def test_without_a_server_nobody_could_be_asked(asking):
+    asking.run("train", "--config", "config.yaml", code=2, PREFECT_API_URL="")
+    assert "make up" in asking.errors
