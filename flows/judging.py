@@ -1,17 +1,20 @@
 """The second half of the main job: from a challenger to a verdict that is acted on."""
 
+from math import nan
+
 from digitflow.artifacts import ModelRef
 from digitflow.config import TrainConfig
 from digitflow.data.sets import ImageSet, PreparedData
 from digitflow.errors import ChampionMoved
 from digitflow.evaluation.dossier import Dossier, Readings
+from digitflow.evaluation.evidence import Costs, LoadCheck
 from digitflow.evaluation.leaderboard import Entry
 from digitflow.gates import Verdict
 from digitflow.models.fitting import FittedModel
 from digitflow.registry import Champion
 from digitflow.releases import Release
 from flows.approval import ask_person
-from flows.running import call
+from flows.running import call, collect_evidence
 from tasks.caching import collect
 from tasks.evaluate import score_on_test
 from tasks.evidence import check_loading, measure_costs, score_altered
@@ -91,19 +94,25 @@ def collect_dossier(
     )
     readings = read_both(model, champion, test, "test")
     corrections = None if feedback is None else read_both(model, champion, feedback, "feedback")
-    loaded, robustness = collect(loads), collect(altered) if altered else {}
+    loaded = collect_evidence(loads)
+    robustness = collect_evidence(altered) if altered else None
     # Alone at last: what is timed must not share the machine.
     models = (model,) if champion is None else (model, champion.model)
-    costs = call(measure_costs, models, test)
-    known = {"memory_mb": loaded.memory_mb, "fit_seconds": fitted.fit_seconds}
+    ours, *theirs = collect_evidence(measure_costs.submit(models, test)) or [None]
     return Dossier(
         test=readings,
         feedback=corrections,
-        costs=costs[0].model_copy(update=known),
-        champion_costs=None if champion is None else costs[1],
-        robustness=robustness,
+        costs=ours and complete_costs(ours, loaded, fitted),
+        champion_costs=theirs[0] if theirs else None,
+        robustness=robustness or {},
         loads=loaded,
     )
+
+
+def complete_costs(costs: Costs, loaded: LoadCheck | None, fitted: FittedModel) -> Costs:
+    """Add what was seen elsewhere: the memory of a fresh process, the time of the fit."""
+    memory = nan if loaded is None else loaded.memory_mb
+    return costs.model_copy(update={"memory_mb": memory, "fit_seconds": fitted.fit_seconds})
 
 
 def read_both(

@@ -92,6 +92,17 @@ def call(task: Task, *args: Any) -> Any:
     return collect(task.submit(*args))
 
 
+def collect_evidence(future: PrefectFuture) -> Any | None:
+    """Wait for a piece of evidence; None where it failed, which no check takes for a pass."""
+    try:
+        return collect(future)
+    except (DamagedArtifact, StorageError):
+        raise
+    except Exception as exc:
+        logger.warning("evidence is missing: %s", exc)
+        return None
+
+
 def collect_entry(
     candidate: Candidate,
     prepared: PrefectFuture,
