@@ -1,15 +1,28 @@
-"""From scores on the frozen test images to a verdict on a challenger. No I/O."""
+"""From evidence to a verdict on a challenger. No I/O."""
 
+import logging
 import math
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from digitflow.checks.catalogue import run_check
+from digitflow.checks.check import Check, write_count
+from digitflow.checks.usable import check_costs, check_sets
 from digitflow.config import GateLimits
 from digitflow.errors import TestSetChanged
+from digitflow.evaluation.evidence import Evidence
+from digitflow.evaluation.intervals import wilson_interval
 from digitflow.evaluation.scoring import TestScore
 
 Outcome = Literal["bootstrap", "promote", "keep", "unchanged", "reject"]
+# Any one of these is enough to replace a champion that the challenger is not worse than.
+REASONS = ("better.superior", "better.feedback", "better.cheaper")
+# What is named first when several checks stop a promotion.
+GRAVEST = ("error", "fail", "insufficient")
+
+logger = logging.getLogger(__name__)
 
 
 class _Record(BaseModel):
@@ -17,20 +30,31 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
 
-class Check(_Record):
-    """One question of the gate, with the figures that answer it.
+class Contest(_Record):
+    """Who is judged against whom, on which test images.
 
-    `challenger`, `champion` and `limit` are accuracies in 0..1, `interval` is the
-    challenger's; None where there is no such figure.
+    Attributes
+    ----------
+    test_digest : str
+        By which the frozen test images are known.
+    n : int
+        How many they are.
+    challenger_digest : str
+        Of the model's file.
+    champion_digest, champion_version, champion_entry : str, str, int, or None
+        The champion's file, its version, and the entry of the history that it is champion
+        by: a promotion names that entry again. None where there is no champion.
+    looks : int
+        How many different challengers were judged on these test images, this one included.
     """
 
-    id: str
-    challenger: float
-    champion: float | None
-    limit: float | None
-    interval: tuple[float, float]
-    verdict: Literal["pass", "fail"]
-    detail: str
+    test_digest: str
+    n: int
+    challenger_digest: str
+    champion_digest: str | None = None
+    champion_version: str | None = None
+    champion_entry: int | None = None
+    looks: int = 1
 
 
 class Verdict(_Record):
@@ -44,84 +68,74 @@ class Verdict(_Record):
     outcome: Outcome
     reason: str
     checks: tuple[Check, ...]
+    contest: Contest
     challenger: TestScore
     champion: TestScore | None = None
-    champion_version: str | None = None
 
     @property
     def promoted(self) -> bool:
         """Whether the challenger is to become champion."""
         return self.outcome in ("bootstrap", "promote")
 
+    @property
+    def champion_version(self) -> str | None:
+        """The version it was judged against; None where there was no champion."""
+        return self.contest.champion_version
 
-def judge(
-    challenger: TestScore,
-    champion: TestScore | None,
-    limits: GateLimits,
-    champion_version: str | None = None,
-) -> Verdict:
+
+def judge(evidence: Evidence, contest: Contest, limits: GateLimits, seed: int) -> Verdict:
     """Decide whether a challenger becomes champion.
 
-    It must reach the floor and, where there is a champion, be right on more of the same
-    test images: a tie keeps the champion. A score that can't be used never passes.
+    Every check that the config names is made, whatever the others say. Nothing is promoted
+    where one of them stops it, where none passes, or, against a champion, without one of
+    the reasons: superior on the test images, superior on the feedback, equal and cheaper.
+    Evidence that can't be used is an answer too ("error"), not an exception.
 
     Parameters
     ----------
-    challenger, champion : TestScore
-        Scores on the same test images; champion None where there is none yet.
+    evidence : Evidence
+        Both models on the same test images, and what else was measured.
+    contest : Contest
+        Whom the evidence is about.
     limits : GateLimits
         The config's section `gate`.
-    champion_version : str, optional
-        The champion's version in the registry; the promotion names it again.
-
-    Raises
-    ------
-    TestSetChanged
-        If the champion was scored on other test images.
+    seed : int
+        Of the bootstrap: the same evidence and seed, the same verdict.
     """
-    if champion is not None:
-        require_same_test(champion.test_digest, challenger.test_digest)
-    same = champion is not None and champion.model_digest == challenger.model_digest
-    checks = [_check_usable(challenger, champion), _check_floor(challenger, champion, limits)]
-    if champion is not None and not same:
-        checks.append(_check_better(challenger, champion, champion_version))
-    outcome, reason = _conclude(checks, champion is not None, same)
+    same = contest.challenger_digest == contest.champion_digest
+    checks = () if same else _ask_checks(evidence, contest, limits, seed)
+    has_champion = contest.champion_digest is not None
+    outcome, reason = _conclude(checks, has_champion, same)
     return Verdict(
         outcome=outcome,
         reason=reason,
-        checks=tuple(checks),
-        challenger=challenger,
-        champion=champion,
-        champion_version=champion_version,
+        checks=checks,
+        contest=contest,
+        challenger=_score(evidence, evidence.test.challenger, contest),
+        champion=_score_champion(evidence, contest),
     )
 
 
-def _conclude(checks: list[Check], has_champion: bool, same: bool) -> tuple[Outcome, str]:
-    if same:
-        return "unchanged", "unchanged: this is the champion"
-    for check in checks:
-        if check.verdict == "fail":
-            return "keep" if has_champion else "reject", check.detail
-    return "promote" if has_champion else "bootstrap", checks[-1].detail
+def declined(verdict: Verdict, reason: str) -> Verdict:
+    """Turn a promotion that a person refused into its opposite; `reason` says who and why."""
+    outcome = "reject" if verdict.contest.champion_digest is None else "keep"
+    return verdict.model_copy(update={"outcome": outcome, "reason": reason})
 
 
-def require_same_test(recorded: str, current: str, limits: GateLimits | None = None) -> None:
+def require_same_test(recorded: str, current: str) -> None:
     """Refuse to compare scores on different test images.
 
     Parameters
     ----------
     recorded, current : str
         Digests of the test images of the champion's score and of this run.
-    limits : GateLimits, optional
-        With `accept_new_test` a difference is accepted here; the champion must then be
-        scored again on the current images before `judge` compares.
 
     Raises
     ------
     TestSetChanged
-        If they differ and that was not accepted.
+        If they differ.
     """
-    if recorded == current or (limits is not None and limits.accept_new_test):
+    if recorded == current:
         return
     raise TestSetChanged(
         f"the champion was judged on the test images {recorded}, this run has {current}; "
@@ -131,80 +145,93 @@ def require_same_test(recorded: str, current: str, limits: GateLimits | None = N
     )
 
 
-def _check_usable(challenger: TestScore, champion: TestScore | None) -> Check:
-    problems = [f"the challenger's score {what}" for what in _find_problems(challenger)]
-    if champion is not None:
-        problems += [f"the champion's score {what}" for what in _find_problems(champion)]
-        if champion.n != challenger.n:
-            problems.append(
-                f"the champion was scored on {champion.n:,} images, "
-                f"the challenger on {challenger.n:,}"
-            )
-    detail = "; ".join(problems) or f"scored on {challenger.n:,} test images"
-    return _make_check("usable", challenger, champion, None, not problems, detail)
+def _ask_checks(
+    evidence: Evidence, contest: Contest, limits: GateLimits, seed: int
+) -> tuple[Check, ...]:
+    # Nothing else is worth asking of images that can't be judged.
+    unusable = check_sets(evidence, contest.n, contest.champion_digest is not None)
+    if unusable:
+        return tuple(unusable)
+    answers = check_costs(evidence)
+    for name in limits.checks:
+        answers += _ask_check(name, evidence, limits, seed)
+    return tuple(answers)
 
 
-def _find_problems(score: TestScore) -> list[str]:
-    problems = []
-    if score.n == 0:
-        problems.append("is of no images at all")
-    elif score.correct > score.n:
-        problems.append(f"has {score.correct:,} of {score.n:,} images right")
-    if not all(math.isfinite(bound) for bound in score.interval):
-        problems.append(f"has the interval {score.interval}")
-    return problems
+def _ask_check(name: str, evidence: Evidence, limits: GateLimits, seed: int) -> list[Check]:
+    try:
+        return run_check(name, evidence, limits, seed)
+    except Exception as exc:  # whatever a check dies of, the challenger has not passed it
+        logger.warning("the check %s could not be made", name, exc_info=exc)
+        detail = f"the check {name} could not be made: {exc or type(exc).__name__}"
+        return [Check(id=name, slice="all", verdict="error", detail=detail)]
 
 
-def _check_floor(
-    challenger: TestScore, champion: TestScore | None, limits: GateLimits
-) -> Check:
-    passed = challenger.accuracy >= limits.min_accuracy  # False for NaN
-    place = "at or above" if passed else "under"
-    detail = f"{_describe(challenger)}, {place} the floor of {_percent(limits.min_accuracy)}"
-    return _make_check("floor", challenger, champion, limits.min_accuracy, passed, detail)
+def _conclude(checks: tuple[Check, ...], has_champion: bool, same: bool) -> tuple[Outcome, str]:
+    if same:
+        return "unchanged", "unchanged: this is the champion"
+    stay: Outcome = "keep" if has_champion else "reject"
+    stopping = [check for check in checks if check.stops]
+    if stopping:
+        return stay, _name_gravest(stopping)
+    if not any(check.passed for check in checks):
+        return stay, "no check passed: nothing shows that it is fit"
+    if not has_champion:
+        return "bootstrap", f"the first champion, by absolute checks only: {checks[0].detail}"
+    found = {check.id: check for check in checks if check.id in REASONS}
+    for name in REASONS:
+        if name in found and found[name].passed:
+            return "promote", found[name].detail
+    return stay, _explain_keeping(found)
 
 
-def _check_better(challenger: TestScore, champion: TestScore, version: str | None) -> Check:
-    # Counts on the same images, not shares: whole numbers compare exactly.
-    gain = challenger.correct - champion.correct
-    name = "the champion" if version is None else f"the champion, version {version}"
-    if gain == 0:
-        detail = f"a tie: {_describe(challenger)}, as {name} does; a tie keeps the champion"
-    else:
-        word = "more" if gain > 0 else "fewer"
-        detail = (
-            f"{_describe(challenger)}, {abs(gain):,} {word} than {name} "
-            f"({_percent(champion.accuracy)})"
-        )
-    limit = champion.accuracy
-    return _make_check("better", challenger, champion, limit, gain > 0, detail)
+def _name_gravest(stopping: list[Check]) -> str:
+    first = min(stopping, key=lambda check: GRAVEST.index(check.verdict))
+    others = len(stopping) - 1
+    more = f" ({write_count(others, 'more check')} against it)" if others else ""
+    return first.detail + more
 
 
-def _make_check(
-    name: str,
-    challenger: TestScore,
-    champion: TestScore | None,
-    limit: float | None,
-    passed: bool,
-    detail: str,
-) -> Check:
-    return Check(
-        id=name,
-        challenger=challenger.accuracy,
-        champion=None if champion is None else champion.accuracy,
-        limit=limit,
-        interval=challenger.interval,
-        verdict="pass" if passed else "fail",
-        detail=detail,
+def _explain_keeping(found: dict[str, Check]) -> str:
+    if "better.superior" not in found:
+        return "the check `better` is not made: nothing could show that it is better"
+    return f"not shown to be better: {found['better.superior'].detail}"
+
+
+def _score_champion(evidence: Evidence, contest: Contest) -> TestScore | None:
+    digest = contest.champion_digest
+    if digest is None:
+        return None
+    theirs = evidence.test.champion
+    # The champion judged against itself was read once.
+    if theirs is None and digest == contest.challenger_digest:
+        theirs = evidence.test.challenger
+    return _score(evidence, theirs, contest, digest)
+
+
+def _score(
+    evidence: Evidence,
+    probabilities: np.ndarray | None,
+    contest: Contest,
+    digest: str | None = None,
+) -> TestScore:
+    labels = evidence.test.labels
+    n, correct = len(labels), _count_hits(labels, probabilities)
+    return TestScore(
+        model_digest=digest or contest.challenger_digest,
+        test_digest=contest.test_digest,
+        n=n,
+        correct=correct or 0,
+        interval=(math.nan, math.nan) if correct is None else wilson_interval(correct, n),
     )
 
 
-def _describe(score: TestScore) -> str:
-    return (
-        f"the challenger reads {score.correct:,} of {score.n:,} test images right "
-        f"({_percent(score.accuracy)})"
+def _count_hits(labels: np.ndarray, probabilities: Any) -> int | None:
+    """Return how many are right; None where that can't be said."""
+    usable = (
+        probabilities is not None
+        and len(labels) > 0
+        and np.shape(probabilities) == (len(labels), 10)
+        and bool(np.isfinite(probabilities).all())
     )
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f} %"
+    return int((probabilities.argmax(axis=1) == labels).sum()) if usable else None

@@ -1,0 +1,93 @@
+"""One question of the gate with the figures that answer it."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Answer = Literal["pass", "warn", "fail", "insufficient", "error"]
+
+
+class Check(BaseModel):
+    """One question of the gate with the figures that answer it; None: there is no such figure.
+
+    Attributes
+    ----------
+    id : str
+        The check and what it asks, such as "better.superior"; the second part names the
+        key of the config where there is one.
+    slice : str
+        Which images or which figure: "test", "digit 4", "4/9", "feedback", "shift-1".
+    n : int or None
+        How many images.
+    challenger, champion : float or None
+        The figure of each: a share in 0..1, or in the unit that `detail` names.
+    delta : float or None
+        The challenger's less the champion's.
+    interval : tuple of float or None
+        Of `delta` where there is one, else of the challenger's figure.
+    p : float or None
+        How likely chance alone shows as much, one-sided.
+    limit : float or None
+        What the figure, `delta` or a bound of it is held to.
+    verdict : str
+        "warn" does not stop a promotion; "insufficient": not enough is known to say.
+    detail : str
+        The answer in one sentence.
+    blocks : bool
+        Whether "fail" or "insufficient" here stops a promotion by itself.
+    """
+
+    # "constants": a NaN survives being written as JSON and read again.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+    id: str
+    slice: str
+    n: int | None = None
+    challenger: float | None = None
+    champion: float | None = None
+    delta: float | None = None
+    interval: tuple[float, float] | None = None
+    p: float | None = None
+    limit: float | None = None
+    verdict: Answer
+    detail: str
+    blocks: bool = True
+
+    @property
+    def passed(self) -> bool:
+        """Whether the answer is yes."""
+        return self.verdict == "pass"
+
+    @property
+    def stops(self) -> bool:
+        """Whether nothing is promoted because of it; an error always stops."""
+        return self.verdict == "error" or (
+            self.blocks and self.verdict in ("fail", "insufficient")
+        )
+
+
+def write_percent(share: float) -> str:
+    """Write a share as per cent.
+
+    >>> write_percent(0.98712)
+    '98.71 %'
+    """
+    return f"{100 * share:.2f} %"
+
+
+def write_points(delta: float) -> str:
+    """Write a difference of two shares in points of a hundred, with its sign.
+
+    >>> write_points(-0.00182)
+    '-0.18'
+    """
+    return f"{100 * delta + 0.0:+.2f}"
+
+
+def write_count(count: int, one: str, many: str | None = None) -> str:
+    """Write a count with its noun.
+
+    >>> write_count(1, "loss", "losses")
+    '1 loss'
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
