@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from digitflow.checks.check import Check
 from digitflow.evaluation.intervals import wilson_interval
 from digitflow.evaluation.metrics import measure_predictions
 from digitflow.plots import draw_confusion, draw_errors
@@ -18,8 +19,8 @@ from digitflow.report import (
     OUTCOMES,
     CandidateFacts,
     ChampionFacts,
-    CheckFacts,
     DataCard,
+    DoubtFacts,
     Headline,
     OutputFacts,
     ReportFacts,
@@ -113,8 +114,10 @@ FAILED = CandidateFacts(
     error="ran longer than 120 s and was ended",
 )
 
-CHECK = CheckFacts(
-    id="floor",
+CHECK = Check(
+    id="floor.min_accuracy",
+    slice="test",
+    n=200,
     challenger=0.985,
     champion=None,
     limit=0.9,
@@ -122,6 +125,14 @@ CHECK = CheckFacts(
     verdict="pass",
     detail="197 of 200 right (98.50 %), at or above the floor of 90.00 %",
 )
+
+DOUBT_FACTS = {
+    "coverage": 0.99,
+    "min_probability": 0.6,
+    "risk": 0.004,
+    "typical": 0.999,
+    "screened": True,
+}
 
 LINEAGE = (
     TaskFacts(
@@ -188,6 +199,8 @@ def facts(winner) -> ReportFacts:
         leaderboard=(make_candidate("svm-strokes", 197, winner=True), FAILED),
         evaluation=winner,
         checks=(CHECK,),
+        looks=1,
+        doubt=DoubtFacts(**DOUBT_FACTS, figure=winner.errors),
         lineage=LINEAGE,
         notes=("The winner was fitted again on training and validation images.",),
     )
@@ -226,7 +239,7 @@ def test_links_within_the_page_lead_somewhere(facts):
 
 def test_pictures_are_whole_and_described(facts, winner):
     images = render(facts).find("img")
-    assert len(images) == 4
+    assert len(images) == 5
     for image in images:
         assert len(image["alt"]) > 20
         png = b64decode(image["src"].removeprefix("data:image/png;base64,"), validate=True)
@@ -299,16 +312,31 @@ def test_interval_bars_share_one_scale(facts):
     assert float(right) == pytest.approx(100 * (high - low) / (1 - low), abs=0.01)
 
 
-def test_checks_show_their_figures_and_leave_out_empty_columns(facts):
+def test_checks_show_their_figures_and_what_they_say(facts):
     plain = render(facts).text
-    assert "floor ✓ pass" in plain
-    assert "0.9850 0.9500 to 0.9900 – 0.9000" in plain
-    assert " limit p " not in plain
-    failed = CHECK.model_copy(update={"p": 0.0321, "verdict": "fail"})
+    assert f"floor.min_accuracy {CHECK.detail} ✓ pass test 200 0.9850 – –" in plain
+    against = {"champion": 0.98, "delta": 0.005, "interval": (-0.01, 0.02), "p": 0.0321}
+    failed = CHECK.model_copy(update=against | {"verdict": "fail"})
     strict = render(facts, checks=(failed,)).text
-    assert "floor ✗ fail" in strict
-    assert " limit p " in strict
-    assert "0.0321" in strict
+    assert "✗ fail test 200 0.9850 0.9800 +0.0050 −0.0100 to +0.0200 0.0321 0.9000" in strict
+
+
+@pytest.mark.parametrize("verdict", ["warn", "insufficient", "error"])
+def test_every_verdict_of_a_check_has_a_sign(facts, verdict):
+    page = render(facts, checks=(CHECK.model_copy(update={"verdict": verdict}),))
+    assert re.search(rf"[!?✗] {verdict}", page.text)
+
+
+def test_many_looks_at_one_test_set_are_counted(facts):
+    assert "challengers of digits were judged" not in render(facts).text
+    assert "7 different challengers of digits were judged" in render(facts, looks=7).text
+
+
+def test_when_the_model_is_unsure_is_said_with_what_that_buys(facts):
+    text = render(facts).text
+    assert "below 0.6000 is unsure : 99.00 % of the comparison images are answered" in text
+    assert "than 99.90 % of them do is not a digit" in text
+    assert "is unsure" not in render(facts, doubt=None).text
 
 
 def test_a_score_that_is_no_number_is_called_so(facts):
@@ -366,6 +394,7 @@ def test_a_run_without_anything_optional_is_reported(facts):
         leaderboard=(FAILED,),
         evaluation=None,
         checks=(),
+        doubt=None,
         lineage=(),
         notes=(),
     )
@@ -376,7 +405,8 @@ def test_a_run_without_anything_optional_is_reported(facts):
 
 def strings_replaced(value, by):
     """Return the value with its strings, and keys that are sentences, replaced."""
-    kept = {"state", "status", "started", "samples", "evaluation", "outcome"}
+    kept = {"state", "status", "started", "samples", "evaluation"}
+    kept |= {"outcome", "verdict", "doubt"}
     if isinstance(value, dict):
         return {
             by if " " in key else key: item if key in kept else strings_replaced(item, by)
