@@ -1,0 +1,53 @@
+import subprocess
+import sys
+
+import numpy as np
+
+from digitflow.evaluation.environment import (
+    describe_machine,
+    list_differences,
+    list_libraries,
+    measure_peak_memory,
+)
+
+
+def test_the_libraries_behind_the_numbers_are_named_with_their_versions():
+    libraries = list_libraries()
+    assert libraries["numpy"] == np.__version__
+    assert libraries["python"] == f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert "not installed" not in libraries.values()
+
+
+def test_a_machine_is_described_always_alike():
+    described = describe_machine()
+    code = "from digitflow.evaluation.environment import describe_machine as d; print(d())"
+    command = [sys.executable, "-c", code]
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == described != ""
+
+
+def test_differences_name_both_versions():
+    libraries = list_libraries() | {"scikit-learn": "0.1", "gone": "1"}
+    del libraries["scipy"]
+    said = list_differences(libraries)
+    here = list_libraries()
+    assert f"scikit-learn 0.1 (here is {here['scikit-learn']})" in said
+    assert "gone 1 (here is none)" in said
+    assert f"scipy unknown (here is {here['scipy']})" in said
+    assert "numpy" not in said
+    assert list_differences(here) == ""
+
+
+def test_memory_that_was_freed_still_counts():
+    before = measure_peak_memory()
+    np.ones(200 << 20, np.uint8)
+    assert measure_peak_memory() > max(before, 200)
+
+
+def test_a_process_does_not_count_the_memory_of_the_one_that_started_it():
+    ballast = np.ones(300 << 20, np.uint8)
+    code = "from digitflow.evaluation.environment import measure_peak_memory as m; print(m())"
+    command = [sys.executable, "-c", code]
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert float(said.stdout) < 200
+    assert len(ballast)
