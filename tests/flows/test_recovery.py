@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from digitflow.predict import Predictor
-from digitflow.registry import list_versions
+from digitflow.registry import list_history, list_versions
 from digitflow.runs import list_runs, read_events
 
 STAGES = (
@@ -17,13 +17,16 @@ STAGES = (
     "validate",
     "split",
     "augment shift",
-    "prepare pca on images and copies",
-    "train svm-pca",
+    "prepare strokes on images and copies",
+    "train svm-strokes",
     "evaluate tree-pixels",
+    "note what svm-strokes must repeat",
     "score challenger on the test images",
+    "measure costs",
     "gate",
+    "register",
 )
-SVM = {"name": "svm-pca", "estimator": "svm", "recipe": "pca"}
+SVM = {"name": "svm-strokes", "estimator": "svm", "recipe": "strokes"}
 # The registration takes about two seconds, its first being MLflow's import.
 PROMOTION_DELAYS = (0.0, 0.7, 1.0, 1.3, 1.6, 1.9)
 
@@ -90,7 +93,9 @@ def test_killed_while_promoting_the_champion_is_the_old_or_the_new_one(registere
     assert record["champion"]["version"] == "2"
     assert [version.version for version in list_versions(project.store)] == ["2", "1"]
     aliases = {version.version: version.aliases for version in list_versions(project.store)}
-    assert aliases == {"2": ("champion",), "1": ("previous",)}
+    assert aliases == {"2": ("challenger", "champion"), "1": ("previous",)}
+    # Not a step more in the history than was taken.
+    assert [entry.version for entry in list_history(project.store)] == ["2", "1"]
 
 
 @pytest.mark.slow
