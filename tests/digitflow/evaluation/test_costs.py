@@ -1,0 +1,96 @@
+import math
+
+import numpy as np
+import pytest
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline
+
+from digitflow.config import BuiltinSource
+from digitflow.data.sets import store_set
+from digitflow.data.sources.builtin import load
+from digitflow.evaluation import costs
+from digitflow.evaluation.costs import TURN_IMAGES, measure_costs
+from digitflow.features.catalogue import build_steps
+from digitflow.models.persistence import dump_model
+
+DATA = load(BuiltinSource()).train.take(np.arange(200))
+
+
+class Clock:
+    """Models that note when they are asked, and cost what they say."""
+
+    def __init__(self):
+        self.now, self.asked = 0.0, []
+
+    def model(self, name, seconds):
+        def predict_proba(images):
+            assert images.shape == (1, 28, 28)
+            self.asked.append((name, int(images[0, 0, 0])))
+            self.now += next(seconds)
+
+        return type("Model", (), {"predict_proba": staticmethod(predict_proba)})
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(costs.time, "perf_counter", lambda: clock.now)
+    return clock
+
+
+def repeat(value):
+    while True:
+        yield value
+
+
+IMAGES = np.broadcast_to(np.arange(25, dtype=np.uint8)[:, None, None], (25, 28, 28))
+
+
+def test_models_take_turns_on_the_same_images(clock):
+    models = [clock.model(name, repeat(0.001)) for name in "ab"]
+    costs._take_turns(models, IMAGES, 3)
+    turn = TURN_IMAGES + 1
+    asked = [clock.asked[start : start + turn] for start in range(0, len(clock.asked), turn)]
+    assert [part[0][0] for part in asked] == ["a", "b", "b", "a", "a", "b"]
+    for one, other in zip(asked[::2], asked[1::2], strict=True):
+        assert [image for _, image in one] == [image for _, image in other]
+    assert len({image for _, image in clock.asked}) == 25
+
+
+def test_the_first_of_a_turn_is_not_counted(clock):
+    def cold_then_warm():
+        while True:
+            yield 1.0
+            yield from [0.002] * TURN_IMAGES
+
+    (seconds,) = costs._take_turns([clock.model("a", cold_then_warm())], IMAGES, 2)
+    np.testing.assert_allclose(seconds, [0.002] * 2 * TURN_IMAGES)
+
+
+def test_a_slow_model_gets_fewer_rounds(clock):
+    models = [clock.model("slow", repeat(5.0)), clock.model("quick", repeat(0.001))]
+    slow, quick = costs._take_turns(models, IMAGES, 20)
+    assert len(slow) == len(quick) == 3 * TURN_IMAGES
+
+
+def test_the_median_and_the_95th_percentile_are_milliseconds(store):
+    model = dump_model(GaussianNB().fit(DATA.images.reshape(200, -1), DATA.labels), store)
+    found = costs._summarise(model, [0.001] * 90 + [0.02] * 10)
+    assert (found.latency_ms, found.latency_p95_ms) == (1.0, 20.0)
+    assert found.bytes == store.path_of(model).stat().st_size
+    assert math.isnan(found.memory_mb)
+    assert found.fit_seconds is None
+
+
+def test_a_dearer_model_costs_more_and_equal_ones_cost_the_same(store):
+    def fit(classifier):
+        steps = [*build_steps("pixels", 0), ("classifier", classifier)]
+        return dump_model(Pipeline(steps).fit(DATA.images, DATA.labels), store)
+
+    cheap, dear = fit(GaussianNB()), fit(KNeighborsClassifier(algorithm="brute"))
+    models = (cheap, dear, cheap)
+    first, second, third = measure_costs(store.root, models, store_set(store, DATA), 5)
+    assert 0 < first.latency_ms <= first.latency_p95_ms
+    assert second.latency_ms > first.latency_ms
+    assert third.latency_ms == pytest.approx(first.latency_ms, rel=0.5)
