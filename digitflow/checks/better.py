@@ -76,8 +76,8 @@ def _describe_shortfall(found: HitDifference, p: float, significance: float) -> 
         return "not better but worse"
     if p <= significance:
         return (
-            f"more than chance image by image (p = {p:.2g}), but the gain rests on too few "
-            f"writers: drawn again by writer it may be {_write_bound(found)}"
+            f"more than chance image by image (p = {p:.2g}), but drawn again, by writer "
+            f"where known, the gain may be {_write_bound(found)}"
         )
     differ = found.wins + found.losses
     needed = needed_wins(differ, significance)

@@ -1,0 +1,72 @@
+"""Evidence for the gate and its checks, made to order."""
+
+import numpy as np
+import pytest
+
+from digitflow.config import GateLimits
+from digitflow.evaluation.evidence import Costs, Evidence, LoadCheck, ScoredSet, Share
+from digitflow.gates import Contest
+
+COSTS = Costs(
+    latency_ms=1.0, latency_p95_ms=2.0, bytes=1_000_000, memory_mb=400.0, fit_seconds=60.0
+)
+LOADS = LoadCheck(exact=True, n=32, labels_differ=0, largest_difference=0.0, memory_mb=400.0)
+
+
+def read_digits(labels, hits):
+    """Probabilities of a model that reads the next digit where it is wrong, and doubts it."""
+    probabilities = np.zeros((len(labels), 10))
+    rows, following = np.arange(len(labels)), (labels.astype(int) + 1) % 10
+    probabilities[rows, labels] = np.where(hits, 0.99, 0.45)
+    probabilities[rows, following] = np.where(hits, 0.01, 0.55)
+    return probabilities
+
+
+@pytest.fixture
+def make_scored():
+    """Both models on images: so many wins and losses, so many that both have right or wrong."""
+
+    def make(wins=0, losses=0, right=9800, wrong=100, labels=None, champion=True, **known):
+        kinds = np.repeat([0, 1, 2, 3], [wins, losses, right, wrong])
+        if labels is None:
+            labels = np.arange(len(kinds)) % 10
+        labels = np.asarray(labels, np.uint8)
+        ours = read_digits(labels, np.isin(kinds, (0, 2)))
+        theirs = read_digits(labels, np.isin(kinds, (1, 2))) if champion else None
+        return ScoredSet(labels, ours, theirs, **known)
+
+    return make
+
+
+@pytest.fixture
+def make_evidence(make_scored):
+    """Evidence that is beyond reproach but for what is said."""
+
+    def make(test=None, feedback=None, **changed):
+        altered = GateLimits().robustness.floors
+        sound = {
+            "costs": COSTS,
+            "champion_costs": COSTS,
+            "robustness": dict.fromkeys(altered, Share(correct=970, n=1000)),
+            "loads": LOADS,
+        }
+        return Evidence(
+            test=make_scored(wins=60, losses=20) if test is None else test,
+            feedback=feedback,
+            **sound | changed,
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_contest():
+    """The contest that evidence is about: a challenger against version 3."""
+
+    def make(evidence, **changed):
+        champion = {"champion_digest": "old", "champion_version": "3", "champion_entry": 7}
+        known = {} if evidence.test.champion is None else champion
+        names = {"test_digest": "test", "n": len(evidence.test.labels)}
+        return Contest(**names | {"challenger_digest": "new"} | known | changed)
+
+    return make
