@@ -27,7 +27,7 @@ def _answer(tried: LoadCheck | None) -> tuple[Answer, str]:
     if tried.n == 0:
         return "insufficient", "there are no golden images to repeat"
     how = "to the bit" if tried.exact else "within 1e-6"
-    if tried.repeated:
+    if tried.repeated and tried.largest_difference >= 0:
         return "pass", f"a fresh process repeats {tried.n:,} golden predictions {how}"
     return "fail", (
         f"a fresh process does not repeat {tried.n:,} golden predictions {how}: "
