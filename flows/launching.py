@@ -7,6 +7,7 @@ from typing import Any
 from digitflow.artifacts import open_store
 from digitflow.config import TrainConfig, load_config, parse_config
 from digitflow.errors import InputError
+from digitflow.evaluation.perturbations import require_known
 from digitflow.features.catalogue import recipe_module
 from digitflow.models.catalogue import estimator_module
 from digitflow.runs import read_run
@@ -19,7 +20,8 @@ def resolve_config(config: str | dict[str, Any] | TrainConfig) -> TrainConfig:
     Raises
     ------
     InputError
-        If the file, a key, a value, or the name of an estimator or a recipe is wrong.
+        If the file, a key, a value, or the name of an estimator, a recipe or an alteration
+        of the gate is wrong.
     """
     if isinstance(config, str):
         config = load_config(Path(config))
@@ -28,6 +30,7 @@ def resolve_config(config: str | dict[str, Any] | TrainConfig) -> TrainConfig:
     for candidate in config.candidates:
         estimator_module(candidate.estimator)
         recipe_module(candidate.recipe)
+    require_known(tuple(config.gate.robustness.floors))
     return config
 
 
