@@ -7,7 +7,6 @@ refused, and how much memory that took. What was tried last stays in FOLDER/last
 """
 
 import json
-import resource
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from digitflow.data.pictures import decode_picture
 from digitflow.errors import InputError
+from digitflow.evaluation.environment import measure_peak_memory
 
 # What decides about sizes and counts: its extremes find more than random bytes do.
 EXTREMES = (0x00, 0x01, 0x7F, 0x80, 0xFF)
@@ -41,16 +41,12 @@ def mutate(content, rng):
     return bytes(damaged)
 
 
-def measure_memory():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def main(folder, count, seed):
     rng = np.random.default_rng(seed)
     sound = [path.read_bytes() for path in sorted(folder.iterdir())]
     for content in sound:
         assert decode_picture(content, "sound").ndim == 2
-    before = measure_memory()
+    before = measure_peak_memory()
     outcome = {"read": 0, "refused": 0}
     for number in range(count):
         damaged = mutate(sound[number % len(sound)], rng)
@@ -63,7 +59,7 @@ def main(folder, count, seed):
             assert picture.ndim == 2
             assert picture.dtype == np.uint8
             outcome["read"] += 1
-    sys.stdout.write(json.dumps(outcome | {"megabytes": measure_memory() - before}))
+    sys.stdout.write(json.dumps(outcome | {"megabytes": measure_peak_memory() - before}))
 
 
 if __name__ == "__main__":
