@@ -32,7 +32,7 @@ def _list_costs(costs: Costs | None) -> dict[str, float | None]:
 
 def _check_budget(name: str, cost: float | None, budget: float) -> Check:
     verdict, word = _answer(cost, budget)
-    figure = f"{name}" if cost is None else f"{cost:,.4g} {UNITS[name]}"
+    figure = name if cost is None else f"{cost:,.4g} {UNITS[name]}"
     return Check(
         id=f"budgets.{name}",
         slice="cost",

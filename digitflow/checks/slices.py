@@ -106,7 +106,7 @@ def _check_slice(part: _Slice, p: float | None, tested: int, rules: SliceLimits)
             detail=f"{write_count(part.n, 'image')}, fewer than {rules.min_images:,}",
             blocks=False,
         )
-    verdict, word = _answer(part, p, rules)
+    verdict, word = _answer(part, p, tested, rules)
     return Check(
         id="slices.worse",
         slice=part.name,
@@ -124,11 +124,12 @@ def _check_slice(part: _Slice, p: float | None, tested: int, rules: SliceLimits)
     )
 
 
-def _answer(part: _Slice, p: float, rules: SliceLimits) -> tuple[Answer, str]:
+def _answer(part: _Slice, p: float, tested: int, rules: SliceLimits) -> tuple[Answer, str]:
+    chance = f"(p = {p:.2g} over {tested} slices)"
     if p <= rules.significance:
-        return "fail", ", worse beyond chance (p = {p:.2g} over {tested} slices)"
+        return "fail", f", worse beyond chance {chance}"
     if part.delta < -rules.margin:
-        return "warn", ", worse, but chance could do it (p = {p:.2g} over {tested} slices)"
+        return "warn", f", worse, but chance could do it {chance}"
     return "pass", ""
 
 
