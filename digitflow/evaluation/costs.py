@@ -13,7 +13,7 @@ from digitflow.data.sets import ImageSet
 from digitflow.evaluation.evidence import Costs
 from digitflow.models.persistence import load_model
 
-ROUNDS = 20
+ROUNDS = 40
 TURN_IMAGES = 10
 # A slow model gets fewer rounds: beyond these seconds no new one begins.
 MAX_SECONDS = 30.0
