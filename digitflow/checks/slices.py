@@ -120,7 +120,7 @@ def _check_slice(part: _Slice, p: float | None, tested: int, rules: SliceLimits)
         verdict=verdict,
         detail=f"{_write_name(part.name)}: {write_points(part.delta)} points on "
         f"{write_count(part.n, 'image')} ({write_count(part.wins, 'win')}, "
-        f"{write_count(part.losses, 'loss', 'losses')}){word.format(p=p, tested=tested)}",
+        f"{write_count(part.losses, 'loss', 'losses')}){word}",
     )
 
 
@@ -137,4 +137,4 @@ def _write_name(name: str) -> str:
     if "/" not in name:
         return name
     low, high = name.split("/")
-    return f"{low} and {high} taken for each other"
+    return f"{low} and {high} told apart"

@@ -54,7 +54,7 @@ def test_a_slice_that_is_worse_beyond_chance_stops_a_better_model(make_evidence)
     assert four.interval[0] < four.delta < four.interval[1] < 0
     assert four.detail.startswith("digit 4: -6.00 points on 200 images (0 wins, 12 losses)")
     assert found["digit 5"].verdict == "pass"
-    assert "4 and 9 taken for each other" in found["4/9"].detail
+    assert "4 and 9 told apart" in found["4/9"].detail
 
 
 def test_the_error_rate_is_of_all_slices_together(make_evidence):
