@@ -7,12 +7,10 @@ applied to document recognition", 1998).
 
 import numpy as np
 
-from digitflow.errors import InputError
+from digitflow.data.ink import check_gray, extract_ink, make_bright, read_border, remove_ground
 
 SIDE = 28
 BOX_SIDE = 20
-MIN_CONTRAST = 32
-"""Difference of ink and ground, of 255, below which a picture counts as blank."""
 
 _CENTRE = SIDE / 2
 # MNIST's own 70,000 keep these: ink above a tenth of its peak spans 18 to 20 pixels, and
@@ -27,13 +25,15 @@ _DARKEST_GROUND = 10
 # More is averaged away: 20 pixels are left in the end, and averaging also removes noise.
 _LARGEST_SIDE = 256
 _MAX_PASSES = 4
+# Rows at a time: 6 MB of whole numbers.
+_CHUNK = 1024
 
 
 def to_mnist_frame(image: np.ndarray) -> np.ndarray:
     """Bring a picture of one digit into the MNIST frame.
 
-    Polarity and ground are read from the picture's border; even noise of the ground is
-    removed. A 28x28 picture that is in the frame already passes unchanged, to the bit.
+    Polarity and ground are read from the picture; uneven light and even noise of the ground
+    are removed. A 28x28 picture that is in the frame already passes unchanged, to the bit.
 
     Parameters
     ----------
@@ -50,18 +50,50 @@ def to_mnist_frame(image: np.ndarray) -> np.ndarray:
     InputError
         If it is no gray uint8 picture, or shows no ink.
     """
-    _check_gray(image)
-    bright = np.invert(image) if _is_inverted(image) else image
+    check_gray(image)
+    bright = make_bright(image)
     if is_framed(bright):
         return bright.copy()
-    framed = _reduce(bright)
+    return frame_ink(extract_ink(_reduce(bright)))
+
+
+def frame_ink(ink: np.ndarray) -> np.ndarray:
+    """Bring the ink of one digit into the MNIST frame.
+
+    Parameters
+    ----------
+    ink : ndarray of shape (height, width), uint8
+        As `extract_ink` gives it: bright strokes on 0, at least one pixel of them.
+
+    Returns
+    -------
+    ndarray of shape (28, 28), uint8
+        Cropped, its aspect kept, in a box of 20x20, its centre of mass in the middle.
+    """
+    framed = _place(_reduce(ink))
     for _ in range(_MAX_PASSES):
-        framed = _place(_remove_ground(framed))
         # Not at once where a spur vanished in the smaller picture, which leaves the rest
         # too small, or where the light was so uneven that some of it stayed.
         if is_framed(framed):
             break
+        framed = _place(remove_ground(framed))
     return framed
+
+
+def find_framed(images: np.ndarray) -> np.ndarray:
+    """Tell which images are in the MNIST frame already, as `is_framed` does for one.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, 28, 28), uint8
+
+    Returns
+    -------
+    ndarray of shape (n,), bool
+    """
+    chunks = (images[start : start + _CHUNK] for start in range(0, len(images), _CHUNK))
+    found = [_find_framed(np.ascontiguousarray(chunk)) for chunk in chunks]
+    return np.concatenate([np.zeros(0, bool), *found])
 
 
 def is_framed(image: np.ndarray) -> bool:
@@ -77,35 +109,43 @@ def is_framed(image: np.ndarray) -> bool:
     return fits and (_is_centred(image) or _choose_shift(image) == (0, 0))
 
 
-def read_border(images: np.ndarray) -> np.ndarray:
-    """Return the outermost pixels of images (..., height, width), as (..., pixels)."""
-    edges = (
-        images[..., 0, :],
-        images[..., -1, :],
-        images[..., 1:-1, 0],
-        images[..., 1:-1, -1],
-    )
-    return np.concatenate(edges, axis=-1)
+def _find_framed(images: np.ndarray) -> np.ndarray:
+    peaks = images.max(axis=(1, 2))
+    plain = (peaks >= _FAINT_PEAK) & (np.median(read_border(images), axis=1) <= _DARKEST_GROUND)
+    # Sorted out by what is quick to tell, so that the rest is only asked of few pictures.
+    found = np.flatnonzero(plain)
+    images, peaks = images[found], peaks[found].astype(np.float64)
+    faint, strong = (images > (s * peaks)[:, None, None] for s in (_FAINT_SHARE, _INK_SHARE))
+    boxes = _measure_boxes(faint), _measure_boxes(strong)
+    fits = np.any([np.isin(box[2:].max(axis=0), _FITTING_SPAN) for box in boxes], axis=0)
+    centred = np.abs(_find_centres(images * faint) - _CENTRE).max(axis=0) <= _CENTRE_TOLERANCE
+    unmoved = ~_choose_shifts(_find_centres(images), boxes[1]).any(axis=0)
+    framed = np.zeros(len(plain), bool)
+    framed[found] = fits & (centred | unmoved)
+    return framed
 
 
-def _check_gray(image: np.ndarray) -> None:
-    if image.ndim != 2 or image.dtype != np.uint8 or image.size == 0:
-        raise InputError(
-            "a picture must be gray, uint8 of shape (height, width), "
-            f"got {image.dtype} of shape {image.shape}"
-        )
-    contrast = int(image.max()) - int(image.min())
-    if contrast < MIN_CONTRAST:
-        raise InputError(
-            f"the picture is blank: ink and ground differ by {contrast} of 255, "
-            f"at least {MIN_CONTRAST} are needed"
-        )
+def _measure_boxes(ink: np.ndarray) -> np.ndarray:
+    """Return (4, n): top, left, height and width of what is not 0 in each image."""
+    starts, ends = [], []
+    for axis in (2, 1):
+        occupied = ink.any(axis=axis)
+        starts.append(occupied.argmax(axis=1))
+        ends.append(SIDE - occupied[:, ::-1].argmax(axis=1))
+    return np.stack([*starts, ends[0] - starts[0], ends[1] - starts[1]])
 
 
-def _is_inverted(image: np.ndarray) -> bool:
-    # Half-way between the extremes, not 127: a photo's paper may be darker than that.
-    middle = (int(image.min()) + int(image.max())) / 2
-    return bool(np.median(read_border(image)) > middle)
+def _find_centres(images: np.ndarray) -> np.ndarray:
+    """Return (2, n): the row and the column of each image's centre of mass."""
+    mass = np.maximum(images.sum(axis=(1, 2), dtype=np.int64), 1).astype(np.float64)
+    places = np.arange(SIDE)
+    return np.stack([images.sum(axis=axis, dtype=np.int64) @ places / mass for axis in (2, 1)])
+
+
+def _choose_shifts(centres: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Return (2, n): how far to move each down and right; no ink may leave the frame."""
+    first, span = boxes[:2], boxes[2:]
+    return np.rint(_CENTRE - centres).clip(-first, SIDE - first - span)
 
 
 def _reduce(image: np.ndarray) -> np.ndarray:
@@ -116,53 +156,6 @@ def _reduce(image: np.ndarray) -> np.ndarray:
         return image
     height, width = (max(1, round(side * scale)) for side in image.shape)
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
-
-
-def _remove_ground(image: np.ndarray) -> np.ndarray:
-    """Subtract the ground's level, and clear what is no stronger than its noise."""
-    image = _level_light(image)
-    level, noise = _measure_ground(image)
-    ink = np.clip(image - level, 0, 255)
-    if ink.max() < MIN_CONTRAST:
-        raise InputError(
-            f"the picture is blank: no ink stands out from its ground by {MIN_CONTRAST} of 255"
-        )
-    ink[ink <= noise] = 0
-    return np.asarray(np.rint(ink), dtype=np.uint8)
-
-
-def _measure_ground(image: np.ndarray) -> tuple[float, float]:
-    """Return the ground's level and how far its noise reaches above it."""
-    ground = _pick_ground(read_border(image), image)
-    level = float(np.median(ground))
-    # Six median deviations are four standard deviations of even noise.
-    noise = 6 * float(np.median(np.abs(ground - level)))
-    if noise > (float(image.max()) - level) / 2:
-        # Cut so close that the border shows the soft edges of strokes, not the ground.
-        return float(image.min()), 0.0
-    return level, noise
-
-
-def _level_light(image: np.ndarray) -> np.ndarray:
-    """Take out light that falls from one side: the ground's level differs between sides."""
-    height, width = image.shape
-    tilt_down = _measure_tilt(image[0], image[-1], image)
-    tilt_right = _measure_tilt(image[:, 0], image[:, -1], image)
-    down = np.linspace(-tilt_down / 2, tilt_down / 2, height)[:, np.newaxis]
-    right = np.linspace(-tilt_right / 2, tilt_right / 2, width)
-    return np.asarray(image - down - right)
-
-
-def _measure_tilt(first: np.ndarray, last: np.ndarray, image: np.ndarray) -> float:
-    levels = [_pick_ground(side, image) for side in (first, last)]
-    if any(level.size == 0 for level in levels):
-        return 0.0
-    return float(np.median(levels[1]) - np.median(levels[0]))
-
-
-def _pick_ground(pixels: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """Leave out ink that touches the border: what is in the brighter half of the range."""
-    return pixels[pixels <= (float(image.min()) + float(image.max())) / 2]
 
 
 def _place(image: np.ndarray) -> np.ndarray:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from digitflow.data.digits import LabelledImages
-from digitflow.data.frame import MIN_CONTRAST, SIDE, read_border
+from digitflow.data.frame import SIDE
+from digitflow.data.ink import MIN_CONTRAST, read_border
 from digitflow.data.problems import REASONS, Problem, Reason, Split
 from digitflow.errors import InputError
 

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from digitflow.data.frame import is_framed, read_border, to_mnist_frame
+from digitflow.data.frame import find_framed, is_framed, to_mnist_frame
+from digitflow.data.ink import read_border
 from digitflow.errors import InputError
 
 
@@ -26,6 +27,20 @@ def digits(mnist):
 def test_mnist_passes_unchanged_to_the_bit(mnist):
     for image in np.concatenate([mnist.train.images[::6], mnist.test.images[::6]]):
         np.testing.assert_array_equal(to_mnist_frame(image), image)
+
+
+def test_all_at_once_are_told_from_the_others_as_one_by_one(mnist):
+    images = mnist.test.images[::10]
+    moved = [np.roll(images[1::2], step, axis=(1, 2)) for step in ((1, 0), (0, 2), (3, 3))]
+    generator = np.random.default_rng(0)
+    blurred = np.stack([cv2.blur(image, (3, 3)) for image in images])
+    noise = generator.integers(0, 256, (50, 28, 28), dtype=np.uint8)
+    odd = [np.zeros((2, 28, 28), np.uint8), np.full((2, 28, 28), 255, np.uint8), noise]
+    pictures = np.concatenate([images, *moved, blurred, 255 - images[:50], images // 2, *odd])
+    found = find_framed(pictures)
+    assert found.tolist() == [is_framed(picture) for picture in pictures]
+    assert 0.2 < found.mean() < 0.8
+    assert find_framed(pictures[:0]).shape == (0,)
 
 
 def test_result_is_a_copy_not_the_input(digits):

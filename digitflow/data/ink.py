@@ -1,0 +1,183 @@
+"""Ink on paper: from a gray picture to how much ink is where, the paper taken away.
+
+The paper's level is the picture without what is thin (a grey-level opening: J. Serra,
+"Image Analysis and Mathematical Morphology", 1982). It follows shadows, even those with a
+hard edge, since a stroke is thinner than they are.
+"""
+
+import numpy as np
+
+from digitflow.errors import InputError
+
+MIN_CONTRAST = 32
+"""Difference of ink and ground, of 255, below which a picture counts as blank."""
+
+# Of the longest side: wider than a stroke, narrower than most shadows.
+_STROKE_SHARE = 0.3
+# The ground has no detail that is finer than this many pixels a side show.
+_GROUND_SIDE = 128
+# A smaller picture is cut close: its strokes are as wide as its ground.
+_LEAST_SIDE = 64
+# Where so much of the border is on one side of the middle, it tells ink from ground.
+_CLEAR_SHARE = 0.85
+
+
+def extract_ink(picture: np.ndarray) -> np.ndarray:
+    """Return the ink of a picture: bright where there is some, 0 where there is none.
+
+    Polarity and ground are read from the picture; uneven light, shadows and the even noise
+    of paper are removed. Strokes keep their soft edges.
+
+    Parameters
+    ----------
+    picture : ndarray of shape (height, width), uint8
+        Gray, any size, either polarity.
+
+    Returns
+    -------
+    ndarray of shape (height, width), uint8
+
+    Raises
+    ------
+    InputError
+        If it is no gray uint8 picture, or shows no ink.
+    """
+    check_gray(picture)
+    bright = make_bright(picture)
+    if max(bright.shape) < _LEAST_SIDE:
+        return remove_ground(bright)
+    return remove_ground(bright - np.minimum(_estimate_ground(bright), bright))
+
+
+def check_gray(picture: np.ndarray) -> None:
+    """Raise `InputError` unless it is a gray uint8 picture with some contrast."""
+    if picture.ndim != 2 or picture.dtype != np.uint8 or picture.size == 0:
+        raise InputError(
+            "a picture must be gray, uint8 of shape (height, width), "
+            f"got {picture.dtype} of shape {picture.shape}"
+        )
+    contrast = int(picture.max()) - int(picture.min())
+    if contrast < MIN_CONTRAST:
+        raise InputError(
+            f"the picture is blank: ink and ground differ by {contrast} of 255, "
+            f"at least {MIN_CONTRAST} are needed"
+        )
+
+
+def make_bright(picture: np.ndarray) -> np.ndarray:
+    """Return a gray uint8 picture with its ink brighter than its ground."""
+    return np.invert(picture) if _is_inverted(picture) else picture
+
+
+def remove_ground(image: np.ndarray) -> np.ndarray:
+    """Subtract the ground's level, and clear what is no stronger than its noise.
+
+    Parameters
+    ----------
+    image : ndarray of shape (height, width)
+        Ink brighter than its ground, 0 to 255.
+
+    Returns
+    -------
+    ndarray of shape (height, width), uint8
+
+    Raises
+    ------
+    InputError
+        If no ink stands out.
+    """
+    image = _level_light(image)
+    level, noise = _measure_ground(image)
+    ink = np.clip(image - level, 0, 255)
+    if ink.max() < MIN_CONTRAST:
+        raise InputError(
+            f"the picture is blank: no ink stands out from its ground by {MIN_CONTRAST} of 255"
+        )
+    ink[ink <= noise] = 0
+    return np.asarray(np.rint(ink), dtype=np.uint8)
+
+
+def read_border(images: np.ndarray) -> np.ndarray:
+    """Return the outermost pixels of images (..., height, width), as (..., pixels)."""
+    edges = (
+        images[..., 0, :],
+        images[..., -1, :],
+        images[..., 1:-1, 0],
+        images[..., 1:-1, -1],
+    )
+    return np.concatenate(edges, axis=-1)
+
+
+def _is_inverted(picture: np.ndarray) -> bool:
+    # Half-way between the extremes, not 127: a photo's paper may be darker than that.
+    middle = (int(picture.min()) + int(picture.max())) / 2
+    share = float(np.mean(read_border(picture) > middle))
+    if max(picture.shape) >= _LEAST_SIDE and 1 - _CLEAR_SHARE < share < _CLEAR_SHARE:
+        return _is_ink_darker(picture)
+    return share > 0.5
+
+
+def _is_ink_darker(picture: np.ndarray) -> bool:
+    """Tell what is thin by what a median takes away: a shadow stays, strokes don't."""
+    import cv2
+
+    small = _shrink(picture)
+    side = min(255, 2 * (max(small.shape) // 4) + 1)
+    away = small.astype(np.float32) - cv2.medianBlur(small, side)
+    return float((away * np.abs(away)).sum()) < 0
+
+
+def _estimate_ground(bright: np.ndarray) -> np.ndarray:
+    """Return the level of the ground everywhere, uint8: the picture without its strokes."""
+    import cv2
+
+    small = cv2.medianBlur(_shrink(bright), 3)
+    side = 2 * round(_STROKE_SHARE * max(small.shape) / 2) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (side, side))
+    ground = cv2.morphologyEx(small, cv2.MORPH_OPEN, kernel, borderType=cv2.BORDER_REPLICATE)
+    height, width = bright.shape
+    return np.asarray(cv2.resize(ground, (width, height), interpolation=cv2.INTER_LINEAR))
+
+
+def _shrink(picture: np.ndarray) -> np.ndarray:
+    import cv2
+
+    scale = _GROUND_SIDE / max(picture.shape)
+    if scale >= 1:
+        return picture
+    height, width = (max(1, round(side * scale)) for side in picture.shape)
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA))
+
+
+def _measure_ground(image: np.ndarray) -> tuple[float, float]:
+    """Return the ground's level and how far its noise reaches above it."""
+    ground = _pick_ground(read_border(image), image)
+    level = float(np.median(ground))
+    # Six median deviations are four standard deviations of even noise.
+    noise = 6 * float(np.median(np.abs(ground - level)))
+    if noise > (float(image.max()) - level) / 2:
+        # Cut so close that the border shows the soft edges of strokes, not the ground.
+        return float(image.min()), 0.0
+    return level, noise
+
+
+def _level_light(image: np.ndarray) -> np.ndarray:
+    """Take out light that falls from one side: the ground's level differs between sides."""
+    height, width = image.shape
+    tilt_down = _measure_tilt(image[0], image[-1], image)
+    tilt_right = _measure_tilt(image[:, 0], image[:, -1], image)
+    down = np.linspace(-tilt_down / 2, tilt_down / 2, height)[:, np.newaxis]
+    right = np.linspace(-tilt_right / 2, tilt_right / 2, width)
+    return np.asarray(image - down - right)
+
+
+def _measure_tilt(first: np.ndarray, last: np.ndarray, image: np.ndarray) -> float:
+    levels = [_pick_ground(side, image) for side in (first, last)]
+    if any(level.size == 0 for level in levels):
+        return 0.0
+    return float(np.median(levels[1]) - np.median(levels[0]))
+
+
+def _pick_ground(pixels: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """Leave out ink that touches the border: what is in the brighter half of the range."""
+    return pixels[pixels <= (float(image.min()) + float(image.max())) / 2]

@@ -1,0 +1,66 @@
+import cv2
+import numpy as np
+import pytest
+
+from digitflow.data.ink import extract_ink
+from digitflow.errors import InputError
+
+SIDE = 240
+GENERATOR = np.random.default_rng(0)
+LIGHTS = {
+    "even": np.full((SIDE, SIDE), 1.0),
+    "from one side": np.linspace(0.5, 1, SIDE) * np.ones((SIDE, 1)),
+    "falling off in the corners": 1.1
+    - 0.6 * np.hypot(*(np.indices((SIDE, SIDE)) / SIDE - 0.5)),
+    "a hard shadow": np.where(np.arange(SIDE) < 90, 0.5, 1) * np.ones((SIDE, 1)),
+    "a shadow over more than half": np.where(np.arange(SIDE) < 150, 0.5, 1)
+    * np.ones((SIDE, 1)),
+}
+
+
+@pytest.fixture(scope="module")
+def drawing():
+    image = np.zeros((SIDE, SIDE), np.uint8)
+    cv2.putText(image, "4", (60, 190), cv2.FONT_HERSHEY_SIMPLEX, 6, 255, 14, cv2.LINE_AA)
+    return image
+
+
+def photograph(drawing, light, paper=220, pen=40, noise=3.0):
+    share = drawing / 255
+    page = (paper * (1 - share) + pen * share) * light
+    return np.clip(page + GENERATOR.normal(0, noise, page.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("light", LIGHTS.values(), ids=LIGHTS)
+@pytest.mark.parametrize("colours", [(220, 40), (40, 230)], ids=["dark ink", "bright ink"])
+def test_strokes_are_found_and_nothing_else(drawing, light, colours):
+    ink = extract_ink(photograph(drawing, light, *colours))
+    assert ink.dtype == np.uint8
+    strokes, elsewhere = drawing > 128, cv2.dilate(drawing, np.ones((9, 9))) == 0
+    assert np.mean(ink[strokes] > 40) > 0.95
+    # The foot of a hard shadow may leave a little, far below the strokes.
+    assert np.mean(ink[elsewhere] == 0) > 0.93
+    assert np.mean(ink[elsewhere] > 0.5 * np.median(ink[strokes])) < 0.005
+
+
+def test_edges_stay_soft(drawing):
+    ink = extract_ink(photograph(drawing, LIGHTS["even"], noise=0))
+    partly = (ink > 0.2 * ink.max()) & (ink < 0.8 * ink.max())
+    assert partly.sum() > 100
+
+
+def test_without_light_or_noise_it_is_the_drawing_itself(drawing):
+    np.testing.assert_array_equal(extract_ink(drawing), drawing)
+    np.testing.assert_array_equal(extract_ink(255 - drawing), drawing)
+
+
+def test_the_input_is_not_changed(drawing):
+    before = drawing.copy()
+    extract_ink(drawing)
+    np.testing.assert_array_equal(drawing, before)
+
+
+def test_paper_alone_is_blank():
+    paper = photograph(np.zeros((SIDE, SIDE)), LIGHTS["from one side"])
+    with pytest.raises(InputError, match="blank"):
+        extract_ink(paper)
