@@ -1,45 +1,59 @@
-"""From a picture of a digit to the digit, with the champion and without its registry.
+"""From pictures to digits, with the champion and without its registry.
 
 Importing this is quick: OpenCV, scikit-learn and skops come with the first prediction,
 Prefect, MLflow and matplotlib never.
 """
 
-import os
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from digitflow.artifacts import Store
 from digitflow.champions import Champion, list_pointers, read_pointer
-from digitflow.data.frame import to_mnist_frame
-from digitflow.data.pictures import read_picture
+from digitflow.data.batches import iterate_frames
+from digitflow.data.frame import SIDE, frame_ink
+from digitflow.data.pages import find_digits
+from digitflow.data.pictures import MAX_FILE_BYTES, decode_picture, read_picture
 from digitflow.errors import InputError, list_some
+from digitflow.golden import load_release
 from digitflow.models.persistence import load_model
+from digitflow.releases import Doubt
 
 DEFAULT_MODELS = ("digits", "digits-sample")
 RUNNERS_UP = 3
-MAX_FILE_BYTES = 64 << 20
-# A phone's 64 megapixels fit; a small file that unpacks to gigabytes does not.
-MAX_PIXELS = 1 << 26
-_PIXELS_VARIABLE = "OPENCV_IO_MAX_IMAGE_PIXELS"
+STANDARD_INPUT = Path("-")
+# Features of a recipe take up to 6 kB an image.
+BATCH = 1000
+_NEVER = Doubt(coverage=1, min_probability=0, risk=0, screen=None, max_strangeness=np.inf)
+
+Status = Literal["read", "unsure", "not a digit"]
 
 
 class Prediction(BaseModel):
-    """The digit read in one picture.
+    """The digit read at one place of a picture.
 
     Attributes
     ----------
     file : str or None
         The picture's file, where it came from one.
+    box : tuple of (left, top, width, height) or None
+        Where in the picture, in pixels; None where the picture as a whole is one digit.
+    line : int
+        0 for the uppermost line of digits.
     digit : int
-        0 to 9, the most probable.
+        0 to 9, the most probable, however doubtful it is.
     probability : float
         Its probability, 0 to 1.
     runners_up : tuple of (digit, probability)
         The next three, the most probable first.
+    status : {"read", "unsure", "not a digit"}
+        Whether to believe it, by limits that the evaluation chose for the model.
+    doubts : tuple of str
+        Why it is not simply read; empty if it is.
     model, version : str
         The registered model that was asked.
     """
@@ -47,9 +61,13 @@ class Prediction(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     file: str | None
+    box: tuple[int, int, int, int] | None
+    line: int
     digit: int
     probability: float
     runners_up: tuple[tuple[int, float], ...]
+    status: Status
+    doubts: tuple[str, ...]
     model: str
     version: str
 
@@ -69,14 +87,18 @@ class Predictor:
     Parameters
     ----------
     champion : Champion
-        Which version this is.
-    pipeline : object
-        Its model: `predict_proba` of uint8 images (n, 28, 28), and `classes_`.
+        Which version this is, and when it is to be doubted.
+    pipeline : sklearn.pipeline.Pipeline
+        Its model: uint8 images (n, 28, 28) to probabilities.
+    screen : TypicalityScreen or None
+        What tells digits from other things, by the features of the pipeline.
     """
 
-    def __init__(self, champion: Champion, pipeline: Any) -> None:
+    def __init__(self, champion: Champion, pipeline: Any, screen: Any = None) -> None:
         self.champion = champion
         self.pipeline = pipeline
+        self.screen = screen
+        self.doubt = champion.release.doubt or _NEVER
 
     @classmethod
     def load(cls, store: Store, model: str | None = None) -> "Predictor":
@@ -85,56 +107,144 @@ class Predictor:
         Raises
         ------
         InputError
-            If there is no champion.
+            If there is no champion, or it reads otherwise with the installed versions.
         DamagedArtifact
-            If its file is missing or changed.
+            If one of its files is missing or changed.
         """
         champion = find_champion(store, model)
-        _limit_pixels()
-        return cls(champion, load_model(champion.model, store))
+        release = champion.release
+        screen = release.doubt.screen if release.doubt else None
+        return cls(
+            champion,
+            load_release(release, store),
+            None if screen is None else load_model(screen, store),
+        )
 
-    def predict(
-        self, pictures: Sequence[np.ndarray], files: Sequence[str] | None = None
-    ) -> list[Prediction]:
+    def predict(self, pictures: Iterable[np.ndarray]) -> list[Prediction]:
         """Read one digit in each picture.
 
         Parameters
         ----------
-        pictures : sequence of ndarray of shape (height, width), uint8
+        pictures : iterable of ndarray of shape (height, width), or ndarray (n, 28, 28), uint8
             Gray, any size, either polarity; what is in the MNIST frame passes unchanged.
-        files : sequence of str, optional
-            Their names, for the predictions.
 
         Raises
         ------
         InputError
             If a picture is blank, or not of that kind.
         """
-        if len(pictures) == 0:
-            return []
-        frames = np.stack([to_mnist_frame(picture) for picture in pictures])
-        probabilities = self.pipeline.predict_proba(frames)
-        names = [None] * len(frames) if files is None else files
-        return [self._describe(*pair) for pair in zip(names, probabilities, strict=True)]
+        return list(self.stream(pictures))
 
-    def _describe(self, file: str | None, probabilities: np.ndarray) -> Prediction:
-        order = np.argsort(-probabilities, kind="stable")[: 1 + RUNNERS_UP]
-        digits = [int(self.pipeline.classes_[place]) for place in order]
-        shares = [float(probabilities[place]) for place in order]
+    def stream(self, pictures: Iterable[np.ndarray]) -> Iterator[Prediction]:
+        """Yield what `predict` returns, batch by batch: any number, in bounded memory."""
+        for frames in iterate_frames(pictures, BATCH):
+            yield from self._read_frames(frames)
+
+    def read_page(self, picture: np.ndarray, file: str | None = None) -> list[Prediction]:
+        """Find and read the digits of a picture, line by line and from left to right.
+
+        Parameters
+        ----------
+        picture : ndarray of shape (height, width), uint8
+            Gray. One of 28x28 pixels holds one digit.
+        file : str, optional
+            Its name, for the predictions.
+
+        Raises
+        ------
+        InputError
+            If the picture is blank, or nothing in it could be a digit.
+        """
+        if picture.shape == (SIDE, SIDE):
+            return self.read_one(picture, file)
+        found = find_digits(picture)
+        if not found:
+            raise InputError(
+                "nothing in the picture could be a digit. If it holds a single one, say so: "
+                "--one, or Predictor.read_one"
+            )
+        frames = np.stack([frame_ink(digit.ink) for digit in found])
+        return [
+            _place(prediction, file, digit.box, digit.line, digit.touching)
+            for prediction, digit in zip(self._read_frames(frames), found, strict=True)
+        ]
+
+    def read_one(self, picture: np.ndarray, file: str | None = None) -> list[Prediction]:
+        """Read the one digit of a picture; raises as `predict` does."""
+        return [_place(prediction, file) for prediction in self.predict([picture])]
+
+    def read_file(self, file: Path, one: bool = False) -> "Sequence[Prediction | Unread]":
+        """Read a picture file's digits, or say why there are none; see `predict_files`."""
+        read = self.read_one if one else self.read_page
+        try:
+            return read(_read(file), str(file))
+        except (InputError, MemoryError) as exc:
+            message = str(exc) or "there is not enough memory for it"
+            named = message if str(file) in message else f"{file}: {message}"
+            return [Unread(file=str(file), error=named)]
+
+    def _read_frames(self, frames: np.ndarray) -> Iterator[Prediction]:
+        for start in range(0, len(frames), BATCH):
+            batch = frames[start : start + BATCH]
+            features = self.pipeline[:-1].transform(batch)
+            probabilities = self.pipeline[-1].predict_proba(features)
+            strangeness = self._measure_strangeness(features)
+            order = np.argsort(-probabilities, axis=1, kind="stable")[:, : 1 + RUNNERS_UP]
+            digits = self.pipeline.classes_[order].tolist()
+            shares = np.take_along_axis(probabilities, order, axis=1).tolist()
+            for row in zip(digits, shares, strangeness.tolist(), strict=True):
+                yield self._describe(*row)
+
+    def _measure_strangeness(self, features: np.ndarray) -> np.ndarray:
+        if self.screen is None:
+            return np.zeros(len(features))
+        return np.asarray(self.screen.strangeness(features))
+
+    def _describe(
+        self, digits: list[int], shares: list[float], strangeness: float
+    ) -> Prediction:
+        status, doubts = self._judge(shares[0], strangeness)
         return Prediction(
-            file=file,
+            file=None,
+            box=None,
+            line=0,
             digit=digits[0],
             probability=shares[0],
             runners_up=tuple(zip(digits[1:], shares[1:], strict=True)),
+            status=status,
+            doubts=doubts,
             model=self.champion.name,
             version=self.champion.version,
         )
 
+    def _judge(self, probability: float, strangeness: float) -> tuple[Status, tuple[str, ...]]:
+        # Written so that a NaN is a doubt.
+        doubts = []
+        if not probability >= self.doubt.min_probability:
+            limit = self.doubt.min_probability
+            doubts.append(f"its probability {probability:.1%} is below {limit:.1%}")
+        if not strangeness <= self.doubt.max_strangeness:
+            doubts.append(
+                "it is unlike the digits that the model was made with "
+                f"({strangeness:.3g}, at most {self.doubt.max_strangeness:.3g})"
+            )
+            return "not a digit", tuple(doubts)
+        return ("unsure" if doubts else "read"), tuple(doubts)
+
 
 def predict_files(
-    files: Sequence[Path], store: Store, model: str | None = None
+    files: Sequence[Path], store: Store, model: str | None = None, one: bool = False
 ) -> Iterator[Prediction | Unread]:
-    """Yield a prediction for each picture file, or why there is none; in their order.
+    """Yield each digit of each picture file, or why there is none; in their order.
+
+    Parameters
+    ----------
+    files : sequence of Path
+        PNG, JPEG, BMP, WebP or TIFF; `-` is standard input.
+    store, model
+        Whose champion is asked, as in `Predictor.load`.
+    one : bool
+        Each picture holds one digit; else the digits are found.
 
     Raises
     ------
@@ -145,13 +255,7 @@ def predict_files(
     """
     predictor = Predictor.load(store, model)
     for file in files:
-        try:
-            _require_moderate(file)
-            yield from predictor.predict([read_picture(file)], [str(file)])
-        except InputError as exc:
-            message = str(exc)
-            named = message if str(file) in message else f"{file}: {message}"
-            yield Unread(file=str(file), error=named)
+        yield from predictor.read_file(file, one)
 
 
 def find_champion(store: Store, model: str | None = None) -> Champion:
@@ -174,18 +278,23 @@ def find_champion(store: Store, model: str | None = None) -> Champion:
     )
 
 
-def _limit_pixels() -> None:
-    # OpenCV reads this when it is imported, and refuses by the header, before unpacking.
-    os.environ.setdefault(_PIXELS_VARIABLE, str(MAX_PIXELS))
+def _read(file: Path) -> np.ndarray:
+    if file != STANDARD_INPUT:
+        return read_picture(file)
+    return decode_picture(sys.stdin.buffer.read(MAX_FILE_BYTES + 1), "standard input")
 
 
-def _require_moderate(file: Path) -> None:
-    try:
-        size = file.stat().st_size
-    except OSError:
-        return  # reading it says what is wrong
-    if size > MAX_FILE_BYTES:
-        raise InputError(
-            f"{file} has {size >> 20} MB, a picture may have {MAX_FILE_BYTES >> 20} MB. "
-            "Make it smaller: 28 pixels are left of its height in the end."
-        )
+def _place(
+    prediction: Prediction,
+    file: str | None,
+    box: tuple[int, int, int, int] | None = None,
+    line: int = 0,
+    touching: bool = False,
+) -> Prediction:
+    """Say where a digit was found; digits that touch are never simply read."""
+    update: dict[str, Any] = {"file": file, "box": box, "line": line}
+    if touching:
+        status = "unsure" if prediction.status == "read" else prediction.status
+        doubts = ("it looks like digits that touch", *prediction.doubts)
+        update |= {"status": status, "doubts": doubts}
+    return prediction.model_copy(update=update)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -107,22 +108,26 @@ def models(
 
 @app.command()
 def predict(
-    files: Annotated[list[Path], typer.Argument(help="Pictures, each of one digit.")],
+    files: Annotated[list[Path], typer.Argument(help="Pictures; - is standard input.")],
+    one: Annotated[
+        bool, typer.Option("--one", help="Each picture holds one digit; else they are found.")
+    ] = False,
     model: Annotated[
         str | None, typer.Option(help="Registered model; else digits, else digits-sample.")
     ] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Read the digit in each picture with the champion; says which model it asked."""
+    """Find and read the digits in each picture with the champion; says which it asked."""
     from digitflow.artifacts import open_store
-    from digitflow.predict import predict_files
+    from digitflow.predict import Predictor
 
-    results = []
-    for result in predict_files(files, open_store(), model):
-        results.append(result)
+    predictor = Predictor.load(open_store(), model)
+    results: list[Any] = []
+    for place, file in enumerate(files):
+        results += (read := predictor.read_file(file, one))
         if not as_json:
-            _show_prediction(result, first=len(results) == 1)
+            _show_predictions(read, predictor.champion if place == 0 else None)
     if as_json:
         typer.echo(json.dumps([result.model_dump() for result in results], indent=2))
     if any(hasattr(result, "error") for result in results):
@@ -175,15 +180,16 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _show_prediction(result: Any, first: bool) -> None:
-    # Without rich, which would take longer to import than the digit takes to read.
-    if hasattr(result, "error"):
-        _say_error(result.error)
+def _show_predictions(results: Sequence[Any], asked: Any) -> None:
+    from flows.console_predict import describe_file
+
+    if asked is not None:
+        typer.echo(f"asked: {asked.name}, version {asked.version}")
+    if hasattr(results[0], "error"):
+        _say_error(results[0].error)
         return
-    if first:
-        typer.echo(f"asked: {result.model}, version {result.version}")
-    others = ", ".join(f"{digit} {share:.2%}" for digit, share in result.runners_up)
-    typer.echo(f"{result.file}: {result.digit} ({result.probability:.2%}; then {others})")
+    for line in describe_file(results):
+        typer.echo(line)
 
 
 def _print(value: Any, as_json: bool, show: Any) -> None:

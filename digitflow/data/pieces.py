@@ -8,7 +8,9 @@ import numpy as np
 # Shares of the usual height of a digit.
 _BODY, _LOWEST, _SPECK, _HUGE = 0.6, 0.4, 0.2, 3.0
 _TALLEST = 1.35
-_REACH, _GAP = 0.1, 0.2
+_REACH, _ROOF_REACH, _GAP = 0.1, 0.3, 0.2
+# Of a digit's own height: a stroke up there may be the roof of a 5, which stands out far.
+_ROOF = 0.4
 # Of a stroke's width that must lie over or under the digit that it belongs to.
 _COLUMN_SHARE = 0.3
 _LINE_SHARE = 0.4
@@ -81,7 +83,8 @@ def _join_nearest(digits: list[Piece], stroke: Piece, usual: float) -> bool:
 
 def _measure_pull(digit: Piece, stroke: Piece, usual: float) -> float:
     """Return how much of a stroke's width a digit covers, 0 where it is too far away."""
-    reach = _REACH * usual
+    is_roof = stroke.bottom <= digit.top + _ROOF * digit.height
+    reach = usual * (_ROOF_REACH if is_roof else _REACH)
     covered = min(digit.right + reach, stroke.right) - max(digit.left - reach, stroke.left)
     gap = max(digit.top, stroke.top) - min(digit.bottom, stroke.bottom)
     joined = _join(digit, stroke)

@@ -34,6 +34,7 @@ def test_the_usual_height_is_that_of_digits_among_many_specks():
     "stroke",
     [
         pytest.param(piece(130, 90, 50, 12), id="the roof of a 5, over its right"),
+        pytest.param(piece(165, 95, 50, 20), id="the roof of a 5, beside it"),
         pytest.param(piece(105, 205, 40, 15), id="the base of a 2"),
         pytest.param(piece(110, 130, 30, 10), id="a bar within"),
     ],
