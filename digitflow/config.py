@@ -311,14 +311,27 @@ def load_config(path: Path) -> TrainConfig:
         If the file is missing, is no YAML mapping, or has a wrong key or value.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         raise InputError(f"can't read the config {path}: {exc}") from exc
+    return _anchor_paths(parse_yaml(text, str(path)), path.parent)
+
+
+def parse_yaml(text: str, where: str = "config") -> TrainConfig:
+    """Check a config's text; `where` names it in errors.
+
+    Raises
+    ------
+    InputError
+        If it is no YAML mapping, or has a wrong key or value.
+    """
+    try:
+        values = yaml.safe_load(text)
     except yaml.YAMLError as exc:
-        raise InputError(f"{path} is no valid YAML: {exc}") from exc
+        raise InputError(f"{where} is no valid YAML: {exc}") from exc
     if not isinstance(values, dict):
-        raise InputError(f"{path} must hold keys and values, got {type(values).__name__}")
-    return _anchor_paths(parse_config(values, str(path)), path.parent)
+        raise InputError(f"{where} must hold keys and values, got {type(values).__name__}")
+    return parse_config(values, where)
 
 
 def parse_config(values: dict[str, Any], where: str = "config") -> TrainConfig:
@@ -347,10 +360,17 @@ def _describe(error: Any) -> str:
 
 
 def _anchor_paths(config: TrainConfig, folder: Path) -> TrainConfig:
-    source = config.source
+    gate, feedback = config.gate, config.gate.feedback
+    if feedback is not None:
+        gate = gate.model_copy(update={"feedback": _anchor_source(feedback, folder)})
+    source = _anchor_source(config.source, folder)
+    return config.model_copy(update={"source": source, "gate": gate})
+
+
+def _anchor_source(source: Source, folder: Path) -> Source:
     changed = {
         key: (folder / value).resolve()
         for key, value in source
         if isinstance(value, Path) and not value.is_absolute()
     }
-    return config.model_copy(update={"source": source.model_copy(update=changed)})
+    return source.model_copy(update=changed)

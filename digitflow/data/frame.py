@@ -111,7 +111,8 @@ def is_framed(image: np.ndarray) -> bool:
 
 def _find_framed(images: np.ndarray) -> np.ndarray:
     peaks = images.max(axis=(1, 2))
-    plain = (peaks >= _FAINT_PEAK) & (np.median(read_border(images), axis=1) <= _DARKEST_GROUND)
+    borders = np.asarray(np.median(read_border(images), axis=1))
+    plain = np.logical_and(peaks >= _FAINT_PEAK, borders <= _DARKEST_GROUND)
     # Sorted out by what is quick to tell, so that the rest is only asked of few pictures.
     found = np.flatnonzero(plain)
     images, peaks = images[found], peaks[found].astype(np.float64)
@@ -129,7 +130,7 @@ def _measure_boxes(ink: np.ndarray) -> np.ndarray:
     """Return (4, n): top, left, height and width of what is not 0 in each image."""
     starts, ends = [], []
     for axis in (2, 1):
-        occupied = ink.any(axis=axis)
+        occupied = np.asarray(ink.any(axis=axis))
         starts.append(occupied.argmax(axis=1))
         ends.append(SIDE - occupied[:, ::-1].argmax(axis=1))
     return np.stack([*starts, ends[0] - starts[0], ends[1] - starts[1]])

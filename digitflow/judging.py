@@ -1,0 +1,176 @@
+"""Judge registered versions outside of a run: dry runs of the gate, and comparisons."""
+
+from dataclasses import dataclass
+
+from digitflow import gates, registry
+from digitflow.artifacts import ModelRef, Store
+from digitflow.config import GateLimits, parse_yaml
+from digitflow.data.sets import ImageSet
+from digitflow.errors import InputError
+from digitflow.evaluation import perturbations
+from digitflow.evaluation.costs import measure_costs
+from digitflow.evaluation.dossier import Dossier, Readings, open_evidence
+from digitflow.evaluation.evidence import Share
+from digitflow.evaluation.scoring import score_on_test
+from digitflow.gates import Contest, Verdict
+from digitflow.golden import check_golden
+from digitflow.registry import Registration
+from digitflow.releases import Release
+from digitflow.runs import read_run
+from digitflow.workers import count_cores
+
+
+@dataclass(frozen=True)
+class Opponent:
+    """Whom a challenger is judged against: a champion, or any other version."""
+
+    version: str
+    release: Release
+    entry: int | None
+
+
+def judge_version(
+    store: Store,
+    model: str,
+    challenger: str,
+    against: str | None = None,
+    limits: GateLimits | None = None,
+) -> Verdict:
+    """Judge a registered version again; nothing is registered, promoted or counted.
+
+    Parameters
+    ----------
+    challenger : str
+        A version's number, an alias, or the name of the run that made it.
+    against : str, optional
+        A version's number or alias; without one the champion, where there is any.
+    limits : GateLimits, optional
+        Without them those of the challenger's own config.
+
+    Raises
+    ------
+    InputError
+        If there is no such version, or it does not say what it was judged on.
+    DamagedArtifact
+        If a model or the test images are missing or changed.
+    """
+    found = registry.read_release(store, model, find_version(store, model, challenger))
+    config = parse_yaml(found.facts.config, f"the config of version {found.version.version}")
+    limits, opponent = limits or config.gate, _find_opponent(store, model, against)
+    dossier = _collect_dossier(store, found, opponent, limits, config.seed)
+    contest = _describe_contest(store, found, opponent, dossier)
+    return gates.judge(open_evidence(store, dossier), contest, limits, config.seed)
+
+
+def compare_versions(store: Store, model: str, first: str, second: str) -> Verdict:
+    """Judge `first` as if `second` were champion, on what `first` was judged on."""
+    return judge_version(store, model, first, second)
+
+
+def find_version(store: Store, model: str, name: str) -> str:
+    """Return a version's number or alias; a run's name stands for the version it made.
+
+    Raises
+    ------
+    InputError
+        If it is a run of another model, or one that registered nothing.
+    """
+    if name.isdigit() or "-" not in name:
+        return name
+    record = read_run(store, name)
+    if record.get("model") != model:
+        raise InputError(f"the run {name} was of {record.get('model')}, not of {model}")
+    champion = record.get("champion") or {}
+    version = record.get("version") or champion.get("version")
+    if version is None:
+        raise InputError(f"the run {name} registered no version: it {record.get('status')}")
+    return str(version)
+
+
+def _find_opponent(store: Store, model: str, against: str | None) -> Opponent | None:
+    if against is not None:
+        found = registry.read_release(store, model, find_version(store, model, against))
+        return Opponent(found.version.version, _require_release(found), None)
+    champion = registry.read_champion(store, model)
+    if champion is None:
+        return None
+    return Opponent(champion.version, champion.release, champion.entry)
+
+
+def _require_release(found: Registration) -> Release:
+    if found.release is None:
+        raise InputError(
+            f"version {found.version.version} of {found.version.model} was registered before "
+            "versions carried all that judging needs; train again to judge its like"
+        )
+    return found.release
+
+
+def _collect_dossier(
+    store: Store,
+    found: Registration,
+    opponent: Opponent | None,
+    limits: GateLimits,
+    seed: int,
+) -> Dossier:
+    release, test = _require_release(found), found.facts.test
+    if test is None:
+        raise InputError(
+            f"version {found.version.version} does not say on what it was judged; train again"
+        )
+    other = None if opponent is None else opponent.release.model
+    if other is not None and other.digest == release.model.digest:
+        return Dossier(test=_read_both(store, release.model, other, test))
+    feedback = found.facts.feedback
+    loaded = check_golden(store, release.model, release.golden)
+    models = (release.model,) if other is None else (release.model, other)
+    ours, *theirs = measure_costs(store.root, models, test)
+    fitted = None if found.facts.costs is None else found.facts.costs.fit_seconds
+    known = {"memory_mb": loaded.memory_mb, "fit_seconds": fitted}
+    return Dossier(
+        test=_read_both(store, release.model, other, test),
+        feedback=None
+        if feedback is None
+        else _read_both(store, release.model, other, feedback),
+        costs=ours.model_copy(update=known),
+        champion_costs=theirs[0] if theirs else None,
+        robustness=_read_altered(store, release.model, test, limits, seed),
+        loads=loaded,
+    )
+
+
+def _read_both(
+    store: Store, challenger: ModelRef, other: ModelRef | None, images: ImageSet
+) -> Readings:
+    threads = count_cores()
+    return Readings(
+        images=images,
+        challenger=score_on_test(store.root, challenger, images, threads),
+        champion=None if other is None else score_on_test(store.root, other, images, threads),
+    )
+
+
+def _read_altered(
+    store: Store, model: ModelRef, test: ImageSet, limits: GateLimits, seed: int
+) -> dict[str, Share]:
+    if "robustness" not in limits.checks:
+        return {}
+    rules = limits.robustness
+    return perturbations.score_altered(
+        store.root, model, test, tuple(rules.floors), rules.images, seed, count_cores()
+    )
+
+
+def _describe_contest(
+    store: Store, found: Registration, opponent: Opponent | None, dossier: Dossier
+) -> Contest:
+    score, model = dossier.test.challenger.score, found.version.model
+    return Contest(
+        test_digest=score.test_digest,
+        n=score.n,
+        challenger_digest=score.model_digest,
+        champion_digest=None if opponent is None else opponent.release.model.digest,
+        champion_version=None if opponent is None else opponent.version,
+        champion_entry=None if opponent is None else opponent.entry,
+        looks=registry.count_looks(store, model, score.test_digest, score.model_digest),
+    )
