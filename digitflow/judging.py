@@ -1,10 +1,11 @@
 """Judge registered versions outside of a run: dry runs of the gate, and comparisons."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from digitflow import gates, registry
 from digitflow.artifacts import ModelRef, Store
-from digitflow.config import GateLimits, parse_yaml
+from digitflow.config import GateLimits, load_config, parse_yaml
 from digitflow.data.sets import ImageSet
 from digitflow.errors import InputError
 from digitflow.evaluation import perturbations
@@ -27,6 +28,44 @@ class Opponent:
     version: str
     release: Release
     entry: int | None
+
+
+def judge_again(
+    store: Store,
+    model: str | None,
+    challenger: str,
+    against: str | None,
+    config: Path | None,
+    dry: bool,
+    why: str,
+) -> Verdict:
+    """Judge a version and, unless it is a dry run, act on the verdict as a run would.
+
+    Parameters
+    ----------
+    model : str, optional
+        Registered model; else `digits`, else `digits-sample`.
+    config : Path, optional
+        Where the limits are; else those of the challenger's own config.
+    why : str
+        For the history; empty takes the verdict's reason.
+
+    Raises
+    ------
+    ChampionMoved
+        If somebody else promoted meanwhile.
+    """
+    name = registry.choose_model(store, model)
+    limits = None if config is None else load_config(config).gate
+    verdict = judge_version(store, name, challenger, against, limits)
+    if dry or verdict.outcome == "unchanged":
+        return verdict
+    found = registry.read_release(store, name, find_version(store, name, challenger))
+    version = found.version.version
+    registry.record_judgement(store, name, version, verdict, found.version.run)
+    if verdict.promoted:
+        registry.promote(store, name, version, verdict, why)
+    return verdict
 
 
 def judge_version(

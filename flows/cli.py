@@ -9,12 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from digitflow.errors import DigitflowError, InputError
+from flows.options import AsJson, Debug, ModelName, print_result
 
 DEFAULT_CONFIG = Path("configs/digits.yaml")
 NOT_PROMOTED = 3
-
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and every log line.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
 
 app = typer.Typer(
     name="digitflow",
@@ -70,7 +68,7 @@ def train(
 
     with show_progress(debug):
         record = launch_training(config, accept_new_test, debug)
-    _print(record, as_json, print_training)
+    print_result(record, as_json, print_training)
     if require_promotion and not record["promoted"]:
         raise typer.Exit(NOT_PROMOTED)
 
@@ -86,7 +84,7 @@ def runs(
     from digitflow.runs import list_runs
     from flows.console import print_runs
 
-    _print(list_runs(open_store())[:limit], as_json, print_runs)
+    print_result(list_runs(open_store())[:limit], as_json, print_runs)
 
 
 @app.command()
@@ -103,7 +101,32 @@ def models(
     versions = [
         version.model_dump(mode="json") for version in list_versions(open_store(), model)
     ]
-    _print(versions, as_json, print_models)
+    print_result(versions, as_json, print_models)
+
+
+@app.command()
+def gate(
+    challenger: Annotated[str, typer.Argument(help="A version, an alias, or a run's name.")],
+    dry_run: Annotated[bool, typer.Option(help="Only explain; promote nothing.")] = False,
+    against: Annotated[
+        str | None, typer.Option(help="Another version than the champion; always dry.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Take the limits from here, not from its own config.")
+    ] = None,
+    why: Annotated[str, typer.Option(help="A sentence for the history.")] = "",
+    model: ModelName = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Judge a registered version again; promote it if the verdict says so."""
+    from digitflow.artifacts import open_store
+    from digitflow.judging import judge_again
+    from flows.console import print_verdict
+
+    dry = dry_run or against is not None
+    verdict = judge_again(open_store(), model, challenger, against, config, dry, why)
+    print_result(verdict.model_dump(mode="json"), as_json, print_verdict)
 
 
 @app.command()
@@ -145,7 +168,7 @@ def why(
     from digitflow.why import explain_run
     from flows.console import print_reasons
 
-    _print(explain_run(open_store(), run), as_json, print_reasons)
+    print_result(explain_run(open_store(), run), as_json, print_reasons)
 
 
 @app.command()
@@ -160,7 +183,7 @@ def gc(
     from digitflow.retention import collect_garbage
     from flows.console import print_freed
 
-    _print(collect_garbage(open_store(), keep_runs, dry_run), as_json, print_freed)
+    print_result(collect_garbage(open_store(), keep_runs, dry_run), as_json, print_freed)
 
 
 @app.command()
@@ -175,7 +198,7 @@ def doctor(
     from flows.doctor import examine
 
     findings = examine(open_store(), verify)
-    _print(findings, as_json, print_findings)
+    print_result(findings, as_json, print_findings)
     if any(finding["level"] == "error" for finding in findings):
         raise typer.Exit(1)
 
@@ -190,13 +213,6 @@ def _show_predictions(results: Sequence[Any], asked: Any) -> None:
         return
     for line in describe_file(results):
         typer.echo(line)
-
-
-def _print(value: Any, as_json: bool, show: Any) -> None:
-    if as_json:
-        typer.echo(json.dumps(value, indent=2, default=str))
-    else:
-        show(value)
 
 
 def _say_error(message: str) -> None:
