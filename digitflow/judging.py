@@ -164,14 +164,13 @@ def _collect_dossier(
     loaded = check_golden(store, release.model, release.golden)
     models = (release.model,) if other is None else (release.model, other)
     ours, *theirs = measure_costs(store.root, models, test)
-    fitted = None if found.facts.costs is None else found.facts.costs.fit_seconds
-    known = {"memory_mb": loaded.memory_mb, "fit_seconds": fitted}
+    fit_seconds = None if found.facts.costs is None else found.facts.costs.fit_seconds
     return Dossier(
         test=_read_both(store, release.model, other, test),
         feedback=None
         if feedback is None
         else _read_both(store, release.model, other, feedback),
-        costs=ours.model_copy(update=known),
+        costs=ours.complete(loaded, fit_seconds),
         champion_costs=theirs[0] if theirs else None,
         robustness=_read_altered(store, release.model, test, limits, seed),
         loads=loaded,

@@ -1,13 +1,10 @@
 """The second half of the main job: from a challenger to a verdict that is acted on."""
 
-from math import nan
-
 from digitflow.artifacts import ModelRef
 from digitflow.config import TrainConfig
 from digitflow.data.sets import ImageSet, PreparedData
 from digitflow.errors import ChampionMoved
 from digitflow.evaluation.dossier import Dossier, Readings
-from digitflow.evaluation.evidence import Costs, LoadCheck
 from digitflow.evaluation.leaderboard import Entry
 from digitflow.gates import Verdict
 from digitflow.models.fitting import FittedModel
@@ -102,17 +99,11 @@ def collect_dossier(
     return Dossier(
         test=readings,
         feedback=corrections,
-        costs=ours and complete_costs(ours, loaded, fitted),
+        costs=ours and ours.complete(loaded, fitted.fit_seconds),
         champion_costs=theirs[0] if theirs else None,
         robustness=robustness or {},
         loads=loaded,
     )
-
-
-def complete_costs(costs: Costs, loaded: LoadCheck | None, fitted: FittedModel) -> Costs:
-    """Add what was seen elsewhere: the memory of a fresh process, the time of the fit."""
-    memory = nan if loaded is None else loaded.memory_mb
-    return costs.model_copy(update={"memory_mb": memory, "fit_seconds": fitted.fit_seconds})
 
 
 def read_both(

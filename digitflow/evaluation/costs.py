@@ -1,6 +1,5 @@
 """What a model costs: the time of one prediction, the size of its file."""
 
-import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,7 +40,7 @@ def measure_costs(
     Returns
     -------
     list of Costs
-        In the order of `models`; `memory_mb` is NaN and `fit_seconds` None, they are
+        In the order of `models`; `memory_mb` and `fit_seconds` are None, they are
         known elsewhere.
     """
     from threadpoolctl import threadpool_limits
@@ -83,6 +82,4 @@ def _summarise(model: ModelRef, seconds: list[float]) -> Costs:
         latency_ms=round(float(median), 3),
         latency_p95_ms=round(float(high), 3),
         bytes=model.bytes,
-        memory_mb=math.nan,
-        fit_seconds=None,
     )

@@ -21,8 +21,9 @@ class Costs(_Figures):
         Median and 95th percentile of one prediction of one image, warm, in milliseconds.
     bytes : int
         Of its file.
-    memory_mb : float
-        Peak resident memory of a fresh process that loads it and predicts one batch.
+    memory_mb : float or None
+        Peak resident memory of a fresh process that loads it and predicts one batch; None
+        where that is not known.
     fit_seconds : float or None
         What its training took; None where that is not known.
     """
@@ -30,8 +31,13 @@ class Costs(_Figures):
     latency_ms: float
     latency_p95_ms: float
     bytes: int
-    memory_mb: float
-    fit_seconds: float | None
+    memory_mb: float | None = None
+    fit_seconds: float | None = None
+
+    def complete(self, loaded: "LoadCheck | None", fit_seconds: float | None) -> "Costs":
+        """Return the same with what was seen elsewhere: a fresh process, the training."""
+        memory = loaded.memory_mb if loaded is not None and loaded.error is None else None
+        return self.model_copy(update={"memory_mb": memory, "fit_seconds": fit_seconds})
 
 
 class LoadCheck(_Figures):
