@@ -1,14 +1,12 @@
 """Fitted models as skops files: equal models give equal files, and no file runs code.
 
-What a file may hold is decided here, never by a list stored beside it: the types that skops
-itself trusts, the few below, and the estimators of this package.
+What a file may hold is decided by the package (`allowed`), never by a list stored beside
+it; what it does hold is checked (`soundness`) before anything is asked of it.
 """
 
-import importlib
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile, ZipInfo
@@ -17,20 +15,13 @@ import numpy as np
 
 from digitflow.artifacts import FileRef, ModelRef, Store, digest_bytes, digest_file
 from digitflow.errors import DamagedArtifact, InputError, list_some
+from digitflow.models import allowed
+from digitflow.models.allowed import SCHEMA, iterate_nodes, list_refused
+from digitflow.models.soundness import require_sound
 
-# What the catalogue's estimators, fitted and calibrated, hold beside public estimators.
-TRUSTED_TYPES = (
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
-    "sklearn.calibration._TemperatureScaling",
-    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
-    "sklearn.tree._tree.Tree",
-)
-OUR_ESTIMATORS = ("digitflow.features.", "digitflow.models.")
-_SCHEMA = "schema.json"
 # Nobody can tell two equal ones apart; sharing them is an accident of the process.
 _IMMUTABLE_NODES = {"JsonNode", "TypeNode", "FunctionNode", "TupleNode", "DTypeNode"}
+_ADVICE = "Use only model files that digitflow wrote."
 
 
 def dump_model(model: Any, store: Store) -> ModelRef:
@@ -52,10 +43,12 @@ def dump_model(model: Any, store: Store) -> ModelRef:
         except TypeError as exc:
             raise InputError(f"{type(model).__name__} can't be stored: {exc}") from exc
         _write_canonical(raw, path)
-        if refused := _split_types(path)[1]:
+        with ZipFile(path) as archive:
+            refused = list_refused(archive)
+        if refused:
             raise InputError(
                 f"{type(model).__name__} holds {list_some(refused)}, which load_model would "
-                f"refuse. If it is safe, add it to TRUSTED_TYPES in {__name__}."
+                f"refuse. If it is safe, add it to TRUSTED_TYPES in {allowed.__name__}."
             )
         stored = store.put_file(path, "models", ".skops")
     return ModelRef(**stored.model_dump())
@@ -76,19 +69,21 @@ def load_model(source: FileRef | Path, store: Store) -> Any:
     DamagedArtifact
         If a reference's file is missing or its bytes changed.
     InputError
-        If the file is no skops file, or holds a type that is not on the list.
+        If the file is no skops file, holds a type that is not on the list, or holds
+        arrays that would make compiled code read beyond them.
     """
-    import skops.io
-
     if isinstance(source, Path):
         path = source
     else:
         path = store.path_of(source)
         _require_digest(path, source.digest)
     try:
-        trusted, refused = _split_types(path)
+        with ZipFile(path) as archive:
+            refused = list_refused(archive)
         if not refused:
-            return skops.io.load(path, trusted=trusted)
+            return _construct(path)
+    except InputError as exc:
+        raise InputError(f"{path} is not used: {exc}. {_ADVICE}") from exc
     except Exception as exc:  # a crafted file can make any constructor raise anything
         raise InputError(
             f"{path} is no readable skops file ({type(exc).__name__}: {exc}). It may be "
@@ -96,8 +91,18 @@ def load_model(source: FileRef | Path, store: Store) -> Any:
         ) from exc
     raise InputError(
         f"{path} holds what no model of digitflow is made of: {list_some(refused)}. Nothing "
-        "of it was run. Use only model files that digitflow wrote."
+        f"of it was run. {_ADVICE}"
     )
+
+
+def _construct(path: Path) -> Any:
+    import skops.io
+
+    # All of these are on our list; skops looks at them once more.
+    trusted = skops.io.get_untrusted_types(file=path)
+    model = skops.io.load(path, trusted=trusted)
+    require_sound(model)
+    return model
 
 
 def _require_digest(path: Path, digest: str) -> None:
@@ -111,46 +116,13 @@ def _require_digest(path: Path, digest: str) -> None:
         )
 
 
-def _split_types(path: Path) -> tuple[list[str], list[str]]:
-    """Return the file's types beyond skops' own: those to trust, those to refuse."""
-    import skops.io
-
-    trusted: list[str] = []
-    refused: list[str] = []
-    for name in skops.io.get_untrusted_types(file=path):
-        known = name in TRUSTED_TYPES or _is_our_estimator(name)
-        (trusted if known else refused).append(name)
-    return trusted, refused
-
-
-def _is_our_estimator(name: str) -> bool:
-    """Tell whether a name is a class of ours, defined there, and an estimator.
-
-    A function or an imported name would be called while loading, with arguments from the file.
-    """
-    from sklearn.base import BaseEstimator
-
-    module, _, attribute = name.rpartition(".")
-    if not module.startswith(OUR_ESTIMATORS):
-        return False
-    try:
-        found = getattr(importlib.import_module(module), attribute, None)
-    except ImportError:
-        return False
-    return (
-        isinstance(found, type)
-        and issubclass(found, BaseEstimator)
-        and found.__module__ == module
-    )
-
-
 def _write_canonical(source: Path, target: Path) -> None:
     """Copy a skops file so that its bytes depend on the model only."""
     with ZipFile(source) as old, ZipFile(target, "w") as new:
         names: dict[str, str] = {}
         written: set[str] = set()
         for name in old.namelist():
-            if name == _SCHEMA:
+            if name == SCHEMA:
                 continue
             content = _clear_padding(old.read(name))
             renamed = digest_bytes(content) + Path(name).suffix
@@ -158,9 +130,9 @@ def _write_canonical(source: Path, target: Path) -> None:
             if renamed not in written:
                 written.add(renamed)
                 new.writestr(ZipInfo(renamed), content)
-        schema = json.loads(old.read(_SCHEMA))
-        _rename_nodes(list(_iterate_nodes(schema)), names)
-        new.writestr(ZipInfo(_SCHEMA), json.dumps(schema))
+        schema = json.loads(old.read(SCHEMA))
+        _rename_nodes(list(iterate_nodes(schema)), names)
+        new.writestr(ZipInfo(SCHEMA), json.dumps(schema))
 
 
 def _clear_padding(content: bytes) -> bytes:
@@ -187,16 +159,3 @@ def _rename_nodes(nodes: list[dict[str, Any]], names: dict[str, str]) -> None:
             node["__id__"] = numbers.setdefault(address, len(numbers) + 1)
         if "file" in node:
             node["file"] = names[node["file"]]
-
-
-def _iterate_nodes(tree: Any) -> Iterator[dict[str, Any]]:
-    """Yield skops' nodes in the order of the document."""
-    pending = [tree]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, dict):
-            if "__loader__" in value:
-                yield value
-            pending.extend(reversed(list(value.values())))
-        elif isinstance(value, list):
-            pending.extend(reversed(value))

@@ -1,7 +1,11 @@
+import copy
 import io
 import json
 import os
 import pickle
+import subprocess
+import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -21,6 +25,7 @@ from digitflow.config import BuiltinSource
 from digitflow.data.sources.builtin import load
 from digitflow.errors import DamagedArtifact, InputError
 from digitflow.features.catalogue import build_steps, list_recipes
+from digitflow.models.allowed import iterate_nodes
 from digitflow.models.catalogue import build_estimator, list_estimators
 from digitflow.models.persistence import dump_model, load_model
 
@@ -228,7 +233,7 @@ def test_the_forged_call_would_have_run(tmp_path):
 
 
 def test_a_model_that_could_not_be_loaded_is_not_stored(store):
-    with pytest.raises(InputError, match="getcwd, which load_model would refuse"):
+    with pytest.raises(InputError, match=r"posix.getcwd, .* which load_model would refuse"):
         dump_model(FunctionTransformer(os.getcwd).fit(DIGITS), store)
     assert not (store.root / "models").exists()
 
@@ -258,3 +263,138 @@ def test_deep_nesting_is_a_clear_error(store, tmp_path):
 def test_a_path_without_a_file_is_a_clear_error(store, tmp_path):
     with pytest.raises(InputError, match="FileNotFoundError"):
         load_model(tmp_path / "none.skops", store)
+
+
+def open_file(store, ref):
+    """Return a stored skops file's schema and its other members, to forge another."""
+    with zipfile.ZipFile(store.path_of(ref)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    return json.loads(members.pop("schema.json")), members
+
+
+def find_node(schema, kind):
+    return next(node for node in iterate_nodes(schema) if node["__class__"] == kind)
+
+
+def test_an_allowed_type_under_another_loader_is_refused(store, tmp_path):
+    schema = make_call("sklearn.pipeline", "Pipeline", "steps")
+    path = write_skops(tmp_path / "model.skops", schema)
+    with pytest.raises(InputError, match=r"made of: sklearn.pipeline.Pipeline"):
+        load_model(path, store)
+
+
+@pytest.mark.parametrize(
+    "loader", ["MethodNode", "PartialNode", "OperatorFuncNode", "FunctionNode", "CachedNode"]
+)
+def test_what_would_call_something_is_refused_whatever_it_names(store, tmp_path, loader):
+    schema = {"__class__": "add", "__module__": "numpy", "__loader__": loader, "content": {}}
+    path = write_skops(tmp_path / "model.skops", schema)
+    with pytest.raises(InputError, match=r"made of: numpy.add. Nothing of it was run"):
+        load_model(path, store)
+
+
+def test_a_call_hidden_deep_in_a_real_model_is_refused_and_does_not_run(store, tmp_path):
+    marker = tmp_path / "ran"
+    schema, members = open_file(store, dump_model(fit("knn"), store))
+    scaler = find_node(schema, "StandardScaler")
+    scaler["content"]["content"]["with_mean"] = make_call("os", "mkdir", str(marker))
+    path = write_skops(tmp_path / "model.skops", schema, members)
+    with pytest.raises(InputError, match=r"made of: os.mkdir. Nothing"):
+        load_model(path, store)
+    assert not marker.exists()
+
+
+def test_an_older_protocol_does_not_lower_the_guard(store, tmp_path):
+    marker = tmp_path / "ran"
+    for protocol in (0, 1, 2, 99, True, -1):
+        schema = make_call("os", "mkdir", str(marker)) | {"protocol": protocol}
+        with pytest.raises(InputError):
+            load_model(write_skops(tmp_path / "model.skops", schema), store)
+    assert not marker.exists()
+
+
+def test_a_list_of_types_beside_the_model_changes_nothing(store, tmp_path):
+    marker = tmp_path / "ran"
+    schema = make_call("os", "mkdir", str(marker)) | {"trusted": ["os.mkdir"]}
+    beside = {"trusted.json": b'["os.mkdir"]', "MLmodel": b"trusted_types: [os.mkdir]"}
+    with pytest.raises(InputError, match=r"os.mkdir. Nothing of it was run"):
+        load_model(write_skops(tmp_path / "model.skops", schema, beside), store)
+    assert not marker.exists()
+
+
+def measure_refusal(path, store):
+    """Return the megabytes that were allocated before a file was refused, and why."""
+    tracemalloc.start()
+    with pytest.raises(InputError) as refused:
+        load_model(path, store)
+    peak = tracemalloc.get_traced_memory()[1] >> 20
+    tracemalloc.stop()
+    return peak, str(refused.value)
+
+
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(store, tmp_path):
+    path = tmp_path / "bomb.skops"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("schema.json", b" " * (64 << 20) + b"{}")
+    assert path.stat().st_size < 1 << 20
+    peak, said = measure_refusal(path, store)
+    assert "is compressed" in said
+    assert peak < 10
+
+
+def test_members_that_overlap_are_refused_before_they_are_read(store, tmp_path):
+    """The quoted zip bomb: many names in the directory for the same bytes."""
+    path = tmp_path / "bomb.skops"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("schema.json", "{}")
+        archive.writestr("0.npy", bytes(1 << 20))
+        first = archive.getinfo("0.npy")
+        for number in range(1, 100):
+            again = copy.copy(first)
+            again.filename = f"{number}.npy"
+            archive.filelist.append(again)
+            archive.NameToInfo[again.filename] = again
+    peak, said = measure_refusal(path, store)
+    assert "more than it has" in said
+    assert peak < 10
+
+
+def test_an_array_asked_for_again_and_again_is_refused(store, tmp_path):
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros(1 << 17))
+    array = {
+        "__class__": "ndarray", "__module__": "numpy", "__loader__": "NdArrayNode",
+        "type": "numpy", "file": "0.npy",
+    }  # fmt: skip
+    content = {"__class__": "list", "__module__": "builtins", "__loader__": "ListNode"}
+    schema = content | {"content": [array] * 1000}
+    path = write_skops(tmp_path / "model.skops", schema, {"0.npy": buffer.getvalue()})
+    peak, said = measure_refusal(path, store)
+    assert "again and again" in said
+    assert peak < 10
+
+
+def test_an_array_that_claims_to_be_huge_is_refused_in_bounded_memory(store, tmp_path):
+    buffer = io.BytesIO()
+    header = {"descr": "<f8", "fortran_order": False, "shape": (1 << 45,)}
+    np.lib.format.write_array_header_1_0(buffer, header)
+    node = {
+        "__class__": "ndarray", "__module__": "numpy", "__loader__": "NdArrayNode",
+        "type": "numpy", "file": "0.npy",
+    }  # fmt: skip
+    path = write_skops(tmp_path / "model.skops", node, {"0.npy": buffer.getvalue()})
+    code = """
+import sys
+from pathlib import Path
+from digitflow.evaluation.environment import measure_peak_memory
+from digitflow.models.persistence import load_model
+try:
+    load_model(Path(sys.argv[1]), None)
+except Exception as exc:
+    print(measure_peak_memory(), type(exc).__name__, exc)
+"""
+    # What is asked for and never touched is no memory yet: resident is what counts.
+    command = [sys.executable, "-c", code, path]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "InputError" in said
+    assert float(said.split()[0]) < 400

@@ -1,0 +1,130 @@
+"""Is what was loaded fit to be used? Compiled code believes what these objects hold.
+
+A file of allowed types only may still hold a tree whose branches lead nowhere: asked for
+a prediction, scikit-learn would read beyond its memory, or never come back.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from digitflow.errors import InputError, list_some
+
+_Rule = tuple[type, str, Callable[[Any], bool], str]
+_LEAF = -1
+_CHILDREN = ("left_child", "right_child")
+_MERSENNE_NUMBERS = 624
+
+
+def require_sound(model: Any) -> None:
+    """Check all trees, support vector machines, neighbours and generators in a model.
+
+    Raises
+    ------
+    InputError
+        If one holds what no fit can have left.
+    """
+    rules = _list_rules()
+    found = (text for part in _iterate_parts(model) for text in _find_wrong(part, rules))
+    wrong = dict.fromkeys(found)
+    if wrong:
+        raise InputError(f"it holds what no training leaves: {list_some(wrong)}")
+
+
+def _iterate_parts(model: Any) -> Iterator[Any]:
+    """Yield the model and all that it holds, each once."""
+    pending, seen = [model], dict[int, Any]()
+    while pending:
+        part = pending.pop()
+        if id(part) in seen or isinstance(part, str | int | float | None):
+            continue
+        seen[id(part)] = part  # kept, so that no other part gets its id
+        yield part
+        if isinstance(part, dict):
+            pending.extend(part.values())
+        elif isinstance(part, list | tuple):
+            pending.extend(part)
+        elif isinstance(part, np.ndarray):
+            pending.extend(part.ravel() if part.dtype == object else ())
+        else:
+            pending.extend(getattr(part, "__dict__", {}).values())
+
+
+def _find_wrong(part: Any, rules: Sequence[_Rule]) -> Iterator[str]:
+    """Yield what of one part can't be; where it lacks something, this raises."""
+    for kind, learnt, is_sound, text in rules:
+        # What was never fitted can't predict either, and says so.
+        if isinstance(part, kind) and hasattr(part, learnt) and not is_sound(part):
+            yield text
+
+
+def _list_rules() -> tuple[_Rule, ...]:
+    """Return types, an attribute that they have once they are fitted, and their checks."""
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.svm import SVC
+    from sklearn.tree import BaseDecisionTree
+    from sklearn.tree._tree import Tree
+
+    svm = "a support vector machine whose arrays don't fit each other"
+    knn = "neighbours whose arrays don't fit each other"
+    return (
+        (Tree, "node_count", _is_sound_tree, "a tree whose branches lead nowhere"),
+        (BaseDecisionTree, "tree_", _fits_its_tree, "a tree over other features than its own"),
+        (SVC, "support_vectors_", _is_sound_svc, svm),
+        (KNeighborsClassifier, "_fit_X", _are_sound_neighbours, knn),
+        (np.random.RandomState, "get_state", _is_sound_generator, "a generator past its end"),
+    )
+
+
+def _fits_its_tree(estimator: Any) -> bool:
+    return bool(estimator.tree_.n_features == estimator.n_features_in_)
+
+
+def _is_sound_tree(tree: Any) -> bool:
+    # Before anything is read: the nodes' array is made from this count.
+    if not 1 <= tree.node_count <= tree.capacity:
+        return False
+    nodes = tree.__getstate__()["nodes"]
+    place, count = np.arange(len(nodes)), len(nodes)
+    leaf = (nodes["left_child"] == _LEAF) & (nodes["right_child"] == _LEAF)
+    # A branch leads forward, so that it ends.
+    fine = [(place < nodes[side]) & (nodes[side] < count) for side in _CHILDREN]
+    known = (nodes["feature"] >= 0) & (nodes["feature"] < tree.n_features)
+    return bool((leaf | (fine[0] & fine[1] & known)).all())
+
+
+def _is_sound_svc(svc: Any) -> bool:
+    classes, (vectors, width) = len(svc.classes_), svc.support_vectors_.shape
+    duels = classes * (classes - 1) // 2
+    shapes = {
+        "support_": (vectors,),
+        "_dual_coef_": (classes - 1, vectors),
+        "_intercept_": (duels,),
+        "_n_support": (classes,),
+    }
+    return (
+        all(getattr(svc, name).shape == shape for name, shape in shapes.items())
+        and (svc._n_support >= 0).all()
+        and svc._n_support.sum() == vectors
+        and svc._probA.shape in ((0,), (duels,))
+        and svc._probB.shape == svc._probA.shape
+        and width == svc.n_features_in_ == svc.shape_fit_[1]
+        and svc._impl == "c_svc"
+        and not svc._sparse
+    )
+
+
+def _are_sound_neighbours(knn: Any) -> bool:
+    count, width = knn._fit_X.shape
+    return (
+        width == knn.n_features_in_
+        and count == knn.n_samples_fit_
+        and 1 <= knn.n_neighbors <= count
+        and knn._fit_method == "brute"
+        and set(knn.effective_metric_params_) <= {"p"}
+    )
+
+
+def _is_sound_generator(generator: Any) -> bool:
+    return 0 <= generator.get_state(legacy=False)["state"]["pos"] <= _MERSENNE_NUMBERS

@@ -1,0 +1,185 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import skops.io
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
+
+from digitflow.errors import InputError
+from digitflow.models.persistence import load_model
+from digitflow.models.soundness import require_sound
+
+RANDOM = np.random.default_rng(0)
+ROWS, LABELS = RANDOM.random((120, 5)), RANDOM.integers(0, 4, 120)
+
+
+def fit(kind, **params):
+    return kind(**params).fit(ROWS, LABELS)
+
+
+def forge_tree(model, change):
+    """Give a fitted tree what a crafted file would give it."""
+    make, arguments, state = model.tree_.__reduce__()
+    change(state)
+    tree = make(*arguments)
+    if state:
+        tree.__setstate__(state)
+    model.tree_ = tree
+    return model
+
+
+def set_nodes(field, value, place=0):
+    def change(state):
+        state["nodes"] = state["nodes"].copy()
+        state["nodes"][field][place] = value
+
+    return change
+
+
+TREES = {
+    "a feature there is none of": set_nodes("feature", 10**9),
+    "a feature below the first": set_nodes("feature", -3),
+    "a child beyond the last": set_nodes("left_child", 10**9),
+    "a child before the first": set_nodes("right_child", -2),
+    "a branch that leads back": set_nodes("left_child", 0),
+    "half a leaf": set_nodes("left_child", -1),
+    "no nodes": dict.clear,
+}
+
+
+@pytest.mark.parametrize("change", TREES.values(), ids=TREES.keys())
+def test_a_tree_whose_branches_lead_nowhere_is_refused(store, tmp_path, change):
+    forged = forge_tree(fit(DecisionTreeClassifier), change)
+    skops.io.dump(forged, path := tmp_path / "tree.skops")
+    with pytest.raises(InputError, match=r"not used: .*tree whose branches lead nowhere"):
+        load_model(path, store)
+
+
+def test_such_a_tree_would_have_ended_the_process(tmp_path):
+    forged = forge_tree(fit(DecisionTreeClassifier), TREES["a feature there is none of"])
+    skops.io.dump(forged, path := tmp_path / "tree.skops")
+    code = (
+        "import sys, skops.io, numpy as np; "
+        "model = skops.io.load(sys.argv[1], trusted=['sklearn.tree._tree.Tree']); "
+        "model.predict(np.zeros((5, 5)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True)
+    assert done.returncode < 0
+
+
+def test_it_is_found_wherever_it_hides():
+    forest = fit(RandomForestClassifier, n_estimators=5)
+    forge_tree(forest.estimators_[3], set_nodes("feature", 10**9))
+    hidden = make_pipeline(FrozenEstimator(forest))
+    hidden.memory = None
+    for model in (hidden, [(forest,)], {"a": np.array([forest, 1], dtype=object)}):
+        with pytest.raises(InputError, match="branches lead nowhere"):
+            require_sound(model)
+
+
+def test_a_tree_over_other_features_than_its_estimator_is_refused():
+    model = fit(DecisionTreeClassifier)
+    model.n_features_in_ = 1
+    with pytest.raises(InputError, match="over other features"):
+        require_sound(model)
+
+
+def cut(name, *place):
+    def change(model):
+        setattr(model, name, np.ascontiguousarray(getattr(model, name)[place]))
+
+    return change
+
+
+def put(name, value):
+    return lambda model: setattr(model, name, value)
+
+
+ALL = slice(None)
+MACHINES = {
+    "narrow vectors": cut("support_vectors_", ALL, slice(1)),
+    "few vectors": cut("support_vectors_", slice(3)),
+    "few weights": cut("_dual_coef_", ALL, slice(1)),
+    "few intercepts": cut("_intercept_", slice(1)),
+    "few counts": cut("_n_support", slice(1)),
+    "wrong counts": put("_n_support", np.array([10**8] * 4, np.int32)),
+    "negative counts": put("_n_support", np.array([-1, 1, 60, 60], np.int32)),
+    "odd probabilities": put("_probA", np.zeros(2)),
+    "other features": put("n_features_in_", 9),
+    "another machine": put("_impl", "epsilon_svr"),
+    "sparse": put("_sparse", True),
+}
+
+
+@pytest.mark.parametrize("change", MACHINES.values(), ids=MACHINES.keys())
+def test_a_support_vector_machine_of_other_shapes_is_refused(store, tmp_path, change):
+    model = fit(SVC)
+    change(model)
+    skops.io.dump(model, path := tmp_path / "svc.skops")
+    with pytest.raises(InputError, match="whose arrays don't fit each other"):
+        load_model(path, store)
+
+
+NEIGHBOURS = {
+    "narrow rows": cut("_fit_X", ALL, slice(1)),
+    "few rows": cut("_fit_X", slice(3)),
+    "too many neighbours": put("n_neighbors", 10**6),
+    "no neighbours": put("n_neighbors", 0),
+    "a tree": put("_fit_method", "kd_tree"),
+    "a distance with arrays": put("effective_metric_params_", {"V": np.zeros(1)}),
+}
+
+
+@pytest.mark.parametrize("change", NEIGHBOURS.values(), ids=NEIGHBOURS.keys())
+def test_neighbours_of_other_shapes_are_refused(store, tmp_path, change):
+    model = fit(KNeighborsClassifier, algorithm="brute")
+    change(model)
+    skops.io.dump(model, path := tmp_path / "knn.skops")
+    with pytest.raises(InputError, match="neighbours whose arrays don't fit each other"):
+        load_model(path, store)
+
+
+def test_a_generator_past_its_end_is_refused():
+    generator = np.random.RandomState(0)
+    state = generator.get_state(legacy=False)
+    state["state"]["pos"] = 10**9
+    generator.set_state(state)
+    with pytest.raises(InputError, match="generator past its end"):
+        require_sound([generator])
+
+
+def test_what_a_model_lacks_is_an_error_when_it_is_loaded(store, tmp_path):
+    model = fit(SVC)
+    del model._n_support
+    skops.io.dump(model, path := tmp_path / "svc.skops")
+    with pytest.raises(InputError, match=r"no readable skops file \(AttributeError"):
+        load_model(path, store)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        fit(DecisionTreeClassifier, max_depth=1),
+        DecisionTreeClassifier().fit(ROWS, np.zeros(120)),
+        fit(RandomForestClassifier, n_estimators=3),
+        fit(SVC),
+        SVC().fit(ROWS, LABELS > 1),
+        fit(KNeighborsClassifier, algorithm="brute", metric="manhattan"),
+        SVC(),
+        np.random.RandomState(0),
+    ],
+)
+def test_what_training_leaves_is_sound(model):
+    require_sound(model)
+
+
+def test_a_model_that_holds_itself_is_looked_at_once():
+    parts = [fit(SVC)]
+    parts.append(parts)
+    require_sound(parts)
