@@ -1,11 +1,13 @@
 """How digits that were read are shown, without rich: it takes longer to import than to read."""
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 
 from digitflow.predict import Prediction
 
 SIGNS = {"read": "", "unsure": "?", "not a digit": "#"}
+
+MOST_DOUBTS = 10
 
 
 def describe_file(digits: Sequence[Prediction]) -> Iterator[str]:
@@ -18,8 +20,10 @@ def describe_file(digits: Sequence[Prediction]) -> Iterator[str]:
     yield f"{digits[0].file}: {len(digits)} digits on {on}{_explain_signs(digits)}"
     for line in lines:
         yield "  " + " ".join(_sign(digit) for digit in line)
-    for line in lines:
-        yield from _describe_doubts(line)
+    doubts = list(chain.from_iterable(_describe_doubts(line) for line in lines))
+    yield from doubts[:MOST_DOUBTS]
+    if len(doubts) > MOST_DOUBTS:
+        yield f"  and {len(doubts) - MOST_DOUBTS} more that are doubtful; --json has all"
 
 
 def _sign(digit: Prediction) -> str:

@@ -21,7 +21,8 @@ MAX_MARKS = 2000
 _LARGEST_SIDE = 1600
 # Of the usual strength of ink. What is paler is the soft edge of a stroke, which would join
 # it to its neighbour, or a mark that nobody meant.
-_STRONG_SHARE = 0.35
+_STRONG_SHARE, _FAINT_SHARE = 0.35, 0.15
+_STRENGTH_SIDE, _DARKEST_SHADOW = 64, 0.2
 _MIN_SIDE = 5
 # Of the usual height of a digit.
 _TWO_LINES = 1.7
@@ -105,9 +106,9 @@ def _find_pieces(ink: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[Piece]]:
     """Return ink without ruled lines, what is connected in it (labels), and the boxes."""
     import cv2
 
-    strength = float(np.percentile(ink[ink > 0], 95)) if ink.any() else 0.0
+    strength = _measure_strength(ink)
     mask = (ink > _STRONG_SHARE * strength).astype(np.uint8)
-    cleaned = erase_rules(mask)
+    cleaned = erase_rules(mask, (ink > _FAINT_SHARE * strength).astype(np.uint8))
     erased = cv2.dilate(mask & (1 - cleaned), np.ones((3, 3), np.uint8)) & (1 - cleaned)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(cleaned, connectivity=8)
     sizes = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
@@ -119,6 +120,20 @@ def _find_pieces(ink: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[Piece]]:
         )
     pieces = [_make_piece(stats[number], int(number)) for number in numbers]
     return np.where(erased, np.uint8(0), ink), labels, pieces
+
+
+def _measure_strength(ink: np.ndarray) -> np.ndarray:
+    """Return how strong ink is around each pixel: less where a shadow falls."""
+    import cv2
+
+    step = max(1, round(max(ink.shape) / _STRENGTH_SIDE))
+    peaks = cv2.dilate(ink, np.ones((step, step), np.uint8))[::step, ::step]
+    near = np.ones((_STRENGTH_SIDE // 8,) * 2, np.uint8)
+    local = cv2.blur(cv2.dilate(peaks, near), near.shape).astype(np.float32)
+    usual = float(np.percentile(ink[ink > 0], 95)) if ink.any() else 0.0
+    # Where no ink is near, the strongest is noise.
+    local = local.clip(_DARKEST_SHADOW * usual, usual)
+    return np.asarray(cv2.resize(local, ink.shape[::-1], interpolation=cv2.INTER_LINEAR))
 
 
 def _make_piece(stats: np.ndarray, number: int) -> Piece:

@@ -10,24 +10,27 @@ _THICKNESS_SHARE = 1 / 25
 _THICKER = 1.5
 
 
-def erase_rules(mask: np.ndarray) -> np.ndarray:
+def erase_rules(mask: np.ndarray, faint: np.ndarray) -> np.ndarray:
     """Take out long thin lines, level or upright, and close the strokes that they crossed.
 
     Parameters
     ----------
     mask : ndarray of shape (height, width), uint8
         0 and 1; 1 where ink is.
+    faint : ndarray of shape (height, width), uint8
+        The same, and where paler ink is: a rule may be strong in some places only.
 
     Returns
     -------
     ndarray of shape (height, width), uint8
     """
-    level = _find_level_rules(mask)
-    upright = np.ascontiguousarray(_find_level_rules(np.ascontiguousarray(mask.T)).T)
+    level = _find_level_rules(faint)
+    upright = _find_level_rules(faint.T.copy()).T
     if not level.any() and not upright.any():
         return mask
     cleaned = mask & (1 - level) & (1 - upright)
-    return cleaned | _bridge(cleaned, level) | _bridge(cleaned.T.copy(), upright.T.copy()).T
+    cleaned |= mask & _bridge(cleaned, level)
+    return cleaned | (mask & _bridge(cleaned.T.copy(), upright.T.copy()).T)
 
 
 def _find_level_rules(mask: np.ndarray) -> np.ndarray:

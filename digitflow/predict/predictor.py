@@ -1,16 +1,11 @@
-"""From pictures to digits, with the champion and without its registry.
-
-Importing this is quick: OpenCV, scikit-learn and skops come with the first prediction,
-Prefect, MLflow and matplotlib never.
-"""
+"""A champion, loaded, and what it reads in arrays, pictures and files."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from digitflow.artifacts import Store
 from digitflow.champions import Champion, list_pointers, read_pointer
@@ -21,6 +16,13 @@ from digitflow.data.pictures import MAX_FILE_BYTES, decode_picture, read_picture
 from digitflow.errors import InputError, list_some
 from digitflow.golden import load_release
 from digitflow.models.persistence import load_model
+from digitflow.predict.predictions import (
+    Prediction,
+    Status,
+    Unread,
+    doubt_page,
+    locate_digit,
+)
 from digitflow.releases import Doubt
 
 DEFAULT_MODELS = ("digits", "digits-sample")
@@ -29,56 +31,6 @@ STANDARD_INPUT = Path("-")
 # Features of a recipe take up to 6 kB an image.
 BATCH = 1000
 _NEVER = Doubt(coverage=1, min_probability=0, risk=0, screen=None, max_strangeness=np.inf)
-
-Status = Literal["read", "unsure", "not a digit"]
-
-
-class Prediction(BaseModel):
-    """The digit read at one place of a picture.
-
-    Attributes
-    ----------
-    file : str or None
-        The picture's file, where it came from one.
-    box : tuple of (left, top, width, height) or None
-        Where in the picture, in pixels; None where the picture as a whole is one digit.
-    line : int
-        0 for the uppermost line of digits.
-    digit : int
-        0 to 9, the most probable, however doubtful it is.
-    probability : float
-        Its probability, 0 to 1.
-    runners_up : tuple of (digit, probability)
-        The next three, the most probable first.
-    status : {"read", "unsure", "not a digit"}
-        Whether to believe it, by limits that the evaluation chose for the model.
-    doubts : tuple of str
-        Why it is not simply read; empty if it is.
-    model, version : str
-        The registered model that was asked.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    file: str | None
-    box: tuple[int, int, int, int] | None
-    line: int
-    digit: int
-    probability: float
-    runners_up: tuple[tuple[int, float], ...]
-    status: Status
-    doubts: tuple[str, ...]
-    model: str
-    version: str
-
-
-class Unread(BaseModel):
-    """A file in which no digit could be read, and why."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    file: str
-    error: str
 
 
 class Predictor:
@@ -164,14 +116,16 @@ class Predictor:
                 "--one, or Predictor.read_one"
             )
         frames = np.stack([frame_ink(digit.ink) for digit in found])
-        return [
-            _place(prediction, file, digit.box, digit.line, digit.touching)
-            for prediction, digit in zip(self._read_frames(frames), found, strict=True)
-        ]
+        return doubt_page(
+            [
+                locate_digit(prediction, file, digit.box, digit.line, digit.touching)
+                for prediction, digit in zip(self._read_frames(frames), found, strict=True)
+            ]
+        )
 
     def read_one(self, picture: np.ndarray, file: str | None = None) -> list[Prediction]:
         """Read the one digit of a picture; raises as `predict` does."""
-        return [_place(prediction, file) for prediction in self.predict([picture])]
+        return [locate_digit(prediction, file) for prediction in self.predict([picture])]
 
     def read_file(self, file: Path, one: bool = False) -> "Sequence[Prediction | Unread]":
         """Read a picture file's digits, or say why there are none; see `predict_files`."""
@@ -282,19 +236,3 @@ def _read(file: Path) -> np.ndarray:
     if file != STANDARD_INPUT:
         return read_picture(file)
     return decode_picture(sys.stdin.buffer.read(MAX_FILE_BYTES + 1), "standard input")
-
-
-def _place(
-    prediction: Prediction,
-    file: str | None,
-    box: tuple[int, int, int, int] | None = None,
-    line: int = 0,
-    touching: bool = False,
-) -> Prediction:
-    """Say where a digit was found; digits that touch are never simply read."""
-    update: dict[str, Any] = {"file": file, "box": box, "line": line}
-    if touching:
-        status = "unsure" if prediction.status == "read" else prediction.status
-        doubts = ("it looks like digits that touch", *prediction.doubts)
-        update |= {"status": status, "doubts": doubts}
-    return prediction.model_copy(update=update)

@@ -6,102 +6,17 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from digitflow.artifacts import Store
-from digitflow.champions import Champion, Pointer, write_pointer
-from digitflow.config import BuiltinSource
-from digitflow.data.sets import store_set
-from digitflow.data.sources import builtin
 from digitflow.errors import DamagedArtifact, InputError
-from digitflow.evaluation.scoring import TestScore
 from digitflow.features.catalogue import build_steps
-from digitflow.golden import record_golden
 from digitflow.models.catalogue import build_estimator
 from digitflow.models.persistence import dump_model
 from digitflow.predict import Prediction, Predictor, Unread, find_champion, predict_files
-from digitflow.releases import Doubt, Release
 
 TRAINED = 1200
 SLOW_LIBRARIES = "{'prefect', 'mlflow', 'matplotlib'}"
-
-
-def crown(store, name, ref, golden, version="1", doubt=None):
-    score = TestScore(
-        model_digest=ref.digest, test_digest="t", n=100, correct=95, interval=(0.9, 0.99)
-    )
-    champion = Champion(
-        name=name,
-        version=version,
-        entry=1,
-        release=Release(model=ref, doubt=doubt, golden=golden),
-        score=score,
-        run="r",
-        promoted_at="now",
-        libraries=golden.libraries,
-    )
-    write_pointer(store, Pointer(champion=champion, database=None))
-    return champion
-
-
-@pytest.fixture(scope="session")
-def digits():
-    return builtin.load(BuiltinSource()).train
-
-
-def fit(images, labels):
-    """Fit as training does: a recipe, an SVM, and its calibration on other images."""
-    recipe = Pipeline(build_steps("strokes", 0))
-    features = recipe.fit_transform(images)
-    half = len(images) // 2
-    svm = build_estimator("svm", {}, 0, 1).fit(features[:half], labels[:half])
-    calibrated = CalibratedClassifierCV(FrozenEstimator(svm), method="temperature")
-    calibrated.fit(features[half:], labels[half:])
-    return Pipeline([*recipe.steps, ("classifier", calibrated)])
-
-
-@pytest.fixture(scope="session")
-def pipeline(digits):
-    return fit(digits.images[:TRAINED], digits.labels[:TRAINED])
-
-
-@pytest.fixture(scope="session")
-def pictures(digits, pipeline):
-    """Frames of one right-read digit of each class that no model was trained on."""
-    unseen = digits.images[TRAINED:], digits.labels[TRAINED:]
-    right = pipeline.predict(unseen[0]) == unseen[1]
-    return [unseen[0][right & (unseen[1] == digit)][0] for digit in range(10)]
-
-
-@pytest.fixture
-def store(tmp_path, pipeline, digits):
-    store = Store(tmp_path / "artifacts")
-    ref = dump_model(pipeline, store)
-    images = store_set(store, digits.take(np.arange(100)))
-    crown(store, "digits-sample", ref, record_golden(store.root, ref, images, 10))
-    return store
-
-
-@pytest.fixture
-def crown_again(store):
-    """Make the store's model a champion once more, of another name or with other doubts."""
-    first = find_champion(store).release
-
-    def again(name, version="1", model=first.model, doubt=None):
-        return crown(store, name, model, first.golden, version, doubt)
-
-    return again
-
-
-@pytest.fixture
-def folder(tmp_path, pictures):
-    """Pictures as users have them, named by their digit."""
-    for digit, frame in enumerate(pictures):
-        page = cv2.resize(frame, (280, 280), interpolation=cv2.INTER_CUBIC)
-        cv2.imwrite(str(tmp_path / f"{digit}.png"), 255 - page)
-    return tmp_path
 
 
 def run_python(code, *arguments):
@@ -175,7 +90,7 @@ def test_an_array_is_read_as_its_images_one_by_one(store, digits, pictures):
 
 
 def test_any_number_of_pictures_takes_the_memory_of_one_batch(store, pictures, monkeypatch):
-    monkeypatch.setattr("digitflow.predict.BATCH", 4)
+    monkeypatch.setattr("digitflow.predict.predictor.BATCH", 4)
     drawn = []
 
     def draw():
@@ -188,20 +103,6 @@ def test_any_number_of_pictures_takes_the_memory_of_one_batch(store, pictures, m
         assert prediction.digit == number % 10
         assert len(drawn) <= number + 4
     assert number == 29
-
-
-def make_page(pictures, lines, cell=60):
-    """Write digits on paper, line by line; return the page and their boxes."""
-    width = max(map(len, lines)) * cell + cell
-    page, boxes = np.zeros((len(lines) * 2 * cell, width), np.uint8), []
-    for row, digits in enumerate(lines):
-        for column, digit in enumerate(digits):
-            ink = cv2.resize(pictures[digit], (cell, cell), interpolation=cv2.INTER_CUBIC)
-            top, left = row * 2 * cell + cell // 2, column * cell + cell // 2
-            page[top : top + cell, left : left + cell] = ink
-            boxes.append((left, top, cell, cell))
-    noise = np.random.default_rng(0).normal(0, 3, page.shape)
-    return (230 - 0.8 * page + noise).clip(0, 255).astype(np.uint8), boxes
 
 
 LINES = [[3, 1, 4, 1, 5], [9, 2, 6], [5, 3, 5, 8, 0, 7]]
@@ -217,8 +118,8 @@ def is_within(box, cell):
     )
 
 
-def test_a_page_is_read_line_by_line_with_the_place_of_each_digit(store, pictures, tmp_path):
-    page, cells = make_page(pictures, LINES)
+def test_a_page_is_read_line_by_line_with_the_place_of_each_digit(store, make_page, tmp_path):
+    page, cells = make_page(LINES)
     cv2.imwrite(str(tmp_path / "page.png"), page)
     results = list(predict_files([tmp_path / "page.png"], store))
     assert [result.digit for result in results] == [*LINES[0], *LINES[1], *LINES[2]]
@@ -238,62 +139,6 @@ def test_a_picture_in_the_frame_reaches_the_model_unchanged_from_a_file(
     cv2.imwrite(str(tmp_path / "frame.png"), pictures[4])
     (result,) = predict_files([tmp_path / "frame.png"], store)
     assert result.probability == pipeline.predict_proba(pictures[4][None]).max()
-
-
-def test_digits_that_touch_are_doubtful_not_misread(store, pictures):
-    page, _ = make_page(pictures, [[3, 5, 0]])
-    cv2.line(page, (60, 70), (110, 70), 40, 5)
-    results = Predictor.load(store).read_page(page)
-    assert len(results) == 2
-    assert results[0].status != "read"
-    assert "touch" in results[0].doubts[0]
-    assert (results[1].digit, results[1].status, results[1].doubts) == (0, "read", ())
-
-
-class Screen:
-    """Says that what has little ink is strange."""
-
-    def strangeness(self, features):
-        return np.where(np.abs(features).sum(axis=1) < 1e9, 5.0, 0.0)
-
-
-def doubt(**changed):
-    sure = {"min_probability": 0.0, "screen": None, "max_strangeness": 10.0}
-    return Doubt(coverage=0.99, risk=0.01, **sure | changed)
-
-
-def test_without_rules_for_doubts_everything_is_simply_read(store, pictures):
-    results = Predictor.load(store).predict(pictures)
-    assert {(result.status, result.doubts) for result in results} == {("read", ())}
-
-
-def test_a_probability_below_the_chosen_limit_is_unsure(store, crown_again, pictures):
-    shares = [result.probability for result in Predictor.load(store).predict(pictures)]
-    limit = float(np.median(shares))
-    crown_again("digits", doubt=doubt(min_probability=limit))
-    for result, share in zip(Predictor.load(store).predict(pictures), shares, strict=True):
-        assert result.status == ("unsure" if share < limit else "read")
-        assert bool(result.doubts) == (share < limit)
-        assert result.probability == share
-
-
-@pytest.mark.parametrize(("limit", "status"), [(4.9, "not a digit"), (5.0, "read")])
-def test_what_is_stranger_than_the_limit_is_no_digit(
-    store, crown_again, pictures, limit, status
-):
-    champion = crown_again("digits", doubt=doubt(max_strangeness=limit))
-    predictor = Predictor(champion, Predictor.load(store).pipeline, Screen())
-    assert {result.status for result in predictor.predict(pictures)} == {status}
-
-
-def test_no_number_is_a_doubt(store, crown_again, pictures):
-    class Broken:
-        def strangeness(self, features):
-            return np.full(len(features), np.nan)
-
-    champion = crown_again("digits", doubt=doubt())
-    predictor = Predictor(champion, Predictor.load(store).pipeline, Broken())
-    assert predictor.predict(pictures[:1])[0].status == "not a digit"
 
 
 def test_a_picture_on_standard_input_is_read(store, folder):

@@ -1,0 +1,86 @@
+"""What was read, and how sure that is: plain records."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+# Fewer than these may well be doubtful one by one; a third of a page is not chance.
+_FEW, _MANY = 6, 1 / 3
+
+Status = Literal["read", "unsure", "not a digit"]
+
+
+class Prediction(BaseModel):
+    """The digit read at one place of a picture.
+
+    Attributes
+    ----------
+    file : str or None
+        The picture's file, where it came from one.
+    box : tuple of (left, top, width, height) or None
+        Where in the picture, in pixels; None where the picture as a whole is one digit.
+    line : int
+        0 for the uppermost line of digits.
+    digit : int
+        0 to 9, the most probable, however doubtful it is.
+    probability : float
+        Its probability, 0 to 1.
+    runners_up : tuple of (digit, probability)
+        The next three, the most probable first.
+    status : {"read", "unsure", "not a digit"}
+        Whether to believe it, by limits that the evaluation chose for the model.
+    doubts : tuple of str
+        Why it is not simply read; empty if it is.
+    model, version : str
+        The registered model that was asked.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str | None
+    box: tuple[int, int, int, int] | None
+    line: int
+    digit: int
+    probability: float
+    runners_up: tuple[tuple[int, float], ...]
+    status: Status
+    doubts: tuple[str, ...]
+    model: str
+    version: str
+
+
+class Unread(BaseModel):
+    """A file in which no digit could be read, and why."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str
+    error: str
+
+
+def locate_digit(
+    prediction: Prediction,
+    file: str | None,
+    box: tuple[int, int, int, int] | None = None,
+    line: int = 0,
+    touching: bool = False,
+) -> Prediction:
+    """Say where a digit was found; digits that touch are never simply read."""
+    placed = prediction.model_copy(update={"file": file, "box": box, "line": line})
+    return _doubt(placed, "it looks like digits that touch") if touching else placed
+
+
+def _doubt(prediction: Prediction, reason: str) -> Prediction:
+    status = "unsure" if prediction.status == "read" else prediction.status
+    doubts = (reason, *prediction.doubts)
+    return prediction.model_copy(update={"status": status, "doubts": doubts})
+
+
+def doubt_page(page: Sequence[Prediction]) -> list[Prediction]:
+    """Doubt the rest of a picture much of which is doubtful: it may show no digits at all."""
+    doubted = sum(prediction.status != "read" for prediction in page)
+    if len(page) < _FEW or doubted <= len(page) * _MANY:
+        return list(page)
+    reason = f"much of what was found in the picture is doubtful, {doubted} of {len(page)}"
+    return [_doubt(digit, reason) if digit.status == "read" else digit for digit in page]

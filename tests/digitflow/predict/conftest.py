@@ -1,0 +1,117 @@
+"""A champion to ask, and what it is asked."""
+
+import cv2
+import numpy as np
+import pytest
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+
+from digitflow.artifacts import Store
+from digitflow.champions import Champion, Pointer, write_pointer
+from digitflow.config import BuiltinSource
+from digitflow.data.sets import store_set
+from digitflow.data.sources import builtin
+from digitflow.evaluation.scoring import TestScore
+from digitflow.features.catalogue import build_steps
+from digitflow.golden import record_golden
+from digitflow.models.catalogue import build_estimator
+from digitflow.models.persistence import dump_model
+from digitflow.predict import find_champion
+from digitflow.releases import Release
+
+TRAINED = 1200
+
+
+def crown(store, name, ref, golden, version="1", doubt=None):
+    score = TestScore(
+        model_digest=ref.digest, test_digest="t", n=100, correct=95, interval=(0.9, 0.99)
+    )
+    champion = Champion(
+        name=name,
+        version=version,
+        entry=1,
+        release=Release(model=ref, doubt=doubt, golden=golden),
+        score=score,
+        run="r",
+        promoted_at="now",
+        libraries=golden.libraries,
+    )
+    write_pointer(store, Pointer(champion=champion, database=None))
+    return champion
+
+
+@pytest.fixture(scope="session")
+def digits():
+    return builtin.load(BuiltinSource()).train
+
+
+def fit(images, labels):
+    """Fit as training does: a recipe, an SVM, and its calibration on other images."""
+    recipe = Pipeline(build_steps("strokes", 0))
+    features = recipe.fit_transform(images)
+    half = len(images) // 2
+    svm = build_estimator("svm", {}, 0, 1).fit(features[:half], labels[:half])
+    calibrated = CalibratedClassifierCV(FrozenEstimator(svm), method="temperature")
+    calibrated.fit(features[half:], labels[half:])
+    return Pipeline([*recipe.steps, ("classifier", calibrated)])
+
+
+@pytest.fixture(scope="session")
+def pipeline(digits):
+    return fit(digits.images[:TRAINED], digits.labels[:TRAINED])
+
+
+@pytest.fixture(scope="session")
+def pictures(digits, pipeline):
+    """Frames of one right-read digit of each class that no model was trained on."""
+    unseen = digits.images[TRAINED:], digits.labels[TRAINED:]
+    right = pipeline.predict(unseen[0]) == unseen[1]
+    return [unseen[0][right & (unseen[1] == digit)][0] for digit in range(10)]
+
+
+@pytest.fixture
+def store(tmp_path, pipeline, digits):
+    store = Store(tmp_path / "artifacts")
+    ref = dump_model(pipeline, store)
+    images = store_set(store, digits.take(np.arange(100)))
+    crown(store, "digits-sample", ref, record_golden(store.root, ref, images, 10))
+    return store
+
+
+@pytest.fixture
+def crown_again(store):
+    """Make the store's model a champion once more, of another name or with other doubts."""
+    first = find_champion(store).release
+
+    def again(name, version="1", model=first.model, doubt=None):
+        return crown(store, name, model, first.golden, version, doubt)
+
+    return again
+
+
+@pytest.fixture
+def folder(tmp_path, pictures):
+    """Pictures as users have them, named by their digit."""
+    for digit, frame in enumerate(pictures):
+        page = cv2.resize(frame, (280, 280), interpolation=cv2.INTER_CUBIC)
+        cv2.imwrite(str(tmp_path / f"{digit}.png"), 255 - page)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def make_page(pictures):
+    def make(lines, cell=60):
+        """Write digits on paper, line by line; return the page and their boxes."""
+        width = max(map(len, lines)) * cell + cell
+        page, boxes = np.zeros((len(lines) * 2 * cell, width), np.uint8), []
+        for row, digits in enumerate(lines):
+            for column, digit in enumerate(digits):
+                ink = cv2.resize(pictures[digit], (cell, cell), interpolation=cv2.INTER_CUBIC)
+                top, left = row * 2 * cell + cell // 2, column * cell + cell // 2
+                page[top : top + cell, left : left + cell] = ink
+                boxes.append((left, top, cell, cell))
+        noise = np.random.default_rng(0).normal(0, 3, page.shape)
+        return (230 - 0.8 * page + noise).clip(0, 255).astype(np.uint8), boxes
+
+    return make
