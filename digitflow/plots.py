@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 CLASSES = 10
 DOTS_PER_INCH = 120
 MISTAKES_PER_ROW = 6
+# Of the risk curve: below this, one image more or less is a jump.
+LEAST_COVERAGE = 0.05
 # White between the pictures of a grid, in their own pixels.
 GAP = 3
 INK = "#1f2933"
@@ -143,16 +145,19 @@ def draw_risk_coverage(coverage: np.ndarray, risk: np.ndarray, chosen: float) ->
     axes.annotate(
         f"answers {100 * chosen:.1f} %,\n{at_chosen:.2f} % of them wrong",
         (100 * chosen, at_chosen),
-        xytext=(-12, 14),
-        textcoords="offset points",
-        ha="right",
+        xytext=(0.04, 0.9),
+        textcoords="axes fraction",
+        va="top",
+        arrowprops={"arrowstyle": "-", "color": NO_VALUE},
         color=INK,
         fontsize=11,
     )
     axes.set_xlabel("coverage: % of the images that get an answer, the surest first")
     axes.set_ylabel("risk: % of them wrong")
-    axes.set_title("What saying `unsure` buys")
-    axes.set_ylim(bottom=0)
+    axes.set_title("What saying 'unsure' buys")
+    # The first few images give shares of nothing much: they don't set the scale.
+    many = risk[coverage >= LEAST_COVERAGE]
+    axes.set_ylim(0, 150 * max(float(many.max(initial=0)), 0.001))
     axes.grid(color=NO_VALUE, linewidth=0.8)
     _soften_frame(axes)
     return _encode(figure)

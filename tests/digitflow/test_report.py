@@ -314,7 +314,7 @@ def test_interval_bars_share_one_scale(facts):
 
 def test_checks_show_their_figures_and_what_they_say(facts):
     plain = render(facts).text
-    assert f"floor.min_accuracy {CHECK.detail} ✓ pass test 200 0.9850 – –" in plain
+    assert f"floor.min_accuracy {CHECK.detail} ✓ pass test 200 0.9850 0.9500 to 0.9900 – –" in plain
     against = {"champion": 0.98, "delta": 0.005, "interval": (-0.01, 0.02), "p": 0.0321}
     failed = CHECK.model_copy(update=against | {"verdict": "fail"})
     strict = render(facts, checks=(failed,)).text
