@@ -72,8 +72,8 @@ TRUSTED_TYPES: dict[str, frozenset[str]] = {
 }
 
 
-def list_refused(archive: ZipFile) -> list[str]:
-    """Return the types of a skops file that are not on the list, sorted; nothing is made.
+def list_types(archive: ZipFile) -> tuple[list[str], list[str]]:
+    """Return the types of a skops file: those on the list, and the others; nothing is made.
 
     Raises
     ------
@@ -87,7 +87,8 @@ def list_refused(archive: ZipFile) -> list[str]:
     read = sum(sizes[node["file"]] for node in nodes if "file" in node)
     if read > MAX_REPEATS * sum(sizes.values()):
         raise InputError(f"it asks for its arrays again and again, {read:,} bytes in all")
-    return sorted({_name_type(node) for node in nodes if not _is_allowed(node)})
+    refused = {_name_type(node) for node in nodes if not _is_allowed(node)}
+    return sorted({_name_type(node) for node in nodes} - refused), sorted(refused)
 
 
 def iterate_nodes(tree: Any) -> Iterator[dict[str, Any]]:

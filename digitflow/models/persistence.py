@@ -8,7 +8,7 @@ import io
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from zipfile import ZipFile, ZipInfo
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from digitflow.artifacts import FileRef, ModelRef, Store, digest_bytes, digest_file
 from digitflow.errors import DamagedArtifact, InputError, list_some
 from digitflow.models import allowed
-from digitflow.models.allowed import SCHEMA, iterate_nodes, list_refused
+from digitflow.models.allowed import SCHEMA, iterate_nodes, list_types
 from digitflow.models.soundness import require_sound
 
 # Nobody can tell two equal ones apart; sharing them is an accident of the process.
@@ -44,7 +44,7 @@ def dump_model(model: Any, store: Store) -> ModelRef:
             raise InputError(f"{type(model).__name__} can't be stored: {exc}") from exc
         _write_canonical(raw, path)
         with ZipFile(path) as archive:
-            refused = list_refused(archive)
+            refused = list_types(archive)[1]
         if refused:
             raise InputError(
                 f"{type(model).__name__} holds {list_some(refused)}, which load_model would "
@@ -78,10 +78,11 @@ def load_model(source: FileRef | Path, store: Store) -> Any:
         path = store.path_of(source)
         _require_digest(path, source.digest)
     try:
-        with ZipFile(path) as archive:
-            refused = list_refused(archive)
-        if not refused:
-            return _construct(path)
+        with path.open("rb") as file:
+            with ZipFile(file) as archive:
+                trusted, refused = list_types(archive)
+            if not refused:
+                return _construct(file, trusted)
     except InputError as exc:
         raise InputError(f"{path} is not used: {exc}. {_ADVICE}") from exc
     except Exception as exc:  # a crafted file can make any constructor raise anything
@@ -95,12 +96,11 @@ def load_model(source: FileRef | Path, store: Store) -> Any:
     )
 
 
-def _construct(path: Path) -> Any:
+def _construct(file: BinaryIO, trusted: list[str]) -> Any:
     import skops.io
 
-    # All of these are on our list; skops looks at them once more.
-    trusted = skops.io.get_untrusted_types(file=path)
-    model = skops.io.load(path, trusted=trusted)
+    # skops reads the file again, and makes nothing that is not on this list or its own.
+    model = skops.io.load(file, trusted=trusted)
     require_sound(model)
     return model
 
