@@ -1,9 +1,10 @@
 """The champion and the small file that names it: all that prediction needs to know.
 
-The registry writes the file, last and in one step, and records in it how its database
-looked; while that looks the same, the file can be trusted without asking the registry.
+The registry writes the file in one step, and records in it how the history's database
+looked; while that looks the same, the file can be trusted without asking the history.
 """
 
+import os
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -11,8 +12,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from digitflow.artifacts import ModelRef, Store
 from digitflow.errors import DamagedArtifact
 from digitflow.evaluation.scoring import TestScore
+from digitflow.releases import Release
 
 FOLDER = "models/champions"
+# Of an SQLite file: a counter that every transaction raises.
+_COUNTER = slice(24, 28)
 
 
 class Champion(BaseModel):
@@ -22,28 +26,39 @@ class Champion(BaseModel):
     ----------
     name, version : str
         Registered model and version.
-    model : ModelRef
-        Its file, a pipeline from uint8 (n, 28, 28) to probabilities.
+    entry : int
+        The entry of the history that it is champion by.
+    release : Release
+        Its pipeline, from uint8 (n, 28, 28) to probabilities, and what belongs to it.
     score : TestScore
         What the gate judged it by.
     run : str
         The run that made it.
     promoted_at : str
         UTC, ISO 8601.
+    libraries : dict of str to str
+        Versions of the libraries that it was made with.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     version: str
-    model: ModelRef
+    entry: int
+    release: Release
     score: TestScore
     run: str
     promoted_at: str
+    libraries: dict[str, str]
+
+    @property
+    def model(self) -> ModelRef:
+        """The pipeline's file."""
+        return self.release.model
 
 
 class Pointer(BaseModel):
-    """What the file holds; `database` is None where the registry is a server."""
+    """What the file holds; `database` is None where the history is kept by a server."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -67,7 +82,7 @@ def read_pointer(store: Store, model: str) -> Pointer | None:
     except (OSError, ValidationError) as exc:
         raise DamagedArtifact(
             f"{path} can't be read ({exc}). `digitflow train` or `digitflow doctor` writes "
-            "it again from the registry."
+            "it again from the history."
         ) from exc
 
 
@@ -93,12 +108,21 @@ def list_pointers(store: Store) -> list[str]:
 
 
 def stat_database(path: Path) -> dict[str, int] | None:
-    """Return size, time and inode of the registry's file; None if there is none."""
+    """Return how an SQLite file looks now; None if there is none.
+
+    Size, time and inode alone would miss a change within one tick of the clock.
+    """
     try:
-        stat = path.stat()
+        with path.open("rb") as file:
+            header, stat = file.read(_COUNTER.stop), os.fstat(file.fileno())
     except FileNotFoundError:
         return None
-    return {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, "inode": stat.st_ino}
+    return {
+        "bytes": stat.st_size,
+        "mtime_ns": stat.st_mtime_ns,
+        "inode": stat.st_ino,
+        "changes": int.from_bytes(header[_COUNTER], "big"),
+    }
 
 
 def _name(model: str) -> str:

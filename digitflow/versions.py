@@ -1,21 +1,31 @@
-"""What a registered version carries: how it was made and judged, as MLflow's tags."""
+"""What a registered version carries: how it was made and judged, as tags and as files."""
 
 import json
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from digitflow.artifacts import ModelRef
+from digitflow.artifacts import FileRef, ModelRef
 from digitflow.champions import Champion
+from digitflow.data.sets import ImageSet
 from digitflow.errors import InputError
+from digitflow.evaluation.evidence import Costs
 from digitflow.evaluation.scoring import TestScore
 from digitflow.gates import Verdict
+from digitflow.releases import Release
+from digitflow.runs import now
 
 TAG = "digitflow."
+MODEL_FILE = "model.skops"
 
 
-class Facts(BaseModel):
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
+class Facts(_Record):
     """How a challenger was made; every registered version carries all of it.
 
     Attributes
@@ -32,9 +42,11 @@ class Facts(BaseModel):
         Digest of the code.
     metrics : dict of str to float
         Figures on the comparison images, and costs.
+    test, feedback : ImageSet or None
+        What it was judged on, so that it can be judged again.
+    costs : Costs or None
+        What it cost when it was judged.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     run: str
     config: str
@@ -43,12 +55,13 @@ class Facts(BaseModel):
     code: str
     libraries: dict[str, str]
     metrics: dict[str, float]
+    test: ImageSet | None = None
+    feedback: ImageSet | None = None
+    costs: Costs | None = None
 
 
-class Version(BaseModel):
-    """One registered version, as lists show it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Version(_Record):
+    """One registered version, as lists show it; `outcome` and `reason` are its verdict's."""
 
     model: str
     version: str
@@ -58,24 +71,149 @@ class Version(BaseModel):
     outcome: str
     reason: str
     run: str
-    promoted_at: str
+    registered_at: str
     model_path: str
 
 
-def write_tags(challenger: ModelRef, verdict: Verdict, facts: Facts) -> dict[str, str]:
-    """Return the tags of a version that is about to become champion."""
+class Registration(_Record):
+    """All that a registered version carries.
+
+    Attributes
+    ----------
+    version : Version
+        As lists show it.
+    release : Release or None
+        None where it was registered before there were releases.
+    facts : Facts
+        How it was made.
+    verdict : dict
+        As it was written then.
+    """
+
+    version: Version
+    release: Release | None
+    facts: Facts
+    verdict: dict[str, Any]
+
+
+def write_tags(release: Release, verdict: Verdict, facts: Facts) -> dict[str, str]:
+    """Return the tags of a version that was judged."""
     tags = {
-        "model": challenger.model_dump_json(),
-        "model_digest": challenger.digest,
+        "model": release.model.model_dump_json(),
+        "model_digest": release.model.digest,
+        "release": release.model_dump_json(),
         "score": verdict.challenger.model_dump_json(),
         "outcome": verdict.outcome,
         "reason": verdict.reason,
         "verdict": verdict.model_dump_json(),
-        "promoted_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "registered_at": now(),
     }
     for name, value in facts.model_dump().items():
         tags[name] = value if isinstance(value, str) else json.dumps(value)
     return {f"{TAG}{name}": value for name, value in tags.items()}
+
+
+def write_pages(folder: Path, verdict: Verdict, facts: Facts) -> dict[str, Path]:
+    """Write verdict, facts and config as files for whoever looks with MLflow, by name."""
+    pages = {
+        "verdict.json": verdict.model_dump_json(indent=2),
+        "facts.json": facts.model_dump_json(indent=2, exclude={"config"}),
+        "config.yaml": facts.config,
+    }
+    for name, text in pages.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return {name: folder / name for name in pages}
+
+
+def list_files(release: Release) -> dict[str, FileRef]:
+    """Return {name: reference} of every file that a release is made of."""
+    files: dict[str, FileRef] = {
+        MODEL_FILE: release.model,
+        "golden-images.npy": release.golden.images,
+        "golden-probabilities.npy": release.golden.probabilities,
+    }
+    if release.doubt is not None and release.doubt.screen is not None:
+        files["screen.skops"] = release.doubt.screen
+    return files
+
+
+def read_version(version: Any, aliases: Mapping[str, Any]) -> Version:
+    """Return an MLflow version for lists; `aliases` are its model's, {alias: version}.
+
+    Raises
+    ------
+    InputError
+        If the version is not digitflow's.
+    """
+    number = str(version.version)
+    score = TestScore.model_validate_json(_read_tag(version, "score"))
+    # The older name of the tag, of versions that were registered when they were promoted.
+    moment = "registered_at" if f"{TAG}registered_at" in version.tags else "promoted_at"
+    return Version(
+        model=version.name,
+        version=number,
+        aliases=tuple(sorted(name for name, named in aliases.items() if str(named) == number)),
+        accuracy=score.accuracy,
+        score=score,
+        outcome=_read_tag(version, "outcome"),
+        reason=_read_tag(version, "reason"),
+        run=_read_tag(version, "run"),
+        registered_at=_read_tag(version, moment),
+        model_path=read_model(version).path,
+    )
+
+
+def read_registration(version: Any, aliases: Mapping[str, Any]) -> Registration:
+    """Return all that an MLflow version carries.
+
+    Raises
+    ------
+    InputError
+        If the version is not digitflow's.
+    """
+    return Registration(
+        version=read_version(version, aliases),
+        release=read_release_tag(version),
+        facts=_read_facts(version),
+        verdict=json.loads(_read_tag(version, "verdict")),
+    )
+
+
+def read_model(version: Any) -> ModelRef:
+    """Return the file of an MLflow version's pipeline."""
+    return ModelRef.model_validate_json(_read_tag(version, "model"))
+
+
+def read_release_tag(version: Any) -> Release | None:
+    """Return an MLflow version's release; None where it was registered without one."""
+    text = version.tags.get(f"{TAG}release")
+    return None if text is None else Release.model_validate_json(text)
+
+
+def make_champion(version: Any, release: Release, score: TestScore, at: str) -> Champion:
+    """Return an MLflow version as a champion whose entry is not written yet."""
+    facts = _read_facts(version)
+    return Champion(
+        name=version.name,
+        version=str(version.version),
+        entry=0,
+        release=release,
+        score=score,
+        run=facts.run,
+        promoted_at=at,
+        libraries=facts.libraries,
+    )
+
+
+def _read_facts(version: Any) -> Facts:
+    known = Facts.model_fields
+    plain = {name: _read_tag(version, name) for name in ("run", "config", "code")}
+    coded = {
+        name: json.loads(version.tags[f"{TAG}{name}"])
+        for name in known
+        if name not in plain and f"{TAG}{name}" in version.tags
+    }
+    return Facts.model_validate(plain | coded)
 
 
 def _read_tag(version: Any, name: str) -> str:
@@ -83,41 +221,5 @@ def _read_tag(version: Any, name: str) -> str:
         return str(version.tags[f"{TAG}{name}"])
     except KeyError:
         raise InputError(
-            f"version {version.version} of {version.name} was not registered by digitflow. "
-            "Give the alias champion to one that was."
+            f"version {version.version} of {version.name} was not registered by digitflow."
         ) from None
-
-
-def read_champion_tags(version: Any) -> Champion:
-    """Return what prediction and the gate need of an MLflow version.
-
-    Raises
-    ------
-    InputError
-        If the version is not digitflow's.
-    """
-    return Champion(
-        name=version.name,
-        version=str(version.version),
-        model=ModelRef.model_validate_json(_read_tag(version, "model")),
-        score=TestScore.model_validate_json(_read_tag(version, "score")),
-        run=_read_tag(version, "run"),
-        promoted_at=_read_tag(version, "promoted_at"),
-    )
-
-
-def read_version(version: Any, aliases: dict[str, Any]) -> Version:
-    """Return an MLflow version for lists; `aliases` are its model's, {alias: version}."""
-    champion = read_champion_tags(version)
-    return Version(
-        model=champion.name,
-        version=champion.version,
-        aliases=tuple(sorted(a for a, v in aliases.items() if str(v) == champion.version)),
-        accuracy=champion.score.accuracy,
-        score=champion.score,
-        outcome=_read_tag(version, "outcome"),
-        reason=_read_tag(version, "reason"),
-        run=champion.run,
-        promoted_at=champion.promoted_at,
-        model_path=champion.model.path,
-    )

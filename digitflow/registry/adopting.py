@@ -1,0 +1,65 @@
+"""A registry that is older than histories: its aliases are believed, once."""
+
+import logging
+from typing import Any
+
+from digitflow import golden, history, tracking
+from digitflow.artifacts import Store
+from digitflow.champions import Champion
+from digitflow.config import BuiltinSource
+from digitflow.registry.restoring import restore_file
+from digitflow.releases import Release
+from digitflow.versions import (
+    MODEL_FILE,
+    make_champion,
+    read_model,
+    read_release_tag,
+    read_version,
+)
+
+logger = logging.getLogger(__name__)
+
+
+def adopt(store: Store, model: str) -> bool:
+    """Begin a model's history with what MLflow's aliases say; False if they say nothing.
+
+    Raises
+    ------
+    InputError
+        If the alias is on a version that is not digitflow's.
+    DamagedArtifact
+        If the champion's file is gone.
+    """
+    if tracking.is_missing(store):
+        return False
+    with tracking.open_client(store) as client:
+        previous = tracking.find_alias(client, model, tracking.PREVIOUS)
+        champion = tracking.find_alias(client, model, tracking.CHAMPION)
+        if champion is None:
+            return False
+        known = [champion] if previous is None else [previous, champion]
+        champions = [_describe_champion(client, store, version) for version in known]
+    history.adopt_champions(store, champions, "MLflow's aliases, older than this history")
+    logger.warning("the history of %s begins with what MLflow's aliases said", model)
+    return True
+
+
+def _describe_champion(client: Any, store: Store, version: Any) -> Champion:
+    release = _complete_release(client, store, version)
+    listed = read_version(version, {})
+    return make_champion(version, release, listed.score, listed.registered_at)
+
+
+def _complete_release(client: Any, store: Store, version: Any) -> Release:
+    """Return a version's release; one without golden predictions is to repeat today's."""
+    if (release := read_release_tag(version)) is not None:
+        return release
+    from digitflow.data.sets import store_set
+    from digitflow.data.sources import builtin
+
+    model = read_model(version)
+    if not store.path_of(model).is_file():
+        restore_file(client, store, version, MODEL_FILE, model)
+    images = store_set(store, builtin.load(BuiltinSource()).train)
+    recorded = golden.record_golden(store.root, model, images)
+    return Release(model=model, doubt=None, golden=recorded)

@@ -1,0 +1,62 @@
+"""Files of a release that are gone from the store come back from MLflow's copies."""
+
+import io
+import logging
+from typing import Any
+
+import numpy as np
+
+from digitflow import tracking
+from digitflow.artifacts import ArrayRef, FileRef, Store, digest_array, digest_bytes
+from digitflow.champions import Champion
+from digitflow.releases import Release
+from digitflow.versions import list_files
+
+logger = logging.getLogger(__name__)
+
+
+def list_missing(store: Store, release: Release) -> dict[str, FileRef]:
+    """Return {name: reference} of the release's files that are not in the store."""
+    files = list_files(release).items()
+    return {name: ref for name, ref in files if not store.path_of(ref).is_file()}
+
+
+def restore_release(store: Store, champion: Champion) -> None:
+    """Bring back what is missing of a champion's release, or warn."""
+    missing = list_missing(store, champion.release)
+    if not missing:
+        return
+    with tracking.open_client(store) as client:
+        version = tracking.find_version(client, champion.name, champion.version)
+        for name, ref in missing.items():
+            restore_file(client, store, version, name, ref)
+
+
+def restore_file(client: Any, store: Store, version: Any, name: str, ref: FileRef) -> None:
+    """Bring one file back, if MLflow has a copy whose digest is right; or warn."""
+    path = store.path_of(ref)
+    content = tracking.download_file(client, store, version, name)
+    if content is not None and _put_back(store, content, ref):
+        logger.warning("%s was missing; brought back from MLflow", path)
+    else:
+        logger.warning("%s is missing, and MLflow has no copy of it", path)
+
+
+def _put_back(store: Store, content: bytes, ref: FileRef) -> bool:
+    if isinstance(ref, ArrayRef):
+        return _put_array_back(store, content, ref)
+    intact = digest_bytes(content) == ref.digest
+    if intact:
+        store.put_bytes(content, "models", ".skops")
+    return intact
+
+
+def _put_array_back(store: Store, content: bytes, ref: ArrayRef) -> bool:
+    try:
+        array = np.load(io.BytesIO(content), allow_pickle=False)
+    except (ValueError, EOFError):
+        return False
+    intact = isinstance(array, np.ndarray) and digest_array(array) == ref.digest
+    if intact:
+        store.put_array(array)
+    return intact
