@@ -1,5 +1,6 @@
 """Where numbers come from: versions, the kind of processor; and what memory they took."""
 
+import os
 import platform
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import numpy as np
 from digitflow.lineage import installed_version
 
 LIBRARIES = ("digitflow", "numpy", "scikit-learn", "scipy", "skops")
+# What makes linear algebra take other paths than the processor's own.
+_STEERING = ("MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "OPENBLAS_CORETYPE")
 
 
 def list_libraries() -> dict[str, str]:
@@ -22,7 +25,9 @@ def describe_machine() -> str:
     found = np.show_config(mode="dicts") or {}
     extensions = found.get("SIMD Extensions", {}).get("found", [])
     system = f"{platform.system()} {platform.machine()} {''.join(platform.libc_ver())}"
-    return f"{system.strip()}, {_name_processor()}, {' '.join(extensions)}"
+    steered = [f"{name}={os.environ[name]}" for name in _STEERING if name in os.environ]
+    parts = (system.strip(), _name_processor(), " ".join(extensions), *steered)
+    return ", ".join(part for part in parts if part)
 
 
 def list_differences(libraries: dict[str, str]) -> str:

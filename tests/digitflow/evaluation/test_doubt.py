@@ -1,9 +1,13 @@
 import math
 
+import cv2
 import numpy as np
 import pytest
+from sklearn.pipeline import Pipeline
 
-from digitflow.config import DoubtRule
+from digitflow.config import DoubtRule, MnistSource
+from digitflow.data.frame import to_mnist_frame
+from digitflow.data.sources.mnist import load
 from digitflow.errors import InputError
 from digitflow.evaluation.doubt import (
     choose_doubt,
@@ -11,7 +15,9 @@ from digitflow.evaluation.doubt import (
     set_thresholds,
     trace_risk,
 )
+from digitflow.features.catalogue import build_steps
 from digitflow.models.persistence import load_model
+from digitflow.models.screen import TypicalityScreen
 
 NO_SCREEN = (None, math.inf)
 
@@ -157,3 +163,35 @@ def test_without_comparison_images_nothing_is_chosen(store, stored):
     probabilities = store.put_array(np.zeros((0, 10)))
     with pytest.raises(InputError, match="there are none"):
         choose_doubt(store.root, train, empty, probabilities, DoubtRule(), 1)
+
+
+def write_letters(letters, count):
+    """Draw letters, thick and thin, in the MNIST frame."""
+    found = []
+    for number in range(count):
+        page = np.zeros((120, 120), np.uint8)
+        letter, thick = letters[number % len(letters)], 4 + number % 7
+        cv2.putText(page, letter, (25, 90), number % 5, 2.5, 255, thick, cv2.LINE_AA)
+        found.append(to_mnist_frame(page))
+    return np.stack(found)
+
+
+def test_on_mnist_digits_are_digits_and_other_things_mostly_not(mnist_folder):
+    digits = load(MnistSource(folder=mnist_folder)).train
+    train, compare, others = (
+        digits.take(np.arange(start, stop))
+        for start, stop in ((0, 10_000), (40_000, 44_000), (50_000, 52_000))
+    )
+    recipe = Pipeline(build_steps("strokes", 0)).fit(train.images)
+    screen = TypicalityScreen().fit(recipe.transform(train.images), train.labels)
+    limit = choose_highest(screen.strangeness(recipe.transform(compare.images)), 0.995)
+
+    def reject(images):
+        return (screen.strangeness(recipe.transform(images)) > limit).mean()
+
+    random = np.random.default_rng(0)
+    pairs = np.concatenate([others.images[:300], others.images[300:600]], axis=2)
+    assert reject(others.images) < 0.015
+    assert reject(random.integers(0, 256, (100, 28, 28)).astype(np.uint8)) > 0.98
+    assert reject(np.stack([to_mnist_frame(pair) for pair in pairs])) > 0.9
+    assert reject(write_letters("AEFHKMNRTWXY", 120)) > 0.5

@@ -26,6 +26,12 @@ def test_a_machine_is_described_always_alike():
     assert said.stdout.strip() == described != ""
 
 
+def test_a_setting_that_changes_the_arithmetic_is_another_machine(monkeypatch):
+    described = describe_machine()
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    assert describe_machine() == f"{described}, OPENBLAS_CORETYPE=Haswell"
+
+
 def test_differences_name_both_versions():
     libraries = list_libraries() | {"scikit-learn": "0.1", "gone": "1"}
     del libraries["scipy"]
