@@ -10,7 +10,13 @@ import pytest
 from sklearn.datasets import load_digits
 
 from digitflow.errors import InputError
-from digitflow.plots import draw_confusion, draw_errors, draw_mistakes, draw_samples
+from digitflow.plots import (
+    draw_confusion,
+    draw_errors,
+    draw_mistakes,
+    draw_risk_coverage,
+    draw_samples,
+)
 
 SMALL_BYTES = 150_000
 BLANK = np.zeros((0, 28, 28), np.uint8)
@@ -156,3 +162,13 @@ def test_importing_loads_no_matplotlib_and_drawing_no_pyplot():
         "assert 'sklearn' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("risk", [np.zeros(9), np.linspace(0, 0.3, 9), np.eye(9)[0]])
+def test_risk_is_drawn_over_coverage(risk):
+    picture = decode(draw_risk_coverage(np.arange(1, 10) / 9, risk, 0.9))
+    assert picture.shape[1] > picture.shape[0]
+
+
+def test_risk_is_drawn_of_a_single_image():
+    decode(draw_risk_coverage(np.ones(1), np.zeros(1), 0.99))
