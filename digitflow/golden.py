@@ -1,7 +1,7 @@
 """Golden predictions: what a model read once it must read wherever it is loaded.
 
 On the same kind of processor with the same versions to the bit, elsewhere the same labels
-and probabilities within 1e-6. `python -I -m digitflow.golden` is the fresh process that
+and probabilities within 1e-6. `python -m digitflow.golden` is the fresh process that
 tries it: an order on standard input, a `LoadCheck` on standard output, both JSON.
 """
 
@@ -86,8 +86,9 @@ def check_golden(
     thread. Whatever goes wrong in it, a crash included, is in the result's `error`.
     """
     order = _Order(root=store.root, model=model, golden=golden)
-    # -I: neither the working directory nor PYTHONPATH brings other modules in.
-    command = [sys.executable, "-I", "-m", "digitflow.golden"]
+    # Neither the working directory nor PYTHONPATH brings other modules in. Not -I, which
+    # would leave out a package that was installed for this user only.
+    command = [sys.executable, "-E", "-P", "-m", "digitflow.golden"]
     try:
         with tempfile.TemporaryDirectory() as folder:
             done = subprocess.run(

@@ -237,7 +237,7 @@ def test_made_with_other_versions_and_not_loadable_names_the_versions(made, tmp_
 
 def test_the_module_answers_alone_without_the_environment(made, tmp_path):
     """What `check_golden` starts, started by hand."""
-    command = [sys.executable, "-I", "-m", "digitflow.golden"]
+    command = [sys.executable, "-E", "-P", "-m", "digitflow.golden"]
     environment = {"PATH": os.environ["PATH"]}
     done = subprocess.run(
         command, input="{}", capture_output=True, text=True, cwd=tmp_path, env=environment
