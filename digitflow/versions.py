@@ -19,6 +19,11 @@ from digitflow.runs import now
 
 TAG = "digitflow."
 MODEL_FILE = "model.skops"
+# What every model takes and gives: dtype and shape, -1 for any number of images.
+SIGNATURE: dict[str, tuple[str, tuple[int, ...]]] = {
+    "images": ("uint8", (-1, 28, 28)),
+    "probabilities": ("float64", (-1, 10)),
+}
 
 
 class _Record(BaseModel):

@@ -12,6 +12,7 @@ from digitflow.registry.changing import promote as promote
 from digitflow.registry.changing import record_judgement as record_judgement
 from digitflow.registry.changing import record_score as record_score
 from digitflow.registry.changing import register as register
+from digitflow.registry.differing import diff_versions as diff_versions
 from digitflow.registry.following import initialise as initialise
 from digitflow.registry.following import is_missing as is_missing
 from digitflow.registry.following import mend as mend
@@ -24,6 +25,7 @@ from digitflow.registry.listing import list_models as list_models
 from digitflow.registry.listing import list_versions as list_versions
 from digitflow.registry.listing import read_release as read_release
 from digitflow.registry.returning import rollback as rollback
+from digitflow.versions import SIGNATURE as SIGNATURE
 from digitflow.versions import Facts as Facts
 from digitflow.versions import Registration as Registration
 from digitflow.versions import Version as Version

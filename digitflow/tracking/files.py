@@ -14,7 +14,7 @@ from typing import Any
 from digitflow.artifacts import Store, storage_errors
 from digitflow.releases import Release
 from digitflow.tracking.client import is_remote
-from digitflow.versions import MODEL_FILE, list_files
+from digitflow.versions import MODEL_FILE, SIGNATURE, list_files
 
 ARTIFACTS = "registry/artifacts"
 MODEL_FOLDER, RELEASE_FOLDER = "model", "release"
@@ -111,7 +111,7 @@ def _describe_signature() -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    return ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype("uint8"), (-1, 28, 28))]),
-        outputs=Schema([TensorSpec(np.dtype("float64"), (-1, 10))]),
+    images, probabilities = (
+        Schema([TensorSpec(np.dtype(dtype), shape)]) for dtype, shape in SIGNATURE.values()
     )
+    return ModelSignature(inputs=images, outputs=probabilities)
