@@ -50,6 +50,7 @@ class Predictor:
         self.champion = champion
         self.pipeline = pipeline
         self.screen = screen
+        self._recipe, self._classifier = pipeline[:-1], pipeline[-1]
         self.doubt = champion.release.doubt or _NEVER
 
     @classmethod
@@ -140,8 +141,8 @@ class Predictor:
     def _read_frames(self, frames: np.ndarray) -> Iterator[Prediction]:
         for start in range(0, len(frames), BATCH):
             batch = frames[start : start + BATCH]
-            features = self.pipeline[:-1].transform(batch)
-            probabilities = self.pipeline[-1].predict_proba(features)
+            features = self._recipe.transform(batch)
+            probabilities = self._classifier.predict_proba(features)
             strangeness = self._measure_strangeness(features)
             order = np.argsort(-probabilities, axis=1, kind="stable")[:, : 1 + RUNNERS_UP]
             digits = self.pipeline.classes_[order].tolist()

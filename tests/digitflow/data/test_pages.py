@@ -191,6 +191,19 @@ def test_a_single_digit_of_mnist_is_one_find(mnist):
     assert np.mean(np.array(counts) == 1) > 0.985
 
 
+def test_nearly_every_digit_of_unevenly_lit_pages_is_found(mnist):
+    rng = np.random.default_rng(4)
+    found = []
+    for darkest in (0.9, 0.7, 0.55, 0.4, 0.3) * 3:
+        images = mnist.test.images[rng.choice(10_000, 32, replace=False)]
+        large = [cv2.resize(i, (CELL, CELL), interpolation=cv2.INTER_CUBIC) for i in images]
+        ink, boxes = lay_out(large, gap=1.35, columns=8)
+        page = print_on(ink, 225, 40) * np.linspace(1, darkest, ink.shape[1])
+        places = [digit.box for digit in find_digits(page.astype(np.uint8))]
+        found += [max(overlap(box, place) for place in places) > 0.6 for box in boxes]
+    assert np.mean(found) > 0.99
+
+
 def test_a_blank_picture_is_refused():
     with pytest.raises(InputError, match="blank"):
         find_digits(np.full((300, 400), 200, np.uint8))
