@@ -1,4 +1,4 @@
-"""Free what nothing needs any more; what can be computed again is all that goes."""
+"""Free what nothing needs any more: what can be computed again, and old versions."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,27 +6,35 @@ from typing import Any
 
 from digitflow.artifacts import Store
 from digitflow.errors import StorageError, list_some
-from digitflow.registry import list_versions
+from digitflow.registry import Registration, free_versions
 from digitflow.runs import GC_LOCK, list_runs, read_events
+from digitflow.versions import list_files
 
 FOLDERS = ("arrays", "models", "figures", "quarantine", "results")
 
 
-def collect_garbage(store: Store, keep_runs: int, dry_run: bool = False) -> dict[str, Any]:
-    """Remove files that no registered version and none of the newest runs refers to.
+def collect_garbage(
+    store: Store, keep_runs: int, keep_versions: int, dry_run: bool = False
+) -> dict[str, Any]:
+    """Remove versions, and files that no kept version and none of the newest runs needs.
+
+    Never the champion or who was champion before it, nor what their release is made of
+    and was judged on; nor a version that an alias names.
 
     Parameters
     ----------
     keep_runs : int
         How many of the newest runs keep their arrays, models and cached results. The
         record and the report of every run stay.
+    keep_versions : int
+        How many of the newest versions of each model stay.
     dry_run : bool
         Only count.
 
     Returns
     -------
     dict
-        files, bytes, by_folder {folder: bytes}, dry_run.
+        files, bytes, by_folder {folder: bytes}, versions ["model version", ...], dry_run.
 
     Raises
     ------
@@ -36,21 +44,23 @@ def collect_garbage(store: Store, keep_runs: int, dry_run: bool = False) -> dict
     # A run that starts waits for this lock once; one that goes on is seen here.
     with store.lock(GC_LOCK):
         _refuse_while_running(store)
-        needed = _find_needed(store, keep_runs)
+        freed = free_versions(store, keep_versions, dry_run)
+        needed = _find_needed(store, keep_runs, freed.kept)
         doomed = [path for path in _list_files(store) if _name(store, path) not in needed]
-        freed = dict.fromkeys(FOLDERS, 0)
+        by_folder = dict.fromkeys(FOLDERS, 0) | {"registry": freed.bytes}
         for path in doomed:
             name = _name(store, path)
-            freed[name.split("/")[0]] += path.stat().st_size
+            by_folder[name.split("/")[0]] += path.stat().st_size
             if not dry_run:
                 store.remove(name)
                 store.remove(f"stats/{name.replace('/', '-')}.json")
         if not dry_run:
             store.sweep_temporary()
     return {
-        "files": len(doomed),
-        "bytes": sum(freed.values()),
-        "by_folder": freed,
+        "files": len(doomed) + freed.files,
+        "bytes": sum(by_folder.values()),
+        "by_folder": by_folder,
+        "versions": freed.versions,
         "dry_run": dry_run,
     }
 
@@ -63,14 +73,25 @@ def _refuse_while_running(store: Store) -> None:
         )
 
 
-def _find_needed(store: Store, keep_runs: int) -> set[str]:
-    needed = {version.model_path for version in list_versions(store)}
+def _find_needed(store: Store, keep_runs: int, kept: list[Registration]) -> set[str]:
+    needed = {path for found in kept for path in _list_paths(found)}
     for run in list_runs(store)[:keep_runs]:
         for event in read_events(store, run["run"]):
             needed.update(output["path"] for output in event.get("outputs", ()))
             if "key" in event:
                 needed.add(f"results/{event['key']}")
     return needed
+
+
+def _list_paths(found: Registration) -> Iterator[str]:
+    """Yield what a version is made of, and what it would be judged on again."""
+    yield found.version.model_path
+    if found.release is not None:
+        yield from (ref.path for ref in list_files(found.release).values())
+    for images in (found.facts.test, found.facts.feedback):
+        if images is not None:
+            parts = (images.images, images.labels, images.writers, images.series)
+            yield from (ref.path for ref in parts if ref is not None)
 
 
 def _list_files(store: Store) -> Iterator[Path]:

@@ -3,7 +3,7 @@
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import requires
 from typing import Any
 
@@ -75,23 +75,61 @@ def _check_store(store: Store) -> Finding:
 
 
 def _check_registry(store: Store) -> Iterator[Finding]:
-    from digitflow.registry import list_versions, read_champion
+    from digitflow.registry import list_history, list_models, mend
 
     try:
-        models = sorted({v.model for v in list_versions(store)} | set(list_pointers(store)))
-        champions = {model: read_champion(store, model) for model in models}
-        for model, champion in champions.items():
-            if champion is None:
-                yield _finding("warning", "registry", f"{model} has no champion")
-                continue
-            store.verify(champion.model)
-            found = f"{model}: version {champion.version}, its file intact"
-            yield _finding("ok", "registry", found)
+        models = sorted({*list_models(store), *list_pointers(store)})
+        for model in models:
+            yield from (
+                _finding("warning", "registry", f"{was}: mended") for was in mend(store, model)
+            )
+            yield _check_champion(store, model)
+            yield _check_history(model, list_history(store, model))
     except DigitflowError as exc:
         yield _finding("error", "registry", str(exc))
     else:
         if not models:
             yield _finding("ok", "registry", "nothing is registered yet")
+    yield from _check_places()
+
+
+def _check_champion(store: Store, model: str) -> Finding:
+    """Hash every file of a champion's release."""
+    from digitflow.registry import read_champion
+    from digitflow.versions import list_files
+
+    champion = read_champion(store, model)
+    if champion is None:
+        return _finding("warning", "registry", f"{model} has no champion")
+    for ref in list_files(champion.release).values():
+        store.verify(ref)
+    return _finding("ok", "registry", f"{model}: version {champion.version}, its files intact")
+
+
+def _check_history(model: str, entries: Sequence[Any]) -> Finding:
+    """Follow the chain of champions from the last entry to the first."""
+    followed = [*(entry.id for entry in entries[1:]), 0]
+    broken = [
+        e.id for e, before in zip(entries, followed, strict=False) if e.predecessor != before
+    ]
+    if broken:
+        found = f"{model}: entries {list_some(broken)} do not follow the one before"
+        return _finding("error", "history", found)
+    return _finding("ok", "history", f"{model}: {len(entries)} entries, one chain")
+
+
+def _check_places() -> Iterator[Finding]:
+    """Warn where promotions go to a shared registry, and their history stays here."""
+    from digitflow.history import DATABASE_VARIABLE
+    from digitflow.tracking import TRACKING_VARIABLE
+
+    if os.environ.get(TRACKING_VARIABLE) and not os.environ.get(DATABASE_VARIABLE):
+        yield _finding(
+            "warning",
+            "history",
+            f"{TRACKING_VARIABLE} is set and {DATABASE_VARIABLE} is not: who promotes there "
+            "from elsewhere has a history of their own. Name one database for all of them",
+        )
 
 
 def _check_runs(store: Store) -> Finding:

@@ -5,6 +5,7 @@ it follows, and the database takes one follower only: promotion is compare-and-s
 where locks between processes fail.
 """
 
+from digitflow.history.database import DATABASE_VARIABLE as DATABASE_VARIABLE
 from digitflow.history.database import describe_place as describe_place
 from digitflow.history.database import initialise as initialise
 from digitflow.history.database import is_missing as is_missing

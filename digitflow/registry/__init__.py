@@ -17,6 +17,7 @@ from digitflow.registry.following import initialise as initialise
 from digitflow.registry.following import is_missing as is_missing
 from digitflow.registry.following import mend as mend
 from digitflow.registry.following import read_champion as read_champion
+from digitflow.registry.freeing import free_versions as free_versions
 from digitflow.registry.listing import choose_model as choose_model
 from digitflow.registry.listing import count_looks as count_looks
 from digitflow.registry.listing import list_history as list_history

@@ -76,8 +76,6 @@ def mend(store: Store, model: str) -> list[str]:
     if pointed != champion:
         said, true = describe(pointed), describe(champion)
         behind.append(f"the pointer of {model} named {said}, the history says {true}")
-    for sentence in behind:
-        logger.warning("%s: mended", sentence)
     return behind
 
 

@@ -1,5 +1,7 @@
 """What the registry knows, for lists, for judging again, and for whoever asks why."""
 
+import logging
+
 from digitflow import history, tracking
 from digitflow.artifacts import Store
 from digitflow.champions import list_pointers
@@ -7,6 +9,8 @@ from digitflow.errors import InputError, list_some
 from digitflow.history import Entry, Judgement
 from digitflow.registry.following import mend, require_history
 from digitflow.versions import Registration, Version, read_registration, read_version
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_MODELS = ("digits", "digits-sample")
 
@@ -23,7 +27,8 @@ def list_versions(store: Store, model: str | None = None) -> list[Version]:
         return []
     for known in history.list_models(store):
         if model in (None, known):
-            mend(store, known)
+            for behind in mend(store, known):
+                logger.warning("%s: mended", behind)
     with tracking.open_client(store) as client:
         return [
             read_version(version, registered.aliases)

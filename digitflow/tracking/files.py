@@ -61,6 +61,13 @@ def download_file(client: Any, store: Store, version: Any, name: str) -> bytes |
         return None
 
 
+def list_sizes(store: Store, run_id: str) -> list[int]:
+    """Return the sizes in bytes of an MLflow run's files; none where a server keeps them."""
+    folder = find_folder(store, run_id)
+    paths = () if folder is None else folder.rglob("*")
+    return [path.stat().st_size for path in paths if path.is_file()]
+
+
 def find_folder(store: Store, run_id: str) -> Path | None:
     """Return where the files of an MLflow run are; None where a server keeps them."""
     return None if is_remote() else store.root / ARTIFACTS / run_id / "artifacts"

@@ -13,6 +13,7 @@ from digitflow.tracking.files import ARTIFACTS, MODEL_FOLDER, put_files, put_rel
 from digitflow.versions import TAG
 
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
+_MOST_RUNS = 10_000
 DIGEST_TAG = f"{TAG}model_digest"
 
 
@@ -127,27 +128,24 @@ def update_version(
     client.set_terminated(version.run_id)
 
 
-def delete_version(client: Any, store: Store, version: Any) -> None:
-    """Remove a version, its run and the files of it; those on a server, by the server's gc."""
+def delete_version(client: Any, version: Any) -> None:
+    """Remove a version; its run and its files stay until `delete_run`."""
     client.delete_model_version(version.name, str(version.version))
-    _delete_run(client, store, version.run_id)
 
 
-def delete_unused_runs(client: Any, store: Store, model: str) -> int:
-    """Remove runs of ours that no version came of, or whose version is gone; count them."""
-    used = {version.run_id for version in list_versions(client, model)}
-    experiment = _find_experiment(client, store, model)
-    found = client.search_runs([experiment], f"tags.`{DIGEST_TAG}` != ''")
-    unused = [run.info.run_id for run in found if run.info.run_id not in used]
-    for run_id in unused:
-        _delete_run(client, store, run_id)
-    return len(unused)
+def list_runs(client: Any, store: Store, model: str) -> list[str]:
+    """Return the ids of a model's MLflow runs that are ours, of whatever came of them."""
+    experiments = _list_experiments(client, store, model)
+    filtered = f"tags.`{DIGEST_TAG}` != ''"
+    found = client.search_runs(experiments, filtered, max_results=_MOST_RUNS)
+    return [run.info.run_id for run in found]
 
 
-def _delete_run(client: Any, store: Store, run_id: str) -> None:
-    client.delete_run(run_id)
+def delete_run(client: Any, store: Store, run_id: str) -> None:
+    """Remove a run and the files of it; a server keeps those until its own `mlflow gc`."""
     if not is_remote():
         store.remove(f"{ARTIFACTS}/{run_id}")
+    client.delete_run(run_id)
 
 
 def _log_metrics(client: Any, run_id: str, metrics: Mapping[str, float]) -> None:
@@ -176,8 +174,7 @@ def _find_experiment(client: Any, store: Store, model: str) -> str:
     MLflow keeps absolute paths. In a folder that was moved, the old experiment would write
     to the old place, so the new place gets one of its own.
     """
-    location = None if is_remote() else (store.root / ARTIFACTS).resolve().as_uri()
-    name = model
+    name, location = model, _locate_files(store)
     if (found := client.get_experiment_by_name(name)) is not None:
         if location in (None, found.artifact_location):
             return str(found.experiment_id)
@@ -185,3 +182,19 @@ def _find_experiment(client: Any, store: Store, model: str) -> str:
         if (found := client.get_experiment_by_name(name)) is not None:
             return str(found.experiment_id)
     return str(client.create_experiment(name, location))
+
+
+def _list_experiments(client: Any, store: Store, model: str) -> list[str]:
+    """Return a model's experiments, of whatever places the folder has been in."""
+    if is_remote():
+        found = client.get_experiment_by_name(model)
+        return [] if found is None else [str(found.experiment_id)]
+    return [
+        str(experiment.experiment_id)
+        for experiment in client.search_experiments()
+        if experiment.name == model or experiment.name.startswith(f"{model} in ")
+    ]
+
+
+def _locate_files(store: Store) -> str | None:
+    return None if is_remote() else (store.root / ARTIFACTS).resolve().as_uri()
