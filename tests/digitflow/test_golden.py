@@ -4,6 +4,7 @@ import subprocess
 import sys
 from functools import cache
 
+import joblib
 import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
@@ -11,7 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from digitflow.artifacts import Store
 from digitflow.config import BuiltinSource
@@ -95,6 +96,20 @@ def test_every_kind_of_model_repeats_them_to_the_bit(store, name):
     loaded = load_model(model, store)
     for _ in range(5):
         assert repeats(loaded, golden, store).largest_difference == 0
+
+
+def test_a_model_reads_in_one_thread(made):
+    store, _, golden, _ = made
+    threads = []
+
+    class Counting:
+        def predict_proba(self, images):
+            pools = [pool["num_threads"] for pool in threadpool_info()]
+            threads.extend([joblib.effective_n_jobs(4), *pools])
+            return np.zeros((len(images), 10))
+
+    repeats(Counting(), golden, store)
+    assert set(threads) == {1}
 
 
 def test_nothing_of_the_environment_or_the_folder_reaches_the_fresh_process(

@@ -155,11 +155,18 @@ def test_a_figure_does_not_depend_on_what_else_is_asked(store, pipeline):
     assert score_altered(store.root, model, test, ("noise",), 50, 3, 1) == alone
 
 
-def test_what_cannot_be_framed_counts_as_wrong(store, pipeline):
-    blank = LabelledImages(np.zeros((10, 28, 28), np.uint8), np.arange(10, dtype=np.uint8))
-    model, test = dump_model(pipeline, store), store_set(store, blank)
-    found = score_altered(store.root, model, test, ("shift-1",), 10, 0, 1)
-    assert (found["shift-1"].correct, found["shift-1"].n) == (0, 10)
+def test_what_cannot_be_framed_counts_as_wrong_and_the_others_as_before(store, pipeline):
+    images = DATA.images[:40].copy()
+    images[::3] = 0
+    some = LabelledImages(images, DATA.labels[:40])
+    model, test = dump_model(pipeline, store), store_set(store, some)
+    found = score_altered(store.root, model, test, ("inverted",), 40, 0, 1)
+    hits = pipeline.predict(images) == DATA.labels[:40]
+    hits[::3] = False
+    assert (found["inverted"].correct, found["inverted"].n) == (int(hits.sum()), 40)
+    nothing = store_set(store, LabelledImages(np.zeros_like(images), DATA.labels[:40]))
+    blank = score_altered(store.root, model, nothing, ("inverted",), 40, 0, 1)
+    assert (blank["inverted"].correct, blank["inverted"].n) == (0, 40)
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones(store, pipeline):
