@@ -110,8 +110,10 @@ def print_outcome(verdict: dict[str, Any]) -> None:
     counts = ", ".join(f"{found[name]} {name}" for name in CHECK_SIGNS if found[name])
     if counts:
         OUTPUT.print(f"[bold]checks[/]    {counts}")
+    # What is only one of several reasons to promote is no news where another held.
+    promoted = verdict["outcome"] in ("bootstrap", "promote")
     for check in verdict["checks"]:
-        if check["verdict"] in SAID:
+        if check["verdict"] in SAID and not (promoted and not check["blocks"]):
             OUTPUT.print(
                 f"          {CHECK_SIGNS[check['verdict']]}: {escape(check['detail'])}"
             )
