@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from digitflow.errors import DigitflowError, InputError
+from flows import cli_models
 from flows.options import AsJson, Debug, ModelName, print_result
 
 DEFAULT_CONFIG = Path("configs/digits.yaml")
@@ -21,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(cli_models.app)
 
 
 def main() -> None:
@@ -88,23 +90,6 @@ def runs(
 
 
 @app.command()
-def models(
-    model: Annotated[str | None, typer.Argument(help="Only this registered model.")] = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
-    """List the registered versions and their aliases."""
-    from digitflow.artifacts import open_store
-    from digitflow.registry import list_versions
-    from flows.console import print_models
-
-    versions = [
-        version.model_dump(mode="json") for version in list_versions(open_store(), model)
-    ]
-    print_result(versions, as_json, print_models)
-
-
-@app.command()
 def gate(
     challenger: Annotated[str, typer.Argument(help="A version, an alias, or a run's name.")],
     dry_run: Annotated[bool, typer.Option(help="Only explain; promote nothing.")] = False,
@@ -127,6 +112,9 @@ def gate(
     dry = dry_run or against is not None
     verdict = judge_again(open_store(), model, challenger, against, config, dry, why)
     print_result(verdict.model_dump(mode="json"), as_json, print_verdict)
+
+
+app.command()(cli_models.rollback)
 
 
 @app.command()
@@ -174,6 +162,9 @@ def why(
 @app.command()
 def gc(
     keep_runs: Annotated[int, typer.Option(min=0, help="Newest runs whose files stay.")] = 10,
+    keep_versions: Annotated[
+        int, typer.Option(min=0, help="Newest versions of each model that stay.")
+    ] = 10,
     dry_run: Annotated[bool, typer.Option(help="Only say what would be freed.")] = False,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -183,7 +174,9 @@ def gc(
     from digitflow.retention import collect_garbage
     from flows.console import print_freed
 
-    print_result(collect_garbage(open_store(), keep_runs, dry_run), as_json, print_freed)
+    print_result(
+        collect_garbage(open_store(), keep_runs, keep_versions, dry_run), as_json, print_freed
+    )
 
 
 @app.command()

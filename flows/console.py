@@ -180,23 +180,6 @@ def print_runs(runs: Sequence[dict[str, Any]]) -> None:
     OUTPUT.print(table)
 
 
-def print_models(versions: Sequence[dict[str, Any]]) -> None:
-    """Print the registered versions as a table."""
-    if not versions:
-        OUTPUT.print("no model is registered yet: `digitflow train` makes one")
-        return
-    table = _table("model", "version", "aliases", "accuracy", "run")
-    for version in versions:
-        table.add_row(
-            version["model"],
-            version["version"],
-            ", ".join(version["aliases"]),
-            f"{version['accuracy']:.2%}",
-            version["run"],
-        )
-    OUTPUT.print(table)
-
-
 def print_reasons(explained: dict[str, Any]) -> None:
     """Print what a run computed and why."""
     before = explained["before"] or "none, it was the first of its model"
