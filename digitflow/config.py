@@ -96,6 +96,31 @@ class ShiftAugmentation(_Section):
     )
 
 
+class OpencvAugmentation(_Section):
+    """Copies of the training images, altered as other hands would have written them."""
+
+    backend: Literal["opencv"] = "opencv"
+    copies: int = Field(1, ge=1, le=20, description="altered copies of each image")
+    rotation: float = Field(10, ge=0, le=45, description="degrees, at most, either way")
+    slant: float = Field(
+        0.2, ge=0, le=1, description="pixels aside for one up, at most, either way"
+    )
+    stretch: float = Field(
+        0.2, ge=0, le=1, description="share by which width may change against height"
+    )
+    elastic: float = Field(
+        0.7, ge=0, le=3, description="pixels by which points are pulled, standard deviation"
+    )
+    stroke: float = Field(
+        0.5, ge=0, le=1, description="pixels by which a stroke may lose or gain at each side"
+    )
+
+
+Augmentation = Annotated[
+    ShiftAugmentation | OpencvAugmentation, Field(discriminator="backend")
+]
+
+
 class Candidate(_Section):
     """One estimator on one recipe."""
 
@@ -247,14 +272,16 @@ class DoubtRule(_Section):
         0.99, gt=0, le=1, description="share of the comparison images that gets an answer"
     )
     typical: float = Field(
-        0.999, gt=0, le=1, description="share of them that counts as a digit at all"
+        0.995, gt=0, le=1, description="share of them that counts as a digit at all"
     )
 
 
 def _offer_choice(schema: dict[str, Any]) -> None:
     # Prefect's form shows "any of" as a choice of forms, "one of" as a box for raw JSON.
     schema.pop("discriminator", None)
-    schema["anyOf"] = schema.pop("oneOf")
+    choices = schema.pop("oneOf", None) or schema["anyOf"]
+    # Where nothing is a choice too, the others are nested.
+    schema["anyOf"] = [one for choice in choices for one in choice.get("oneOf", [choice])]
 
 
 def default_candidates() -> tuple[Candidate, ...]:
@@ -282,8 +309,10 @@ class TrainConfig(_Section):
     )
     validation: ValidationRules = Field(default_factory=ValidationRules)
     split: SplitShares = Field(default_factory=SplitShares)
-    augment: ShiftAugmentation | None = Field(
-        None, description="copies added to the training images"
+    augment: Augmentation | None = Field(
+        None,
+        description="copies added to the training images",
+        json_schema_extra=_offer_choice,
     )
     candidates: tuple[Candidate, ...] = Field(default_factory=default_candidates, min_length=1)
     training: TrainingBudget = Field(default_factory=TrainingBudget)
