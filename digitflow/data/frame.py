@@ -51,10 +51,9 @@ def to_mnist_frame(image: np.ndarray) -> np.ndarray:
         If it is no gray uint8 picture, or shows no ink.
     """
     check_gray(image)
-    bright = make_bright(image)
-    if is_framed(bright):
+    if image.shape == (SIDE, SIDE) and is_framed(bright := make_bright(image)):
         return bright.copy()
-    return frame_ink(extract_ink(_reduce(bright)))
+    return frame_ink(extract_ink(_reduce(image)))
 
 
 def frame_ink(ink: np.ndarray) -> np.ndarray:

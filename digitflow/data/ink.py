@@ -20,6 +20,12 @@ _GROUND_SIDE = 128
 _LEAST_SIDE = 64
 # Where so much of the border is on one side of the middle, it tells ink from ground.
 _CLEAR_SHARE = 0.85
+# Paper in a shadow has less light than this many times the brightest only where it is black.
+_MOST_LIGHT, _DARKEST_PAPER = 4, 24
+# Of the strongest ink; what is left of a shadow's edge is less than strong.
+_STRONG_SHARE, _FAINT_SHARE = 0.4, 0.15
+# Of the longest side: how far the soft edge of a stroke reaches.
+_EDGE_SHARE, _LEAST_EDGE = 0.03, 12
 
 
 def extract_ink(picture: np.ndarray) -> np.ndarray:
@@ -46,7 +52,11 @@ def extract_ink(picture: np.ndarray) -> np.ndarray:
     bright = make_bright(picture)
     if max(bright.shape) < _LEAST_SIDE:
         return remove_ground(bright)
-    return remove_ground(bright - np.minimum(_estimate_ground(bright), bright))
+    ground = _estimate_ground(bright)
+    ink = bright.astype(np.float32) - ground
+    level, noise = _measure_noise(ink[ink <= ink.max() / 2])
+    paper = ground if bright is picture else np.invert(ground)
+    return _clear_faint(_clear_noise((ink - level) * _measure_light(paper), noise))
 
 
 def check_gray(picture: np.ndarray) -> None:
@@ -88,13 +98,7 @@ def remove_ground(image: np.ndarray) -> np.ndarray:
     """
     image = _level_light(image)
     level, noise = _measure_ground(image)
-    ink = np.clip(image - level, 0, 255)
-    if ink.max() < MIN_CONTRAST:
-        raise InputError(
-            f"the picture is blank: no ink stands out from its ground by {MIN_CONTRAST} of 255"
-        )
-    ink[ink <= noise] = 0
-    return np.asarray(np.rint(ink), dtype=np.uint8)
+    return _clear_noise(image - level, noise)
 
 
 def read_border(images: np.ndarray) -> np.ndarray:
@@ -118,13 +122,35 @@ def _is_inverted(picture: np.ndarray) -> bool:
 
 
 def _is_ink_darker(picture: np.ndarray) -> bool:
-    """Tell what is thin by what a median takes away: a shadow stays, strokes don't."""
+    """Tell which departs from its surroundings in thin strokes: what is dark, or bright."""
     import cv2
 
     small = _shrink(picture)
+    # The inside of a zero, or what lies between two digits, is as the paper around.
     side = min(255, 2 * (max(small.shape) // 4) + 1)
-    away = small.astype(np.float32) - cv2.medianBlur(small, side)
-    return float((away * np.abs(away)).sum()) < 0
+    around = cv2.medianBlur(small, side)
+    dark, bright = (
+        _measure_thin(cv2.subtract(*pair)) for pair in ((around, small), (small, around))
+    )
+    return dark > bright
+
+
+def _measure_thin(marks: np.ndarray) -> float:
+    """Return how much of marks is thin, which a corner in the light is not."""
+    thin = marks.astype(np.float32) - _open(marks, _STROKE_SHARE / 2)
+    return float((thin * thin).sum())
+
+
+def _open(image: np.ndarray, share: float) -> np.ndarray:
+    """Take away what is bright and narrower than a share of the longest side."""
+    import cv2
+
+    side = 2 * round(share * max(image.shape) / 2) + 1
+    # A shadow goes on outside of the picture. OpenCV's own border is applied twice, once
+    # in each half of the opening, and leaves wedges of shadow in the corners.
+    padded = cv2.copyMakeBorder(image, side, side, side, side, cv2.BORDER_REPLICATE)
+    opened = cv2.morphologyEx(padded, cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
+    return np.asarray(opened[side:-side, side:-side])
 
 
 def _estimate_ground(bright: np.ndarray) -> np.ndarray:
@@ -132,11 +158,44 @@ def _estimate_ground(bright: np.ndarray) -> np.ndarray:
     import cv2
 
     small = cv2.medianBlur(_shrink(bright), 3)
-    side = 2 * round(_STROKE_SHARE * max(small.shape) / 2) + 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (side, side))
-    ground = cv2.morphologyEx(small, cv2.MORPH_OPEN, kernel, borderType=cv2.BORDER_REPLICATE)
+    opened = _open(small, _STROKE_SHARE)
+    # As far as the edge of a shadow may be out of place in a smaller picture.
+    ground = cv2.dilate(opened, np.ones((3, 3), np.uint8))
     height, width = bright.shape
     return np.asarray(cv2.resize(ground, (width, height), interpolation=cv2.INTER_LINEAR))
+
+
+def _measure_light(paper: np.ndarray) -> np.ndarray | np.float32:
+    """Return by how much ink must be strengthened where less light falls on the paper."""
+    brightest = float(np.percentile(paper[::4, ::4], 95))
+    if brightest < _DARKEST_PAPER:
+        return np.float32(1)
+    return np.asarray(np.float32(brightest) / paper.clip(brightest / _MOST_LIGHT, brightest))
+
+
+def _clear_noise(ink: np.ndarray, noise: float) -> np.ndarray:
+    ink = np.clip(ink, 0, 255)
+    if ink.max() < MIN_CONTRAST:
+        raise InputError(
+            f"the picture is blank: no ink stands out from its ground by {MIN_CONTRAST} of 255"
+        )
+    if noise <= ink.max() / 2:
+        ink[ink <= noise] = 0
+    return np.asarray(np.rint(ink), dtype=np.uint8)
+
+
+def _clear_faint(ink: np.ndarray) -> np.ndarray:
+    """Clear what is faint, unless it is near a mark that is strong somewhere."""
+    import cv2
+
+    peak = float(cv2.blur(ink, (3, 3)).max())
+    _, labels = cv2.connectedComponents((ink > _FAINT_SHARE * peak).astype(np.uint8))
+    strong = np.unique(labels[ink > _STRONG_SHARE * peak])
+    if not strong.any():
+        return ink
+    keep = np.isin(np.arange(labels.max() + 1), strong[strong > 0]).astype(np.uint8)[labels]
+    reach = 2 * max(_LEAST_EDGE, round(_EDGE_SHARE * max(ink.shape))) + 1
+    return np.where(cv2.dilate(keep, np.ones((reach, reach), np.uint8)), ink, np.uint8(0))
 
 
 def _shrink(picture: np.ndarray) -> np.ndarray:
@@ -151,14 +210,17 @@ def _shrink(picture: np.ndarray) -> np.ndarray:
 
 def _measure_ground(image: np.ndarray) -> tuple[float, float]:
     """Return the ground's level and how far its noise reaches above it."""
-    ground = _pick_ground(read_border(image), image)
-    level = float(np.median(ground))
-    # Six median deviations are four standard deviations of even noise.
-    noise = 6 * float(np.median(np.abs(ground - level)))
+    level, noise = _measure_noise(_pick_ground(read_border(image), image))
     if noise > (float(image.max()) - level) / 2:
         # Cut so close that the border shows the soft edges of strokes, not the ground.
         return float(image.min()), 0.0
     return level, noise
+
+
+def _measure_noise(ground: np.ndarray) -> tuple[float, float]:
+    level = float(np.median(ground))
+    # Six median deviations are four standard deviations of even noise.
+    return level, 6 * float(np.median(np.abs(ground - level)))
 
 
 def _level_light(image: np.ndarray) -> np.ndarray:
