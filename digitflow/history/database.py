@@ -200,12 +200,19 @@ def _connect(store: Store) -> Iterator[Any]:
 
 def _make_engine(store: Store) -> Any:
     from sqlalchemy import NullPool, create_engine, make_url
+    from sqlalchemy.exc import ArgumentError
 
     path = _find_file(store)
     if path is not None:
         url = make_url(f"{_SQLITE}///{path}")
         return create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
-    url = make_url(os.environ[DATABASE_VARIABLE])
+    try:
+        url = make_url(os.environ[DATABASE_VARIABLE])
+    except ArgumentError as exc:
+        raise InputError(
+            f"{DATABASE_VARIABLE} is no database's address, such as "
+            "postgresql://user:password@host/name or sqlite:////folder/history.db"
+        ) from exc
     if url.drivername in ("postgres", "postgresql"):
         url = url.set(drivername="postgresql+psycopg")
     return create_engine(url, poolclass=NullPool)

@@ -1,6 +1,9 @@
+import sqlite3
+from contextlib import closing
+
 import pytest
 
-from digitflow.artifacts import ModelRef, Store
+from digitflow.artifacts import ArrayRef, ModelRef, Store
 from digitflow.champions import (
     Champion,
     Pointer,
@@ -13,6 +16,10 @@ from digitflow.champions import (
 )
 from digitflow.errors import DamagedArtifact
 from digitflow.evaluation.scoring import TestScore
+from digitflow.releases import Golden, Release
+
+MODEL = ModelRef(digest="abc", path="models/abc.skops", bytes=10)
+ARRAY = ArrayRef(digest="g", path="arrays/g.npy", bytes=9, dtype="uint8", shape=(1, 28, 28))
 
 
 @pytest.fixture
@@ -26,12 +33,18 @@ def pointer():
         champion=Champion(
             name="digits",
             version="3",
-            model=ModelRef(digest="abc", path="models/abc.skops", bytes=10),
+            entry=7,
+            release=Release(
+                model=MODEL,
+                doubt=None,
+                golden=Golden(images=ARRAY, probabilities=ARRAY, libraries={}, machine="any"),
+            ),
             score=TestScore(
                 model_digest="abc", test_digest="t", n=3, correct=2, interval=(0.1, 1 / 3)
             ),
             run="run-1",
             promoted_at="2026-11-21T00:00:00+00:00",
+            libraries={"numpy": "2.4"},
         ),
         database={"bytes": 1, "mtime_ns": 2**62, "inode": 3},
     )
@@ -40,6 +53,7 @@ def pointer():
 def test_a_pointer_is_read_as_it_was_written(store, pointer):
     write_pointer(store, pointer)
     assert read_pointer(store, "digits") == pointer
+    assert pointer.champion.model == MODEL
     assert list_pointers(store) == ["digits"]
 
 
@@ -77,10 +91,21 @@ def test_a_damaged_pointer_is_named_with_the_way_out(store, pointer, share):
 
 
 def test_a_database_that_changes_has_another_stat(tmp_path):
-    path = tmp_path / "mlflow.db"
+    path = tmp_path / "history.db"
     assert stat_database(path) is None
-    path.write_bytes(b"one")
-    before = stat_database(path)
-    assert stat_database(path) == before
-    path.write_bytes(b"other")
-    assert stat_database(path) != before
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("create table t (n integer)")
+        seen = [stat_database(path)]
+        for number in range(20):
+            connection.execute("insert into t values (?)", (number,))
+            connection.commit()
+            seen.append(stat_database(path))
+    assert stat_database(path) == seen[-1]
+    # Many of these were written in one tick of the clock, and none made the file longer.
+    assert len({stat["changes"] for stat in seen}) == len(seen)
+
+
+def test_what_is_no_database_has_a_stat_too(tmp_path):
+    path = tmp_path / "history.db"
+    path.write_bytes(b"")
+    assert stat_database(path)["bytes"] == 0

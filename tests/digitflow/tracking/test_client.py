@@ -1,12 +1,13 @@
 import logging
 import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 
 from digitflow import tracking
 from digitflow.artifacts import Store
-from digitflow.errors import StorageError
+from digitflow.errors import InputError, StorageError
 
 
 @pytest.fixture
@@ -16,11 +17,8 @@ def store(tmp_path, monkeypatch):
 
 
 def list_tables(path):
-    connection = sqlite3.connect(path)
-    try:
+    with closing(sqlite3.connect(path)) as connection:
         return {row[0] for row in connection.execute("select name from sqlite_master")}
-    finally:
-        connection.close()
 
 
 def test_the_database_is_made_once_quietly_and_is_whole_when_it_appears(store, capfd, caplog):
@@ -32,20 +30,34 @@ def test_the_database_is_made_once_quietly_and_is_whole_when_it_appears(store, c
             pass
         seen.append(list_tables(path))
 
+    assert tracking.is_missing(store)
     watcher = threading.Thread(target=watch)
     watcher.start()
     with tracking.open_client(store):
         pass
     done.set()
     watcher.join()
+    assert not tracking.is_missing(store)
     assert seen == [list_tables(path)]
     assert "registered_model_aliases" in seen[0]
     inode = path.stat().st_ino
-    with tracking.open_client(store):
+    with tracking.open_client(store) as client:
         assert path.stat().st_ino == inode
+        _expect_nothing(client)
     assert not list((store.root / "tmp").iterdir())
     assert capfd.readouterr() == ("", "")
     assert not [record for record in caplog.records if record.levelno >= logging.INFO]
+
+
+def _expect_nothing(client):
+    """A name that nobody registered is nothing, or a clear error."""
+    assert tracking.find_registered(client, "digits") is None
+    assert tracking.find_alias(client, "digits", "champion") is None
+    assert tracking.find_by_digest(client, "digits", "abc") is None
+    assert tracking.list_versions(client, "digits") == []
+    assert tracking.list_registered(client) == []
+    with pytest.raises(InputError, match=r"digits has no version '1'.*none"):
+        tracking.find_version(client, "digits", "1")
 
 
 def test_a_server_that_does_not_answer_is_one_clear_error_without_its_password(
@@ -53,6 +65,7 @@ def test_a_server_that_does_not_answer_is_one_clear_error_without_its_password(
 ):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv(tracking.TRACKING_VARIABLE, "http://me:secret@127.0.0.1:9")
+    assert not tracking.is_missing(store)
     with (
         pytest.raises(StorageError, match="named by MLFLOW_TRACKING_URI") as caught,
         tracking.open_client(store) as client,
@@ -61,11 +74,3 @@ def test_a_server_that_does_not_answer_is_one_clear_error_without_its_password(
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not list(store.root.iterdir())
-
-
-def test_a_name_nobody_registered_is_nothing(store):
-    with tracking.open_client(store) as client:
-        assert tracking.find_registered(client, "digits") is None
-        assert tracking.find_alias(client, "digits", "champion") is None
-        assert tracking.find_unused(client, "digits", "abc", None) is None
-        assert tracking.list_versions(client, "digits") == []
