@@ -111,14 +111,15 @@ class OpencvAugmentation(_Section):
     elastic: float = Field(
         0.7, ge=0, le=3, description="pixels by which points are pulled, standard deviation"
     )
-    stroke: float = Field(
-        0.5, ge=0, le=1, description="pixels by which a stroke may lose or gain at each side"
+    thinner: float = Field(
+        0.5, ge=0, le=1, description="pixels that strokes may lose at each side"
+    )
+    thicker: float = Field(
+        0.5, ge=0, le=1, description="pixels that strokes may gain at each side"
     )
 
 
-Augmentation = Annotated[
-    ShiftAugmentation | OpencvAugmentation, Field(discriminator="backend")
-]
+Augmentation = Annotated[ShiftAugmentation | OpencvAugmentation, Field(discriminator="backend")]
 
 
 class Candidate(_Section):
@@ -320,6 +321,9 @@ class TrainConfig(_Section):
         False, description="fit the winner again on training and validation images"
     )
     doubt: DoubtRule = Field(default_factory=DoubtRule)
+    photographs: int = Field(
+        0, ge=0, le=1797, description="of other hands, in each series, read for the report"
+    )
     gate: GateLimits = Field(default_factory=GateLimits)
 
     @model_validator(mode="after")
@@ -328,6 +332,15 @@ class TrainConfig(_Section):
         repeated = [name for name, count in counts.items() if count > 1]
         if repeated:
             raise ValueError(f"candidates need names of their own, repeated: {repeated}")
+        return self
+
+    @model_validator(mode="after")
+    def _hands_are_others(self) -> "TrainConfig":
+        if self.photographs and self.source.kind == "builtin":
+            raise ValueError(
+                "photographs are made of the digits that the source builtin trains on: "
+                "set photographs to 0, or take another source"
+            )
         return self
 
 

@@ -31,6 +31,16 @@ VERDICT_SIGNS = {
     "insufficient": ("?", "plain"),
 }
 
+# What was hard in each series of photographs.
+HARDSHIPS = {
+    "plain": "dark pen on white paper, from above",
+    "perspective": "the sheet turned, and seen from aside",
+    "shadow": "uneven light, with a hard edge",
+    "texture": "grain and fibres of the paper",
+    "ink-colour": "coloured pens and paper, chalk on a board",
+    "all": "all of these at once",
+}
+
 PURPOSES = {
     "train": "fits the candidates",
     "augmented": "the training images with their altered copies",
@@ -134,6 +144,15 @@ class DoubtFacts(_Facts):
     figure: bytes
 
 
+class SeriesFacts(_Facts):
+    """A series of photographs of other hands, and how many were read right."""
+
+    series: str
+    correct: int
+    n: int
+    interval: tuple[float, float]
+
+
 class OutputFacts(_Facts):
     """A stored file that a task gave; an array has a shape and a dtype."""
 
@@ -180,6 +199,8 @@ class ReportFacts(_Facts):
         How many different challengers were judged on the test images so far.
     doubt : DoubtFacts or None
         None where nothing is ever called unsure.
+    other_hands : tuple of SeriesFacts
+        Photographs of digits by others; empty where none were read.
     notes : tuple of str
         Sentences that a reader of the figures must know.
     """
@@ -199,6 +220,7 @@ class ReportFacts(_Facts):
     checks: tuple[Check, ...]
     looks: int
     doubt: DoubtFacts | None
+    other_hands: tuple[SeriesFacts, ...]
     lineage: tuple[TaskFacts, ...]
     notes: tuple[str, ...] = ()
 
@@ -221,6 +243,7 @@ def render_report(facts: ReportFacts) -> str:
         scale=_accuracy_scale(facts.leaderboard),
         taken_for=_most_taken_for(facts.evaluation),
         purposes=PURPOSES,
+        hardships=HARDSHIPS,
         verdict_signs=VERDICT_SIGNS,
         # Ours, and no value of a run enters it.
         style=Markup(_read(folder, "report.css")),  # noqa: S704

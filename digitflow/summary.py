@@ -10,6 +10,8 @@ from digitflow import __version__
 from digitflow.artifacts import Store
 from digitflow.champions import Champion
 from digitflow.data.sets import ImageSet, PreparedData
+from digitflow.evaluation.evidence import Share
+from digitflow.evaluation.intervals import wilson_interval
 from digitflow.evaluation.leaderboard import Entry, choose_winner, describe_entries
 from digitflow.evaluation.scoring import Evaluation
 from digitflow.gates import Verdict
@@ -22,6 +24,7 @@ from digitflow.report import (
     Headline,
     OutputFacts,
     ReportFacts,
+    SeriesFacts,
     SplitFacts,
     TaskFacts,
     WinnerFacts,
@@ -119,6 +122,7 @@ def build_facts(
     entries: Sequence[Entry],
     verdict: Verdict,
     doubt: Doubt | None,
+    others: Mapping[str, Share],
     pictures: Mapping[str, bytes],
     tasks: Sequence[Mapping[str, Any]],
     config: str,
@@ -129,6 +133,8 @@ def build_facts(
     ----------
     record : dict
         The run's record: run, model, started, seconds, cores, versions, champion, notes.
+    others : dict of Share
+        Photographs of other hands read right, by series; empty where none were read.
     pictures : dict of PNG bytes
         samples, confusion, errors, mistakes, risk.
     tasks : sequence of dict
@@ -160,6 +166,7 @@ def build_facts(
         evaluation=_describe_winner(evaluation, pictures),
         checks=verdict.checks,
         looks=verdict.contest.looks,
+        other_hands=tuple(_describe_series(*item) for item in others.items()),
         doubt=None if doubt is None else _describe_doubt(doubt, record, pictures),
         lineage=tuple(_describe_task(t) for t in tasks if t["state"] in SHOWN_STATES),
         notes=tuple(record["notes"]),
@@ -181,6 +188,15 @@ def _describe_doubt(
         typical=record["config"]["doubt"]["typical"],
         screened=doubt.screen is not None,
         figure=pictures["risk"],
+    )
+
+
+def _describe_series(series: str, share: Share) -> SeriesFacts:
+    return SeriesFacts(
+        series=series,
+        correct=share.correct,
+        n=share.n,
+        interval=wilson_interval(share.correct, share.n),
     )
 
 

@@ -8,6 +8,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from digitflow.config import Candidate, TrainConfig
 from digitflow.data.sets import ImageSet, PreparedData, Splits
+from digitflow.evaluation.evidence import Share
 from digitflow.evaluation.leaderboard import Entry, Winner, choose_winner
 from digitflow.models.fitting import FittedModel
 from digitflow.releases import Release
@@ -19,6 +20,7 @@ from tasks.caching import collect
 from tasks.evaluate import evaluate_candidate
 from tasks.gate import file_report, prepare_registry
 from tasks.ingest import fingerprint_source, ingest_digits
+from tasks.other_hands import photograph_digits, read_photographs
 from tasks.prepare import prepare_recipe
 from tasks.publishing import publish_run
 from tasks.release import choose_doubt, record_golden
@@ -56,6 +58,7 @@ def train_digits(config: str | TrainConfig = "configs/digits.yaml") -> str:
 def train_once(config: TrainConfig) -> None:
     """Go through the whole job; what is cached is not computed again."""
     registered = prepare_registry.submit()
+    photographed = start_photographs(config)
     raw = call(ingest_digits, config.source, call(fingerprint_source, config.source))
     checked = call(validate_digits, raw, config.validation)
     splits = call(split_digits, checked, config.split, config.seed)
@@ -77,10 +80,26 @@ def train_once(config: TrainConfig) -> None:
     )
     collect(registered)
     decision = judge_and_promote(config, entries, fitted, release, data)
-    call(write_report, config, data, entries, decision, release, figures := collect(drawn))
+    others = read_others(photographed, release)
+    call(write_report, config, data, entries, decision, release, others, collect(drawn))
     if decision.version is not None:
         call(file_report, config.model, decision.version)
-    call(publish_run, config.model, decision.verdict, figures)
+    call(publish_run, config.model, decision.verdict, collect(drawn))
+
+
+def start_photographs(config: TrainConfig) -> PrefectFuture | None:
+    """Start to photograph digits by other hands, where the config asks for some."""
+    if not config.photographs:
+        return None
+    return photograph_digits.submit(config.photographs, config.seed)
+
+
+def read_others(photographed: PrefectFuture | None, release: Release) -> dict[str, Share]:
+    """Read the photographs of other hands, once the challenger is judged."""
+    if photographed is None:
+        return {}
+    shares: dict[str, Share] = call(read_photographs, release.model, collect(photographed))
+    return shares
 
 
 def augment_training(config: TrainConfig, train: ImageSet) -> Training:

@@ -1,11 +1,12 @@
 """Draw the run's figures, write its report and its record."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from digitflow import figures, summary
 from digitflow.artifacts import digest_json
 from digitflow.config import TrainConfig
 from digitflow.data.sets import ImageSet, PreparedData
+from digitflow.evaluation.evidence import Share
 from digitflow.evaluation.leaderboard import Entry, choose_winner, describe_entries
 from digitflow.evaluation.scoring import Evaluation
 from digitflow.figures import Figures
@@ -36,6 +37,7 @@ def write_report(
     entries: Sequence[Entry],
     decision: Decision,
     release: Release,
+    others: Mapping[str, Share],
     drawn: Figures,
 ) -> None:
     """Write reports/<run>/index.html, and what was decided into the run's record."""
@@ -45,6 +47,7 @@ def write_report(
     card, winner = summary.describe_data(store, data), choose_winner(entries)
     run.log.update(
         winner=winner.candidate.name,
+        other_hands={name: share.model_dump() for name, share in others.items()},
         leaderboard=describe_entries(entries),
         verdict=decision.verdict.model_dump(mode="json"),
         version=decision.version,
@@ -65,6 +68,7 @@ def write_report(
         entries,
         decision.verdict,
         release.doubt,
+        others,
         pictures,
         list(summarise_tasks(run.log.events).values()),
         write_config(config),

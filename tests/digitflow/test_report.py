@@ -24,6 +24,7 @@ from digitflow.report import (
     Headline,
     OutputFacts,
     ReportFacts,
+    SeriesFacts,
     SplitFacts,
     TaskFacts,
     WinnerFacts,
@@ -201,6 +202,7 @@ def facts(winner) -> ReportFacts:
         checks=(CHECK,),
         looks=1,
         doubt=DoubtFacts(**DOUBT_FACTS, figure=winner.errors),
+        other_hands=(SeriesFacts(series="plain", correct=97, n=100, interval=(0.9, 0.99)),),
         lineage=LINEAGE,
         notes=("The winner was fitted again on training and validation images.",),
     )
@@ -314,7 +316,10 @@ def test_interval_bars_share_one_scale(facts):
 
 def test_checks_show_their_figures_and_what_they_say(facts):
     plain = render(facts).text
-    assert f"floor.min_accuracy {CHECK.detail} ✓ pass test 200 0.9850 0.9500 to 0.9900 – –" in plain
+    assert (
+        f"floor.min_accuracy {CHECK.detail} ✓ pass test 200 0.9850 0.9500 to 0.9900 – –"
+        in plain
+    )
     against = {"champion": 0.98, "delta": 0.005, "interval": (-0.01, 0.02), "p": 0.0321}
     failed = CHECK.model_copy(update=against | {"verdict": "fail"})
     strict = render(facts, checks=(failed,)).text
@@ -325,6 +330,12 @@ def test_checks_show_their_figures_and_what_they_say(facts):
 def test_every_verdict_of_a_check_has_a_sign(facts, verdict):
     page = render(facts, checks=(CHECK.model_copy(update={"verdict": verdict}),))
     assert re.search(rf"[!?✗] {verdict}", page.text)
+
+
+def test_photographs_of_other_hands_are_reported_where_some_were_read(facts):
+    text = render(facts).text
+    assert "plain dark pen on white paper, from above 97 of 100 97.00 %" in text
+    assert "Other hands" not in render(facts, other_hands=()).text
 
 
 def test_many_looks_at_one_test_set_are_counted(facts):
@@ -395,6 +406,7 @@ def test_a_run_without_anything_optional_is_reported(facts):
         evaluation=None,
         checks=(),
         doubt=None,
+        other_hands=(),
         lineage=(),
         notes=(),
     )
