@@ -3,7 +3,7 @@
 No cache, no registry, no page, and no model is kept but the best one. Read MNIST, check
 it, set writers aside, compute each recipe once, fit and calibrate every candidate, measure
 it (metrics, and the time of one image), draw what the best one got wrong, score it on the
-test images, save it. One after another, each with all cores where its estimator knows how
+test images, ask of it what the gate asks, save it. One after another, each with all cores where its estimator knows how
 to use them. Prints one JSON line.
 
     python benchmarks/plain_mnist.py FOLDER_OF_IDX_FILES CONFIG
@@ -17,21 +17,28 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-import skops.io
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import accuracy_score
 from sklearn.pipeline import Pipeline
 
 from digitflow import plots
+from digitflow.artifacts import Store
 from digitflow.config import load_config
+from digitflow.data.sets import store_set
 from digitflow.data.sources import mnist
 from digitflow.data.splits import split_rows
 from digitflow.data.validation import check_digits
+from digitflow.evaluation.costs import measure_costs
+from digitflow.evaluation.doubt import choose_doubt, trace_risk
 from digitflow.evaluation.metrics import measure_predictions
 from digitflow.evaluation.mistakes import find_mistakes
+from digitflow.evaluation.other_hands import photograph_digits, read_photographs
+from digitflow.evaluation.perturbations import score_altered
 from digitflow.features.catalogue import build_steps
+from digitflow.golden import check_golden, record_golden
 from digitflow.models.catalogue import build_estimator
+from digitflow.models.persistence import dump_model
 from digitflow.workers import count_cores
 
 PARTS = ("train", "calibrate", "compare")
@@ -62,10 +69,30 @@ def main(folder: str, config_path: str) -> None:
     best = max(scores, key=lambda name: (scores[name][0].accuracy, -scores[name][0].log_loss))
     metrics, pipeline, probabilities, _ = scores[best]
     draw(train.images[rows["compare"]], labels[2], metrics, probabilities)
-    with tempfile.NamedTemporaryFile(suffix=".skops") as file:
-        skops.io.dump(pipeline, file.name)
     accuracy = accuracy_score(digits.test.labels, pipeline.predict(digits.test.images))
+    recipe = next(c.recipe for c in config.candidates if c.name == best)
+    fitted_on, _, compared_on = features[recipe][1]
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder))
+        sets = (fitted_on, labels[0]), (compared_on, labels[2])
+        refs = [tuple(store.put_array(array) for array in pair) for pair in sets]
+        question(store, config, pipeline, digits.test, refs, probabilities)
     print(json.dumps({"best": best, "validation": metrics.accuracy, "test": accuracy}))
+
+
+def question(store, config, pipeline, test, refs, probabilities):
+    """Ask of the best model what the gate asks, and photographs for the report."""
+    root, threads, images = store.root, count_cores(), store_set(store, test)
+    model = dump_model(pipeline, store)
+    choose_doubt(root, *refs, store.put_array(probabilities), config.doubt, threads)
+    check_golden(store, model, record_golden(root, model, images))
+    rules = config.gate.robustness
+    names = tuple(rules.floors)
+    score_altered(root, model, images, names, rules.images, config.seed, threads)
+    measure_costs(root, (model,), images)
+    if config.photographs:
+        series = photograph_digits(root, config.photographs, config.seed)
+        read_photographs(root, model, series, threads)
 
 
 def compute_features(config, images, parts):
@@ -90,7 +117,7 @@ def time_one_image(pipeline, images):
 
 
 def draw(images, labels, metrics, probabilities):
-    """Draw samples, confusions, errors and mistakes."""
+    """Draw samples, confusions, errors, mistakes and the risk."""
     found = find_mistakes(labels, probabilities)
     plots.draw_samples(images, labels)
     plots.draw_confusion(metrics.confusion)
@@ -98,6 +125,8 @@ def draw(images, labels, metrics, probabilities):
     plots.draw_mistakes(
         images[found.rows], labels[found.rows], found.predicted, found.probability
     )
+    curve = trace_risk(labels, probabilities)
+    plots.draw_risk_coverage(curve.coverage, curve.risk, 0.99)
 
 
 if __name__ == "__main__":
