@@ -8,8 +8,11 @@ import numpy as np
 
 # Medians of this many pixels are exact enough; all of a photo's would take a second.
 _SAMPLE = 20_000
+_SMALL_SIDE = 64
 # Cubed, a channel that departs half as far as the farthest one. Below it is mostly noise.
 _OWN_OPINION = 1 / 8
+# A channel in which the paper is dark has more noise than ink to tell of.
+_STRONGEST = 2
 
 
 def flatten_colours(picture: np.ndarray) -> np.ndarray:
@@ -30,7 +33,9 @@ def flatten_colours(picture: np.ndarray) -> np.ndarray:
     """
     import cv2
 
-    tables, is_bright = _choose_tables(_sample_pixels(picture))
+    if _is_gray(_sample_pixels(picture)) and _is_gray(picture):
+        return cv2.extractChannel(picture, 0)
+    tables, is_bright = _choose_tables(_sample_pixels(picture), _find_bright(picture))
     gray = np.full(picture.shape[:2], 255, np.uint8)
     for channel, table in enumerate(tables):
         # One channel at a time: three more copies of a large photo are too many.
@@ -73,15 +78,34 @@ def _sample_pixels(picture: np.ndarray) -> np.ndarray:
     return picture[::step, ::step].reshape(-1, *picture.shape[2:])
 
 
-def _choose_tables(pixels: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Return a table of 256 levels a channel, and whether ink is bright in all of them."""
-    paper = np.median(pixels, axis=0).astype(np.int64)
-    # Cubes keep the side and weigh what is far off: ink, not the unevenness of the light.
-    lean = ((pixels.astype(np.int64) - paper) ** 3).sum(axis=0)
+def _is_gray(pixels: np.ndarray) -> bool:
+    first, second, third = np.moveaxis(pixels, -1, 0)
+    return np.array_equal(first, second) and np.array_equal(second, third)
+
+
+def _find_bright(picture: np.ndarray) -> np.ndarray:
+    """Tell for each channel, (3,) bool, whether ink is brighter than the paper around it."""
+    import cv2
+
+    scale = min(1.0, _SMALL_SIDE / max(picture.shape[:2]))
+    height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
+    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    # A median of half the picture follows the edge of a shadow, and no stroke.
+    paper = cv2.medianBlur(small, 2 * (max(height, width) // 4) + 1)
+    departure = small.astype(np.int64) - paper
+    # Cubes keep the side and weigh what is far off: ink, not the grain of the paper.
+    lean = (departure**3).sum(axis=(0, 1))
     leader = lean[np.abs(lean).argmax()]
     follows = np.abs(lean) < _OWN_OPINION * np.abs(leader)
-    bright = np.where(follows, leader > 0, lean > 0)
-    ground = np.where(bright, 255 - paper, paper).max()
-    departure = np.arange(256) - paper[:, np.newaxis]
-    tables = ground + np.where(bright, -1, 1)[:, np.newaxis] * departure
-    return tables.clip(0, 255).astype(np.uint8), bool(bright.all())
+    return np.where(follows, leader > 0, lean > 0)
+
+
+def _choose_tables(pixels: np.ndarray, bright: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Return a table of 256 levels a channel, and whether ink is bright in all of them."""
+    paper = np.median(pixels, axis=0)[:, np.newaxis]
+    is_bright = bright[:, np.newaxis]
+    ground = np.where(is_bright, 255 - paper, paper).max()
+    # In a shadow all colours of paper fall by the same share, so their shares are compared.
+    share = np.where(is_bright, 1, (ground / paper.clip(1)).clip(1, _STRONGEST))
+    departure = np.where(is_bright, -1, share) * (np.arange(256) - paper)
+    return np.rint(ground + departure).clip(0, 255).astype(np.uint8), bool(bright.all())

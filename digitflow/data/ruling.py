@@ -43,8 +43,8 @@ def _find_level_rules(mask: np.ndarray) -> np.ndarray:
     runs = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((1, run), np.uint8))
     rules = np.zeros_like(mask)
     # Most pictures have none; this tells sooner than what follows. A pen may leave gaps.
-    thick = np.ones((2 + round(_THICKNESS_SHARE * width), 1), np.uint8)
-    thin = runs & (1 - cv2.morphologyEx(runs, cv2.MORPH_OPEN, thick))
+    column = np.ones((2 + round(_THICKNESS_SHARE * width), 1), np.uint8)
+    thin = (runs > 0) & (cv2.morphologyEx(runs, cv2.MORPH_OPEN, column) == 0)
     if thin.any(axis=0).sum() < _WIDTH_SHARE * width / 2:
         return rules
     # Linked over its gaps; a digit's stroke may look like a part of it.
