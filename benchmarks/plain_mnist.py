@@ -3,8 +3,8 @@
 No cache, no registry, no page, and no model is kept but the best one. Read MNIST, check
 it, set writers aside, compute each recipe once, fit and calibrate every candidate, measure
 it (metrics, and the time of one image), draw what the best one got wrong, score it on the
-test images, ask of it what the gate asks, save it. One after another, each with all cores where its estimator knows how
-to use them. Prints one JSON line.
+test images, ask of it what the gate asks, save it. One after another, each with all cores
+where its estimator knows how to use them. Prints one JSON line.
 
     python benchmarks/plain_mnist.py FOLDER_OF_IDX_FILES CONFIG
 """
@@ -13,6 +13,7 @@ import json
 import sys
 import tempfile
 import time
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 
@@ -24,6 +25,7 @@ from sklearn.pipeline import Pipeline
 
 from digitflow import plots
 from digitflow.artifacts import Store
+from digitflow.augment.catalogue import augmentation_module
 from digitflow.config import load_config
 from digitflow.data.sets import store_set
 from digitflow.data.sources import mnist
@@ -52,13 +54,19 @@ def main(folder: str, config_path: str) -> None:
     train = digits.train
     rows = split_rows(train.labels, train.writers, config.split, True, config.seed)
     labels = [train.labels[rows[part]] for part in PARTS]
-    features = compute_features(config, train.images, [rows[part] for part in PARTS])
+    parts = [train.images[rows[part]] for part in PARTS]
+    training = {False: (parts[0], labels[0]), True: augment(config, parts[0], labels[0])}
+    wanted = {
+        c.name: (c.recipe, c.augmented and bool(config.augment)) for c in config.candidates
+    }
+    features = compute_features(config, set(wanted.values()), training, parts[1:])
     scores = {}
     for candidate in config.candidates:
-        recipe, (fitted_on, calibrated_on, compared_on) = features[candidate.recipe]
+        recipe, (fitted_on, calibrated_on, compared_on) = features[wanted[candidate.name]]
+        fitted_labels = training[wanted[candidate.name][1]][1]
         estimator = build_estimator(
             candidate.estimator, dict(candidate.params), config.seed, count_cores()
-        ).fit(fitted_on, labels[0])
+        ).fit(fitted_on, fitted_labels)
         model = CalibratedClassifierCV(FrozenEstimator(estimator), method=candidate.calibration)
         model.fit(calibrated_on, labels[1])
         probabilities = model.predict_proba(compared_on)
@@ -70,11 +78,10 @@ def main(folder: str, config_path: str) -> None:
     metrics, pipeline, probabilities, _ = scores[best]
     draw(train.images[rows["compare"]], labels[2], metrics, probabilities)
     accuracy = accuracy_score(digits.test.labels, pipeline.predict(digits.test.images))
-    recipe = next(c.recipe for c in config.candidates if c.name == best)
-    fitted_on, _, compared_on = features[recipe][1]
+    fitted_on, _, compared_on = features[wanted[best]][1]
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
-        sets = (fitted_on, labels[0]), (compared_on, labels[2])
+        sets = (fitted_on, training[wanted[best][1]][1]), (compared_on, labels[2])
         refs = [tuple(store.put_array(array) for array in pair) for pair in sets]
         question(store, config, pipeline, digits.test, refs, probabilities)
     print(json.dumps({"best": best, "validation": metrics.accuracy, "test": accuracy}))
@@ -95,14 +102,25 @@ def question(store, config, pipeline, test, refs, probabilities):
         read_photographs(root, model, series, threads)
 
 
-def compute_features(config, images, parts):
-    """Return {recipe: (fitted steps, features of each part)}."""
+def augment(config, images, labels):
+    """Return training images and labels with their altered copies."""
+    if config.augment is None:
+        return images, labels
+    module = import_module(augmentation_module(config.augment.backend))
+    copies = module.count_copies(config.augment)
+    out = np.empty((copies * len(images), *images.shape[1:]), np.uint8)
+    module.write_copies(images, config.augment, config.seed, out)
+    return out, np.tile(labels, copies)
+
+
+def compute_features(config, wanted, training, held):
+    """Return {(recipe, augmented): (fitted steps, features of each part)}."""
     features = {}
-    for name in dict.fromkeys(candidate.recipe for candidate in config.candidates):
+    for name, augmented in sorted(wanted):
         recipe = Pipeline(build_steps(name, config.seed))
-        train = np.asarray(recipe.fit_transform(images[parts[0]]), np.float32)
-        held = [np.asarray(recipe.transform(images[rows]), np.float32) for rows in parts[1:]]
-        features[name] = recipe, (train, *held)
+        train = np.asarray(recipe.fit_transform(training[augmented][0]), np.float32)
+        others = [np.asarray(recipe.transform(images), np.float32) for images in held]
+        features[name, augmented] = recipe, (train, *others)
     return features
 
 
