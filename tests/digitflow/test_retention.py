@@ -1,9 +1,15 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from digitflow import retention
+from digitflow.artifacts import ModelRef
+from digitflow.data.sets import ImageSet
 from digitflow.errors import StorageError
+from digitflow.registry.freeing import Freed
+from digitflow.releases import Doubt, Golden, Release
 from digitflow.retention import collect_garbage
 from digitflow.runs import open_run
 
@@ -37,7 +43,7 @@ def two_runs(store):
 
 def test_what_only_old_runs_used_is_freed(store, two_runs):
     old, new = two_runs
-    freed = collect_garbage(store, keep_runs=1)
+    freed = collect_garbage(store, keep_runs=1, keep_versions=1)
     assert freed["by_folder"]["arrays"] == old.bytes
     assert not store.path_of(old).exists()
     assert store.is_intact(new)
@@ -47,21 +53,60 @@ def test_what_only_old_runs_used_is_freed(store, two_runs):
 
 def test_a_dry_run_only_counts(store, two_runs):
     old, _ = two_runs
-    assert collect_garbage(store, keep_runs=1, dry_run=True)["files"] == 3
+    assert collect_garbage(store, keep_runs=1, keep_versions=1, dry_run=True)["files"] == 3
     assert store.is_intact(old)
 
 
 def test_records_of_runs_stay(store, two_runs):
-    collect_garbage(store, keep_runs=0)
+    collect_garbage(store, keep_runs=0, keep_versions=1)
     assert (store.root / "runs" / "old" / "run.json").is_file()
     assert not list((store.root / "arrays").iterdir())
 
 
 def test_nothing_is_freed_while_a_run_goes_on(store, two_runs):
     with open_run(store, "now"), pytest.raises(StorageError, match="now"):
-        collect_garbage(store, keep_runs=0)
-    collect_garbage(store, keep_runs=3)
+        collect_garbage(store, keep_runs=0, keep_versions=1)
+    collect_garbage(store, keep_runs=3, keep_versions=1)
+
+
+def _keep_version(store, monkeypatch):
+    """Let the registry keep one version; return what it is made of and was judged on."""
+    names = ("images", "labels", "writers", "series")
+    images = ImageSet(
+        **{name: store.put_array(np.full(3, value)) for value, name in enumerate(names)}
+    )
+    golden = [store.put_array(np.full(4, number)) for number in range(2)]
+    model, screen = (
+        ModelRef(**store.put_bytes(content, "models", ".skops").model_dump())
+        for content in (b"model", b"screen")
+    )
+    release = Release(
+        model=model,
+        doubt=Doubt(
+            coverage=0.9, min_probability=0.5, risk=0.1, screen=screen, max_strangeness=1
+        ),
+        golden=Golden(images=golden[0], probabilities=golden[1], libraries={}, machine=""),
+    )
+    found = SimpleNamespace(
+        version=SimpleNamespace(model_path=model.path),
+        release=release,
+        facts=SimpleNamespace(test=images, feedback=None),
+    )
+    freed = Freed(versions=["digits 1"], files=3, bytes=500, kept=[found])
+    monkeypatch.setattr(retention, "free_versions", lambda *_: freed)
+    return [images.images, images.labels, images.writers, images.series, *golden, model, screen]
+
+
+def test_what_kept_versions_are_made_of_and_were_judged_on_stays(store, two_runs, monkeypatch):
+    refs = _keep_version(store, monkeypatch)
+    left = store.put_bytes(b"a candidate that lost", "models", ".skops")
+    freed = collect_garbage(store, keep_runs=0, keep_versions=1)
+    assert all(store.is_intact(ref) for ref in refs)
+    assert not store.path_of(left).exists()
+    assert freed["versions"] == ["digits 1"]
+    assert freed["by_folder"]["registry"] == 500
+    assert freed["bytes"] == sum(freed["by_folder"].values())
 
 
 def test_an_empty_store_frees_nothing(store):
-    assert collect_garbage(store, keep_runs=1)["files"] == 0
+    assert collect_garbage(store, keep_runs=1, keep_versions=1)["files"] == 0

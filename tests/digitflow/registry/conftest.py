@@ -39,7 +39,9 @@ class Project:
     def make_release(self, strength):
         images = np.random.default_rng(0).integers(0, 256, (20, 28, 28), np.uint8)
         labels = np.repeat(np.arange(10, dtype=np.uint8), 2)
-        fitted = Pipeline([("pixels", FlattenImages()), ("fit", LogisticRegression(C=strength))])
+        fitted = Pipeline(
+            [("pixels", FlattenImages()), ("fit", LogisticRegression(C=strength))]
+        )
         model = dump_model(fitted.fit(images, labels), self.store)
         images = store_set(self.store, LabelledImages(images, labels))
         golden = record_golden(self.store.root, model, images, count=10)

@@ -243,9 +243,7 @@ def test_killed_between_any_two_steps_a_promotion_goes_on(
     assert project.chain() == ["1", "2"]
 
 
-def test_a_killed_registration_leaves_no_mlflow_run_that_runs_for_ever(
-    project, fork, wait_for
-):
+def test_a_killed_registration_leaves_no_mlflow_run_that_runs_for_ever(project, fork, wait_for):
     first = project.pointed()
 
     def register_and_die():

@@ -1,0 +1,45 @@
+import pytest
+
+from digitflow import registry
+from digitflow.errors import InputError
+from digitflow.registry import choose_model, list_models, list_versions, read_release
+
+
+def test_versions_are_listed_the_newest_first(project):
+    project.register(2, project.champion(), outcome="keep")
+    type(project)(project.store, "digits-sample").promote(3, None)
+    found = list_versions(project.store)
+    assert [(v.model, v.version, v.outcome) for v in found] == [
+        ("digits", "2", "keep"),
+        ("digits", "1", "bootstrap"),
+        ("digits-sample", "1", "bootstrap"),
+    ]
+    assert [v.version for v in list_versions(project.store, "digits-sample")] == ["1"]
+    assert list_versions(project.store, "housing") == []
+
+
+def test_a_version_of_somebody_else_is_not_listed(project):
+    with registry.listing.tracking.open_client(project.store) as client:
+        client.create_model_version("digits", "file:///nowhere")
+    assert [version.version for version in list_versions(project.store)] == ["1"]
+    with pytest.raises(InputError, match="no version '2'"):
+        read_release(project.store, "digits", "2")
+
+
+def test_without_a_name_the_model_is_digits_else_digits_sample(project, empty_project):
+    other = type(project)(project.store, "digits-sample")
+    assert choose_model(project.store, None) == "digits"
+    other.register(3, None, outcome="reject")
+    assert choose_model(project.store, None) == "digits"
+    assert choose_model(project.store, "digits-sample") == "digits-sample"
+    with pytest.raises(InputError, match=r"housing is not registered.*digits, digits-sample"):
+        choose_model(project.store, "housing")
+
+    sample = type(project)(empty_project.store, "digits-sample")
+    with pytest.raises(InputError, match=r"digits or digits-sample.*`digitflow train`"):
+        choose_model(sample.store, None)
+    assert list_models(sample.store) == []
+    with pytest.raises(InputError, match="nothing is registered yet"):
+        read_release(sample.store, "digits", "1")
+    sample.register(3, None, outcome="reject")
+    assert choose_model(sample.store, None) == "digits-sample"
