@@ -18,6 +18,9 @@ CHUNK_ROWS = 1024
 
 # Ink for the frame: above this share of an image's peak.
 _INK_SHARE = 0.2
+# The middles of the outermost inked pixels are so much closer than the box is wide; more
+# than 1, since interpolation makes a box wider.
+_SOFT_EDGES = 1.5
 # Each point of the elastic pull's grid is about 5 pixels from the next.
 _GRID, _REACH = 7, 4.0
 # Interpolation and thinning fade strokes; MNIST's own peaks are 254 and 255.
@@ -92,8 +95,9 @@ def alter_images(
     copies = np.empty_like(images)
     for copy, image, (rows, columns) in zip(copies, changed, maps, strict=True):
         moved = cv2.remap(image, columns, rows, cv2.INTER_CUBIC, borderValue=0)
-        strength = _FULL_PEAK / max(float(moved.max()), 1)
-        copy[...] = np.rint(np.clip(moved * strength, 0, 255))
+        # Cubic interpolation overshoots at edges, which is no ink.
+        moved = moved.clip(0, _FULL_PEAK)
+        copy[...] = np.rint(moved * (_FULL_PEAK / max(float(moved.max()), 1)))
     return copies
 
 
@@ -143,7 +147,9 @@ def _frame_moves(
     mass = flat / np.maximum(flat.sum(axis=1, keepdims=True), 1)
     centres = mass @ places.T
     first, last = _measure_boxes(flat, forward @ (places - centres[:, :, np.newaxis]))
-    scale = ((BOX_SIDE - 2) / np.maximum((last - first).max(axis=1), 1))[:, np.newaxis]
+    scale = ((BOX_SIDE - _SOFT_EDGES) / np.maximum((last - first).max(axis=1), 1))[
+        :, np.newaxis
+    ]
     # MNIST's own digits were moved by whole pixels: up to half a pixel off the middle.
     goal = SIDE / 2 + generator.uniform(-0.5, 0.5, centres.shape)
     goal = goal.clip(-scale * first, SIDE - 1 - scale * last)
