@@ -1,0 +1,145 @@
+"""What `digitflow models ...` and `digitflow rollback` print, for people and for scripts."""
+
+import json
+import shutil
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from digitflow import registry
+from digitflow.artifacts import ARTIFACTS_VARIABLE, Store
+from digitflow.errors import InputError
+from flows.cli_models import app, rollback
+from flows.console_models import print_comparison
+
+MODEL = "digits-sample"
+BETTER = {"name": "svm-strokes", "estimator": "svm", "recipe": "strokes"}
+WIDTH = 80
+
+back = typer.Typer()
+back.command()(rollback)
+
+
+@pytest.fixture(scope="module")
+def trained_twice(trained_once, tmp_path_factory):
+    """A project whose second champion is an SVM; only read."""
+    folder = tmp_path_factory.mktemp("twice")
+    shutil.copytree(trained_once.folder / "artifacts", folder / "artifacts", symlinks=True)
+    project = type(trained_once)(folder, trained_once.server)
+    project.config["candidates"].append(BETTER)
+    assert project.train()["verdict"]["outcome"] == "promote"
+    return project
+
+
+@pytest.fixture
+def store(trained_twice, tmp_path, monkeypatch):
+    shutil.copytree(trained_twice.store.root, tmp_path / "artifacts", symlinks=True)
+    monkeypatch.setenv(ARTIFACTS_VARIABLE, str(tmp_path / "artifacts"))
+    monkeypatch.setenv("COLUMNS", str(WIDTH))
+    return Store(tmp_path / "artifacts")
+
+
+def run(*arguments, commands=app):
+    """Run a command in this process; return what it printed, which fits the width."""
+    result = CliRunner().invoke(commands, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    if "--json" in arguments:
+        return json.loads(result.stdout)
+    # A verdict's sentences are left to the terminal to wrap.
+    ours = result.stdout.partition("verdict   ")[0].splitlines()
+    assert not [line for line in ours if len(line) > WIDTH]
+    return result.stdout
+
+
+def test_the_list_shows_versions_verdicts_and_aliases(store):
+    listed = run("--json")
+    assert [(v["version"], v["outcome"]) for v in listed] == [
+        ("2", "promote"),
+        ("1", "bootstrap"),
+    ]
+    text = run("--model", MODEL)
+    assert MODEL in text
+    assert "challenger, champion" in text
+    assert run("--model", "housing").startswith("no model is registered yet")
+
+
+@pytest.mark.parametrize("name", ["2", "champion", "challenger"])
+def test_show_tells_all_that_a_version_carries(store, name):
+    shown = run("show", name, "--json")
+    assert shown["version"]["version"] == "2"
+    assert shown["version"]["aliases"] == ["challenger", "champion"]
+    assert shown["verdict"]["contest"]["champion_version"] == "1"
+    assert shown["facts"]["test"]["images"]["digest"]
+    assert shown["facts"]["costs"]["bytes"] > 0
+    assert shown["release"]["golden"]["images"]["shape"] == [32, 28, 28]
+    assert shown["signature"]["probabilities"] == ["float64", [-1, 10]]
+    assert [entry["kind"] for entry in shown["history"]] == ["promote"]
+    assert [judged["outcome"] for judged in shown["judgements"]] == ["promote"]
+    assert len(list(store.root.glob("registry/artifacts/*/artifacts/report/index.html"))) == 2
+
+
+def test_what_show_prints_is_the_same_for_people(store):
+    text = run("show", "previous")
+    assert text.startswith(f"{MODEL} version 1 (previous)")
+    for label in ("metrics", "costs", "code", "data", "environment", "signature", "golden"):
+        assert f"\n{label}" in text
+    assert "uint8 (-1, 28, 28)" in text
+    assert "estimator: knn" in text
+    assert "better.superior" not in text  # the first one had nobody to be better than
+    assert "verdict   bootstrap" in text
+
+
+def test_compare_scores_both_on_the_same_images(store, capsys):
+    compared = run("compare", "1", "2", "--json")
+    verdict = compared["verdict"]
+    assert (compared["first"], compared["second"]) == ("1", "2")
+    assert verdict["contest"]["champion_version"] == "2"
+    assert verdict["challenger"]["test_digest"] == verdict["champion"]["test_digest"]
+    assert verdict["champion"]["correct"] > verdict["challenger"]["correct"]
+    assert registry.read_champion(store, MODEL).version == "2"
+    print_comparison(compared)
+    assert "challenger: version 1; champion: version 2" in capsys.readouterr().out
+
+
+def test_diff_shows_what_differs_in_configs_and_verdicts(store):
+    found = run("diff", "previous", "champion", "--json")
+    keys = {item["key"]: item["second"] for item in found["config"]}
+    assert keys["candidates.svm-strokes.estimator"] == "svm"
+    assert any(item["key"].startswith("better.superior on") for item in found["checks"])
+    text = run("diff", "1", "2")
+    assert "candidates.svm-strokes.recipe" in text
+    assert "+ strokes" in text
+    assert "the same" in run("diff", "1", "1")
+
+
+def test_rollback_makes_the_one_before_champion_and_the_history_says_so(store):
+    champion = run("--why", "sevens got worse", "--json", commands=back)
+    assert champion["version"] == "1"
+    entries = run("history", "--json")
+    assert [(e["version"], e["kind"]) for e in entries] == [
+        ("1", "rollback"),
+        ("2", "promote"),
+        ("1", "bootstrap"),
+    ]
+    assert entries[0]["why"] == "sevens got worse"
+    assert entries[1]["outcome"] == "promote"
+    text = run("history")
+    assert "sevens got worse" in text
+    assert "@" in text
+    assert "version 2" in run("--to", "2", commands=back)
+    assert registry.read_champion(store, MODEL).version == "2"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("show", "9"), "no version '9'"),
+        (("show", "nobody"), "versions and aliases: 2, 1, "),
+        (("diff", "1", "9"), "no version '9'"),
+        (("show", "1", "--model", "housing"), "housing is not registered"),
+    ],
+)
+def test_what_is_not_there_is_bad_input(store, arguments, message):
+    with pytest.raises(InputError, match=message):
+        run(*arguments)
