@@ -1,7 +1,10 @@
+import io
 import struct
 import subprocess
 import sys
 import zlib
+from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -141,17 +144,12 @@ def test_a_picture_in_the_frame_reaches_the_model_unchanged_from_a_file(
     assert result.probability == pipeline.predict_proba(pictures[4][None]).max()
 
 
-def test_a_picture_on_standard_input_is_read(store, folder):
-    code = (
-        "import sys; from pathlib import Path; from digitflow.artifacts import Store;"
-        "from digitflow.predict import predict_files;"
-        "(result,) = predict_files([Path('-')], Store(Path(sys.argv[1])));"
-        "print(getattr(result, 'digit', None), getattr(result, 'error', None))"
-    )
-    command = [sys.executable, "-c", code, str(store.root)]
-    for content, said in [((folder / "6.png").read_bytes(), b"6 None"), (b"", b"it is empty")]:
-        done = subprocess.run(command, input=content, capture_output=True, check=True)
-        assert said in done.stdout
+def test_a_picture_on_standard_input_is_read(store, folder, monkeypatch):
+    predictor = Predictor.load(store)
+    for content, said in [((folder / "6.png").read_bytes(), "6"), (b"", "it is empty")]:
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(content)))
+        (result,) = predictor.read_file(Path("-"))
+        assert said in (str(result.digit) if isinstance(result, Prediction) else result.error)
 
 
 def make_transparent(picture):
