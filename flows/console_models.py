@@ -19,6 +19,7 @@ from flows.console import OUTPUT, print_verdict
 
 WIDTH = 80
 LABEL = 12
+WHICH = ("first", "second")
 OUTCOMES = {
     "bootstrap": "[green]bootstrap[/]",
     "promote": "[green]promote[/]",
@@ -134,18 +135,47 @@ def _print_entries(entries: Sequence[Mapping[str, Any]]) -> None:
 
 def print_difference(found: Mapping[str, Any]) -> None:
     """Print in what two versions differ."""
-    for which in ("first", "second"):
+    for which in WHICH:
         head = found[which]
         outcome = f"version {head['version']}, {head['run']}: {head['outcome']}"
         OUTPUT.print(f"[bold]{which:<7}[/] {outcome}")
         _print_wrapped(head["reason"], indent=8)
-    for section in ("config", "facts", "checks"):
-        changed = found[section]
-        OUTPUT.print(f"\n[bold]{section}[/]" + ("" if changed else "  the same"))
-        for item in changed:
-            OUTPUT.print(f"  {escape(item['key'])}")
-            for sign, which in (("-", "first"), ("+", "second")):
-                _print_wrapped(f"{sign} {_write(item[which])}", indent=4)
+    for section in ("config", "facts"):
+        OUTPUT.print(f"\n[bold]{section}[/]" + ("" if found[section] else "  the same"))
+        for item in found[section]:
+            _print_change(item["key"], _write(item["first"]), _write(item["second"]))
+    _print_changed_checks(found["checks"])
+
+
+def _print_changed_checks(checks: Sequence[Mapping[str, Any]]) -> None:
+    """Print the checks that came out otherwise; figures alone differ almost always."""
+    turned = [item for item in checks if _name_answer(item, 0) != _name_answer(item, 1)]
+    OUTPUT.print("\n[bold]checks[/]" + ("" if checks else "  the same"))
+    for item in turned:
+        _print_change(item["key"], *(_describe_answer(item[which]) for which in WHICH))
+    if len(checks) > len(turned):
+        same = len(checks) - len(turned)
+        OUTPUT.print(f"  {same} with the same answer, of other figures (--json has them)")
+
+
+def _name_answer(item: Mapping[str, Any], place: int) -> str | None:
+    answer = item[WHICH[place]]
+    return None if answer is None else answer["verdict"]
+
+
+def _describe_answer(answer: Mapping[str, Any] | None) -> str:
+    return "not asked" if answer is None else f"{answer['verdict']}: {answer['detail']}"
+
+
+def _print_change(key: str, first: str, second: str) -> None:
+    """Print a change on one line if it fits, else on lines of its own."""
+    line = f"{key}: {first} -> {second}"
+    if len(line) <= WIDTH - 2:
+        OUTPUT.print(f"  {escape(line)}")
+        return
+    OUTPUT.print(f"  {escape(key)}")
+    for sign, text in (("-", first), ("+", second)):
+        _print_wrapped(f"{sign} {text}", indent=4, hanging=2)
 
 
 def print_comparison(compared: Mapping[str, Any]) -> None:
@@ -179,8 +209,9 @@ def _print_labelled(label: str, text: str) -> None:
         OUTPUT.print(" " * LABEL + escape(line))
 
 
-def _print_wrapped(text: str, indent: int) -> None:
-    for line in wrap(text, WIDTH - indent, break_long_words=False):
+def _print_wrapped(text: str, indent: int, hanging: int = 0) -> None:
+    following = " " * hanging
+    for line in wrap(text, WIDTH - indent, subsequent_indent=following, break_long_words=False):
         OUTPUT.print(" " * indent + escape(line))
 
 
@@ -191,4 +222,6 @@ def _join(values: Mapping[str, Any], write: Any) -> str:
 def _write(value: Any) -> str:
     if value is None:
         return "none"
-    return format_number(value) if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else format_number(value)
+    return str(value)

@@ -46,10 +46,13 @@ def _list_facts(found: Registration) -> dict[str, Any]:
     }
 
 
-def _list_checks(verdict: Mapping[str, Any]) -> dict[str, str]:
-    """Return {check and what it looked at: answer and sentence}."""
+def _list_checks(verdict: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return {check and what it looked at: its answer, and the sentence of it}."""
     return {
-        f"{check['id']} on {check['slice']}": f"{check['verdict']}: {check['detail']}"
+        f"{check['id']} on {check['slice']}": {
+            "verdict": check["verdict"],
+            "detail": check["detail"],
+        }
         for check in verdict.get("checks", ())
         if "slice" in check  # of an older form otherwise
     }

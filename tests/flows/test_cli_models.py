@@ -106,11 +106,14 @@ def test_diff_shows_what_differs_in_configs_and_verdicts(store):
     found = run("diff", "previous", "champion", "--json")
     keys = {item["key"]: item["second"] for item in found["config"]}
     assert keys["candidates.svm-strokes.estimator"] == "svm"
-    assert any(item["key"].startswith("better.superior on") for item in found["checks"])
+    asked = {item["key"]: (item["first"], item["second"]) for item in found["checks"]}
+    assert asked["better.superior on test"][0] is None
+    assert asked["better.superior on test"][1]["verdict"] == "pass"
     text = run("diff", "1", "2")
-    assert "candidates.svm-strokes.recipe" in text
-    assert "+ strokes" in text
-    assert "the same" in run("diff", "1", "1")
+    assert "  candidates.svm-strokes.recipe: none -> strokes\n" in text
+    assert "- not asked\n    + pass:" in text
+    assert "with the same answer, of other figures" in text
+    assert run("diff", "1", "1").count("the same") == 3
 
 
 def test_rollback_makes_the_one_before_champion_and_the_history_says_so(store):

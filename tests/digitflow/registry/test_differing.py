@@ -46,8 +46,8 @@ def test_only_what_differs_is_told(pair):
     assert found["checks"] == [
         {
             "key": "better.superior on test",
-            "first": "fail: it's so",
-            "second": "pass: it's so",
+            "first": {"verdict": "fail", "detail": "it's so"},
+            "second": {"verdict": "pass", "detail": "it's so"},
         }
     ]
 
