@@ -103,19 +103,19 @@ class OpencvAugmentation(_Section):
     copies: int = Field(1, ge=1, le=20, description="altered copies of each image")
     rotation: float = Field(10, ge=0, le=45, description="degrees, at most, either way")
     slant: float = Field(
-        0.2, ge=0, le=1, description="pixels aside for one up, at most, either way"
+        0.3, ge=0, le=1, description="pixels aside for one up, at most, either way"
     )
     stretch: float = Field(
-        0.2, ge=0, le=1, description="share by which width may change against height"
+        0.3, ge=0, le=1, description="share by which width may change against height"
     )
     elastic: float = Field(
-        0.7, ge=0, le=3, description="pixels by which points are pulled, standard deviation"
+        0.0, ge=0, le=3, description="pixels by which points are pulled, standard deviation"
     )
     thinner: float = Field(
-        0.5, ge=0, le=1, description="pixels that strokes may lose at each side"
+        0.0, ge=0, le=1, description="pixels that strokes may lose at each side"
     )
     thicker: float = Field(
-        0.5, ge=0, le=1, description="pixels that strokes may gain at each side"
+        1.0, ge=0, le=1, description="pixels that strokes may gain at each side"
     )
 
 
