@@ -1,27 +1,21 @@
-"""Ink on paper: from a gray picture to how much ink is where, the paper taken away.
-
-The paper's level is the picture without what is thin (a grey-level opening: J. Serra,
-"Image Analysis and Mathematical Morphology", 1982). It follows shadows, even those with a
-hard edge, since a stroke is thinner than they are.
-"""
+"""Ink on paper: from a gray picture to how much ink is where, the paper taken away."""
 
 import numpy as np
 
+from digitflow.data.ground import estimate_ground, is_ink_darker, measure_light
 from digitflow.errors import InputError
 
 MIN_CONTRAST = 32
 """Difference of ink and ground, of 255, below which a picture counts as blank."""
 
-# Of the longest side: wider than a stroke, narrower than most shadows.
-_STROKE_SHARE = 0.3
-# The ground has no detail that is finer than this many pixels a side show.
-_GROUND_SIDE = 128
+# A median of more pixels a side takes long and is no other.
+_SAMPLE_SIDE = 256
 # A smaller picture is cut close: its strokes are as wide as its ground.
 _LEAST_SIDE = 64
 # Where so much of the border is on one side of the middle, it tells ink from ground.
 _CLEAR_SHARE = 0.85
-# Paper in a shadow has less light than this many times the brightest only where it is black.
-_MOST_LIGHT, _DARKEST_PAPER = 4, 24
+# Of the depth of a shadow: how much of it is left around strokes that hide its course.
+_LEFT_SHARE = 0.15
 # Of the strongest ink; what is left of a shadow's edge is less than strong.
 _STRONG_SHARE, _FAINT_SHARE = 0.4, 0.15
 # Of the longest side: how far the soft edge of a stroke reaches.
@@ -48,15 +42,20 @@ def extract_ink(picture: np.ndarray) -> np.ndarray:
     InputError
         If it is no gray uint8 picture, or shows no ink.
     """
+    import cv2
+
     check_gray(picture)
     bright = make_bright(picture)
     if max(bright.shape) < _LEAST_SIDE:
         return remove_ground(bright)
-    ground = _estimate_ground(bright)
-    ink = bright.astype(np.float32) - ground
-    level, noise = _measure_noise(ink[ink <= ink.max() / 2])
+    ground = estimate_ground(bright)
     paper = ground if bright is picture else np.invert(ground)
-    return _clear_faint(_clear_noise((ink - level) * _measure_light(paper), noise))
+    ink = cv2.subtract(bright, _enlarge(ground, bright), dtype=cv2.CV_32F)
+    sample = _sample_pixels(ink)
+    level, noise = _measure_noise(sample[sample <= sample.max() / 2])
+    noise += _LEFT_SHARE * float(np.ptp(ground))
+    ink = cv2.multiply(ink - np.float32(level), _enlarge(measure_light(paper), ink), dst=ink)
+    return _clear_faint(_clear_noise(ink, noise))
 
 
 def check_gray(picture: np.ndarray) -> None:
@@ -117,95 +116,49 @@ def _is_inverted(picture: np.ndarray) -> bool:
     middle = (int(picture.min()) + int(picture.max())) / 2
     share = float(np.mean(read_border(picture) > middle))
     if max(picture.shape) >= _LEAST_SIDE and 1 - _CLEAR_SHARE < share < _CLEAR_SHARE:
-        return _is_ink_darker(picture)
+        return is_ink_darker(picture)
     return share > 0.5
 
 
-def _is_ink_darker(picture: np.ndarray) -> bool:
-    """Tell which departs from its surroundings in thin strokes: what is dark, or bright."""
+def _sample_pixels(picture: np.ndarray) -> np.ndarray:
+    step = max(1, max(picture.shape) // _SAMPLE_SIDE)
+    return picture[::step, ::step]
+
+
+def _enlarge(small: np.ndarray, picture: np.ndarray) -> np.ndarray:
     import cv2
 
-    small = _shrink(picture)
-    # The inside of a zero, or what lies between two digits, is as the paper around.
-    side = min(255, 2 * (max(small.shape) // 4) + 1)
-    around = cv2.medianBlur(small, side)
-    dark, bright = (
-        _measure_thin(cv2.subtract(*pair)) for pair in ((around, small), (small, around))
-    )
-    return dark > bright
-
-
-def _measure_thin(marks: np.ndarray) -> float:
-    """Return how much of marks is thin, which a corner in the light is not."""
-    thin = marks.astype(np.float32) - _open(marks, _STROKE_SHARE / 2)
-    return float((thin * thin).sum())
-
-
-def _open(image: np.ndarray, share: float) -> np.ndarray:
-    """Take away what is bright and narrower than a share of the longest side."""
-    import cv2
-
-    side = 2 * round(share * max(image.shape) / 2) + 1
-    # A shadow goes on outside of the picture. OpenCV's own border is applied twice, once
-    # in each half of the opening, and leaves wedges of shadow in the corners.
-    padded = cv2.copyMakeBorder(image, side, side, side, side, cv2.BORDER_REPLICATE)
-    opened = cv2.morphologyEx(padded, cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
-    return np.asarray(opened[side:-side, side:-side])
-
-
-def _estimate_ground(bright: np.ndarray) -> np.ndarray:
-    """Return the level of the ground everywhere, uint8: the picture without its strokes."""
-    import cv2
-
-    small = cv2.medianBlur(_shrink(bright), 3)
-    opened = _open(small, _STROKE_SHARE)
-    # As far as the edge of a shadow may be out of place in a smaller picture.
-    ground = cv2.dilate(opened, np.ones((3, 3), np.uint8))
-    height, width = bright.shape
-    return np.asarray(cv2.resize(ground, (width, height), interpolation=cv2.INTER_LINEAR))
-
-
-def _measure_light(paper: np.ndarray) -> np.ndarray | np.float32:
-    """Return by how much ink must be strengthened where less light falls on the paper."""
-    brightest = float(np.percentile(paper[::4, ::4], 95))
-    if brightest < _DARKEST_PAPER:
-        return np.float32(1)
-    return np.asarray(np.float32(brightest) / paper.clip(brightest / _MOST_LIGHT, brightest))
+    size = picture.shape[1], picture.shape[0]
+    return np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR))
 
 
 def _clear_noise(ink: np.ndarray, noise: float) -> np.ndarray:
-    ink = np.clip(ink, 0, 255)
-    if ink.max() < MIN_CONTRAST:
+    """Return ink (height, width), any float, as uint8 without what is weaker than noise."""
+    import cv2
+
+    strongest = min(float(ink.max()), 255.0)
+    if strongest < MIN_CONTRAST:
         raise InputError(
             f"the picture is blank: no ink stands out from its ground by {MIN_CONTRAST} of 255"
         )
-    if noise <= ink.max() / 2:
-        ink[ink <= noise] = 0
-    return np.asarray(np.rint(ink), dtype=np.uint8)
+    least = noise if noise <= strongest / 2 else 0.0
+    return cv2.convertScaleAbs(cv2.threshold(ink, least, 0, cv2.THRESH_TOZERO)[1])
 
 
 def _clear_faint(ink: np.ndarray) -> np.ndarray:
     """Clear what is faint, unless it is near a mark that is strong somewhere."""
     import cv2
 
-    peak = float(cv2.blur(ink, (3, 3)).max())
-    _, labels = cv2.connectedComponents((ink > _FAINT_SHARE * peak).astype(np.uint8))
-    strong = np.unique(labels[ink > _STRONG_SHARE * peak])
-    if not strong.any():
+    peak = int(cv2.blur(ink, (3, 3)).max())
+    count, labels = cv2.connectedComponents((ink > _FAINT_SHARE * peak).view(np.uint8))
+    kept = np.zeros(count, np.uint8)
+    kept[labels[ink > _STRONG_SHARE * peak]] = 255
+    kept[0] = 0
+    if not kept.any():
         return ink
-    keep = np.isin(np.arange(labels.max() + 1), strong[strong > 0]).astype(np.uint8)[labels]
     reach = 2 * max(_LEAST_EDGE, round(_EDGE_SHARE * max(ink.shape))) + 1
-    return np.where(cv2.dilate(keep, np.ones((reach, reach), np.uint8)), ink, np.uint8(0))
-
-
-def _shrink(picture: np.ndarray) -> np.ndarray:
-    import cv2
-
-    scale = _GROUND_SIDE / max(picture.shape)
-    if scale >= 1:
-        return picture
-    height, width = (max(1, round(side * scale)) for side in picture.shape)
-    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA))
+    near = cv2.dilate(kept[labels], np.ones((reach, reach), np.uint8))
+    return np.asarray(cv2.bitwise_and(ink, near))
 
 
 def _measure_ground(image: np.ndarray) -> tuple[float, float]:

@@ -43,6 +43,42 @@ def test_strokes_are_found_and_nothing_else(drawing, light, colours):
     assert np.mean(ink[elsewhere] > 0.5 * np.median(ink[strokes])) < 0.005
 
 
+def cast_wedge(depth, corner):
+    """Light that falls in one corner only, beyond a slanted edge."""
+    down, right = np.indices((SIDE, SIDE))
+    lit = down + 0.7 * right < 110
+    return np.rot90(np.where(lit, 1, depth), corner)
+
+
+@pytest.mark.parametrize("corner", range(4))
+@pytest.mark.parametrize("colours", [(220, 90), (60, 235)], ids=["dark ink", "bright ink"])
+def test_a_corner_in_the_light_is_no_ink(drawing, corner, colours):
+    ink = extract_ink(photograph(drawing, cast_wedge(0.5, corner), *colours))
+    strokes, elsewhere = drawing > 128, cv2.dilate(drawing, np.ones((9, 9))) == 0
+    usual = np.median(ink[strokes])
+    assert usual > 40
+    assert np.mean(ink[elsewhere] > 0.3 * usual) < 0.002
+
+
+@pytest.mark.parametrize("colours", [(220, 40), (60, 235)], ids=["dark ink", "bright ink"])
+def test_ink_in_a_shadow_is_as_strong_as_in_the_light(drawing, colours):
+    ink = extract_ink(photograph(drawing, LIGHTS["a hard shadow"], *colours))
+    inner = cv2.erode(drawing, np.ones((7, 7))) == 255
+    assert inner[:, :80].any()
+    dark, lit = np.median(ink[:, :80][inner[:, :80]]), np.median(ink[:, 100:][inner[:, 100:]])
+    assert dark == pytest.approx(lit, rel=0.1)
+
+
+@pytest.mark.parametrize("pen", [6, 40])
+@pytest.mark.parametrize("colours", [(220, 90), (60, 235)], ids=["dark ink", "bright ink"])
+def test_the_inside_of_a_zero_is_paper_whatever_the_pen(pen, colours):
+    zero = np.zeros((SIDE, SIDE), np.uint8)
+    cv2.ellipse(zero, (120, 140), (50, 80), 0, 0, 360, 255, pen, cv2.LINE_AA)
+    ink = extract_ink(photograph(zero, cast_wedge(0.5, 1), *colours))
+    assert ink[140, 120] == 0
+    assert np.median(ink[zero == 255]) > 40
+
+
 def test_edges_stay_soft(drawing):
     ink = extract_ink(photograph(drawing, LIGHTS["even"], noise=0))
     partly = (ink > 0.2 * ink.max()) & (ink < 0.8 * ink.max())
