@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from digitflow.config import TrainConfig, load_config, parse_config
+from digitflow.config import OpencvAugmentation, TrainConfig, load_config, parse_config
 from digitflow.errors import InputError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -59,3 +59,16 @@ def test_many_errors_are_bounded():
 def test_a_config_is_frozen():
     with pytest.raises(ValueError, match="frozen"):
         TrainConfig().seed = 1
+
+
+def test_the_form_offers_every_augmentation_and_none():
+    offered = TrainConfig.model_json_schema()["properties"]["augment"]["anyOf"]
+    names = {choice.get("$ref", "").rpartition("/")[2] or choice["type"] for choice in offered}
+    assert names == {"ShiftAugmentation", "OpencvAugmentation", "null"}
+
+
+def test_an_augmentation_takes_only_its_own_keys():
+    parsed = parse_config({"augment": {"backend": "opencv", "slant": 0.5}})
+    assert parsed.augment == OpencvAugmentation(slant=0.5)
+    with pytest.raises(InputError, match=r"pixels is not a key"):
+        parse_config({"augment": {"backend": "opencv", "pixels": 2}})
