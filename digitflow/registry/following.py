@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +49,16 @@ def read_champion(store: Store, model: str) -> Champion | None:
     InputError
         If an older registry has its alias on a version that is not digitflow's.
     """
-    pointer = _read_pointer_or_warn(store, model)
+    pointer = _peek(store, model)
     if pointer is not None and _is_current(store, pointer):
         return pointer.champion
     require_history(store, model)
     if history.is_missing(store) and tracking.is_missing(store):
         return None
     with lock_model(store, model):
+        # Read again: who held the lock may have promoted, and brought it in line.
+        pointed = _read_pointed(store, model)
         champion = follow(store, model)
-    pointed = None if pointer is None else pointer.champion
     if pointed != champion:
         said, true = (describe(found) for found in (pointed, champion))
         logger.warning(
@@ -68,11 +69,10 @@ def read_champion(store: Store, model: str) -> Champion | None:
 
 def mend(store: Store, model: str) -> list[str]:
     """Bring pointer, files and aliases in line; return what was behind, in sentences."""
-    pointer = _read_pointer_or_warn(store, model)
     with open_registry(store, model) as client:
+        pointed = _read_pointed(store, model)
         champion = follow(store, model)
         behind = align_aliases(client, store, model)
-    pointed = None if pointer is None else pointer.champion
     if pointed != champion:
         said, true = describe(pointed), describe(champion)
         behind.append(f"the pointer of {model} named {said}, the history says {true}")
@@ -113,7 +113,7 @@ def require_history(store: Store, model: str) -> None:
     """Refuse to take a history that was lost for one that never began."""
     if not history.is_missing(store):
         return
-    pointer = _read_pointer_or_warn(store, model)
+    pointer = _peek(store, model)
     if pointer is not None:
         raise DamagedArtifact(
             f"the history {history.describe_place(store)} is missing, but "
@@ -187,12 +187,20 @@ def describe(champion: Champion | None) -> str:
     return f"version {champion.version} (entry {champion.entry})"
 
 
-def _read_pointer_or_warn(store: Store, model: str) -> Pointer | None:
-    try:
+def _peek(store: Store, model: str) -> Pointer | None:
+    with suppress(DamagedArtifact):
         return read_pointer(store, model)
+    return None
+
+
+def _read_pointed(store: Store, model: str) -> Champion | None:
+    """Return whom the pointer names; one that can't be read names nobody, with a warning."""
+    try:
+        pointer = read_pointer(store, model)
     except DamagedArtifact as exc:
         logger.warning("%s", exc)
         return None
+    return None if pointer is None else pointer.champion
 
 
 def _is_current(store: Store, pointer: Pointer) -> bool:

@@ -7,7 +7,13 @@ from digitflow.artifacts import Store
 from digitflow.champions import Champion
 from digitflow.errors import DamagedArtifact, InputError
 from digitflow.history import Entry
-from digitflow.registry.following import describe, find_before, follow, open_registry, settle
+from digitflow.registry.following import (
+    describe,
+    find_before,
+    open_registry,
+    read_champion,
+    settle,
+)
 from digitflow.registry.restoring import restore_file
 from digitflow.runs import now
 from digitflow.versions import list_files
@@ -32,8 +38,9 @@ def rollback(store: Store, model: str, to: str | None = None, why: str = "") -> 
     ChampionMoved
         If somebody else promoted meanwhile.
     """
+    if read_champion(store, model) is None:
+        raise InputError(f"{model} has no champion yet: there is nothing to go back from")
     with open_registry(store, model) as client:
-        follow(store, model)
         entries = history.list_entries(store, model)
         target = _choose_former(client, model, entries, to)
         _require_files(client, store, target)
@@ -54,8 +61,6 @@ def rollback(store: Store, model: str, to: str | None = None, why: str = "") -> 
 
 def _choose_former(client: Any, model: str, entries: list[Entry], to: str | None) -> Champion:
     """Return whom to go back to, as it was champion last."""
-    if not entries:
-        raise InputError(f"{model} has no champion yet: there is nothing to go back from")
     if to is None:
         if (before := find_before(entries)) is None:
             raise InputError(f"version {entries[0].version} is {model}'s only champion so far")

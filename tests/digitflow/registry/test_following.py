@@ -9,7 +9,7 @@ from digitflow.artifacts import Store
 from digitflow.champions import pointer_path, read_pointer
 from digitflow.errors import DamagedArtifact, InputError, StorageError
 from digitflow.models.persistence import load_model
-from digitflow.registry import list_versions, mend, read_champion
+from digitflow.registry import following, list_versions, mend, read_champion
 from digitflow.versions import list_files
 
 
@@ -107,6 +107,20 @@ def test_a_pointer_of_the_same_tick_of_the_clock_is_not_believed(project):
     old = stale.model_copy(update={"database": looked})
     pointer_path(store, "digits").write_text(old.model_dump_json())
     assert project.champion() == second
+
+
+def test_a_pointer_that_is_overtaken_while_it_is_written_is_written_again(project, monkeypatch):
+    """Without locks, the slower of two writers must not leave the older champion."""
+    first, real = project.champion(), following.write_pointer
+
+    def be_overtaken(store, pointer):
+        monkeypatch.setattr(following, "write_pointer", real)
+        history.append_entry(store, first, first.entry, "rollback", "quicker")
+        real(store, pointer)
+
+    monkeypatch.setattr(following, "write_pointer", be_overtaken)
+    assert following.point(project.store, "digits").entry == first.entry + 1
+    assert project.pointed().entry == first.entry + 1
 
 
 def test_a_lost_history_is_an_error_and_not_a_first_run(project):
@@ -250,3 +264,20 @@ def test_without_an_alias_nothing_is_adopted(project):
         client.delete_registered_model_alias("digits", "champion")
     assert project.champion() is None
     assert project.promote(2, None).entry == 1
+
+
+def test_who_reads_while_another_promotes_sees_no_damage(project, caplog, monkeypatch):
+    """A reader that waited for the promotion finds all in line, and warns of nothing."""
+    first = project.champion()
+    version, verdict = project.register(2, first)
+    real = following._is_current
+
+    def promote_meanwhile(*args):
+        current = real(*args)
+        monkeypatch.setattr(following, "_is_current", real)
+        registry.promote(project.store, "digits", version, verdict)
+        return current and False
+
+    monkeypatch.setattr(following, "_is_current", promote_meanwhile)
+    assert project.champion().version == "2"
+    assert not caplog.records

@@ -15,6 +15,11 @@ def crowd(project):
     return project
 
 
+def count_files(project):
+    folder = project.store.root / "registry" / "artifacts"
+    return sum(path.is_file() for path in folder.rglob("*"))
+
+
 def count_folders(project):
     return len(list((project.store.root / "registry" / "artifacts").iterdir()))
 
@@ -22,12 +27,13 @@ def count_folders(project):
 def test_the_champion_the_one_before_and_what_has_an_alias_stay(crowd):
     with tracking.open_client(crowd.store) as client:
         client.set_registered_model_alias("digits", "best", "4")
+    files = count_files(crowd)
     freed = free_versions(crowd.store, keep_versions=0, dry_run=False)
     assert freed.versions == ["digits 5", "digits 1"]
     assert [found.version.version for found in freed.kept] == ["6", "4", "3", "2"]
     assert crowd.versions().keys() == {"6", "4", "3", "2"}
     assert count_folders(crowd) == 4
-    assert freed.files == 2 * 8
+    assert freed.files == files - count_files(crowd) >= 2 * 8
     assert freed.bytes > 0
     assert crowd.chain() == ["1", "2", "3"]  # the history says what was
     assert rollback(crowd.store, "digits").version == "2"

@@ -1,6 +1,6 @@
 import pytest
 
-from digitflow import registry
+from digitflow import tracking
 from digitflow.errors import InputError
 from digitflow.registry import choose_model, list_models, list_versions, read_release
 
@@ -19,14 +19,14 @@ def test_versions_are_listed_the_newest_first(project):
 
 
 def test_a_version_of_somebody_else_is_not_listed(project):
-    with registry.listing.tracking.open_client(project.store) as client:
+    with tracking.open_client(project.store) as client:
         client.create_model_version("digits", "file:///nowhere")
     assert [version.version for version in list_versions(project.store)] == ["1"]
     with pytest.raises(InputError, match="no version '2'"):
         read_release(project.store, "digits", "2")
 
 
-def test_without_a_name_the_model_is_digits_else_digits_sample(project, empty_project):
+def test_without_a_name_the_model_is_digits_else_digits_sample(project):
     other = type(project)(project.store, "digits-sample")
     assert choose_model(project.store, None) == "digits"
     other.register(3, None, outcome="reject")
@@ -35,11 +35,15 @@ def test_without_a_name_the_model_is_digits_else_digits_sample(project, empty_pr
     with pytest.raises(InputError, match=r"housing is not registered.*digits, digits-sample"):
         choose_model(project.store, "housing")
 
-    sample = type(project)(empty_project.store, "digits-sample")
+    with tracking.open_client(project.store) as client:
+        client.delete_registered_model("digits")
+    assert choose_model(project.store, None) == "digits-sample"
+
+
+def test_where_nothing_is_registered_everything_asked_for_is_bad_input(empty_project):
+    assert list_models(empty_project.store) == []
     with pytest.raises(InputError, match=r"digits or digits-sample.*`digitflow train`"):
-        choose_model(sample.store, None)
-    assert list_models(sample.store) == []
+        choose_model(empty_project.store, None)
     with pytest.raises(InputError, match="nothing is registered yet"):
-        read_release(sample.store, "digits", "1")
-    sample.register(3, None, outcome="reject")
-    assert choose_model(sample.store, None) == "digits-sample"
+        read_release(empty_project.store, "digits", "1")
+    assert not empty_project.store.root.exists()
