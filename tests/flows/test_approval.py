@@ -14,10 +14,10 @@ BETTER = {"name": "svm-strokes", "estimator": "svm", "recipe": "strokes"}
 
 
 def _call(url, body):
-    request = urllib.request.Request(  # noqa: S310
+    request = urllib.request.Request(
         url, json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=30) as answer:
         text = answer.read()
     return json.loads(text) if text else None
 

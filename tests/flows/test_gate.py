@@ -47,9 +47,7 @@ def test_what_a_limit_kept_out_is_promoted_once_the_limit_has_changed(refused_on
         yaml.safe_dump({"gate": {"floor": {"min_accuracy": 0.9}}})
     )
     why = "the floor was a typing error"
-    output = refused_once.run(
-        "gate", "challenger", "--config", "lenient.yaml", "--why", why
-    )
+    output = refused_once.run("gate", "challenger", "--config", "lenient.yaml", "--why", why)
     assert "verdict   promote" in output
     assert read_champion(store, MODEL).version == "2"
     assert list_history(store, MODEL)[0].why == why
