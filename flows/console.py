@@ -105,18 +105,25 @@ def print_training(record: dict[str, Any]) -> None:
 def print_outcome(verdict: dict[str, Any]) -> None:
     """Print what was decided, how the checks came out, and what those say that did not pass."""
     reason = verdict["reason"].removeprefix(f"{verdict['outcome']}: ")
-    OUTPUT.print(f"[bold]verdict[/]   {verdict['outcome']}: {escape(reason)}")
+    _print_field("verdict", f"{verdict['outcome']}: {escape(reason)}")
     found = Counter(check["verdict"] for check in verdict["checks"])
     counts = ", ".join(f"{found[name]} {name}" for name in CHECK_SIGNS if found[name])
     if counts:
-        OUTPUT.print(f"[bold]checks[/]    {counts}")
+        _print_field("checks", counts)
     # What is only one of several reasons to promote is no news where another held.
     promoted = verdict["outcome"] in ("bootstrap", "promote")
     for check in verdict["checks"]:
         if check["verdict"] in SAID and not (promoted and not check["blocks"]):
-            OUTPUT.print(
-                f"          {CHECK_SIGNS[check['verdict']]}: {escape(check['detail'])}"
-            )
+            _print_field("", f"{CHECK_SIGNS[check['verdict']]}: {escape(check['detail'])}")
+
+
+def _print_field(name: str, text: str) -> None:
+    """Print text beside its name, its further lines under its first."""
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(min_width=9)
+    grid.add_column(overflow="fold")
+    grid.add_row(f"[bold]{name}[/]", text)
+    OUTPUT.print(grid, soft_wrap=False)
 
 
 def print_verdict(verdict: dict[str, Any]) -> None:
@@ -124,15 +131,20 @@ def print_verdict(verdict: dict[str, Any]) -> None:
     table = _table("check", "on", "verdict")
     for name in ("challenger", "champion", "difference", "p"):
         table.add_column(name, justify="right", no_wrap=True)
+    group = None
     for check in verdict["checks"]:
+        # By groups, or the names of checks would leave no room for their figures.
+        before, (group, _, question) = group, check["id"].partition(".")
+        if group != before:
+            table.add_row(f"[bold]{group}[/]")
         figures = (check["challenger"], check["champion"])
         table.add_row(
-            check["id"],
+            f"  {question}",
             check["slice"],
             CHECK_SIGNS[check["verdict"]],
             *("" if value is None else format_number(value) for value in figures),
             "" if check["delta"] is None else format_signed(check["delta"]),
-            "" if check["p"] is None else f"{check['p']:.3g}",
+            "" if check["p"] is None else f"{check['p']:.2g}",
         )
     OUTPUT.print(table)
     looks = verdict["contest"]["looks"]
@@ -195,7 +207,8 @@ def print_reasons(explained: dict[str, Any]) -> None:
 def print_freed(freed: dict[str, Any]) -> None:
     """Print what was freed, or would be."""
     word = "would free" if freed["dry_run"] else "freed"
-    OUTPUT.print(f"{word} {freed['files']} files, {format_bytes(freed['bytes'])}")
+    versions = f"{len(freed['versions'])} versions, " if freed["versions"] else ""
+    OUTPUT.print(f"{word} {versions}{freed['files']} files, {format_bytes(freed['bytes'])}")
     for folder, size in freed["by_folder"].items():
         if size:
             OUTPUT.print(f"  {folder:<12} {format_bytes(size)}")
