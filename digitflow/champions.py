@@ -15,6 +15,9 @@ from digitflow.evaluation.scoring import TestScore
 from digitflow.releases import Release
 
 FOLDER = "models/champions"
+DEFAULT_MODELS = ("digits", "digits-sample")
+"""Whose champion is meant where no model is named: the first of these that has one."""
+
 # Of an SQLite file: a counter that every transaction raises.
 _COUNTER = slice(24, 28)
 

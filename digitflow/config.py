@@ -149,6 +149,14 @@ class TrainingBudget(_Section):
     )
 
 
+def _offer_choice(schema: dict[str, Any]) -> None:
+    # Prefect's form shows "any of" as a choice of forms, "one of" as a box for raw JSON.
+    schema.pop("discriminator", None)
+    choices = schema.pop("oneOf", None) or schema["anyOf"]
+    # Where nothing is a choice too, the others are nested.
+    schema["anyOf"] = [one for choice in choices for one in choice.get("oneOf", [choice])]
+
+
 CheckName = Literal[
     "floor", "better", "slices", "calibration", "robustness", "budgets", "loads"
 ]
@@ -253,6 +261,7 @@ class GateLimits(_Section):
     feedback: Annotated[ImagesSource | TableSource, Field(discriminator="kind")] | None = Field(
         None,
         description="corrections set aside for the gate: a slice of their own",
+        json_schema_extra=_offer_choice,
     )
     approval: Approval | None = Field(None, description="ask a person before promoting")
     accept_new_test: bool = Field(
@@ -275,14 +284,6 @@ class DoubtRule(_Section):
     typical: float = Field(
         0.995, gt=0, le=1, description="share of them that counts as a digit at all"
     )
-
-
-def _offer_choice(schema: dict[str, Any]) -> None:
-    # Prefect's form shows "any of" as a choice of forms, "one of" as a box for raw JSON.
-    schema.pop("discriminator", None)
-    choices = schema.pop("oneOf", None) or schema["anyOf"]
-    # Where nothing is a choice too, the others are nested.
-    schema["anyOf"] = [one for choice in choices for one in choice.get("oneOf", [choice])]
 
 
 def default_candidates() -> tuple[Candidate, ...]:

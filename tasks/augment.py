@@ -6,7 +6,7 @@ import numpy as np
 
 from digitflow.artifacts import ArrayRef
 from digitflow.augment.catalogue import augmentation_module
-from digitflow.config import ShiftAugmentation
+from digitflow.config import Augmentation
 from digitflow.data.sets import ImageSet
 from tasks.caching import cached_task
 from tasks.context import current_run
@@ -16,7 +16,7 @@ from tasks.context import current_run
     run_name="augment {settings.backend}",
     modules=lambda inputs: (augmentation_module(inputs["settings"].backend),),
 )
-def augment_images(train: ImageSet, settings: ShiftAugmentation, seed: int) -> ImageSet:
+def augment_images(train: ImageSet, settings: Augmentation, seed: int) -> ImageSet:
     """Write the images and their copies straight into the memory-mapped output."""
     module = import_module(augmentation_module(settings.backend))
     copies = module.count_copies(settings)

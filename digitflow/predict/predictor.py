@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from digitflow.artifacts import Store
-from digitflow.champions import Champion, list_pointers, read_pointer
+from digitflow.champions import DEFAULT_MODELS, Champion, list_pointers, read_pointer
 from digitflow.data.batches import iterate_frames
 from digitflow.data.frame import SIDE, frame_ink
 from digitflow.data.pages import find_digits
@@ -25,7 +25,6 @@ from digitflow.predict.predictions import (
 )
 from digitflow.releases import Doubt
 
-DEFAULT_MODELS = ("digits", "digits-sample")
 RUNNERS_UP = 3
 STANDARD_INPUT = Path("-")
 # Features of a recipe take up to 6 kB an image.

@@ -4,15 +4,13 @@ import logging
 
 from digitflow import history, tracking
 from digitflow.artifacts import Store
-from digitflow.champions import list_pointers
+from digitflow.champions import DEFAULT_MODELS, list_pointers
 from digitflow.errors import InputError, list_some
 from digitflow.history import Entry, Judgement
 from digitflow.registry.following import mend, require_history
 from digitflow.versions import Registration, Version, read_registration, read_version
 
 logger = logging.getLogger(__name__)
-
-DEFAULT_MODELS = ("digits", "digits-sample")
 
 
 def list_versions(store: Store, model: str | None = None) -> list[Version]:
