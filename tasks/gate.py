@@ -103,7 +103,8 @@ def keep_champion(champion: Champion | None, verdict: Verdict) -> Champion | Non
 @plain_task(run_name="promote")
 def promote_challenger(model: str, version: str, verdict: Verdict, why: str) -> Champion:
     """Make the challenger champion; `ChampionMoved` if somebody else was faster."""
-    return registry.promote(current_run().store, model, version, verdict, why)
+    run = current_run()
+    return registry.promote(run.store, model, version, verdict, why, run.log.run)
 
 
 @plain_task(run_name="file the report")

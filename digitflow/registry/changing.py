@@ -75,7 +75,7 @@ def record_judgement(
 
 
 def promote(
-    store: Store, model: str, version: str, verdict: Verdict, why: str = ""
+    store: Store, model: str, version: str, verdict: Verdict, why: str = "", run: str = ""
 ) -> Champion:
     """Make a registered version champion, if it was judged against who is that now.
 
@@ -90,11 +90,14 @@ def promote(
         A promotion of this version's model; its contest names the champion's entry.
     why : str
         For the history; empty takes the verdict's reason.
+    run : str
+        The run that promotes it; empty takes the one that made it.
 
     Raises
     ------
     ChampionMoved
-        If the champion is another one than the verdict was reached against.
+        If the champion is another one than the verdict was reached against, or another run
+        has promoted this one meanwhile.
     InputError
         If there is no such version.
     """
@@ -104,6 +107,8 @@ def promote(
         champion = follow(store, model)
         if champion is None or not _is_same(champion, verdict):
             challenger = _make_challenger(client, model, version, verdict)
+            if run:
+                challenger = challenger.model_copy(update={"run": run})
             _require_unmoved(model, champion, verdict)
             history.append_entry(
                 store,
@@ -112,6 +117,11 @@ def promote(
                 kind="bootstrap" if verdict.outcome == "bootstrap" else "promote",
                 why=why or verdict.reason,
                 verdict=verdict,
+            )
+        elif run not in ("", champion.run):
+            raise ChampionMoved(
+                f"the run {champion.run} has promoted version {champion.version} of {model} "
+                "meanwhile. Judge it again."
             )
         return settle(client, store, model)
 

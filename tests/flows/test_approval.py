@@ -1,9 +1,8 @@
 """A person is asked in the Prefect UI before anything is promoted."""
 
-import json
 import time
-import urllib.request
 
+import httpx
 import pytest
 
 from digitflow.registry import list_history, read_champion
@@ -14,12 +13,9 @@ BETTER = {"name": "svm-strokes", "estimator": "svm", "recipe": "strokes"}
 
 
 def _call(url, body):
-    request = urllib.request.Request(
-        url, json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        text = answer.read()
-    return json.loads(text) if text else None
+    answer = httpx.post(url, json=body, timeout=30, trust_env=False)
+    answer.raise_for_status()
+    return answer.json() if answer.content else None
 
 
 def _wait_for_pause(project, process):

@@ -22,7 +22,10 @@ DEAF = (
 
 def start(code, **variables):
     process = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, env=os.environ | variables
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,  # of its own: what waits for input must not find its end
+        stdout=subprocess.PIPE,
+        env=os.environ | variables,
     )
     process.stdout.readline()
     return process

@@ -366,3 +366,14 @@ def test_three_that_initialise_the_databases_at_once_all_end_well(
     assert [wait_for(pid) for pid in pids] == [0, 0, 0]
     assert project.chain() == ["1"]
     assert len(project.versions()) == 1
+
+
+def test_of_two_runs_that_made_the_same_model_one_promotes_it(project):
+    version, verdict = project.register(2, project.champion())
+    arguments = (project.store, "digits", version, verdict, "")
+    assert promote(*arguments, run="twin-1").run == "twin-1"
+    # The one that did may be killed and say so again; the other judges again.
+    assert promote(*arguments, run="twin-1").version == version
+    with pytest.raises(ChampionMoved, match="twin-1 has promoted version 2"):
+        promote(*arguments, run="twin-2")
+    assert project.chain() == ["1", "2"]
