@@ -139,15 +139,22 @@ class Predictor:
 
     def _read_frames(self, frames: np.ndarray) -> Iterator[Prediction]:
         for start in range(0, len(frames), BATCH):
-            batch = frames[start : start + BATCH]
-            features = self._recipe.transform(batch)
-            probabilities = self._classifier.predict_proba(features)
-            strangeness = self._measure_strangeness(features)
+            probabilities, strangeness = self._ask(frames[start : start + BATCH])
             order = np.argsort(-probabilities, axis=1, kind="stable")[:, : 1 + RUNNERS_UP]
             digits = self.pipeline.classes_[order].tolist()
             shares = np.take_along_axis(probabilities, order, axis=1).tolist()
             for row in zip(digits, shares, strangeness.tolist(), strict=True):
                 yield self._describe(*row)
+
+    def _ask(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return probabilities (n, 10) and strangeness (n,) of images in the frame."""
+        from sklearn import config_context
+
+        # Bytes are finite, and the model's own parameters were checked when it was fitted.
+        with config_context(assume_finite=True, skip_parameter_validation=True):
+            features = self._recipe.transform(frames)
+            probabilities = self._classifier.predict_proba(features)
+        return probabilities, self._measure_strangeness(features)
 
     def _measure_strangeness(self, features: np.ndarray) -> np.ndarray:
         if self.screen is None:
