@@ -146,7 +146,8 @@ def print_verdict(verdict: dict[str, Any]) -> None:
             "" if check["delta"] is None else format_signed(check["delta"]),
             "" if check["p"] is None else f"{check['p']:.2g}",
         )
-    OUTPUT.print(table)
+    if verdict["checks"]:
+        OUTPUT.print(table)
     looks = verdict["contest"]["looks"]
     OUTPUT.print(f"challengers judged on these test images so far: {looks}")
     print_outcome(verdict)
