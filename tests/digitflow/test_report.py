@@ -345,7 +345,7 @@ def test_many_looks_at_one_test_set_are_counted(facts):
 
 def test_when_the_model_is_unsure_is_said_with_what_that_buys(facts):
     text = render(facts).text
-    assert "below 0.6000 is unsure : 99.00 % of the comparison images are answered, after" in text
+    assert "below 0.6000 is unsure : 99.00 % of the comparison images are answered" in text
     assert "than 99.90 % of them do is not a digit" in text
     assert "is unsure" not in render(facts, doubt=None).text
 
