@@ -19,7 +19,7 @@ PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "artifacts" / "READ
 SECTIONS = [
     value
     for _, value in inspect.getmembers(config, inspect.isclass)
-    if issubclass(value, BaseModel) and value.__module__ == config.__name__
+    if issubclass(value, BaseModel) and value.__module__.startswith(config.__name__)
 ]
 KEYS = sorted({field for section in SECTIONS for field in section.model_fields})
 

@@ -1,0 +1,111 @@
+"""Where digits come from, how they are parted, and how copies of them are altered."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from digitflow.config.section import Section
+
+Direction = Literal["up", "down", "left", "right"]
+
+
+class BuiltinSource(Section):
+    """The 1,797 handwritten digits that come with scikit-learn, in the MNIST frame."""
+
+    kind: Literal["builtin"] = "builtin"
+
+
+class MnistSource(Section):
+    """MNIST's 70,000 digits: IDX files from a folder, else OpenML's `mnist_784`."""
+
+    kind: Literal["mnist"] = "mnist"
+    folder: Path | None = Field(
+        None,
+        description="folder of the four IDX files, gzipped or not; "
+        "else DIGITFLOW_MNIST_DIR; else OpenML is asked",
+    )
+
+
+class ImagesSource(Section):
+    """A folder of pictures, `<label>/*.png` or `.jpg`, any size, either polarity."""
+
+    kind: Literal["images"] = "images"
+    folder: Path = Field(description="folder with one folder a label")
+    test_folder: Path | None = Field(
+        None, description="pictures to judge champions on; else a part of `folder`"
+    )
+
+
+class TableSource(Section):
+    """A CSV or Parquet file: a label and 784 pixels a row."""
+
+    kind: Literal["table"] = "table"
+    file: Path = Field(description="the CSV or Parquet file")
+    test_file: Path | None = Field(
+        None, description="rows to judge champions on; else a part of `file`"
+    )
+    label: str = Field("label", description="name of the label column")
+    writer: str = Field("writer", description="name of the writer column, where there is one")
+
+
+Source = Annotated[
+    BuiltinSource | MnistSource | ImagesSource | TableSource, Field(discriminator="kind")
+]
+
+
+class ValidationRules(Section):
+    """What data must hold before anything is trained."""
+
+    max_quarantined: float = Field(
+        0.01, ge=0, le=1, description="share of bad rows above which the run stops"
+    )
+    min_per_class: int = Field(10, ge=2, description="usable images that every class must have")
+
+
+class SplitShares(Section):
+    """How much is set aside; a source's own test set is kept as it is."""
+
+    test: float = Field(0.2, gt=0, lt=1, description="share for the frozen test images")
+    validation: float = Field(
+        0.2, gt=0, lt=1, description="share of the rest that calibrates and compares"
+    )
+    calibration: float = Field(
+        0.5, gt=0, lt=1, description="share of validation that calibrates; the rest compares"
+    )
+
+
+class ShiftAugmentation(Section):
+    """Copies of the training images, moved by whole pixels."""
+
+    backend: Literal["shift"] = "shift"
+    pixels: int = Field(1, ge=1, le=13, description="how far each copy is moved")
+    directions: tuple[Direction, ...] = Field(
+        ("up", "down", "left", "right"), min_length=1, description="one copy for each"
+    )
+
+
+class OpencvAugmentation(Section):
+    """Copies of the training images, altered as other hands would have written them."""
+
+    backend: Literal["opencv"] = "opencv"
+    copies: int = Field(1, ge=1, le=20, description="altered copies of each image")
+    rotation: float = Field(10, ge=0, le=45, description="degrees, at most, either way")
+    slant: float = Field(
+        0.3, ge=0, le=1, description="pixels aside for one up, at most, either way"
+    )
+    stretch: float = Field(
+        0.3, ge=0, le=1, description="share by which width may change against height"
+    )
+    elastic: float = Field(
+        0.0, ge=0, le=3, description="pixels by which points are pulled, standard deviation"
+    )
+    thinner: float = Field(
+        0.0, ge=0, le=1, description="pixels that strokes may lose at each side"
+    )
+    thicker: float = Field(
+        1.0, ge=0, le=1, description="pixels that strokes may gain at each side"
+    )
+
+
+Augmentation = Annotated[ShiftAugmentation | OpencvAugmentation, Field(discriminator="backend")]

@@ -1,0 +1,126 @@
+"""What the gate asks of a challenger, and with which limits."""
+
+import typing
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from digitflow.config.data import ImagesSource, TableSource
+from digitflow.config.section import Section, offer_choice
+
+CheckName = Literal[
+    "floor", "better", "slices", "calibration", "robustness", "budgets", "loads"
+]
+CHECKS: tuple[CheckName, ...] = typing.get_args(CheckName)
+
+
+class FloorLimits(Section):
+    """How good a model must be whatever the champion is."""
+
+    min_accuracy: float = Field(0.9, ge=0, le=1, description="least accuracy on test images")
+
+
+class BetterLimits(Section):
+    """When a challenger is better than the champion, and not only lucky."""
+
+    margin: float = Field(
+        0.002, ge=0, le=1, description="how much worse may still count as equal, in accuracy"
+    )
+    significance: float = Field(
+        0.05, gt=0, lt=0.5, description="one-sided error rate of the tests and intervals"
+    )
+    resamples: int = Field(2000, ge=100, description="of the paired bootstrap")
+    cheaper: float = Field(
+        0.3, gt=0, lt=1,
+        description="by which share an equal challenger must be quicker or smaller",
+    )  # fmt: skip
+
+
+class SliceLimits(Section):
+    """Where a challenger must not be worse, however good it is on the whole."""
+
+    margin: float = Field(
+        0.01, ge=0, le=1, description="how much worse on a slice is worth a warning"
+    )
+    significance: float = Field(
+        0.05, gt=0, lt=0.5, description="error rate over all slices together (Holm)"
+    )
+    min_images: int = Field(50, ge=1, description="images below which a slice says nothing")
+    pairs: int = Field(5, ge=0, description="how many of the most confused pairs are slices")
+
+
+class CalibrationLimits(Section):
+    """How far the probabilities may be off, and by how much more than the champion's."""
+
+    max_ece: float = Field(0.03, ge=0, description="highest expected calibration error")
+    max_brier: float = Field(0.15, ge=0, description="highest Brier score")
+    max_log_loss: float = Field(0.35, ge=0, description="highest log loss")
+    ece_margin: float = Field(0.01, ge=0, description="how much more than the champion's")
+    brier_margin: float = Field(0.01, ge=0, description="how much more than the champion's")
+    log_loss_margin: float = Field(0.02, ge=0, description="how much more than the champion's")
+
+
+class RobustnessLimits(Section):
+    """How well altered test images must be read, through the path that pictures take."""
+
+    images: int = Field(1000, ge=1, description="test images that are altered")
+    floors: dict[str, float] = Field(
+        default_factory=lambda: {
+            "shift-1": 0.88,
+            "shift-2": 0.88,
+            "rotate-15": 0.80,
+            "scale-80": 0.85,
+            "thinner": 0.75,
+            "thicker": 0.80,
+            "blur": 0.80,
+            "noise": 0.75,
+            "inverted": 0.88,
+        },
+        description="least accuracy for each alteration",
+    )
+
+
+class BudgetLimits(Section):
+    """What a model may cost."""
+
+    latency_p95_ms: float = Field(
+        50, gt=0, description="milliseconds of one image, 95th percentile"
+    )
+    megabytes: float = Field(500, gt=0, description="of the model's file")
+    memory_mb: float = Field(2000, gt=0, description="peak memory of a process that predicts")
+    fit_seconds: float = Field(3600, gt=0, description="of its training")
+
+
+class Approval(Section):
+    """A person says yes or no before anything is promoted."""
+
+    timeout_minutes: float = Field(1440, gt=0, description="after which it counts as no")
+
+
+class GateLimits(Section):
+    """What a challenger must show before it becomes champion."""
+
+    checks: tuple[CheckName, ...] = Field(
+        CHECKS, min_length=1, description="which checks are made, in this order"
+    )
+    floor: FloorLimits = Field(default_factory=FloorLimits)
+    better: BetterLimits = Field(default_factory=BetterLimits)
+    slices: SliceLimits = Field(default_factory=SliceLimits)
+    calibration: CalibrationLimits = Field(default_factory=CalibrationLimits)
+    robustness: RobustnessLimits = Field(default_factory=RobustnessLimits)
+    budgets: BudgetLimits = Field(default_factory=BudgetLimits)
+    feedback: Annotated[ImagesSource | TableSource, Field(discriminator="kind")] | None = Field(
+        None,
+        description="corrections set aside for the gate: a slice of their own",
+        json_schema_extra=offer_choice,
+    )
+    approval: Approval | None = Field(None, description="ask a person before promoting")
+    accept_new_test: bool = Field(
+        False, description="judge a champion again on other test images than before"
+    )
+
+    @model_validator(mode="after")
+    def _checks_are_unique(self) -> "GateLimits":
+        if len(set(self.checks)) < len(self.checks):
+            raise ValueError(f"each check is made once, got {', '.join(self.checks)}")
+        return self

@@ -1,0 +1,85 @@
+"""From a config's file or values to the model of a run, or to one clear error."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from digitflow.config.data import Source
+from digitflow.config.training import TrainConfig
+from digitflow.errors import InputError, list_some
+
+
+def load_config(path: Path) -> TrainConfig:
+    """Read and check a YAML config; relative paths in it are relative to its folder.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is no YAML mapping, or has a wrong key or value.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InputError(f"can't read the config {path}: {exc}") from exc
+    return _anchor_paths(parse_yaml(text, str(path)), path.parent)
+
+
+def parse_yaml(text: str, where: str = "config") -> TrainConfig:
+    """Check a config's text; `where` names it in errors.
+
+    Raises
+    ------
+    InputError
+        If it is no YAML mapping, or has a wrong key or value.
+    """
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as exc:
+        raise InputError(f"{where} is no valid YAML: {exc}") from exc
+    if not isinstance(values, dict):
+        raise InputError(f"{where} must hold keys and values, got {type(values).__name__}")
+    return parse_config(values, where)
+
+
+def parse_config(values: dict[str, Any], where: str = "config") -> TrainConfig:
+    """Check a config's values; `where` names them in errors.
+
+    Raises
+    ------
+    InputError
+        If a key is unknown or a value doesn't fit.
+    """
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as exc:
+        lines = [_describe(error) for error in exc.errors()]
+        raise InputError(f"{where}: {list_some(lines)}") from exc
+
+
+def _describe(error: Any) -> str:
+    # The tag of a union ("builtin", "mnist") stands in loc beside the keys; harmless.
+    place = ".".join(str(part) for part in error["loc"]) or "config"
+    if error["type"] == "extra_forbidden":
+        return f"{place} is not a key of the config"
+    if error["type"] == "missing":
+        return f"{place} is missing"
+    return f"{place}: {error['msg'].removeprefix('Value error, ')} (got {error['input']!r:.80})"
+
+
+def _anchor_paths(config: TrainConfig, folder: Path) -> TrainConfig:
+    gate, feedback = config.gate, config.gate.feedback
+    if feedback is not None:
+        gate = gate.model_copy(update={"feedback": _anchor_source(feedback, folder)})
+    source = _anchor_source(config.source, folder)
+    return config.model_copy(update={"source": source, "gate": gate})
+
+
+def _anchor_source(source: Source, folder: Path) -> Source:
+    changed = {
+        key: (folder / value).resolve()
+        for key, value in source
+        if isinstance(value, Path) and not value.is_absolute()
+    }
+    return source.model_copy(update=changed)

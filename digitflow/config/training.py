@@ -1,0 +1,115 @@
+"""A training run, as one model: what its parts are is in the modules beside."""
+
+from collections import Counter
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from digitflow.config.data import (
+    Augmentation,
+    BuiltinSource,
+    Source,
+    SplitShares,
+    ValidationRules,
+)
+from digitflow.config.gate import GateLimits
+from digitflow.config.section import Section, offer_choice
+
+Calibration = Literal["temperature", "sigmoid", "isotonic"]
+
+
+class Candidate(Section):
+    """One estimator on one recipe."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]*$", description="how it is called in every report"
+    )
+    estimator: str = Field(description="a name of the catalogue, see docs/configuration.md")
+    recipe: str = Field(description="the features: pixels, scaled, pca or strokes")
+    params: dict[str, Any] = Field(
+        default_factory=dict, description="passed on to the estimator"
+    )
+    augmented: bool = Field(True, description="train on the augmented copies too")
+    calibration: Calibration = Field(
+        "temperature", description="how scores become probabilities"
+    )
+    time_limit: float = Field(1800, gt=0, description="seconds after which the fit is ended")
+
+
+class TrainingBudget(Section):
+    """How much of the machine the training may take."""
+
+    parallel: int = Field(2, ge=1, le=64, description="fits at the same time")
+    threads: int | None = Field(
+        None, ge=1, description="threads of all fits together; empty: one a core"
+    )
+
+
+class DoubtRule(Section):
+    """When a champion says `unsure` or `not a digit` instead of guessing."""
+
+    coverage: float = Field(
+        0.99, gt=0, le=1, description="share of the comparison images that gets an answer"
+    )
+    typical: float = Field(
+        0.995, gt=0, le=1, description="share of them that counts as a digit at all"
+    )
+
+
+def default_candidates() -> tuple[Candidate, ...]:
+    """Return what is trained when a config names no candidates."""
+    return (
+        Candidate(name="svm-strokes", estimator="svm", recipe="strokes"),
+        Candidate(name="logistic-scaled", estimator="logistic", recipe="scaled"),
+        Candidate(name="forest-pixels", estimator="forest", recipe="pixels"),
+    )
+
+
+class TrainConfig(Section):
+    """A training run, from raw digits to a verdict."""
+
+    model: str = Field(
+        "digits-sample",
+        pattern=r"^[a-z0-9][a-z0-9-]*$",
+        description="name in the registry",
+    )
+    seed: int = Field(42, ge=0, lt=2**32, description="reaches everything that is random")
+    source: Source = Field(
+        default_factory=BuiltinSource,
+        description="where digits come from",
+        json_schema_extra=offer_choice,
+    )
+    validation: ValidationRules = Field(default_factory=ValidationRules)
+    split: SplitShares = Field(default_factory=SplitShares)
+    augment: Augmentation | None = Field(
+        None,
+        description="copies added to the training images",
+        json_schema_extra=offer_choice,
+    )
+    candidates: tuple[Candidate, ...] = Field(default_factory=default_candidates, min_length=1)
+    training: TrainingBudget = Field(default_factory=TrainingBudget)
+    refit: bool = Field(
+        False, description="fit the winner again on training and validation images"
+    )
+    doubt: DoubtRule = Field(default_factory=DoubtRule)
+    photographs: int = Field(
+        0, ge=0, le=1797, description="of other hands, in each series, read for the report"
+    )
+    gate: GateLimits = Field(default_factory=GateLimits)
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> "TrainConfig":
+        counts = Counter(candidate.name for candidate in self.candidates)
+        repeated = [name for name, count in counts.items() if count > 1]
+        if repeated:
+            raise ValueError(f"candidates need names of their own, repeated: {repeated}")
+        return self
+
+    @model_validator(mode="after")
+    def _hands_are_others(self) -> "TrainConfig":
+        if self.photographs and self.source.kind == "builtin":
+            raise ValueError(
+                "photographs are made of the digits that the source builtin trains on: "
+                "set photographs to 0, or take another source"
+            )
+        return self
