@@ -12,10 +12,10 @@ from digitflow.evaluation import perturbations
 from digitflow.evaluation.costs import measure_costs
 from digitflow.evaluation.dossier import Dossier, Readings, open_evidence
 from digitflow.evaluation.evidence import Share
-from digitflow.evaluation.scoring import score_on_test
+from digitflow.evaluation.scoring import TestScore, score_on_test
 from digitflow.gates import Contest, Verdict
 from digitflow.golden import check_golden
-from digitflow.registry import Registration
+from digitflow.registry import Champion, Registration
 from digitflow.releases import Release
 from digitflow.runs import read_run
 from digitflow.workers import count_cores
@@ -23,11 +23,21 @@ from digitflow.workers import count_cores
 
 @dataclass(frozen=True)
 class Opponent:
-    """Whom a challenger is judged against: a champion, or any other version."""
+    """Whom a challenger is judged against: a champion, or any other version.
+
+    `entry` is the history's by which it is champion, None for any other version.
+    """
 
     version: str
     release: Release
-    entry: int | None
+    entry: int | None = None
+
+    @classmethod
+    def from_champion(cls, champion: Champion | None) -> "Opponent | None":
+        """Return the champion as an opponent, None where there is none."""
+        if champion is None:
+            return None
+        return cls(champion.version, champion.release, champion.entry)
 
 
 def judge_again(
@@ -54,12 +64,18 @@ def judge_again(
     ------
     ChampionMoved
         If somebody else promoted meanwhile.
+    TestSetChanged
+        If the champion was judged on other test images by now than this version was: a
+        dry run may compare the two on the old ones, a promotion may not.
     """
     name = registry.choose_model(store, model)
     limits = None if config is None else load_config(config).gate
     verdict = judge_version(store, name, challenger, against, limits)
     if dry or verdict.outcome == "unchanged":
         return verdict
+    champion = registry.read_champion(store, name)
+    if champion is not None:
+        gates.require_same_test(champion.score.test_digest, verdict.contest.test_digest)
     found = registry.read_release(store, name, find_version(store, name, challenger))
     version = found.version.version
     registry.record_judgement(store, name, version, verdict, found.version.run)
@@ -97,13 +113,8 @@ def judge_version(
     config = parse_yaml(found.facts.config, f"the config of version {found.version.version}")
     limits, opponent = limits or config.gate, _find_opponent(store, model, against)
     dossier = _collect_dossier(store, found, opponent, limits, config.seed)
-    contest = _describe_contest(store, found, opponent, dossier)
+    contest = describe_contest(store, model, dossier.test.challenger.score, opponent)
     return gates.judge(open_evidence(store, dossier), contest, limits, config.seed)
-
-
-def compare_versions(store: Store, model: str, first: str, second: str) -> Verdict:
-    """Judge `first` as if `second` were champion, on what `first` was judged on."""
-    return judge_version(store, model, first, second)
 
 
 def find_version(store: Store, model: str, name: str) -> str:
@@ -129,11 +140,8 @@ def find_version(store: Store, model: str, name: str) -> str:
 def _find_opponent(store: Store, model: str, against: str | None) -> Opponent | None:
     if against is not None:
         found = registry.read_release(store, model, find_version(store, model, against))
-        return Opponent(found.version.version, _require_release(found), None)
-    champion = registry.read_champion(store, model)
-    if champion is None:
-        return None
-    return Opponent(champion.version, champion.release, champion.entry)
+        return Opponent(found.version.version, _require_release(found))
+    return Opponent.from_champion(registry.read_champion(store, model))
 
 
 def _require_release(found: Registration) -> Release:
@@ -199,16 +207,18 @@ def _read_altered(
     )
 
 
-def _describe_contest(
-    store: Store, found: Registration, opponent: Opponent | None, dossier: Dossier
+def describe_contest(
+    store: Store, model: str, challenger: TestScore, opponent: Opponent | None
 ) -> Contest:
-    score, model = dossier.test.challenger.score, found.version.model
+    """Say who is judged against whom, and how often these test images were looked at."""
     return Contest(
-        test_digest=score.test_digest,
-        n=score.n,
-        challenger_digest=score.model_digest,
+        test_digest=challenger.test_digest,
+        n=challenger.n,
+        challenger_digest=challenger.model_digest,
         champion_digest=None if opponent is None else opponent.release.model.digest,
         champion_version=None if opponent is None else opponent.version,
         champion_entry=None if opponent is None else opponent.entry,
-        looks=registry.count_looks(store, model, score.test_digest, score.model_digest),
+        looks=registry.count_looks(
+            store, model, challenger.test_digest, challenger.model_digest
+        ),
     )

@@ -69,12 +69,12 @@ def compare(
 ) -> None:
     """Score two versions on the same test images and compare them pair by pair."""
     from digitflow.artifacts import open_store
-    from digitflow.judging import compare_versions
+    from digitflow.judging import judge_version
     from digitflow.registry import choose_model
     from flows.console_models import print_comparison
 
     store = open_store()
-    verdict = compare_versions(store, choose_model(store, model), first, second)
+    verdict = judge_version(store, choose_model(store, model), first, second)
     compared = {"first": first, "second": second, "verdict": verdict.model_dump(mode="json")}
     print_result(compared, as_json, print_comparison)
 

@@ -44,13 +44,14 @@ def judge_and_promote(
         champion = call(find_champion, config.model)
         require_comparable(champion, data.splits.test, config.gate)
         dossier = collect_dossier(config, release, fitted, champion, data.splits.test, feedback)
-        verdict = call(judge_challenger, config, dossier, release, champion)
+        verdict = call(judge_challenger, config, dossier, champion)
         if verdict.outcome == "unchanged":
             return Decision(verdict=verdict, dossier=dossier, champion=champion)
+        verdict, why = ask_if_wanted(config, verdict)
         making = describe_making(config, entries, data, dossier)
         version = call(register_challenger, config.model, release, verdict, making)
         try:
-            verdict, champion = conclude(config, verdict, version, champion)
+            champion = act_on(verdict, config.model, version, champion, why)
         except ChampionMoved:
             continue
         return Decision(verdict=verdict, dossier=dossier, champion=champion, version=version)
@@ -59,16 +60,20 @@ def judge_and_promote(
     )
 
 
-def conclude(
-    config: TrainConfig, verdict: Verdict, version: str, champion: Champion | None
-) -> tuple[Verdict, Champion | None]:
-    """Promote what deserves it and, where a person is to be asked, was approved."""
-    why = ""
-    if verdict.promoted and config.gate.approval is not None:
-        verdict, why = ask_person(verdict, config.gate.approval)
-    if not verdict.promoted:
-        return verdict, call(keep_champion, champion, verdict)
-    return verdict, call(promote_challenger, config.model, version, verdict, why)
+def ask_if_wanted(config: TrainConfig, verdict: Verdict) -> tuple[Verdict, str]:
+    """Let a person decline a promotion before it is written down, where the config says so."""
+    if not verdict.promoted or config.gate.approval is None:
+        return verdict, ""
+    return ask_person(verdict, config.gate.approval)
+
+
+def act_on(
+    verdict: Verdict, model: str, version: str, champion: Champion | None, why: str
+) -> Champion | None:
+    """Promote the challenger or keep the champion; return who is champion now."""
+    if verdict.promoted:
+        return call(promote_challenger, model, version, verdict, why)
+    return call(keep_champion, champion, verdict)
 
 
 def collect_dossier(

@@ -13,7 +13,8 @@ from digitflow.evaluation.dossier import Dossier, open_evidence
 from digitflow.evaluation.leaderboard import Entry, Winner, choose_winner
 from digitflow.evaluation.scoring import digest_test_set
 from digitflow.features.catalogue import recipe_module
-from digitflow.gates import Contest, Verdict
+from digitflow.gates import Verdict
+from digitflow.judging import Opponent, describe_contest
 from digitflow.lineage import digest_modules, find_libraries
 from digitflow.models.catalogue import estimator_module
 from digitflow.registry import Champion, Facts
@@ -64,21 +65,12 @@ def require_comparable(champion: Champion | None, test: ImageSet, limits: GateLi
 
 @plain_task(run_name="gate")
 def judge_challenger(
-    config: TrainConfig, dossier: Dossier, release: Release, champion: Champion | None
+    config: TrainConfig, dossier: Dossier, champion: Champion | None
 ) -> Verdict:
     """Turn the evidence into a verdict."""
     store, score = current_run().store, dossier.test.challenger.score
-    contest = Contest(
-        test_digest=score.test_digest,
-        n=score.n,
-        challenger_digest=release.model.digest,
-        champion_digest=None if champion is None else champion.model.digest,
-        champion_version=None if champion is None else champion.version,
-        champion_entry=None if champion is None else champion.entry,
-        looks=registry.count_looks(
-            store, config.model, score.test_digest, release.model.digest
-        ),
-    )
+    opponent = Opponent.from_champion(champion)
+    contest = describe_contest(store, config.model, score, opponent)
     return gates.judge(open_evidence(store, dossier), contest, config.gate, config.seed)
 
 

@@ -5,7 +5,12 @@ import time
 import httpx
 import pytest
 
-from digitflow.registry import list_history, read_champion
+from digitflow.registry import (
+    list_history,
+    list_judgements,
+    read_champion,
+    read_release,
+)
 from digitflow.runs import list_runs
 
 SECONDS = 120
@@ -67,6 +72,11 @@ def test_a_no_keeps_the_champion_and_the_verdict_says_why(asking):
     assert "too soon" in record["verdict"]["reason"]
     assert "too soon" in output
     assert read_champion(asking.store, "digits-sample").version == "1"
+    # A year later it still says so: the verdict that is stored is the one that was acted on.
+    stored = read_release(asking.store, "digits-sample", "2")
+    assert stored.version.outcome == "keep"
+    assert "too soon" in stored.version.reason
+    assert list_judgements(asking.store, "digits-sample")[0].outcome == "keep"
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from digitflow.registry import list_history, list_judgements, read_champion
+from digitflow.registry import list_history, list_judgements, read_champion, record_score
 
 MODEL = "digits-sample"
 BETTER = {"name": "svm-strokes", "estimator": "svm", "recipe": "strokes"}
@@ -54,6 +54,16 @@ def test_what_a_limit_kept_out_is_promoted_once_the_limit_has_changed(refused_on
     assert list_judgements(store, MODEL)[0].outcome == "promote"
     again = refused_once.run("gate", "--dry-run", "challenger")
     assert "unchanged: this is the champion" in again
+
+
+def test_a_champion_that_was_judged_on_other_images_since_is_not_replaced(refused_once):
+    champion = read_champion(refused_once.store, MODEL)
+    newer = champion.score.model_copy(update={"test_digest": "other-images"})
+    record_score(refused_once.store, champion, newer)
+    refused_once.run("gate", "1", code=2)
+    assert "other-images" in refused_once.errors
+    assert read_champion(refused_once.store, MODEL).version == champion.version
+    assert "verdict" in refused_once.run("gate", "--dry-run", "1")
 
 
 def test_a_version_that_is_not_there_is_said_so(refused_once):
