@@ -1,33 +1,31 @@
 """Pictures of a run, as PNG bytes: samples, confusions and mistakes.
 
-Each is drawn on a figure of its own, without pyplot and so without global state: any
-thread or process may draw. Digits are dark on white, as on paper; the colour maps are of
-one hue, so that they read without colour too.
+The colour maps are of one hue, so that they read without colour too.
 """
 
 from collections.abc import Sequence
-from io import BytesIO
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from digitflow.canvas import (
+    INK,
+    NO_VALUE,
+    draw_digit,
+    encode,
+    fill_matrix,
+    new_figure,
+    soften_frame,
+)
 from digitflow.errors import InputError
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 CLASSES = 10
-DOTS_PER_INCH = 120
 MISTAKES_PER_ROW = 6
 # Of the risk curve: below this, one image more or less is a jump.
 LEAST_COVERAGE = 0.05
 # White between the pictures of a grid, in their own pixels.
 GAP = 3
-INK = "#1f2933"
-# What red, green and blue add to how light a colour looks (ITU-R BT.601).
-LUMINANCE = np.array([0.299, 0.587, 0.114])
-NO_VALUE = "#e4e7eb"
 
 
 def draw_confusion(counts: np.ndarray | Sequence[Sequence[int]]) -> bytes:
@@ -40,11 +38,11 @@ def draw_confusion(counts: np.ndarray | Sequence[Sequence[int]]) -> bytes:
     """
     counts = _check_counts(counts)
     texts = np.where(counts > 0, counts.astype(str), "")
-    figure = _new_figure(6.2, 6.0)
+    figure = new_figure(6.2, 6.0)
     axes = figure.add_subplot()
     _draw_matrix(axes, 100 * _row_shares(counts), texts, "Blues", highest=100)
     axes.set_title("Confusions: number of images")
-    return _encode(figure)
+    return encode(figure)
 
 
 def draw_errors(counts: np.ndarray | Sequence[Sequence[int]]) -> bytes:
@@ -58,14 +56,14 @@ def draw_errors(counts: np.ndarray | Sequence[Sequence[int]]) -> bytes:
     shares = 100 * _row_shares(_check_counts(counts))
     np.fill_diagonal(shares, 0)
     texts = np.where(shares > 0, np.char.mod("%.1f", shares), "")
-    figure = _new_figure(6.2, 6.0)
+    figure = new_figure(6.2, 6.0)
     axes = figure.add_subplot()
     _draw_matrix(axes, shares, texts, "Oranges", highest=shares.max() or 1)
     for digit in range(CLASSES):
         corner = (digit - 0.5, digit - 0.5)
         axes.add_patch(_new_square(corner, facecolor=NO_VALUE, hatch="///"))
     axes.set_title("Errors only: % of the true digit's images")
-    return _encode(figure)
+    return encode(figure)
 
 
 def draw_samples(images: np.ndarray, labels: np.ndarray, each: int = 12) -> bytes:
@@ -85,15 +83,15 @@ def draw_samples(images: np.ndarray, labels: np.ndarray, each: int = 12) -> byte
         chosen = rows[np.linspace(0, len(rows) - 1, min(each, len(rows))).astype(int)]
         tiles[digit, : len(chosen)] = images[chosen]
     grid = np.pad(tiles, ((0, 0), (0, 0), (GAP, GAP), (GAP, GAP)))
-    figure = _new_figure(7.2, 7.2 * CLASSES / each)
+    figure = new_figure(7.2, 7.2 * CLASSES / each)
     axes = figure.add_subplot()
-    _draw_digit(axes, grid.swapaxes(1, 2).reshape(CLASSES * grid.shape[2], -1))
+    draw_digit(axes, grid.swapaxes(1, 2).reshape(CLASSES * grid.shape[2], -1))
     middles = (np.arange(CLASSES) + 0.5) * grid.shape[2]
     axes.set_yticks(middles, [str(digit) for digit in range(CLASSES)], fontsize=14)
     axes.tick_params(length=0)
     axes.set_ylabel("label", fontsize=12)
     axes.set_title("Samples of each digit")
-    return _encode(figure)
+    return encode(figure)
 
 
 def draw_mistakes(
@@ -112,19 +110,19 @@ def draw_mistakes(
     """
     _check_images(images, labels)
     rows = max(1, ceil(len(images) / MISTAKES_PER_ROW))
-    figure = _new_figure(7.2, 1.72 * rows + 0.4)
+    figure = new_figure(7.2, 1.72 * rows + 0.4)
     figure.suptitle("True digit → predicted digit, and how sure the model was")
     if len(images) == 0:
         figure.text(0.5, 0.5, "no mistakes", ha="center", va="center", color=INK, fontsize=14)
-        return _encode(figure)
+        return encode(figure)
     grid = figure.subplots(rows, MISTAKES_PER_ROW, squeeze=False).flat
     drawn = zip(images, labels, predicted, probability, strict=True)
     for axes, (image, true, wrong, sure) in zip(grid, drawn, strict=False):
-        _draw_digit(axes, image)
+        draw_digit(axes, image)
         axes.set_title(f"{true} → {wrong}\n{100 * sure:.1f} %", fontsize=13, color=INK)
     for axes in grid[len(images) :]:
         axes.set_axis_off()
-    return _encode(figure)
+    return encode(figure)
 
 
 def draw_risk_coverage(coverage: np.ndarray, risk: np.ndarray, chosen: float) -> bytes:
@@ -137,7 +135,7 @@ def draw_risk_coverage(coverage: np.ndarray, risk: np.ndarray, chosen: float) ->
     chosen : float
         The coverage that the champion answers.
     """
-    figure = _new_figure(6.2, 3.6)
+    figure = new_figure(6.2, 3.6)
     axes = figure.add_subplot()
     axes.plot(100 * coverage, 100 * risk, color="#1f5fa8", linewidth=2, drawstyle="steps-post")
     at_chosen = 100 * float(np.interp(chosen, coverage, risk))
@@ -159,64 +157,25 @@ def draw_risk_coverage(coverage: np.ndarray, risk: np.ndarray, chosen: float) ->
     many = risk[coverage >= LEAST_COVERAGE]
     axes.set_ylim(0, 150 * max(float(many.max(initial=0)), 0.001))
     axes.grid(color=NO_VALUE, linewidth=0.8)
-    _soften_frame(axes)
-    return _encode(figure)
+    soften_frame(axes)
+    return encode(figure)
 
 
 def _draw_matrix(
     axes: Any, shares: np.ndarray, texts: np.ndarray, colours: str, highest: float
 ) -> None:
-    """Colour cells by share (%) and write into those that hold something.
-
-    Not scikit-learn's ConfusionMatrixDisplay: that writes 90 zeros among a few errors,
-    and imports pyplot, whose state all threads share.
-    """
-    cells = axes.imshow(shares, cmap=colours, vmin=0, vmax=highest)
-    lightness = cells.to_rgba(shares)[..., :3] @ LUMINANCE
-    for row, column in np.argwhere(texts != "").tolist():
-        colour = "white" if lightness[row, column] < 0.5 else INK
-        where = (column, row, texts[row, column])
-        axes.text(*where, color=colour, ha="center", va="center", fontsize=11)
+    fill_matrix(axes, shares, texts, colours, highest)
     digits = range(CLASSES)
     axes.set_xticks(digits, digits, fontsize=12)
     axes.set_yticks(digits, digits, fontsize=12)
-    axes.set_xticks(np.arange(CLASSES + 1) - 0.5, minor=True)
-    axes.set_yticks(np.arange(CLASSES + 1) - 0.5, minor=True)
-    axes.grid(which="minor", color=NO_VALUE, linewidth=0.8)
-    axes.tick_params(which="both", length=0)
     axes.set_xlabel("predicted digit", fontsize=12)
     axes.set_ylabel("true digit", fontsize=12)
-    _soften_frame(axes)
-
-
-def _draw_digit(axes: Any, image: np.ndarray) -> None:
-    axes.imshow(image, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    _soften_frame(axes)
-
-
-def _soften_frame(axes: Any) -> None:
-    for spine in axes.spines.values():
-        spine.set_color(NO_VALUE)
 
 
 def _new_square(corner: tuple[float, float], **style: Any) -> Any:
     from matplotlib.patches import Rectangle
 
     return Rectangle(corner, 1, 1, edgecolor="white", linewidth=0, **style)
-
-
-def _new_figure(width: float, height: float) -> "Figure":
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
-
-
-def _encode(figure: "Figure") -> bytes:
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
-    return buffer.getvalue()
 
 
 def _row_shares(counts: np.ndarray) -> np.ndarray:

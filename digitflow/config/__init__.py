@@ -29,6 +29,7 @@ from digitflow.config.gate import SliceLimits as SliceLimits
 from digitflow.config.reading import load_config as load_config
 from digitflow.config.reading import parse_config as parse_config
 from digitflow.config.reading import parse_yaml as parse_yaml
+from digitflow.config.study import StudySettings as StudySettings
 from digitflow.config.training import Calibration as Calibration
 from digitflow.config.training import Candidate as Candidate
 from digitflow.config.training import DoubtRule as DoubtRule

@@ -14,6 +14,7 @@ from digitflow.config.data import (
 )
 from digitflow.config.gate import GateLimits
 from digitflow.config.section import Section, offer_choice
+from digitflow.config.study import StudySettings
 
 Calibration = Literal["temperature", "sigmoid", "isotonic"]
 
@@ -96,6 +97,7 @@ class TrainConfig(Section):
         0, ge=0, le=1797, description="of other hands, in each series, read for the report"
     )
     gate: GateLimits = Field(default_factory=GateLimits)
+    study: StudySettings = Field(default_factory=StudySettings)
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> "TrainConfig":

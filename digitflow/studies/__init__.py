@@ -1,0 +1,1 @@
+"""The studies: one module a section, which plans experiments and computes them."""
