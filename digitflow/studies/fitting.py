@@ -1,0 +1,92 @@
+"""The algorithms that the studies compare, each fitted once and shared by all sections."""
+
+import time
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+from sklearn.pipeline import Pipeline
+
+from digitflow.evaluation.scoring import predict_in_chunks
+from digitflow.models.catalogue import build_estimator
+from digitflow.models.persistence import dump_model, load_model
+from digitflow.studies.experiment import Experiment, Findings, Lab
+from digitflow.studies.features import plan_features
+
+
+class Algorithm(BaseModel):
+    """An estimator of the catalogue, the recipe it learns from, and its parameters."""
+
+    model_config = ConfigDict(frozen=True)
+
+    estimator: str
+    recipe: str
+    params: dict[str, Any] = {}
+
+
+ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType(
+    {
+        "logistic": Algorithm(estimator="logistic", recipe="scaled"),
+        "knn": Algorithm(estimator="knn", recipe="pixels"),
+        "svm": Algorithm(estimator="svm", recipe="pixels", params={"C": 5.0, "gamma_scale": 1.0}),
+        "mlp": Algorithm(estimator="mlp", recipe="scaled"),
+        "tree": Algorithm(estimator="tree", recipe="pixels"),
+        "forest": Algorithm(estimator="forest", recipe="pixels"),
+        "extra-trees": Algorithm(estimator="extra_trees", recipe="pixels"),
+    }
+)
+
+
+def plan_model(algorithm: str) -> tuple[Experiment, Experiment]:
+    """Return the experiments that prepare an algorithm's features and fit it on them."""
+    chosen = ALGORITHMS[algorithm]
+    features = plan_features(chosen.recipe)
+    fit = Experiment(
+        name=f"model {algorithm}",
+        function="digitflow.studies.fitting.fit_model",
+        params={
+            "algorithm": algorithm,
+            "estimator": chosen.estimator,
+            "params": chosen.params,
+            "features": features.name,
+        },
+        needs=(features.name,),
+    )
+    return features, fit
+
+
+def unique(plan: Iterable[Experiment]) -> tuple[Experiment, ...]:
+    """Return the experiments in their order, each name once."""
+    return tuple({experiment.name: experiment for experiment in plan}.values())
+
+
+def fit_model(
+    lab: Lab, algorithm: str, estimator: str, params: Mapping[str, Any], features: str
+) -> Findings:
+    """Fit an estimator on the training features; predict the test images."""
+    given = lab.given[features]
+    train, test = (lab.store.open_array(given.arrays[part]) for part in ("train", "test"))
+    labels, truth = lab.train().labels, lab.test().labels
+    began = time.perf_counter()
+    classifier = build_estimator(estimator, params, lab.seed, lab.threads).fit(train, labels)
+    fitted = time.perf_counter()
+    probabilities = predict_in_chunks(classifier, test)
+    predicted = classifier.classes_[probabilities.argmax(axis=1)]
+    ended = time.perf_counter()
+    recipe = load_model(given.models["recipe"], lab.store)
+    pipeline = Pipeline([*recipe.steps, ("classifier", classifier)])
+    return Findings(
+        values={
+            "algorithm": algorithm,
+            "accuracy": float(np.mean(predicted == truth)),
+            "n": len(truth),
+        },
+        measured={"fit_seconds": fitted - began, "predict_seconds": ended - fitted},
+        arrays={
+            "predicted": lab.store.put_array(predicted),
+            "probabilities": lab.store.put_array(probabilities),
+        },
+        models={"model": dump_model(pipeline, lab.store)},
+    )
