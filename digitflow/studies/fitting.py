@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
+from scipy.special import softmax
 from sklearn.pipeline import Pipeline
 
 from digitflow.evaluation.scoring import predict_in_chunks
@@ -62,6 +63,14 @@ def unique(plan: Iterable[Experiment]) -> tuple[Experiment, ...]:
     return tuple({experiment.name: experiment for experiment in plan}.values())
 
 
+def predict_probabilities(classifier: Any, rows: np.ndarray) -> np.ndarray:
+    """Return probabilities (n, k), float32; of an SVM the softmax of its classes' scores."""
+    if hasattr(classifier, "predict_proba"):
+        return predict_in_chunks(classifier, rows).astype(np.float32)
+    scores = classifier.decision_function(rows)
+    return np.asarray(softmax(scores, axis=1), np.float32)
+
+
 def fit_model(
     lab: Lab, algorithm: str, estimator: str, params: Mapping[str, Any], features: str
 ) -> Findings:
@@ -72,7 +81,7 @@ def fit_model(
     began = time.perf_counter()
     classifier = build_estimator(estimator, params, lab.seed, lab.threads).fit(train, labels)
     fitted = time.perf_counter()
-    probabilities = predict_in_chunks(classifier, test)
+    probabilities = predict_probabilities(classifier, test)
     predicted = classifier.classes_[probabilities.argmax(axis=1)]
     ended = time.perf_counter()
     recipe = load_model(given.models["recipe"], lab.store)
