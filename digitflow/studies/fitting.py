@@ -31,7 +31,9 @@ ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType(
     {
         "logistic": Algorithm(estimator="logistic", recipe="scaled"),
         "knn": Algorithm(estimator="knn", recipe="pixels"),
-        "svm": Algorithm(estimator="svm", recipe="pixels", params={"C": 5.0, "gamma_scale": 1.0}),
+        "svm": Algorithm(
+            estimator="svm", recipe="pixels", params={"C": 5.0, "gamma_scale": 1.0}
+        ),
         "mlp": Algorithm(estimator="mlp", recipe="scaled"),
         "tree": Algorithm(estimator="tree", recipe="pixels"),
         "forest": Algorithm(estimator="forest", recipe="pixels"),
