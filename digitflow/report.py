@@ -227,16 +227,8 @@ class ReportFacts(_Facts):
 
 def render_report(facts: ReportFacts) -> str:
     """Return the report as HTML; styles and pictures are inside, scripts there are none."""
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= _filters()
-    folder = files("digitflow")
-    template = environment.from_string(_read(folder, "report.html.j2"))
-    return template.render(
+    return render_page(
+        "report.html.j2",
         facts=facts,
         outcome=OUTCOMES.get(facts.headline.outcome, ("•", facts.headline.outcome, "plain")),
         winner=next((row for row in facts.leaderboard if row.winner), None),
@@ -245,9 +237,21 @@ def render_report(facts: ReportFacts) -> str:
         purposes=PURPOSES,
         hardships=HARDSHIPS,
         verdict_signs=VERDICT_SIGNS,
-        # Ours, and no value of a run enters it.
-        style=Markup(_read(folder, "report.css")),  # noqa: S704
     )
+
+
+def render_page(template: str, **values: Any) -> str:
+    """Fill a template of ours with values; our styles are among them."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= _filters()
+    # Ours, and no value of a run enters it.
+    style = Markup(_read("report.css"))  # noqa: S704
+    return environment.from_string(_read(template)).render(style=style, **values)
 
 
 def _filters() -> dict[str, Callable[[Any], str]]:
@@ -295,6 +299,5 @@ def _most_taken_for(evaluation: WinnerFacts | None) -> dict[int, tuple[int, int]
     return found
 
 
-def _read(folder: Any, name: str) -> str:
-    text: str = folder.joinpath(name).read_text(encoding="utf-8")
-    return text
+def _read(name: str) -> str:
+    return files("digitflow").joinpath(name).read_text(encoding="utf-8")

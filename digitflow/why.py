@@ -56,13 +56,18 @@ def summarise_tasks(events: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def _run_before(store: Store, record: Mapping[str, Any]) -> str | None:
-    """Return the newest older run of the same model."""
+    """Return the newest older run that did the same job for the same model."""
+    kind = _name_kind(record)
     older = [
         other["run"]
         for other in list_runs(store)
-        if other.get("model") == record.get("model") and other["run"] < record["run"]
+        if _name_kind(other) == kind and other["run"] < record["run"]
     ]
     return max(older, default=None)
+
+
+def _name_kind(record: Mapping[str, Any]) -> tuple[Any, Any]:
+    return record.get("model"), record.get("job", "train")
 
 
 def _public(task: Mapping[str, Any]) -> dict[str, Any]:

@@ -76,6 +76,31 @@ def train(
 
 
 @app.command()
+def study(
+    sections: Annotated[
+        list[str] | None, typer.Argument(help="explore, detector, ...; none of them: all.")
+    ] = None,
+    config: Annotated[
+        Path, typer.Option("--config", "-c", help="The config file.")
+    ] = DEFAULT_CONFIG,
+    train_size: Annotated[
+        int | None, typer.Option(min=1, help="So many training images; else all.")
+    ] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Make the studies of handwritten digits: experiments, figures, tables, one report."""
+    from flows.console import print_study, show_progress
+    from flows.launching import launch_study
+
+    with show_progress(debug):
+        record = launch_study(sections or (), config, train_size, debug)
+    print_result(record, as_json, print_study)
+    if any(section["errors"] for section in record["sections"]):
+        raise typer.Exit(1)
+
+
+@app.command()
 def runs(
     limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
     as_json: AsJson = False,

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from digitflow.readable import format_bytes, format_number, format_signed
+from digitflow.readable import format_bytes, format_number, format_seconds, format_signed
 
 # Tables keep their width where no terminal sets one.
 OUTPUT = Console(highlight=False, soft_wrap=True)
@@ -99,6 +99,22 @@ def print_training(record: dict[str, Any]) -> None:
             f"test accuracy {champion['accuracy']:.2%} "
             f"(95 % interval {low:.2%} to {high:.2%}, {champion['n']:,} images)"
         )
+    OUTPUT.print(f"[bold]report[/]    {escape(record['report'])}")
+
+
+def print_study(record: dict[str, Any]) -> None:
+    """Print what each section found, the published figures and the report's path."""
+    for section in record["sections"]:
+        took = format_seconds(section["elapsed"])
+        OUTPUT.print(f"\n[bold]{section['section']}[/] ({took})")
+        for sentence in section["findings"]:
+            _print_field("", escape(sentence))
+        for error in section["errors"]:
+            _print_field("[red]failed[/]", escape(error))
+    known = record["known"]
+    OUTPUT.print()
+    if known["of"]:
+        _print_field("published", f"{known['met']} of {known['of']} figures reproduced")
     OUTPUT.print(f"[bold]report[/]    {escape(record['report'])}")
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any
@@ -35,9 +35,26 @@ def name_run() -> str:
     return f"{config.model}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{token_hex(2)}"
 
 
+def training_run(config: TrainConfig) -> AbstractContextManager[RunContext]:
+    """Open the record, worker slots and progress of a training run."""
+    return open_job(config, config.model, count_tasks(config), job="train")
+
+
 @contextmanager
-def training_run(config: TrainConfig) -> Iterator[RunContext]:
-    """Open the run's record and its worker slots; both end with the run."""
+def open_job(
+    config: TrainConfig, title: str, tasks: int, **fields: Any
+) -> Iterator[RunContext]:
+    """Open a run's record, its worker slots and its progress; all end with the run.
+
+    Parameters
+    ----------
+    title : str
+        What its progress is called in the UI.
+    tasks : int
+        About how many it has.
+    **fields
+        Further fields of the run's record.
+    """
     store = open_store()
     store.check_writable()
     store.sweep_temporary()
@@ -51,24 +68,25 @@ def training_run(config: TrainConfig) -> Iterator[RunContext]:
             config=config.model_dump(mode="json"),
             cores=count_cores(),
             flow_run_id=flow_run.id,
+            **fields,
         ) as log,
         WorkerPool(budget.parallel, budget.threads) as workers,
-        show_progress(config) as progress,
+        show_progress(title, tasks) as progress,
         run_context(RunContext(store, log, workers, progress)) as context,
     ):
         yield context
 
 
 @contextmanager
-def show_progress(config: TrainConfig) -> Iterator[ProgressArtifact]:
+def show_progress(title: str, tasks: int) -> Iterator[ProgressArtifact]:
     """Show the run's progress in the UI; it is full when the run ended well."""
-    progress = ProgressArtifact(config.model, count_tasks(config))
+    progress = ProgressArtifact(title, tasks)
     yield progress
     progress.finish()
 
 
 def count_tasks(config: TrainConfig) -> int:
-    """Return about how many tasks a run has, for its progress."""
+    """Return about how many tasks a training run has, for its progress."""
     recipes = {(candidate.recipe, candidate.augmented) for candidate in config.candidates}
     return len(recipes) + 2 * len(config.candidates) + OTHER_TASKS
 

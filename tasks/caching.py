@@ -6,6 +6,7 @@ and a serializer that refuses a result whose files are gone or changed.
 
 import functools
 import inspect
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +27,9 @@ from tasks.context import current_run
 from tasks.locking import StoreLocks
 
 logger = logging.getLogger(__name__)
+
+# Characters of an input that are kept in a run's record.
+LARGEST_INPUT = 4096
 
 Modules = Callable[[Mapping[str, Any]], tuple[str, ...]]
 
@@ -170,7 +174,7 @@ class ContentPolicy(CachePolicy):
         kept = {name: value for name, value in inputs.items() if name not in self.ignore}
         return {
             "function": self.function,
-            "inputs": _plain(kept),
+            "inputs": {name: _bound(_plain(value)) for name, value in kept.items()},
             "modules": modules,
             "libraries": find_libraries(modules),
         }
@@ -216,6 +220,12 @@ def describe_outputs(result: Any) -> list[dict[str, Any]]:
         {"name": name or "result", **ref.model_dump(mode="json")}
         for name, ref in name_refs(result)
     ]
+
+
+def _bound(value: Any) -> Any:
+    """Let a large input count by its digest, so that the record of a run stays small."""
+    large = len(json.dumps(value)) > LARGEST_INPUT
+    return f"digest {digest_json(value)}" if large else value
 
 
 def _plain(value: Any) -> Any:

@@ -18,6 +18,9 @@ class Progress(Protocol):
     def advance(self) -> None:
         """Count one more task."""
 
+    def expect(self, tasks: int) -> None:
+        """Count on so many tasks more than was thought."""
+
 
 @dataclass(frozen=True)
 class RunContext:

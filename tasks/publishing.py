@@ -13,14 +13,20 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from digitflow.artifacts import Store
+from digitflow.chapters.chapter import Chapter, Figure, Known, Part, Table, Text
 from digitflow.figures import Figures
 from digitflow.gates import Verdict
 from digitflow.readable import format_number, format_signed
+from digitflow.study_report import format_cell
 from digitflow.why import summarise_tasks
 from tasks.caching import plain_task
 from tasks.context import current_run
 
 SECONDS_BETWEEN_UPDATES = 0.5
+# Characters; the server refuses the event of an artifact that is several times larger.
+LARGEST_ARTIFACT = 900_000
+LONGEST_TABLE = 40
 DECIMALS = 5
 VERDICT_COLUMNS = (
     "check", "on", "verdict", "challenger", "champion", "difference", "p", "limit", "why"
@@ -64,6 +70,10 @@ class ProgressArtifact:
         self._ended += 1
         if time.monotonic() - self._updated > SECONDS_BETWEEN_UPDATES:
             self._send(min(99.0, 100.0 * self._ended / self._total))
+
+    def expect(self, tasks: int) -> None:
+        """Count on so many tasks more than was thought."""
+        self._total += tasks
 
     def finish(self) -> None:
         """Say that the run is through."""
@@ -159,11 +169,63 @@ def publish_arrays(model: str, tasks: Sequence[Mapping[str, Any]]) -> None:
     )
 
 
+@plain_task(run_name="publish {chapter.section}")
+def publish_chapter(model: str, chapter: Chapter) -> None:
+    """Show a chapter of a study in the Prefect UI: its sentences, tables and pictures."""
+    create_markdown_artifact(
+        markdown=describe_chapter(current_run().store, chapter),
+        key=f"study-{model}-{chapter.section}",
+        description=chapter.question,
+    )
+
+
+def describe_chapter(store: Store, chapter: Chapter) -> str:
+    """Write a chapter as markdown, with as many of its pictures as an artifact can hold."""
+    lines = [f"## {chapter.title}", "", chapter.question, ""]
+    lines += [f"- {sentence}" for sentence in chapter.findings]
+    room = LARGEST_ARTIFACT
+    for part in chapter.parts:
+        text = _describe_part(store, part)
+        room -= len(text)
+        if room < 0:
+            lines += ["", "The rest is in the report."]
+            break
+        lines += ["", text]
+    return "\n".join(lines)
+
+
+def _describe_part(store: Store, part: Part) -> str:
+    if isinstance(part, Text):
+        return part.text
+    if isinstance(part, Known):
+        sign = "reproduced" if part.met else "**not reproduced**"
+        return f"{part.what}: published {part.expected}, measured {part.measured}, {sign}"
+    if isinstance(part, Figure):
+        return f"**{part.title}.** {part.sentence}\n\n{_show_picture(store, part)}"
+    if part.shown == 0:
+        return ""
+    return f"**{part.title}.** {part.sentence}\n\n{_show_table(part)}"
+
+
+def _show_picture(store: Store, figure: Figure) -> str:
+    return _embed(figure.title, store.read_bytes(figure.png))
+
+
+def _show_table(table: Table) -> str:
+    rows = table.rows[: table.shown or LONGEST_TABLE]
+    lines = [table.columns, tuple("---" for _ in table.columns), *rows]
+    texts = [[_escape(format_cell(cell, table.decimals)) for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in texts)
+
+
 def publish_picture(model: str, name: str, title: str, png: bytes) -> None:
     """Show a picture; it is kept inside the markdown, so no file server is needed."""
-    picture = base64.b64encode(png).decode()
-    markdown = f"## {title}\n\n![{title}](data:image/png;base64,{picture})"
+    markdown = f"## {title}\n\n{_embed(title, png)}"
     create_markdown_artifact(markdown=markdown, key=f"{name}-{model}", description=title)
+
+
+def _embed(title: str, png: bytes) -> str:
+    return f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})"
 
 
 def _round(value: Any) -> Any:

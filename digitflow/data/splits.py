@@ -154,3 +154,44 @@ def _describe_rows(labels: np.ndarray, groups: np.ndarray) -> str:
     if not bound.size:
         return f"{len(labels)} images"
     return f"{len(labels)} images ({len(np.unique(bound))} writers of two or more)"
+
+
+def choose_subset(labels: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """Choose rows at random, every digit as often among them as among all.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,), uint8
+        The digits, 0 to 9.
+    size : int
+        How many rows; at most n.
+
+    Returns
+    -------
+    ndarray of shape (size,), int64
+        Sorted row numbers.
+
+    Raises
+    ------
+    InputError
+        If there are fewer rows than `size`, or so few that a digit would be missing.
+    """
+    if size > len(labels):
+        raise InputError(f"there are {len(labels):,} images to choose from, not {size:,}")
+    if size == len(labels):
+        return np.arange(size)
+    from sklearn.model_selection import StratifiedShuffleSplit
+
+    counts = np.bincount(labels)
+    rarest = counts[counts > 0].min()
+    least = -(-len(labels) // rarest)
+    if size < least or len(labels) - size < np.count_nonzero(counts):
+        # The other side of a stratified cut needs one of each class as well.
+        most = len(labels) - np.count_nonzero(counts)
+        raise InputError(
+            f"{size:,} of {len(labels):,} images can't hold every digit as often as all of "
+            f"them do: choose {least:,} to {most:,}, or all"
+        )
+    cut = StratifiedShuffleSplit(1, train_size=size, random_state=seed)
+    chosen, _ = next(cut.split(labels, labels))
+    return np.sort(chosen)

@@ -1,5 +1,6 @@
 """What a study is made of: what it is about, its experiments, and what they found."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -163,12 +164,15 @@ def compute(
 ) -> Findings:
     """Compute one experiment; this runs in a process of its own.
 
-    Linear algebra is limited to `threads` threads.
+    Linear algebra is limited to `threads` threads. How long it took is among what it
+    measured, as "seconds".
     """
     from threadpoolctl import threadpool_limits
 
     function = getattr(import_module(experiment.module), experiment.function.rpartition(".")[2])
     lab = Lab(Store(root), data, seed, threads, given)
+    began = time.perf_counter()
     with threadpool_limits(threads):
         findings: Findings = function(lab, **experiment.params)
-    return findings
+    took = {"seconds": round(time.perf_counter() - began, 3)}
+    return findings.model_copy(update={"measured": took | findings.measured})

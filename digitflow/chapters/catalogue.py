@@ -1,0 +1,43 @@
+"""The chapters, found by the name of their section, and drawing one.
+
+A chapter is a module of this package that defines `compose(press) -> Chapter`.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+
+from digitflow.artifacts import Store
+from digitflow.chapters.chapter import Chapter, Press
+from digitflow.named_modules import find_module
+from digitflow.studies.experiment import Findings, Scope
+
+PACKAGE = "digitflow.chapters"
+
+
+def chapter_module(section: str) -> str:
+    """Return the dotted name of a section's chapter, "digitflow.chapters.detector".
+
+    Raises
+    ------
+    InputError
+        If there is no such chapter; it lists the known ones.
+    """
+    return find_module(PACKAGE, section, "compose", "chapter")
+
+
+def draw_chapter(
+    root: Path, section: str, scope: Scope, results: Mapping[str, Findings]
+) -> Chapter:
+    """Compose a section's chapter and keep its pictures; this runs in its own process.
+
+    Parameters
+    ----------
+    root : Path
+        The store's folder.
+    results : mapping of str to Findings
+        By the names of the section's experiments, all of them.
+    """
+    compose = import_module(chapter_module(section)).compose
+    chapter: Chapter = compose(Press(Store(root), scope, results))
+    return chapter

@@ -1,0 +1,25 @@
+"""Draw a chapter of the studies' report from what the experiments found."""
+
+from collections.abc import Mapping
+
+from digitflow.chapters import catalogue
+from digitflow.chapters.chapter import Chapter
+from digitflow.studies.experiment import Findings, Scope
+from tasks.caching import cached_task
+from tasks.context import current_run
+
+
+@cached_task(
+    run_name="{section}: chapter",
+    modules=lambda inputs: (catalogue.chapter_module(inputs["section"]),),
+)
+def draw_chapter(
+    section: str, scope: Scope, results: Mapping[str, Findings], measured: Mapping[str, float]
+) -> Chapter:
+    """Draw its figures and write its tables and sentences.
+
+    `measured` are the seconds of the experiments: what was computed again took another time,
+    which is shown, and so the chapter is drawn again.
+    """
+    run = current_run()
+    return run.workers.run(catalogue.draw_chapter, run.store.root, section, scope, results)

@@ -1,0 +1,50 @@
+"""Write the report of a study and its record."""
+
+from collections.abc import Sequence
+
+from digitflow.artifacts import digest_json
+from digitflow.config import TrainConfig
+from digitflow.lineage import digest_modules, find_libraries
+from digitflow.studies.experiment import Scope
+from digitflow.study_report import SectionFacts, StudyFacts, list_known, write_study
+from digitflow.summary import list_versions
+from tasks.caching import plain_task
+from tasks.context import current_run
+from tasks.gate import write_config
+
+
+@plain_task(run_name="report")
+def write_report(
+    config: TrainConfig, origin: str, scope: Scope, sections: Sequence[SectionFacts]
+) -> None:
+    """Write reports/<run>/index.html with its tables, and what was found into the record."""
+    run = current_run()
+    modules = digest_modules(*(f"digitflow.studies.{each.section}" for each in sections))
+    facts = StudyFacts(
+        run=run.log.run,
+        started=run.log.record["started"],
+        seconds=run.log.seconds(),
+        cores=run.log.record["cores"],
+        source=config.source.kind,
+        origin=origin,
+        scope=scope,
+        versions=list_versions(find_libraries(modules)),
+        config=write_config(config),
+        sections=tuple(sections),
+    )
+    known = [part for _, part in list_known(facts)]
+    page = write_study(run.store, facts)
+    run.log.update(
+        sections=[describe_section(section) for section in sections],
+        known={"met": sum(part.met for part in known), "of": len(known)},
+        versions=facts.versions,
+        code=digest_json(modules),
+        report=str(run.store.root / page),
+    )
+    run.store.point("reports/latest-study", run.log.run)
+
+
+def describe_section(section: SectionFacts) -> dict[str, object]:
+    """Return a section's outcome as plain values, for the run's record."""
+    facts = section.model_dump(mode="json", exclude={"chapter"})
+    return facts | {"findings": section.chapter.findings if section.chapter else []}
