@@ -1,11 +1,22 @@
-"""Evidence for the gate and its checks, made to order."""
+"""Evidence for the gate and its checks, made to order; real digits for the studies."""
 
 import numpy as np
 import pytest
 
-from digitflow.config import GateLimits
+from digitflow.config import (
+    BuiltinSource,
+    GateLimits,
+    SplitShares,
+    StudySettings,
+    ValidationRules,
+)
+from digitflow.data.digits import Digits
+from digitflow.data.sets import CheckedSets, store_set
+from digitflow.data.sources import builtin
+from digitflow.data.validation import check_digits
 from digitflow.evaluation.evidence import Costs, Evidence, LoadCheck, ScoredSet, Share
 from digitflow.gates import Contest
+from digitflow.studies.choosing import choose_digits, describe_scope
 
 COSTS = Costs(
     latency_ms=1.0, latency_p95_ms=2.0, bytes=1_000_000, memory_mb=400.0, fit_seconds=60.0
@@ -68,5 +79,32 @@ def make_contest():
         known = {} if evidence.test.champion is None else champion
         names = {"test_digest": "test", "n": len(evidence.test.labels)}
         return Contest(**names | {"challenger_digest": "new"} | known | changed)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def digits() -> Digits:
+    """The built-in digits, checked."""
+    loaded = builtin.load(BuiltinSource())
+    return Digits(check_digits(loaded, ValidationRules()).train, None, loaded.origin)
+
+
+@pytest.fixture
+def make_study(digits, store):
+    """Put the digits of a study into the test's store; return its (scope, data)."""
+
+    def make(train_size=None, **settings):
+        checked = CheckedSets(
+            train=store_set(store, digits.train),
+            test=None,
+            problems={},
+            notes=(),
+            quarantine=None,
+            quarantined_images=None,
+        )
+        data = choose_digits(store, checked, SplitShares(), train_size, 42)
+        chosen = StudySettings(train_size=train_size, **settings)
+        return describe_scope("builtin", checked, data, 42, chosen), data
 
     return make

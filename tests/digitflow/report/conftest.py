@@ -224,3 +224,9 @@ def make_candidate():
 @pytest.fixture
 def measure_winner():
     return _measure_winner
+
+
+@pytest.fixture
+def make_page():
+    """Read a page as a browser would."""
+    return Page
