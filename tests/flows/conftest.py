@@ -125,10 +125,16 @@ class Project:
         return {task for task, state in self.tasks(run).items() if state == "computed"}
 
 
+@pytest.fixture(scope="session")
+def make_project(server):
+    """Make a project in a folder, in which nothing has run yet."""
+    return lambda folder: Project(folder, server)
+
+
 @pytest.fixture
-def empty_project(tmp_path, server):
+def empty_project(tmp_path, make_project):
     """A project in which nothing has run yet."""
-    return Project(tmp_path, server)
+    return make_project(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,172 @@
+"""Studies as a user makes them: a command against a real server, and a kill in between."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from digitflow.runs import list_runs, read_events
+from digitflow.why import summarise_tasks
+
+ROOT = Path(__file__).parents[2]
+SMALL = ("--train-size", 300)
+CONFIG = ("--config", "config.yaml")
+
+
+@pytest.fixture(scope="module")
+def studied_once(tmp_path_factory, make_project):
+    """A project in which two sections were studied."""
+    project = make_project(tmp_path_factory.mktemp("studied"))
+    project.run("study", "explore", "detector", "--config", "config.yaml", *SMALL)
+    return project
+
+
+def _list_states(project, run=0):
+    name = list_runs(project.store)[run]["run"]
+    summary = summarise_tasks(read_events(project.store, name))
+    return {task: facts["state"] for task, facts in summary.items() if "key" in facts}
+
+
+def test_a_study_leaves_one_report_its_tables_and_a_record(studied_once):
+    record = list_runs(studied_once.store)[0]
+    assert record["status"] == "completed"
+    assert [section["section"] for section in record["sections"]] == ["explore", "detector"]
+    assert all(section["findings"] for section in record["sections"])
+    folder = studied_once.store.root / "reports" / record["run"]
+    assert (studied_once.store.root / "reports/latest-study").resolve() == folder.resolve()
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") >= 6
+    tables = list(folder.glob("*/*.csv"))
+    assert len(tables) >= 6
+    for table in tables:
+        rows = list(csv.reader(table.open(encoding="utf-8")))
+        assert len({len(row) for row in rows}) == 1
+        assert f"{table.parent.name}/{table.name}" in page
+
+
+def test_a_study_made_again_computes_nothing(studied_once):
+    said = studied_once.run("study", "explore", "detector", "--config", "config.yaml", *SMALL)
+    assert set(_list_states(studied_once).values()) == {"cached"}
+    assert "explore" in said
+    assert "report" in said
+
+
+def test_a_section_is_an_artifact_of_the_run(studied_once):
+    request = urllib.request.Request(
+        f"{studied_once.server}/artifacts/latest/filter",
+        data=json.dumps(
+            {"artifacts": {"key": {"like_": "study-digits-sample-"}}, "limit": 50}
+        ).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    found = json.load(urllib.request.urlopen(request))
+    shown = {artifact["key"]: artifact["data"] for artifact in found}
+    assert {"study-digits-sample-explore", "study-digits-sample-detector"} <= shown.keys()
+    assert "data:image/png;base64," in shown["study-digits-sample-detector"]
+
+
+def test_another_size_is_another_study_and_both_are_explained(studied_once):
+    studied_once.run("study", "explore", "--config", "config.yaml", "--train-size", 200)
+    states = _list_states(studied_once)
+    assert states["validate"] == "cached"
+    assert states["choose digits"] == "computed"
+    explained = json.loads(studied_once.run("why", "--json"))
+    reasons = {task["task"]: task["reasons"] for task in explained["tasks"]}
+    assert any("size" in reason for reason in reasons["choose digits"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("study", "detektor"), "no section detektor; known: explore, detector"),
+        (("study", "--train-size", 100_000), "there are 1,4"),
+        (("study", "explore", "--train-size", 12), "images of each digit"),
+        (("study", "--config", "nowhere.yaml"), "nowhere.yaml"),
+    ],
+)
+def test_bad_input_is_one_clear_line(empty_project, arguments, said):
+    empty_project.run(*arguments, *() if "--config" in arguments else CONFIG, code=2)
+    assert said in empty_project.errors
+    assert "Traceback" not in empty_project.errors
+
+
+def test_a_killed_study_goes_on_from_what_was_finished(empty_project):
+    arguments = ("study", "detector", *CONFIG, *SMALL)
+    process = empty_project.start(*arguments)
+    finished = _wait_for_experiments(empty_project, process, 2)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    empty_project.run(*arguments)
+    states = _list_states(empty_project)
+    assert all(states[task] == "cached" for task in finished)
+    assert any(state == "computed" for state in states.values())
+
+
+def _wait_for_experiments(project, process, count):
+    """Wait until some experiments are computed and others are not; return their names."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        for run in list_runs(project.store):
+            events = read_events(project.store, run["run"])
+            done = {e["task"] for e in events if e["event"] == "computed" and ": " in e["task"]}
+            if len(done) >= count:
+                return done
+        time.sleep(0.02)
+    pytest.fail(f"fewer than {count} experiments were seen: {process.communicate()}")
+    return set()
+
+
+FAILING = """
+from prefect import flow
+
+from digitflow.studies.experiment import Experiment
+from digitflow.studies.features import plan_features
+from flows.launching import resolve_config
+from flows.running import call, open_job
+from flows.study import choose_digits, describe_scope, fingerprint_source, ingest_digits
+from flows.study import study_section, validate_digits
+
+
+@flow(flow_run_name="failing")
+def study_broken(config: str):
+    settings = resolve_config(config)
+    with open_job(settings, "failing", 1, job="study"):
+        raw = call(ingest_digits, settings.source, call(fingerprint_source, settings.source))
+        checked = call(validate_digits, raw, settings.validation)
+        data = call(choose_digits, checked, settings.split, 200, settings.seed)
+        scope = describe_scope("builtin", checked, data, settings.seed, settings.study)
+        good = plan_features("pixels")
+        broken = good.model_copy(update={"name": "broken", "params": {"recipe": "pixel"}})
+        after = good.model_copy(update={"name": "after", "needs": ("broken",)})
+        facts = study_section("explore", (broken, after, good), scope, data)
+        print(facts.model_dump_json())
+
+
+study_broken("config.yaml")
+"""
+
+
+def test_an_experiment_that_fails_is_named_and_the_others_go_on(empty_project):
+    empty_project.start("--help").communicate()  # writes the project's config
+    done = subprocess.run(
+        [sys.executable, "-c", FAILING],
+        cwd=empty_project.folder,
+        env=empty_project.environment(PYTHONPATH=str(ROOT)),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout.strip().splitlines()[-1])
+    (error,) = facts["errors"]
+    assert error.startswith("broken: there is no recipe 'pixel'")
+    assert facts["chapter"] is None
+    events = read_events(empty_project.store, "failing")
+    computed = {event["task"] for event in events if event["event"] == "computed"}
+    assert "explore: features pixels" in computed

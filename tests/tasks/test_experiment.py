@@ -1,0 +1,76 @@
+"""What is in the key of an experiment, and what is not."""
+
+import numpy as np
+import pytest
+
+from digitflow.data.digits import LabelledImages
+from digitflow.data.sets import store_set
+from digitflow.studies.experiment import Findings, StudyData
+from digitflow.studies.features import plan_features
+from tasks.chapter import draw_chapter
+from tasks.experiment import run_experiment
+
+
+@pytest.fixture
+def describe(store):
+    """Describe the key of an experiment that differs in what is said."""
+    images = np.zeros((10, 28, 28), np.uint8)
+    digits = store_set(store, LabelledImages(images, np.arange(10, dtype=np.uint8)))
+
+    def describe(**changed):
+        inputs = {
+            "section": "explore",
+            "name": "features",
+            "experiment": plan_features("pixels"),
+            "data": StudyData(train=digits, test=digits),
+            "given": {},
+            "seed": 42,
+        }
+        return run_experiment.cache_policy.describe(inputs | changed)
+
+    return describe
+
+
+def test_equal_experiments_of_two_sections_are_one(describe):
+    assert describe(section="robustness") == describe()
+
+
+@pytest.mark.parametrize(
+    "changed", [{"seed": 43}, {"experiment": plan_features("scaled")}], ids=["seed", "params"]
+)
+def test_what_shapes_the_findings_is_in_the_key(describe, changed):
+    assert describe(**changed)["inputs"] != describe()["inputs"]
+
+
+def test_the_seconds_of_what_is_needed_are_not(describe):
+    slow, quick = (
+        describe(given={"a": Findings(values={"x": 1}, measured={"seconds": seconds})})
+        for seconds in (1.0, 2.0)
+    )
+    assert slow == quick
+    other = describe(given={"a": Findings(values={"x": 2})})
+    assert other["inputs"] != quick["inputs"]
+
+
+def test_a_large_input_counts_by_its_digest(describe):
+    curve, other = (
+        describe(given={"a": Findings(values={"curve": list(range(start, start + 5000))})})
+        for start in (0, 1)
+    )
+    assert curve["inputs"]["given"].startswith("digest ")
+    assert curve["inputs"] != other["inputs"]
+
+
+def test_a_picture_is_in_no_key_of_what_is_computed(describe):
+    modules = describe()["modules"]
+    assert "digitflow.studies.features" in modules
+    assert not any("chapters" in name or "charts" in name for name in modules)
+    assert "digitflow.studies.catalogue" not in modules
+
+
+def test_a_chapter_depends_on_its_own_module_and_no_other():
+    inputs = {"section": "explore", "scope": None, "results": {}, "measured": {}}
+    modules = draw_chapter.cache_policy.describe(inputs)["modules"]
+    assert "digitflow.chapters.explore" in modules
+    assert "digitflow.charts" in modules
+    assert "digitflow.chapters.detector" not in modules
