@@ -13,12 +13,11 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
-from digitflow.artifacts import Store
-from digitflow.chapters.chapter import Chapter, Figure, Known, Part, Table, Text
+from digitflow.chapters.chapter import Chapter
 from digitflow.figures import Figures
 from digitflow.gates import Verdict
 from digitflow.readable import format_number, format_signed
-from digitflow.study_report import format_cell
+from digitflow.study_markdown import write_chapter
 from digitflow.why import summarise_tasks
 from tasks.caching import plain_task
 from tasks.context import current_run
@@ -26,7 +25,6 @@ from tasks.context import current_run
 SECONDS_BETWEEN_UPDATES = 0.5
 # Characters; the server refuses the event of an artifact that is several times larger.
 LARGEST_ARTIFACT = 900_000
-LONGEST_TABLE = 40
 DECIMALS = 5
 VERDICT_COLUMNS = (
     "check", "on", "verdict", "challenger", "champion", "difference", "p", "limit", "why"
@@ -172,50 +170,17 @@ def publish_arrays(model: str, tasks: Sequence[Mapping[str, Any]]) -> None:
 @plain_task(run_name="publish {chapter.section}")
 def publish_chapter(model: str, chapter: Chapter) -> None:
     """Show a chapter of a study in the Prefect UI: its sentences, tables and pictures."""
+    store = current_run().store
+    markdown = write_chapter(
+        chapter,
+        lambda figure: _embed(figure.title, store.read_bytes(figure.png)),
+        LARGEST_ARTIFACT,
+    )
     create_markdown_artifact(
-        markdown=describe_chapter(current_run().store, chapter),
+        markdown=markdown,
         key=f"study-{model}-{chapter.section}",
         description=chapter.question,
     )
-
-
-def describe_chapter(store: Store, chapter: Chapter) -> str:
-    """Write a chapter as markdown, with as many of its pictures as an artifact can hold."""
-    lines = [f"## {chapter.title}", "", chapter.question, ""]
-    lines += [f"- {sentence}" for sentence in chapter.findings]
-    room = LARGEST_ARTIFACT
-    for part in chapter.parts:
-        text = _describe_part(store, part)
-        room -= len(text)
-        if room < 0:
-            lines += ["", "The rest is in the report."]
-            break
-        lines += ["", text]
-    return "\n".join(lines)
-
-
-def _describe_part(store: Store, part: Part) -> str:
-    if isinstance(part, Text):
-        return part.text
-    if isinstance(part, Known):
-        sign = "reproduced" if part.met else "**not reproduced**"
-        return f"{part.what}: published {part.expected}, measured {part.measured}, {sign}"
-    if isinstance(part, Figure):
-        return f"**{part.title}.** {part.sentence}\n\n{_show_picture(store, part)}"
-    if part.shown == 0:
-        return ""
-    return f"**{part.title}.** {part.sentence}\n\n{_show_table(part)}"
-
-
-def _show_picture(store: Store, figure: Figure) -> str:
-    return _embed(figure.title, store.read_bytes(figure.png))
-
-
-def _show_table(table: Table) -> str:
-    rows = table.rows[: table.shown or LONGEST_TABLE]
-    lines = [table.columns, tuple("---" for _ in table.columns), *rows]
-    texts = [[_escape(format_cell(cell, table.decimals)) for cell in line] for line in lines]
-    return "\n".join(f"| {' | '.join(line)} |" for line in texts)
 
 
 def publish_picture(model: str, name: str, title: str, png: bytes) -> None:

@@ -6,6 +6,7 @@ from digitflow.artifacts import digest_json
 from digitflow.config import TrainConfig
 from digitflow.lineage import digest_modules, find_libraries
 from digitflow.studies.experiment import Scope
+from digitflow.study_markdown import write_results
 from digitflow.study_report import SectionFacts, StudyFacts, list_known, write_study
 from digitflow.summary import list_versions
 from tasks.caching import plain_task
@@ -17,7 +18,7 @@ from tasks.gate import write_config
 def write_report(
     config: TrainConfig, origin: str, scope: Scope, sections: Sequence[SectionFacts]
 ) -> None:
-    """Write reports/<run>/index.html with its tables, and what was found into the record."""
+    """Write the page, its tables and results.md into reports/<run>, and the record."""
     run = current_run()
     modules = digest_modules(*(f"digitflow.studies.{each.section}" for each in sections))
     facts = StudyFacts(
@@ -34,6 +35,7 @@ def write_report(
     )
     known = [part for _, part in list_known(facts)]
     page = write_study(run.store, facts)
+    run.store.write_text(f"reports/{run.log.run}/results.md", write_results(facts))
     run.log.update(
         sections=[describe_section(section) for section in sections],
         known={"met": sum(part.met for part in known), "of": len(known)},

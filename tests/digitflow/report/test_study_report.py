@@ -7,6 +7,7 @@ from digitflow.chapters.chapter import Chapter, Press, Table, Text, check_number
 from digitflow.charts import draw_lines
 from digitflow.config import StudySettings
 from digitflow.studies.experiment import Scope
+from digitflow.study_markdown import write_chapter, write_results
 from digitflow.study_report import SectionFacts, StudyFacts, format_cell, write_study
 
 SCOPE = Scope(
@@ -135,3 +136,22 @@ def test_every_link_leads_somewhere_and_nothing_is_loaded(page, store):
 )
 def test_cells_are_written_for_people(cell, written):
     assert format_cell(cell, 2) == written
+
+
+def test_as_markdown_a_chapter_shows_pictures_and_tables_while_there_is_room(facts):
+    chapter = facts.sections[0].chapter
+    whole = write_chapter(chapter, lambda figure: f"![{figure.title}]()")
+    assert "![Precision]()" in whole
+    assert "| knn & co | 97.12 | – |" in whole
+    assert "recall: published 0.7, measured 0.6511714: **not reproduced**." in whole
+    short = write_chapter(chapter, lambda figure: "x" * 2000, room=1000)
+    assert short.endswith("The rest is in the report.")
+
+
+def test_the_results_have_all_figures_times_and_failures_without_pictures(facts):
+    page = write_results(facts)
+    assert "60,000 training and 10,000 test images" in page
+    assert "| detector | 1 min 1 s | 1 min 40 s | 7 |" in page
+    assert "| recall | 0.7 | 0.6511714 | no |" in page
+    assert "- grid: out of <memory>" in page
+    assert "![" not in page
