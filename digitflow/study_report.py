@@ -26,6 +26,8 @@ class SectionFacts(_Facts):
         How many it has, and how many were computed in this run; the others were cached.
     errors : tuple of str
         "experiment: what was wrong", of those that failed.
+    warnings : tuple of str
+        "experiment: what a library warned of".
     """
 
     section: str
@@ -35,6 +37,7 @@ class SectionFacts(_Facts):
     experiments: int
     computed: int
     errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class StudyFacts(_Facts):

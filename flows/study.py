@@ -113,6 +113,9 @@ def study_section(
         experiments=len(plan),
         computed=computed,
         errors=errors,
+        warnings=tuple(
+            f"{name}: {text}" for name, findings in found.items() for text in findings.warnings
+        ),
     )
 
 

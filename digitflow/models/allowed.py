@@ -51,6 +51,7 @@ TRUSTED_TYPES: dict[str, frozenset[str]] = {
             "sklearn.linear_model._logistic.LogisticRegression",
             "sklearn.linear_model._ridge.RidgeClassifier",
             "sklearn.linear_model._stochastic_gradient.SGDClassifier",
+            "sklearn.model_selection._classification_threshold.FixedThresholdClassifier",
             "sklearn.naive_bayes.GaussianNB",
             "sklearn.neighbors._classification.KNeighborsClassifier",
             "sklearn.neural_network._multilayer_perceptron.MLPClassifier",

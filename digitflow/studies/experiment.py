@@ -1,6 +1,7 @@
 """What a study is made of: what it is about, its experiments, and what they found."""
 
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -109,16 +110,19 @@ class Findings(_Plain):
         Seconds and the like, which differ from run to run; they are in nobody's cache key.
     arrays, models, files : dict
         What is too large for that, in the store.
+    warnings : tuple of str
+        What the libraries warned of, each once.
     """
 
     # Not in the key of what follows.
-    MEASURED: ClassVar[frozenset[str]] = frozenset({"measured"})
+    MEASURED: ClassVar[frozenset[str]] = frozenset({"measured", "warnings"})
 
     values: dict[str, Any] = {}
     measured: dict[str, float] = {}
     arrays: dict[str, ArrayRef] = {}
     models: dict[str, ModelRef] = {}
     files: dict[str, FileRef] = {}
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -172,7 +176,11 @@ def compute(
     function = getattr(import_module(experiment.module), experiment.function.rpartition(".")[2])
     lab = Lab(Store(root), data, seed, threads, given)
     began = time.perf_counter()
-    with threadpool_limits(threads):
+    with threadpool_limits(threads), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         findings: Findings = function(lab, **experiment.params)
     took = {"seconds": round(time.perf_counter() - began, 3)}
-    return findings.model_copy(update={"measured": took | findings.measured})
+    said = dict.fromkeys(str(warning.message).splitlines()[0] for warning in caught)
+    return findings.model_copy(
+        update={"measured": took | findings.measured, "warnings": tuple(said)}
+    )
