@@ -30,6 +30,7 @@ TRUSTED_TYPES: dict[str, frozenset[str]] = {
     "LossNode": frozenset(
         {
             "sklearn._loss._loss.CyHalfBinomialLoss",
+            "sklearn._loss._loss.CyHalfMultinomialLoss",
             "sklearn.linear_model._sgd_fast.Hinge",
             "sklearn.linear_model._sgd_fast.ModifiedHuber",
             "sklearn.linear_model._sgd_fast.SquaredHinge",
@@ -38,6 +39,9 @@ TRUSTED_TYPES: dict[str, frozenset[str]] = {
     "NdArrayNode": _NUMBERS | {"numpy.ndarray"},
     "ObjectNode": frozenset(
         {
+            "sklearn._loss.link.Interval",
+            "sklearn._loss.link.MultinomialLogit",
+            "sklearn._loss.loss.HalfMultinomialLoss",
             "sklearn.calibration.CalibratedClassifierCV",
             "sklearn.calibration._CalibratedClassifier",
             "sklearn.calibration._SigmoidCalibration",
@@ -46,6 +50,8 @@ TRUSTED_TYPES: dict[str, frozenset[str]] = {
             "sklearn.dummy.DummyClassifier",
             "sklearn.ensemble._forest.ExtraTreesClassifier",
             "sklearn.ensemble._forest.RandomForestClassifier",
+            "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+            "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
             "sklearn.frozen._frozen.FrozenEstimator",
             "sklearn.isotonic.IsotonicRegression",
             "sklearn.linear_model._logistic.LogisticRegression",
@@ -60,6 +66,7 @@ TRUSTED_TYPES: dict[str, frozenset[str]] = {
             "sklearn.pipeline.Pipeline",
             "sklearn.preprocessing._data.StandardScaler",
             "sklearn.preprocessing._label.LabelBinarizer",
+            "sklearn.preprocessing._label.LabelEncoder",
             "sklearn.svm._classes.SVC",
             "sklearn.tree._classes.DecisionTreeClassifier",
             "sklearn.tree._classes.ExtraTreeClassifier",

@@ -61,6 +61,7 @@ def _find_wrong(part: Any, rules: Sequence[_Rule]) -> Iterator[str]:
 
 def _list_rules() -> tuple[_Rule, ...]:
     """Return types, an attribute that they have once they are fitted, and their checks."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.svm import SVC
     from sklearn.tree import BaseDecisionTree
@@ -71,6 +72,12 @@ def _list_rules() -> tuple[_Rule, ...]:
     return (
         (Tree, "node_count", _is_sound_tree, "a tree whose branches lead nowhere"),
         (BaseDecisionTree, "tree_", _fits_its_tree, "a tree over other features than its own"),
+        (
+            HistGradientBoostingClassifier,
+            "_predictors",
+            _is_sound_boosting,
+            "boosted trees whose branches lead nowhere",
+        ),
         (SVC, "support_vectors_", _is_sound_svc, svm),
         (KNeighborsClassifier, "_fit_X", _are_sound_neighbours, knn),
         (np.random.RandomState, "get_state", _is_sound_generator, "a generator past its end"),
@@ -92,6 +99,30 @@ def _is_sound_tree(tree: Any) -> bool:
     fine = [(place < nodes[side]) & (nodes[side] < count) for side in _CHILDREN]
     known = (nodes["feature"] >= 0) & (nodes["feature"] < tree.n_features)
     return bool((leaf | (fine[0] & fine[1] & known)).all())
+
+
+def _is_sound_boosting(boosting: Any) -> bool:
+    from sklearn.ensemble._hist_gradient_boosting.common import PREDICTOR_RECORD_DTYPE
+
+    mapper, width = boosting._bin_mapper, boosting.n_features_in_
+    trees = [tree.nodes for trees in boosting._predictors for tree in trees]
+    return (
+        # Categories have tables of their own, which no recipe of ours needs.
+        boosting.is_categorical_ is None
+        and boosting._preprocessor is None
+        and not mapper.is_categorical_.any()
+        and all(nodes.dtype == PREDICTOR_RECORD_DTYPE for nodes in trees)
+        and all(_are_sound_nodes(nodes, width) for nodes in trees)
+    )
+
+
+def _are_sound_nodes(nodes: np.ndarray, width: int) -> bool:
+    place, count = np.arange(len(nodes)), len(nodes)
+    fine = [(place < nodes[side]) & (nodes[side] < count) for side in ("left", "right")]
+    known = (nodes["feature_idx"] >= 0) & (nodes["feature_idx"] < width)
+    plain = nodes["is_categorical"] == 0
+    branch = fine[0] & fine[1] & known & plain
+    return count > 0 and bool(((nodes["is_leaf"] != 0) | branch).all())
 
 
 def _is_sound_svc(svc: Any) -> bool:

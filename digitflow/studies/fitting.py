@@ -38,6 +38,7 @@ ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType(
         "tree": Algorithm(estimator="tree", recipe="pixels"),
         "forest": Algorithm(estimator="forest", recipe="pixels"),
         "extra-trees": Algorithm(estimator="extra_trees", recipe="pixels"),
+        "boosting": Algorithm(estimator="boosting", recipe="pixels"),
     }
 )
 
