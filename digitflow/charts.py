@@ -169,7 +169,7 @@ def draw_matrix(
     axes = figure.add_subplot()
     shown = np.nan_to_num(values)
     fill_matrix(axes, shown, texts, colours, highest or float(shown.max()) or 1.0)
-    turned = max(len(str(name)) for name in x_names) > 4
+    turned = max(len(str(name)) for name in x_names) > 6
     axes.set_xticks(range(columns), x_names, rotation=30 if turned else 0)
     axes.set_yticks(range(rows), y_names)
     axes.set_title(title, color=INK)

@@ -1,13 +1,28 @@
 """Features of the study's digits by a recipe, once for all experiments that use them."""
 
+from typing import Any, Literal
+
+import numpy as np
+
+from digitflow.data.digits import LabelledImages
 from digitflow.features.catalogue import recipe_module
 from digitflow.features.preparing import fit_recipe, transform_images
 from digitflow.models.persistence import dump_model
 from digitflow.studies.experiment import Experiment, Findings, Lab
 
+Split = Literal["own", "80/20"]
+SHARE_OUT = 0.2
 
-def plan_features(recipe: str) -> Experiment:
+
+def plan_features(recipe: str, split: Split = "own") -> Experiment:
     """Return the experiment that prepares a recipe; others name it in their `needs`.
+
+    Parameters
+    ----------
+    recipe : str
+        A name of the catalogue.
+    split : "own" or "80/20"
+        The study's own training and test images, or all of them dealt out anew.
 
     Raises
     ------
@@ -16,24 +31,45 @@ def plan_features(recipe: str) -> Experiment:
     """
     recipe_module(recipe)
     return Experiment(
-        name=f"features {recipe}",
+        name=f"features {recipe}" + ("" if split == "own" else f" on {split}"),
         function="digitflow.studies.features.prepare_features",
-        params={"recipe": recipe},
+        params={"recipe": recipe, "split": split},
     )
 
 
-def prepare_features(lab: Lab, recipe: str) -> Findings:
+def prepare_features(lab: Lab, recipe: str, split: Split) -> Findings:
     """Fit a recipe on all training images; store it and the features.
 
     Returns
     -------
     Findings
-        arrays "train" and "test": float32 (n, d); models "recipe": the fitted steps.
+        arrays "train" and "test": float32 (n, d), "train_labels" and "test_labels": uint8
+        (n,); models "recipe": the fitted steps.
     """
-    fitted, train = fit_recipe(recipe, lab.train().images, lab.seed, lab.store, lab.threads)
-    test = transform_images(fitted, lab.test().images, lab.store, lab.threads)
+    train, test = divide_images(lab, split)
+    fitted, features = fit_recipe(recipe, train.images, lab.seed, lab.store, lab.threads)
     return Findings(
-        values={"recipe": recipe},
-        arrays={"train": train, "test": test},
+        values={"recipe": recipe, "split": split},
+        arrays={
+            "train": features,
+            "test": transform_images(fitted, test.images, lab.store, lab.threads),
+            "train_labels": lab.store.put_array(train.labels),
+            "test_labels": lab.store.put_array(test.labels),
+        },
         models={"recipe": dump_model(fitted, lab.store)},
     )
+
+
+def divide_images(lab: Lab, split: Split) -> tuple[LabelledImages, LabelledImages]:
+    """Return training and test images: the study's own, or all of them, a fifth held out."""
+    if split == "own":
+        return lab.train(), lab.test()
+    from sklearn.model_selection import train_test_split
+
+    parts = (lab.train(), lab.test())
+    images = np.concatenate([part.images for part in parts])
+    labels = np.concatenate([part.labels for part in parts])
+    divided: list[Any] = train_test_split(
+        images, labels, test_size=SHARE_OUT, stratify=labels, random_state=lab.seed
+    )
+    return LabelledImages(divided[0], divided[2]), LabelledImages(divided[1], divided[3])

@@ -13,7 +13,7 @@ class BoostedTrees(HistGradientBoostingClassifier):  # type: ignore[misc]
         super().fit(features, labels)
         # A generator's state is no part of what was learnt.
         self._feature_subsample_rng = None
-        self._random_seed = int(self._random_seed)
+        self._random_seed: int = int(self._random_seed)
         self._bin_mapper.random_state = int(self._bin_mapper.random_state)
         return self
 
