@@ -1,0 +1,1 @@
+"""Models written in numpy alone, as scikit-learn estimators."""

@@ -1,0 +1,75 @@
+"""The gradient is that of the loss; a step of Adam is that of its paper."""
+
+import numpy as np
+import pytest
+
+from digitflow.models.scratch.network import (
+    activate,
+    check_gradient,
+    differentiate,
+    draw_weights,
+    measure_loss,
+    soften,
+)
+from digitflow.models.scratch.training import Adam
+
+
+@pytest.fixture
+def problem():
+    """A small network with random weights in all layers, and rows to learn from."""
+
+    def make(hidden, seed=0):
+        generator = np.random.default_rng(seed)
+        layers = draw_weights((6, *hidden, 4), generator, np.float64)
+        layers[-1] = (generator.standard_normal(layers[-1][0].shape), layers[-1][1])
+        rows, places = generator.standard_normal((20, 6)), generator.integers(0, 4, 20)
+        return layers, rows, places
+
+    return make
+
+
+@pytest.mark.parametrize("hidden", [(), (5,), (7, 5)], ids=str)
+@pytest.mark.parametrize("decay", [0.0, 0.3])
+def test_the_gradient_agrees_with_differences(problem, hidden, decay):
+    layers, rows, places = problem(hidden)
+    worst = check_gradient(layers, rows, places, decay, 1000, np.random.default_rng(1))
+    assert worst < 1e-5
+
+
+def test_a_wrong_gradient_would_be_found(problem, monkeypatch):
+    layers, rows, places = problem((5,))
+
+    def lie(*arguments):
+        loss, gradients = differentiate(*arguments)
+        return loss, [(1.01 * matrix, bias) for matrix, bias in gradients]
+
+    monkeypatch.setattr("digitflow.models.scratch.network.differentiate", lie)
+    assert check_gradient(layers, rows, places, 0.0, 1000, np.random.default_rng(1)) > 5e-3
+
+
+def test_the_loss_is_the_mean_of_what_each_row_costs(problem):
+    layers, rows, places = problem((5,))
+    likelihood = soften(activate(layers, rows)[-1].copy())[np.arange(20), places]
+    assert measure_loss(layers, rows, places, 0.0) == pytest.approx(-np.log(likelihood).mean())
+    assert differentiate(layers, rows, places, 0.3)[0] == pytest.approx(
+        measure_loss(layers, rows, places, 0.0)
+    )
+
+
+def test_large_scores_do_not_overflow():
+    found = soften(np.array([[1e4, 0.0], [-1e4, 0.0]]))
+    np.testing.assert_array_equal(found, [[1, 0], [0, 1]])
+
+
+def test_a_step_of_adam_is_that_of_its_paper():
+    values, slope = np.array([[1.0, 2.0]]), np.array([[0.5, -2.0]])
+    adam = Adam([(values, np.zeros(2))], rate=0.1)
+    mean = square = np.zeros((1, 2))
+    expected = values.copy()
+    for step in (1, 2, 3):
+        mean = 0.9 * mean + 0.1 * slope
+        square = 0.999 * square + 0.001 * slope**2
+        unbiased = mean / (1 - 0.9**step), square / (1 - 0.999**step)
+        expected = expected - 0.1 * unbiased[0] / (np.sqrt(unbiased[1]) + 1e-8)
+        adam.step([(slope.copy(), np.zeros(2))])
+        np.testing.assert_allclose(values, expected, rtol=1e-6)
