@@ -20,3 +20,6 @@ class StudySettings(Section):
         0.9, gt=0, lt=1, description="of the detector; the threshold is chosen for it"
     )
     folds: int = Field(3, ge=2, le=20, description="of cross-validation")
+    altered_images: int = Field(
+        1000, ge=10, description="test images that are altered to see what algorithms stand"
+    )

@@ -26,8 +26,6 @@ Alteration = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 # Strokes are altered in a picture this much larger, so that a stroke can lose half a pixel.
 _FINER = 4
-_NOISE = 25
-"""Standard deviation of the noise, of 255."""
 
 
 def score_altered(
@@ -136,7 +134,7 @@ def frame_pictures(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return frames[framed], framed
 
 
-def _shift(images: np.ndarray, generator: np.random.Generator, pixels: int) -> np.ndarray:
+def shift_images(images: np.ndarray, generator: np.random.Generator, pixels: int) -> np.ndarray:
     """Move each image up, down, left or right."""
     padded = np.pad(images, ((0, 0), (pixels, pixels), (pixels, pixels)))
     directions = np.array([(0, 1), (2, 1), (1, 0), (1, 2)]) * pixels
@@ -147,15 +145,42 @@ def _shift(images: np.ndarray, generator: np.random.Generator, pixels: int) -> n
     return out
 
 
-def _rotate(images: np.ndarray, generator: np.random.Generator, degrees: float) -> np.ndarray:
+def rotate_images(
+    images: np.ndarray, generator: np.random.Generator, degrees: float
+) -> np.ndarray:
     """Turn each image, half of them one way and half the other."""
     turns = degrees * generator.choice([-1, 1], size=len(images))
     return _warp(images, [(float(turn), 1.0) for turn in turns])
 
 
-def _scale(images: np.ndarray, generator: np.random.Generator, share: float) -> np.ndarray:
+def scale_images(
+    images: np.ndarray, generator: np.random.Generator, share: float
+) -> np.ndarray:
     """Make each digit smaller, in the middle of its frame."""
     return _warp(images, [(0.0, share)] * len(images))
+
+
+def shear_images(
+    images: np.ndarray, generator: np.random.Generator, share: float
+) -> np.ndarray:
+    """Lean each digit by so many pixels aside for one up, half of them either way."""
+    import cv2
+
+    middle = (SIDE - 1) / 2
+    out = np.empty_like(images)
+    for row, lean in enumerate(share * generator.choice([-1, 1], size=len(images))):
+        matrix = np.array([[1, lean, -lean * middle], [0, 1, 0]])
+        cv2.warpAffine(images[row], matrix, (SIDE, SIDE), dst=out[row])
+    return out
+
+
+def cover_images(images: np.ndarray, generator: np.random.Generator, side: int) -> np.ndarray:
+    """Cover a square of so many pixels a side with paper, somewhere in the middle 20."""
+    out = images.copy()
+    corners = generator.integers(4, SIDE - 4 - side + 1, size=(len(images), 2))
+    for image, (top, left) in zip(out, corners, strict=True):
+        image[top : top + side, left : left + side] = 0
+    return out
 
 
 def _warp(images: np.ndarray, turns: list[tuple[float, float]]) -> np.ndarray:
@@ -169,7 +194,7 @@ def _warp(images: np.ndarray, turns: list[tuple[float, float]]) -> np.ndarray:
     return out
 
 
-def _change_strokes(
+def change_strokes(
     images: np.ndarray, generator: np.random.Generator, pixels: float
 ) -> np.ndarray:
     """Move the edges of the ink outwards by so many pixels; below 0, inwards."""
@@ -185,7 +210,10 @@ def _change_strokes(
     return out
 
 
-def _blur(images: np.ndarray, generator: np.random.Generator, pixels: float) -> np.ndarray:
+def blur_images(
+    images: np.ndarray, generator: np.random.Generator, pixels: float
+) -> np.ndarray:
+    """Blur each image by a Gaussian with a standard deviation of so many pixels."""
     import cv2
 
     out = np.empty_like(images)
@@ -194,8 +222,11 @@ def _blur(images: np.ndarray, generator: np.random.Generator, pixels: float) -> 
     return out
 
 
-def _add_noise(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    noise = generator.normal(0, _NOISE, images.shape)
+def add_noise(
+    images: np.ndarray, generator: np.random.Generator, deviation: float
+) -> np.ndarray:
+    """Add noise with a standard deviation of so much, of 255."""
+    noise = generator.normal(0, deviation, images.shape)
     return np.rint(images + noise).clip(0, 255).astype(np.uint8)
 
 
@@ -205,14 +236,14 @@ def _invert(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 ALTERATIONS: Mapping[str, Alteration] = MappingProxyType(
     {
-        "shift-1": partial(_shift, pixels=1),
-        "shift-2": partial(_shift, pixels=2),
-        "rotate-15": partial(_rotate, degrees=15),
-        "scale-80": partial(_scale, share=0.8),
-        "thinner": partial(_change_strokes, pixels=-0.5),
-        "thicker": partial(_change_strokes, pixels=0.5),
-        "blur": partial(_blur, pixels=1),
-        "noise": _add_noise,
+        "shift-1": partial(shift_images, pixels=1),
+        "shift-2": partial(shift_images, pixels=2),
+        "rotate-15": partial(rotate_images, degrees=15),
+        "scale-80": partial(scale_images, share=0.8),
+        "thinner": partial(change_strokes, pixels=-0.5),
+        "thicker": partial(change_strokes, pixels=0.5),
+        "blur": partial(blur_images, pixels=1),
+        "noise": partial(add_noise, deviation=25),
         "inverted": _invert,
     }
 )
