@@ -104,7 +104,7 @@ def study_section(
     seconds = {name: findings.measured["seconds"] for name, findings in found.items()}
     computed, chapter = count_computed() - before, None
     if not errors:
-        chapter, errors = try_chapter(section, scope, found, seconds)
+        chapter, errors = try_chapter(section, scope, data, found, seconds)
     return SectionFacts(
         section=section,
         chapter=chapter,
@@ -151,11 +151,15 @@ def collect_all(
 
 
 def try_chapter(
-    section: str, scope: Scope, found: Mapping[str, Findings], seconds: Mapping[str, float]
+    section: str,
+    scope: Scope,
+    data: StudyData,
+    found: Mapping[str, Findings],
+    seconds: Mapping[str, float],
 ) -> tuple[Chapter | None, tuple[str, ...]]:
     """Draw a section's chapter; return it, or what was wrong."""
     try:
-        return call(draw_chapter, section, scope, found, seconds), ()
+        return call(draw_chapter, section, scope, data, found, seconds), ()
     except (DamagedArtifact, StorageError):
         raise
     except Exception as exc:

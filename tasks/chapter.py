@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from digitflow.chapters import catalogue
 from digitflow.chapters.chapter import Chapter
-from digitflow.studies.experiment import Findings, Scope
+from digitflow.studies.experiment import Findings, Scope, StudyData
 from tasks.caching import cached_task
 from tasks.context import current_run
 
@@ -14,7 +14,11 @@ from tasks.context import current_run
     modules=lambda inputs: (catalogue.chapter_module(inputs["section"]),),
 )
 def draw_chapter(
-    section: str, scope: Scope, results: Mapping[str, Findings], measured: Mapping[str, float]
+    section: str,
+    scope: Scope,
+    data: StudyData,
+    results: Mapping[str, Findings],
+    measured: Mapping[str, float],
 ) -> Chapter:
     """Draw its figures and write its tables and sentences.
 
@@ -22,4 +26,6 @@ def draw_chapter(
     which is shown, and so the chapter is drawn again.
     """
     run = current_run()
-    return run.workers.run(catalogue.draw_chapter, run.store.root, section, scope, results)
+    return run.workers.run(
+        catalogue.draw_chapter, run.store.root, section, scope, data, results
+    )

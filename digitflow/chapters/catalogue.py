@@ -10,7 +10,7 @@ from pathlib import Path
 from digitflow.artifacts import Store
 from digitflow.chapters.chapter import Chapter, Press
 from digitflow.named_modules import find_module
-from digitflow.studies.experiment import Findings, Scope
+from digitflow.studies.experiment import Findings, Scope, StudyData
 
 PACKAGE = "digitflow.chapters"
 
@@ -27,7 +27,7 @@ def chapter_module(section: str) -> str:
 
 
 def draw_chapter(
-    root: Path, section: str, scope: Scope, results: Mapping[str, Findings]
+    root: Path, section: str, scope: Scope, data: StudyData, results: Mapping[str, Findings]
 ) -> Chapter:
     """Compose a section's chapter and keep its pictures; this runs in its own process.
 
@@ -39,5 +39,5 @@ def draw_chapter(
         By the names of the section's experiments, all of them.
     """
     compose = import_module(chapter_module(section)).compose
-    chapter: Chapter = compose(Press(Store(root), scope, results))
+    chapter: Chapter = compose(Press(Store(root), scope, data, results))
     return chapter

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from digitflow.artifacts import FileRef, Store
-from digitflow.studies.experiment import Findings, Scope
+from digitflow.studies.experiment import Findings, Scope, StudyData
 
 Cell = str | int | float | None
 
@@ -101,13 +101,19 @@ class Press:
         Where arrays are read and pictures are kept.
     scope : Scope
         What the study was about.
+    data : StudyData
+        References to the digits, to show some of them.
     results : mapping of str to Findings
         By the name of the experiment: all of the section's plan.
     """
 
-    def __init__(self, store: Store, scope: Scope, results: Mapping[str, Findings]) -> None:
+    def __init__(
+        self, store: Store, scope: Scope, data: StudyData, results: Mapping[str, Findings]
+    ) -> None:
         self.store = store
         self.scope = scope
+        self.train = data.train
+        self.test = data.test
         self.results = results
 
     def figure(self, name: str, title: str, sentence: str, png: bytes) -> Figure:

@@ -69,7 +69,7 @@ def test_a_picture_is_in_no_key_of_what_is_computed(describe):
 
 
 def test_a_chapter_depends_on_its_own_module_and_no_other():
-    inputs = {"section": "explore", "scope": None, "results": {}, "measured": {}}
+    inputs = {"section": "explore", "scope": None, "data": None, "results": {}, "measured": {}}
     modules = draw_chapter.cache_policy.describe(inputs)["modules"]
     assert "digitflow.chapters.explore" in modules
     assert "digitflow.charts" in modules

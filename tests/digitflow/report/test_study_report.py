@@ -6,7 +6,9 @@ import pytest
 from digitflow.chapters.chapter import Chapter, Press, Table, Text, check_number
 from digitflow.charts import draw_lines
 from digitflow.config import StudySettings
-from digitflow.studies.experiment import Scope
+from digitflow.data.digits import LabelledImages
+from digitflow.data.sets import store_set
+from digitflow.studies.experiment import Scope, StudyData
 from digitflow.study_markdown import write_chapter, write_results
 from digitflow.study_report import SectionFacts, StudyFacts, format_cell, write_study
 
@@ -35,7 +37,8 @@ BEHIND = TABLE.model_copy(update={"name": "curve", "shown": 0})
 @pytest.fixture
 def facts(store):
     """Facts of a study of two sections, of which one failed."""
-    press = Press(store, SCOPE, {})
+    digits = store_set(store, LabelledImages(np.zeros((1, 28, 28), np.uint8), np.zeros(1)))
+    press = Press(store, SCOPE, StudyData(train=digits, test=digits), {})
     png = draw_lines({"a": (np.arange(3), np.arange(3))}, "T", "x (px)", "y (%)")
     chapter = Chapter(
         section="detector",
