@@ -24,9 +24,12 @@ NOT_IN_KEYS = frozenset(
 
 # Import name -> distribution, for the libraries that shape numbers and files.
 RESULT_LIBRARIES = {
+    "albumentations": ("albumentations", "albucore", "opencv-python-headless"),
     "cv2": ("opencv-python-headless",),
+    "keras": ("keras", "jax", "jaxlib"),
     "matplotlib": ("matplotlib",),
     "numpy": ("numpy",),
+    "optuna": ("optuna",),
     "pandas": ("pandas", "pyarrow"),
     "scipy": ("scipy",),
     "skops": ("skops",),

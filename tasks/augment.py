@@ -28,6 +28,7 @@ def augment_images(train: ImageSet, settings: Augmentation, seed: int) -> ImageS
         images=pending.ref,
         labels=_repeat(train.labels, copies),
         writers=None if train.writers is None else _repeat(train.writers, copies),
+        parents=store.put_array(np.tile(np.arange(len(images)), copies)),
     )
 
 

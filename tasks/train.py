@@ -66,13 +66,13 @@ def refit_winner(
     """Fit the winner again on training and validation images together."""
     run = current_run()
     sets = (
-        (prepared.train, train, splits.train.rows),
-        (prepared.calibrate, splits.calibrate, splits.calibrate.rows),
-        (prepared.compare, splits.compare, splits.compare.rows),
+        (prepared.train, train),
+        (prepared.calibrate, splits.calibrate),
+        (prepared.compare, splits.compare),
     )
     parts = tuple(
-        (features, part.labels, _group_rows(part, rows, first))
-        for first, (features, part, rows) in enumerate(sets)
+        (features, part.labels, _group_rows(part, number))
+        for number, (features, part) in enumerate(sets)
     )
     return run.workers.run(
         fitting.refit_winner,
@@ -85,10 +85,10 @@ def refit_winner(
     )
 
 
-def _group_rows(part: ImageSet, originals: int, number: int) -> ArrayRef:
+def _group_rows(part: ImageSet, number: int) -> ArrayRef:
     """Return a group for each row: its writer, else the image that it is a copy of."""
     store = current_run().store
     if part.writers is not None:
         return store.put_array(np.asarray(store.open_array(part.writers), np.int64))
-    rows = np.arange(part.rows, dtype=np.int64) % originals
+    rows = np.arange(part.rows) if part.parents is None else store.open_array(part.parents)
     return store.put_array(rows + number * 10**9)

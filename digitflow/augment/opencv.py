@@ -9,12 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from digitflow.augment.altering import write_altered
 from digitflow.config import OpencvAugmentation
 from digitflow.data.frame import BOX_SIDE, SIDE
-from digitflow.errors import InputError
-
-# What is drawn for an image depends on its place in its chunk, so this is part of the result.
-CHUNK_ROWS = 1024
 
 # Ink for the frame: above this share of an image's peak.
 _INK_SHARE = 0.2
@@ -69,15 +66,11 @@ def write_copies(
     InputError
         If the images are no uint8 (n, 28, 28), or `out` doesn't fit or shares their memory.
     """
-    _check(images, out, count_copies(settings))
-    n = len(images)
-    for start in range(0, n, CHUNK_ROWS):
-        chunk = np.ascontiguousarray(images[start : start + CHUNK_ROWS])
-        out[start : start + len(chunk)] = chunk
-        for copy in range(1, count_copies(settings)):
-            generator = np.random.default_rng([seed, copy, start])
-            first = copy * n + start
-            out[first : first + len(chunk)] = alter_images(chunk, settings, generator)
+
+    def alter(chunk: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        return alter_images(chunk, settings, generator)
+
+    write_altered(images, settings.copies, seed, out, alter)
 
 
 def alter_images(
@@ -179,17 +172,3 @@ def _draw_pull(n: int, generator: np.random.Generator) -> np.ndarray:
     basis /= np.sqrt((basis**2).sum(axis=1, keepdims=True))
     noise = generator.standard_normal((n, 2, _GRID, _GRID))
     return np.asarray(basis @ noise @ basis.T)
-
-
-def _check(images: np.ndarray, out: np.ndarray, copies: int) -> None:
-    if images.dtype != np.uint8 or images.shape[1:] != (SIDE, SIDE):
-        raise InputError(
-            f"images to alter are uint8 (n, {SIDE}, {SIDE}), got {images.dtype} {images.shape}"
-        )
-    shape = (copies * len(images), SIDE, SIDE)
-    if out.dtype != np.uint8 or out.shape != shape:
-        raise InputError(
-            f"the copies need a uint8 output of shape {shape}, got {out.dtype} {out.shape}"
-        )
-    if np.may_share_memory(images, out):
-        raise InputError("copies can't be written over their own images, give another output")

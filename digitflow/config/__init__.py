@@ -5,10 +5,12 @@ Others import from here: a config enters a key of the cache by the values that a
 never by this package's source.
 """
 
+from digitflow.config.data import AlbumentationsAugmentation as AlbumentationsAugmentation
 from digitflow.config.data import Augmentation as Augmentation
 from digitflow.config.data import BuiltinSource as BuiltinSource
 from digitflow.config.data import Direction as Direction
 from digitflow.config.data import ImagesSource as ImagesSource
+from digitflow.config.data import KerasAugmentation as KerasAugmentation
 from digitflow.config.data import MnistSource as MnistSource
 from digitflow.config.data import OpencvAugmentation as OpencvAugmentation
 from digitflow.config.data import ShiftAugmentation as ShiftAugmentation

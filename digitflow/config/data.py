@@ -108,4 +108,31 @@ class OpencvAugmentation(Section):
     )
 
 
-Augmentation = Annotated[ShiftAugmentation | OpencvAugmentation, Field(discriminator="backend")]
+class _Warping(Section):
+    """How far copies are moved, turned, scaled and leant; drawn evenly for each."""
+
+    copies: int = Field(1, ge=1, le=20, description="altered copies of each image")
+    shift: float = Field(2, ge=0, le=13, description="pixels, at most, each way")
+    rotation: float = Field(10, ge=0, le=45, description="degrees, at most, either way")
+    zoom: float = Field(0.1, ge=0, le=0.5, description="share by which the size may change")
+    slant: float = Field(
+        0.1, ge=0, le=1, description="pixels aside for one up, at most, either way"
+    )
+
+
+class AlbumentationsAugmentation(_Warping):
+    """Copies altered by albumentations."""
+
+    backend: Literal["albumentations"] = "albumentations"
+
+
+class KerasAugmentation(_Warping):
+    """Copies altered by the preprocessing layers of Keras, on JAX (the extra `keras`)."""
+
+    backend: Literal["keras"] = "keras"
+
+
+Augmentation = Annotated[
+    ShiftAugmentation | OpencvAugmentation | AlbumentationsAugmentation | KerasAugmentation,
+    Field(discriminator="backend"),
+]

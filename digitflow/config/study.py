@@ -23,3 +23,8 @@ class StudySettings(Section):
     altered_images: int = Field(
         1000, ge=10, description="test images that are altered to see what algorithms stand"
     )
+    augmented_size: int = Field(
+        8000,
+        ge=100,
+        description="training images that get copies, in the comparison of backends",
+    )

@@ -7,7 +7,11 @@ from digitflow.data.digits import LabelledImages
 
 
 class ImageSet(BaseModel):
-    """References to images (n, 28, 28), labels (n,) and, where known, who wrote them (n,)."""
+    """References to images (n, 28, 28), labels (n,) and, where known, who wrote them (n,).
+
+    Of images with altered copies, `parents` (n,), int64, says of each the row of the original;
+    None where all are originals.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -15,6 +19,7 @@ class ImageSet(BaseModel):
     labels: ArrayRef
     writers: ArrayRef | None = None
     series: ArrayRef | None = None
+    parents: ArrayRef | None = None
 
     @property
     def rows(self) -> int:

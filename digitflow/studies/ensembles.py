@@ -6,7 +6,8 @@ labels. The test images only judge.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,24 @@ from digitflow.evaluation.comparison import exact_mcnemar
 from digitflow.models.catalogue import build_estimator
 from digitflow.studies.experiment import Experiment, Findings, Lab, Scope
 from digitflow.studies.features import plan_features
-from digitflow.studies.fitting import ALGORITHMS, predict_probabilities, unique
+from digitflow.studies.fitting import (
+    ALGORITHMS,
+    Algorithm,
+    predict_probabilities,
+    unique,
+)
 
 HELD_OUT = 6  # the first of so many folds
-CANDIDATES = ("svm", "mlp", "extra-trees", "forest", "knn")
+CANDIDATES: Mapping[str, Algorithm] = MappingProxyType(
+    {
+        "svm on strokes": Algorithm(estimator="svm", recipe="strokes"),
+        "nystroem on strokes": Algorithm(estimator="nystroem", recipe="strokes"),
+        "mlp on strokes": Algorithm(estimator="mlp", recipe="strokes"),
+        "svm on pixels": ALGORITHMS["svm"],
+        "extra-trees on pixels": ALGORITHMS["extra-trees"],
+    }
+)
+BAGGED = "svm on strokes"
 MEMBERS = 3
 BAGS, BAG_SHARE = 5, 0.6
 # Below it, logarithms say more about rounding than about digits.
@@ -29,8 +44,7 @@ KINDS = ("hard voting", "soft voting", "stacking")
 def plan(scope: Scope) -> tuple[Experiment, ...]:
     """Return the candidates, the ensembles of the best of them, and bags of the best."""
     steps: list[Experiment] = []
-    for name in CANDIDATES:
-        chosen = ALGORITHMS[name]
+    for name, chosen in CANDIDATES.items():
         features = plan_features(chosen.recipe)
         fit = Experiment(
             name=f"candidate {name}",
@@ -53,7 +67,7 @@ def plan(scope: Scope) -> tuple[Experiment, ...]:
         )
         for kind in KINDS
     )
-    bagged = ALGORITHMS["svm"]
+    bagged = CANDIDATES[BAGGED]
     bags = tuple(
         Experiment(
             name=f"bag {number + 1}",
@@ -71,7 +85,7 @@ def plan(scope: Scope) -> tuple[Experiment, ...]:
     bagging = Experiment(
         name="bagging",
         function=f"{__name__}.join_bags",
-        needs=("candidate svm", *(bag.name for bag in bags)),
+        needs=(f"candidate {BAGGED}", *(bag.name for bag in bags)),
     )
     return unique((*steps, *together, *bags, bagging))
 
@@ -207,10 +221,10 @@ def join_bags(lab: Lab) -> Findings:
     """Average the bags; compare with one model on all of the members' share."""
     bags = [facts for name, facts in lab.given.items() if name.startswith("bag ")]
     read = np.mean([lab.store.open_array(bag.arrays["test"]) for bag in bags], axis=0)
-    single = lab.store.open_array(lab.given["candidate svm"].arrays["test"])
+    single = lab.store.open_array(lab.given[f"candidate {BAGGED}"].arrays["test"])
     return Findings(
-        values={"members": [f"{len(bags)} x svm"]}
-        | _compare(lab, read.argmax(axis=1), single, "candidate svm"),
+        values={"members": [f"{len(bags)} x {BAGGED}"]}
+        | _compare(lab, read.argmax(axis=1), single, f"candidate {BAGGED}"),
         measured={"fit_seconds": sum(bag.measured["fit_seconds"] for bag in bags)},
     )
 

@@ -16,6 +16,7 @@ RECIPE, ESTIMATOR = "strokes", "nystroem"
 PARAMS: dict[str, Any] = {}
 MISTAKES, NEIGHBOURS, SUSPECTS, PAIRS, PER_PAIR = 24, 5, 40, 3, 8
 CHUNK_ROWS = 256
+LEAST = 1e-12
 
 
 def plan(scope: Scope) -> tuple[Experiment, ...]:
@@ -42,9 +43,10 @@ def plan(scope: Scope) -> tuple[Experiment, ...]:
         features,
         reading,
         *folds,
-        ask("mistakes", "describe_mistakes", reading.name),
+        ask("temperature", "fit_temperature", *(fold.name for fold in folds)),
+        ask("mistakes", "describe_mistakes", reading.name, "temperature"),
         ask("neighbours", "find_neighbours", "mistakes"),
-        ask("labels", "suspect_labels", reading.name, *(fold.name for fold in folds)),
+        ask("labels", "suspect_labels", reading.name, "temperature", *(f.name for f in folds)),
         ask("hands", "score_hands", reading.name),
     )
 
@@ -93,6 +95,54 @@ def read_fold(lab: Lab, fold: int, folds: int) -> Findings:
     )
 
 
+def fit_temperature(lab: Lab) -> Findings:
+    """Find how sharp the probabilities must be to fit the labels, out of fold.
+
+    One number for all images (C. Guo et al., "On calibration of modern neural networks", ICML
+    2017): no image's own label moves its probabilities by more than a trace.
+
+    Returns
+    -------
+    Findings
+        values "sharpness": the power that probabilities are raised to.
+    """
+    from scipy.optimize import minimize_scalar
+
+    labels, probabilities = np.asarray(lab.train().labels), _gather_folds(lab)
+    rows = np.arange(len(labels))
+
+    def measure(logarithm: float) -> float:
+        sharp = sharpen(probabilities, float(np.exp(logarithm)))
+        return float(-np.log(np.maximum(sharp[rows, labels], LEAST)).mean())
+
+    found = minimize_scalar(measure, bounds=(-2, 5), method="bounded", options={"xatol": 1e-3})
+    return Findings(values={"sharpness": round(float(np.exp(found.x)), 4)})
+
+
+def sharpen(probabilities: np.ndarray, power: float) -> np.ndarray:
+    """Raise probabilities (n, k) to a power; rows sum to 1 again, float64."""
+    logarithms = power * np.log(np.maximum(np.asarray(probabilities, np.float64), LEAST))
+    logarithms -= logarithms.max(axis=1, keepdims=True)
+    shares = np.exp(logarithms)
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+
+
+def _gather_folds(lab: Lab) -> np.ndarray:
+    """Return the out-of-fold probabilities of all training images, (n, 10)."""
+    gathered = np.zeros((len(lab.train()), 10))
+    for facts in lab.given.values():
+        if "rows" in facts.arrays:
+            rows = lab.store.open_array(facts.arrays["rows"])
+            gathered[rows] = lab.store.open_array(facts.arrays["probabilities"])
+    return gathered
+
+
+def _read_sharply(lab: Lab) -> np.ndarray:
+    """Return the calibrated probabilities of the test images, (n, 10)."""
+    stored = lab.store.open_array(lab.given["test images"].arrays["probabilities"])
+    return sharpen(stored, lab.given["temperature"].values["sharpness"])
+
+
 def describe_mistakes(lab: Lab) -> Findings:
     """Find the surest mistakes on the test images, and the pairs confused most.
 
@@ -103,8 +153,7 @@ def describe_mistakes(lab: Lab) -> Findings:
         "pairs": for the most confused pairs (a, b) the rows of images of a read as a, a as
         b, b as a and b as b.
     """
-    labels = lab.test().labels
-    probabilities = lab.store.open_array(lab.given["test images"].arrays["probabilities"])
+    labels, probabilities = lab.test().labels, _read_sharply(lab)
     predicted, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != labels)
     surest = wrong[np.argsort(-sure[wrong], kind="stable")][:MISTAKES]
@@ -186,17 +235,13 @@ def suspect_labels(lab: Lab) -> Findings:
         (row, label, suggested, margin); "accuracy", out of fold, on the training images.
     """
     labels = np.asarray(lab.train().labels)
-    out_of_fold = np.zeros((len(labels), 10), np.float32)
-    for facts in lab.given.values():
-        if "rows" in facts.arrays:
-            rows = lab.store.open_array(facts.arrays["rows"])
-            out_of_fold[rows] = lab.store.open_array(facts.arrays["probabilities"])
-    test = lab.store.open_array(lab.given["test images"].arrays["probabilities"])
+    sharpness = lab.given["temperature"].values["sharpness"]
+    out_of_fold = sharpen(_gather_folds(lab), sharpness)
     return Findings(
         values={
             "accuracy": float((out_of_fold.argmax(axis=1) == labels).mean()),
             "train": _list_suspects(labels, out_of_fold),
-            "test": _list_suspects(np.asarray(lab.test().labels), np.asarray(test)),
+            "test": _list_suspects(np.asarray(lab.test().labels), _read_sharply(lab)),
         }
     )
 
