@@ -28,3 +28,6 @@ class StudySettings(Section):
         ge=100,
         description="training images that get copies, in the comparison of backends",
     )
+    search_size: int = Field(
+        5000, ge=100, description="training images that combinations of parameters are tried on"
+    )
