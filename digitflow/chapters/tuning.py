@@ -90,10 +90,10 @@ def _conclude(press: Press, trials: Any, finals: Any) -> tuple[str, ...]:
     model, choice = max(finals, key=lambda key: finals[key].values["accuracy"])
     invalid = sum(trial["error"] is not None for trial in trials)
     return (
-        f"Against the defaults, tuning changes accuracy on the test images by (points): {gains}; "
-        f"the best is {model}, {choice} ({_score(finals, model, choice):.2f} %).",
-        f"{len(trials)} combinations were tried, {invalid} of them invalid: these are reported, "
-        f"and the searches went on.",
+        f"Against the defaults, tuning changes test accuracy by (points): {gains}; the best is "
+        f"{model}, {choice} ({_score(finals, model, choice):.2f} %).",
+        f"{len(trials)} combinations were tried, {invalid} of them invalid: these are "
+        f"reported, and the searches went on.",
     )
 
 

@@ -138,7 +138,7 @@ class Lab:
     seed : int
         For whatever is drawn at random.
     threads : int
-        How many it may use; no result depends on them.
+        How many it may use; results depend on them in their last digits at most.
     given : mapping of str to Findings
         What the experiments found that it needs, by their names.
     """

@@ -66,7 +66,9 @@ def check_slopes(lab: Lab, kind: str) -> Findings:
     # Zeros at the end would leave nothing for the layers before it.
     layers[-1][0][...] = 0.1 * generator.standard_normal(layers[-1][0].shape)
     worst = check_gradient(layers, features, places, 1.0, CHECKED_WEIGHTS, generator)
-    return Findings(values={"worst": worst, "images": len(places), "weights": CHECKED_WEIGHTS})
+    return Findings(
+        values={"worst": float(worst), "images": len(places), "weights": CHECKED_WEIGHTS}
+    )
 
 
 def fit_model(lab: Lab, kind: str, maker: str) -> Findings:

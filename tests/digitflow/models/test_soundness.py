@@ -12,7 +12,8 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from digitflow.errors import InputError
-from digitflow.models.persistence import load_model
+from digitflow.models.estimators.boosting import build
+from digitflow.models.persistence import dump_model, load_model
 from digitflow.models.soundness import require_sound
 
 RANDOM = np.random.default_rng(0)
@@ -183,3 +184,28 @@ def test_a_model_that_holds_itself_is_looked_at_once():
     parts = [fit(SVC)]
     parts.append(parts)
     require_sound(parts)
+
+
+BOOSTED = {
+    "a feature there is none of": ("feature_idx", 10**6),
+    "a child beyond the last": ("left", 10**6),
+    "a branch that leads back": ("right", 0),
+    "a category": ("is_categorical", 1),
+}
+
+
+@pytest.fixture
+def boosted():
+    return build({"max_iter": 2, "min_samples_leaf": 5}, 0, 1).fit(ROWS, LABELS)
+
+
+def test_boosted_trees_read_as_before(store, boosted):
+    again = load_model(dump_model(boosted, store), store)
+    assert (again.predict_proba(ROWS) == boosted.predict_proba(ROWS)).all()
+
+
+@pytest.mark.parametrize(("field", "value"), BOOSTED.values(), ids=BOOSTED.keys())
+def test_boosted_trees_whose_branches_lead_nowhere_are_refused(store, boosted, field, value):
+    boosted._predictors[1][2].nodes[field][0] = value
+    with pytest.raises(InputError, match="boosted trees whose branches lead nowhere"):
+        load_model(dump_model(boosted, store), store)
