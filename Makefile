@@ -68,6 +68,6 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.made pyproject.toml constraints.txt
-	@echo "Installing with the tools for tests into $(VENV), once: 1.3 GB, some minutes"
+	@echo "Installing with the tools for tests into $(VENV), once: 1.7 GB, some minutes"
 	@$(INSTALL) ".[dev]"
 	@touch $(VENV)/.installed $@
