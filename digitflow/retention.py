@@ -10,7 +10,8 @@ from digitflow.registry import Registration, free_versions
 from digitflow.runs import GC_LOCK, list_runs, read_events
 from digitflow.versions import list_files
 
-FOLDERS = ("arrays", "models", "figures", "quarantine", "results")
+# A search that has ended is a result; its database only serves one that was cut off.
+FOLDERS = ("arrays", "models", "figures", "quarantine", "results", "searches")
 
 
 def collect_garbage(
