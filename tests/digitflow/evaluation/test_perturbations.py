@@ -13,8 +13,10 @@ from digitflow.errors import InputError
 from digitflow.evaluation.perturbations import (
     ALTERATIONS,
     alter_images,
+    cover_images,
     frame_pictures,
     score_altered,
+    shear_images,
 )
 from digitflow.evaluation.sampling import choose_rows
 from digitflow.features.catalogue import build_steps
@@ -173,3 +175,26 @@ def test_an_unknown_name_is_refused_with_the_known_ones(store, pipeline):
     model, test = dump_model(pipeline, store), store_set(store, DATA)
     with pytest.raises(InputError, match=r"no alteration tilt; there are shift-1, .*inverted"):
         score_altered(store.root, model, test, ("shift-1", "tilt"), 10, 0, 1)
+
+
+def test_a_shear_leans_half_of_the_images_either_way():
+    bar = np.zeros((40, 28, 28), np.uint8)
+    bar[:, 4:24, 13:15] = 255
+    out = shear_images(bar, np.random.default_rng(0), 0.5)
+    columns = np.arange(28)
+    top, bottom = (
+        (out[:, row] * columns).sum(axis=1) / out[:, row].sum(axis=1) for row in (6, 21)
+    )
+    np.testing.assert_allclose(np.abs(top - bottom), 0.5 * 15, atol=0.6)
+    assert 5 < (top > bottom).sum() < 35
+
+
+def test_what_is_covered_is_a_square_of_paper_and_nothing_else():
+    full = np.full((30, 28, 28), 255, np.uint8)
+    out = cover_images(full, np.random.default_rng(0), 6)
+    covered = out == 0
+    assert (covered.sum(axis=(1, 2)) == 36).all()
+    assert (covered.any(axis=1).sum(axis=1) == 6).all()
+    assert set(np.unique(out)) == {0, 255}
+    assert not covered[:, :4].any()
+    assert (full == 255).all()
