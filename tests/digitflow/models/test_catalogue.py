@@ -7,6 +7,7 @@ from digitflow.models.catalogue import build_estimator, estimator_module, list_e
 
 PROMISED = {
     "logistic", "sgd", "knn", "tree", "forest", "extra_trees", "svm", "mlp", "nystroem",
+    "boosting", "scratch_mlp", "scratch_softmax",
 }  # fmt: skip
 
 
@@ -19,9 +20,9 @@ def test_an_estimator_has_the_dotted_name_of_its_module():
     assert estimator_module("svm") == "digitflow.models.estimators.svm"
 
 
-@pytest.mark.parametrize("name", ["kernels", "SVM", "", "boosting", "..catalogue"])
+@pytest.mark.parametrize("name", ["kernels", "SVM", "", "bayes", "..catalogue"])
 def test_an_unknown_estimator_lists_the_known_ones(name):
-    with pytest.raises(InputError, match=r"known: extra_trees, forest, knn, .*tree"):
+    with pytest.raises(InputError, match=r"known: boosting, extra_trees, forest, knn, .*tree"):
         estimator_module(name)
 
 
