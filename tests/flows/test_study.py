@@ -143,7 +143,8 @@ def study_broken(config: str):
         data = call(choose_digits, checked, settings.split, 200, settings.seed)
         scope = describe_scope("builtin", checked, data, settings.seed, settings.study)
         good = plan_features("pixels")
-        broken = good.model_copy(update={"name": "broken", "params": {"recipe": "pixel", "split": "own"}})
+        params = {"recipe": "pixel", "split": "own"}
+        broken = good.model_copy(update={"name": "broken", "params": params})
         after = good.model_copy(update={"name": "after", "needs": ("broken",)})
         facts = study_section("explore", (broken, after, good), scope, data)
         print(facts.model_dump_json())
