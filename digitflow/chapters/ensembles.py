@@ -8,7 +8,6 @@ import numpy as np
 from digitflow.chapters.chapter import Chapter, Figure, Known, Part, Press, Table
 from digitflow.charts import draw_bars, draw_gallery, draw_lines, draw_matrix
 from digitflow.evaluation.comparison import holm
-from digitflow.readable import format_seconds
 from digitflow.studies.ensembles import (
     BAG_SHARE,
     BAGGED,
@@ -16,11 +15,7 @@ from digitflow.studies.ensembles import (
     CANDIDATES,
     HELD_OUT,
     KINDS,
-    MEMBERS,
-    TEAMS,
     name_bagging,
-    name_choice,
-    name_joint,
     name_part,
     name_whole,
 )
@@ -44,60 +39,30 @@ class Reader:
     size: float
 
 
-@dataclass(frozen=True)
-class Team:
-    """The members of a team, the best on held-out images first, and what they are together.
-
-    `chosen` is the ensemble that is best on held-out images.
-    """
-
-    name: str
-    choice: Any
-    alone: tuple[Reader, ...]
-    together: tuple[Reader, ...]
-
-    @property
-    def chosen(self) -> Reader:
-        """The ensemble that is best on held-out images."""
-        return max(self.together, key=lambda reader: reader.held or 0.0)
-
-    @property
-    def members(self) -> tuple[Reader, ...]:
-        """Those of `alone` that were taken."""
-        return self.alone[: len(self.choice["members"])]
-
-
 def compose(press: Press) -> Chapter:
     """Show the candidates alone, who of them was taken, and what they are together."""
-    teams = [_describe_team(press, team) for team in TEAMS]
+    choice = press.results["choice"].values
+    alone = [_describe_candidate(press, name) for name in choice["ranked"]]
+    together = [_describe_joint(press, kind) for kind in KINDS]
     bagged = [_describe_bagging(press, name) for name in BAGGED]
+    chosen = max(together, key=lambda reader: reader.held or 0.0)
     return Chapter(
         section="ensembles",
         title="Several models together",
         question="Do voting, stacking and bagging read better than their best member, and what "
         "does that cost?",
-        findings=_conclude(press, teams),
+        findings=_conclude(press, alone, chosen),
         parts=(
-            *(_check_goal(press, team) for team in teams if press.scope.is_mnist),
-            _list_candidates(press, teams),
-            *(_show_accuracy(press, team) for team in teams),
-            _list_gains(press, teams, bagged),
-            _show_costs(press, teams),
-            *_show_growing(press, teams),
-            *_show_shared(press, teams[0]),
-            *(part for team in teams for part in _show_differences(press, team)),
+            *_check_goal(press, chosen),
+            _list_candidates(press, choice, alone),
+            _show_accuracy(press, choice, [*alone, *together, bagged[0]], chosen),
+            _list_gains(press, alone, together, bagged),
+            _show_costs(press, [*together, bagged[0]], alone[0], chosen),
+            *_show_growing(press, choice),
+            *_show_shared(press, choice),
+            *_show_differences(press, chosen),
             *_show_bags(press),
         ),
-    )
-
-
-def _describe_team(press: Press, name: str) -> Team:
-    choice = press.results[name_choice(name)].values
-    return Team(
-        name,
-        choice,
-        tuple(_describe_candidate(press, candidate) for candidate in choice["ranked"]),
-        tuple(_describe_joint(press, kind, name) for kind in KINDS),
     )
 
 
@@ -113,16 +78,15 @@ def _describe_candidate(press: Press, name: str) -> Reader:
     )
 
 
-def _describe_joint(press: Press, kind: str, team: str) -> Reader:
-    facts = press.results[name_joint(kind, team)]
-    members = press.results[name_choice(team)].values["members"]
+def _describe_joint(press: Press, kind: str) -> Reader:
+    facts, members = press.results[kind], press.results["choice"].values["members"]
     wholes = [_describe_candidate(press, name) for name in members]
     # A vote of equals needs no lessons from held-out images.
     lessons = sum(press.results[name_part(name)].measured["fit_seconds"] for name in members)
     learns = kind in ("weighted voting", "stacking")
     join = facts.measured["join_seconds"]
     return Reader(
-        name_joint(kind, team),
+        kind,
         facts.values["held_accuracy"],
         facts.values["accuracy"],
         sum(whole.fit for whole in wholes) + (lessons + join if learns else 0.0),
@@ -147,130 +111,113 @@ def _judge(p: float) -> str:
     return f"{'' if p < SIGNIFICANT else 'not '}beyond chance (p = {p:.2g})"
 
 
-def _conclude(press: Press, teams: list[Team]) -> tuple[str, ...]:
+def _conclude(press: Press, alone: list[Reader], chosen: Reader) -> tuple[str, ...]:
+    facts, members = press.results[chosen.name].values, press.results["choice"].values
+    best, first = facts["best"], alone[0]
     bagging = [
         f"{100 * (values['accuracy'] - values['single']):+.2f} points to one {name}"
         for name in BAGGED
         for values in [press.results[name_bagging(name)].values]
     ]
     return (
-        *(_conclude_team(press, team) for team in teams),
+        f"{chosen.name.capitalize()} of {', '.join(members['members'])}, chosen on held-out "
+        f"images, reads {chosen.accuracy:.2%} of the test images, {best['member']} alone "
+        f"{best['accuracy']:.2%}: {best['wins']} images won, {best['losses']} lost, "
+        f"{_judge(best['p'])}.",
+        f"It costs {chosen.fit / first.fit:.1f} times the seconds to fit, "
+        f"{chosen.predict / first.predict:.1f} times to predict, and "
+        f"{chosen.size / first.size:.1f} times the size.",
         f"Bagging adds {' and '.join(bagging)}.",
     )
 
 
-def _conclude_team(press: Press, team: Team) -> str:
-    chosen, first = team.chosen, team.alone[0]
-    best = press.results[chosen.name].values["best"]
-    return (
-        f"{chosen.name.capitalize()} ({', '.join(team.choice['members'])}), chosen on held-out "
-        f"images, reads {chosen.accuracy:.2%} of the test images, {best['member']} alone "
-        f"{best['accuracy']:.2%}: {best['wins']} images won, {best['losses']} lost, "
-        f"{_judge(best['p'])}. It takes {_write_costs(chosen)} instead of "
-        f"{_write_costs(first)}."
-    )
-
-
-def _write_costs(reader: Reader) -> str:
-    return (
-        f"{format_seconds(reader.fit)} to fit, {format_seconds(reader.predict)} for all test "
-        f"images and {reader.size:.1f} MB"
-    )
-
-
-def _check_goal(press: Press, team: Team) -> Known:
-    chosen = team.chosen
+def _check_goal(press: Press, chosen: Reader) -> tuple[Known, ...]:
+    if not press.scope.is_mnist:
+        return ()
     strongest = press.results[chosen.name].values["strongest"]
-    return Known(
-        what=f"{chosen.name}, chosen on held-out images, against the member that is best on "
-        f"the test images (test accuracy, %)",
-        expected=f"better than {strongest['member']}: {100 * strongest['accuracy']:.2f}",
-        measured=f"{100 * chosen.accuracy:.2f} (p = {strongest['p']:.2g})",
-        met=chosen.accuracy > strongest["accuracy"],
+    return (
+        Known(
+            what="the ensemble chosen on held-out images against the member that is best on "
+            "the test images (test accuracy, %)",
+            expected=f"better than {strongest['member']}: {100 * strongest['accuracy']:.2f}",
+            measured=f"{chosen.name}: {100 * chosen.accuracy:.2f}, p = {strongest['p']:.2g}",
+            met=chosen.accuracy > strongest["accuracy"],
+        ),
     )
 
 
-def _list_candidates(press: Press, teams: list[Team]) -> Table:
-    held = press.results[name_part(teams[0].alone[0].name)].values["n"]
+def _list_candidates(press: Press, choice: Any, alone: list[Reader]) -> Table:
+    weights = dict(zip(choice["members"], choice["weights"], strict=True))
+    held = press.results[name_part(choice["ranked"][0])].values["n"]
     bound = (
         "no known writer is on both sides"
         if press.scope.writers
         else "who wrote them is not known"
     )
-    weights = [
-        dict(zip(team.choice["members"], team.choice["weights"], strict=True)) for team in teams
-    ]
     return Table(
         name="candidates",
         title="Who is taken",
         sentence=f"{held:,} training images, a {HELD_OUT}th, are held out ({bound}): by them "
-        f"the members are chosen, each member's probabilities brought to one scale, votes "
-        f"weighed and the stack taught. Then the members learn from all training images. The "
-        f"team of the best takes the {MEMBERS} best of all candidates; equals are the "
-        f"{MEMBERS} best of those on pixels, none of which is far ahead.",
-        columns=(
-            "candidate", "features", "held out (%)",
-            *(f"weight in {team.name}" for team in teams),
-        ),
+        f"the members are chosen, their votes weighed and the stack is taught. Then the "
+        f"members learn from all training images.",
+        columns=("candidate", "features", "held out (%)", "taken", "weight of its vote"),
         rows=tuple(
             (
                 reader.name,
                 CANDIDATES[reader.name].recipe,
                 100 * (reader.held or 0.0),
-                *(weight.get(reader.name) for weight in weights),
+                "yes" if reader.name in weights else "no",
+                weights.get(reader.name),
             )
-            for reader in teams[0].alone
+            for reader in alone
         ),
         decimals=2,
-    )  # fmt: skip
+    )
 
 
-def _show_accuracy(press: Press, team: Team) -> Figure:
-    readers = (*team.members, *team.together)
+def _show_accuracy(press: Press, choice: Any, readers: list[Reader], chosen: Reader) -> Figure:
     values: dict[str, list[float | None]] = {
-        "held-out images": [100 * (reader.held or 0.0) for reader in readers],
-        "test images": [100 * reader.accuracy for reader in readers],
+        "held-out images": [None if r.held is None else 100 * r.held for r in readers],
+        "test images": [100 * r.accuracy for r in readers],
     }
-    lowest = min(value for series in values.values() for value in series if value is not None)
-    low = float(np.floor(2 * lowest) / 2)
+    low = float(np.floor(min(v for series in values.values() for v in series if v is not None)))
     top = max(readers, key=lambda reader: reader.accuracy)
-    better = sum(joint.accuracy > team.alone[0].accuracy for joint in team.together)
     return press.figure(
-        f"accuracy-{team.name.replace(' ', '-')}",
-        f"Members and ensembles of {team.name}",
-        f"{better} of {len(KINDS)} ensembles read more test images right than "
-        f"{team.alone[0].name}, the best member on held-out images; {top.name} reads best "
-        f"({top.accuracy:.2%}). The axis begins at {low:.1f} %.",
+        "accuracy",
+        "Candidates and ensembles",
+        f"The ensembles are of {', '.join(choice['members'])}. On held-out images "
+        f"{chosen.name} is the best of them; on the test images {top.name} reads best "
+        f"({top.accuracy:.2%}). The axis begins at {low:.0f} %.",
         draw_bars(
-            [reader.name.removesuffix(f" of {team.name}") for reader in readers],
+            [reader.name for reader in readers],
             values,
-            f"Accuracy of {team.name} (axis from {low:.1f} %)",
+            f"Accuracy (axis from {low:.0f} %)",
             "accuracy (%)",
             low=low,
         ),
     )
 
 
-def _list_gains(press: Press, teams: list[Team], bagged: list[Reader]) -> Table:
-    joints = [reader for team in teams for reader in team.together]
-    against = [press.results[reader.name].values["best"] for reader in joints]
+def _list_gains(
+    press: Press, alone: list[Reader], together: list[Reader], bagged: list[Reader]
+) -> Table:
+    against = [press.results[reader.name].values["best"] for reader in together]
     bagging = [press.results[name_bagging(name)].values for name in BAGGED]
     compared = [
-        *((r, facts["accuracy"], facts) for r, facts in zip(joints, against, strict=True)),
+        *((r, facts["accuracy"], facts) for r, facts in zip(together, against, strict=True)),
         *((r, facts["single"], facts) for r, facts in zip(bagged, bagging, strict=True)),
     ]
     adjusted = holm([facts["p"] for _, _, facts in compared])
     empty = (None,) * 5
-    rows: list[tuple[Any, ...]] = [(*_list_costs(reader), *empty) for reader in teams[0].alone]
+    rows: list[tuple[Any, ...]] = [(*_list_costs(reader), *empty) for reader in alone]
     for (reader, other, facts), p in zip(compared, adjusted, strict=True):
         gain = 100 * (reader.accuracy - other)
         rows.append((*_list_costs(reader), gain, facts["wins"], facts["losses"], facts["p"], p))
     return Table(
         name="ensembles",
         title="What each adds and costs",
-        sentence=f"The best against {teams[0].alone[0].name}, equals against "
-        f"{teams[1].alone[0].name} (their best members on held-out images), bags against one "
-        f"such model of all images; won and lost are test images that only one "
+        sentence=f"Against the member that is best on held-out images ({alone[0].name}), bags "
+        f"against the same model of all images; won and lost are test images that only one "
         f"side reads right (exact McNemar test, two-sided; Holm's p holds for all rows "
         f"together). Seconds and size are those of all members; to fit, weights and a stack "
         f"also need the members' fits without the held-out images.",
@@ -287,64 +234,56 @@ def _list_costs(reader: Reader) -> tuple[Any, ...]:
     return (reader.name, 100 * reader.accuracy, reader.fit, reader.predict, reader.size)
 
 
-def _show_costs(press: Press, teams: list[Team]) -> Figure:
-    pairs = [(joint, team.alone[0]) for team in teams for joint in team.together]
+def _show_costs(press: Press, readers: list[Reader], best: Reader, chosen: Reader) -> Figure:
     costs = {
-        "seconds to fit": [joint.fit / best.fit for joint, best in pairs],
-        "seconds to predict": [joint.predict / best.predict for joint, best in pairs],
-        "size": [joint.size / best.size for joint, best in pairs],
+        "seconds to fit": [reader.fit / best.fit for reader in readers],
+        "seconds to predict": [reader.predict / best.predict for reader in readers],
+        "size": [reader.size / best.size for reader in readers],
     }
     return press.figure(
         "costs",
         "What each costs",
-        "As many times what the best member alone costs: "
-        + "; ".join(
-            f"{team.alone[0].name} takes {_write_costs(team.alone[0])}" for team in teams
-        )
-        + ".",
+        f"As many times what {best.name} alone costs: {best.fit:.1f} s to fit, "
+        f"{best.predict:.2f} s for all test images, {best.size:.1f} MB. {chosen.name} takes "
+        f"{chosen.fit:.1f} s, {chosen.predict:.2f} s and {chosen.size:.1f} MB.",
         draw_bars(
-            [joint.name for joint, _ in pairs],
+            [reader.name for reader in readers],
             costs,
-            "Costs against the best member alone",
-            "times the cost of the best member (1 = as much)",
+            f"Costs against {best.name} alone",
+            f"times the cost of {best.name}",
             1,
-            log=True,
         ),
     )
 
 
-def _show_growing(press: Press, teams: list[Team]) -> tuple[Part, ...]:
-    gains = {
-        f"{team.name}, {name}": (
-            np.arange(1, len(team.alone) + 1),
-            100 * (np.array(team.choice["growing"][key]) - team.choice["growing"][key][0]),
-        )
-        for team in teams
-        for name, key in (("held out", "held"), ("test", "test"))
-    }
-    said = [_say_growth(team) for team in teams]
+def _show_growing(press: Press, choice: Any) -> tuple[Part, ...]:
+    growing, counts = choice["growing"], np.arange(1, len(choice["ranked"]) + 1)
+    most = int(np.argmax(growing["held"]))
     return (
         press.figure(
             "growing",
             "More members, better votes?",
-            f"Soft voting of the best candidate, the best two, ...: {'; '.join(said)}. Who "
-            f"comes next is ranked on held-out images.",
+            f"By soft voting, from the best candidate on: on held-out images {counts[most]} "
+            f"of {len(counts)} read best ({growing['held'][most]:.2%}), of the test images "
+            f"they read {growing['test'][most]:.2%}; all of them {growing['test'][-1]:.2%}.",
             draw_lines(
-                gains,
-                "What more members add to the best candidate",
+                {
+                    f"{name} images": (counts, 100 * np.array(growing[key]))
+                    for name, key in (("held-out", "held"), ("test", "test"))
+                },
+                "Soft voting of the best candidates",
                 "number of members",
-                "gain in accuracy (points)",
+                "accuracy (%)",
             ),
         ),
         Table(
             name="growing",
             title="Soft voting of the best candidates",
-            columns=("team", "members", "added", "held out (%)", "test (%)"),
+            columns=("members", "added", "held out (%)", "test (%)"),
             rows=tuple(
-                (team.name, count + 1, name, 100 * held, 100 * test)
-                for team in teams
-                for count, (name, held, test) in enumerate(
-                    zip(team.choice["ranked"], *team.choice["growing"].values(), strict=True)
+                (k, name, 100 * held, 100 * test)
+                for k, name, held, test in zip(
+                    counts.tolist(), choice["ranked"], *growing.values(), strict=True
                 )
             ),
             shown=0,
@@ -352,20 +291,9 @@ def _show_growing(press: Press, teams: list[Team]) -> tuple[Part, ...]:
     )
 
 
-def _say_growth(team: Team) -> str:
-    held, test = (np.array(team.choice["growing"][key]) for key in ("held", "test"))
-    most = int(held.argmax())
-    if most == 0:
-        return f"of {team.name} none adds to the first on held-out images"
-    return (
-        f"of {team.name} the first {most + 1} do best on held-out images, and add "
-        f"{100 * (test[most] - test[0]):+.2f} points on the test images"
-    )
-
-
-def _show_shared(press: Press, team: Team) -> tuple[Part, ...]:
-    names = team.choice["ranked"]
-    shared = 100 * np.array(team.choice["shared"], float)
+def _show_shared(press: Press, choice: Any) -> tuple[Part, ...]:
+    names = choice["ranked"]
+    shared = 100 * np.array(choice["shared"], float)
     others = np.where(np.eye(len(names), dtype=bool), np.nan, shared)
     if np.isnan(others).all():
         return ()
@@ -401,8 +329,7 @@ def _show_shared(press: Press, team: Team) -> tuple[Part, ...]:
     )
 
 
-def _show_differences(press: Press, team: Team) -> tuple[Figure, ...]:
-    chosen = team.chosen
+def _show_differences(press: Press, chosen: Reader) -> tuple[Figure, ...]:
     facts = press.results[chosen.name].values
     best = facts["best"]
     said = press.store.open_array(press.results[chosen.name].arrays["predicted"])
@@ -422,12 +349,12 @@ def _show_differences(press: Press, team: Team) -> tuple[Figure, ...]:
         captions = [f"{labels[row]}: {alone[row]} → {said[row]}" for row in rows]
         figures.append(
             press.figure(
-                f"{name}-{team.name.replace(' ', '-')}",
+                name,
                 f"{chosen.name.capitalize()} is {word}",
                 f"{len(rows)} of {count} such test images: the label, what {best['member']} "
                 f"reads, and what {chosen.name} makes of it.",
                 draw_gallery(
-                    np.array(images[rows]), captions, f"{name.capitalize()} by {chosen.name}", 6
+                    np.array(images[rows]), captions, f"{name.capitalize()} by the ensemble", 6
                 ),
             )
         )

@@ -36,20 +36,15 @@ from digitflow.studies.voting import (
 HELD_OUT = 5  # the first of so many folds
 # Images whose writer is unknown are dealt to so many groups, as if each were a writer.
 UNKNOWN_GROUPS = 100
-# Of pixels: about as good as one another, and of four kinds. Gradient boosting is left out:
-# on all of MNIST it takes longer to fit than all of these together.
-EQUALS = ("knn", "mlp", "forest", "extra-trees")
+# Gradient boosting is left out: on all of MNIST it takes longer to fit than all of these.
 CANDIDATES: Mapping[str, Algorithm] = MappingProxyType(
     {
         "svm on strokes": Algorithm(estimator="svm", recipe="strokes"),
         "nystroem on strokes": Algorithm(estimator="nystroem", recipe="strokes"),
         "mlp on strokes": Algorithm(estimator="mlp", recipe="strokes"),
+        "svm": ALGORITHMS["svm"],
+        "extra-trees": ALGORITHMS["extra-trees"],
     }
-    | {name: ALGORITHMS[name] for name in EQUALS}
-)
-# Of each, the best on what is held out become members.
-TEAMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"the best": tuple(CANDIDATES), "equals": EQUALS}
 )
 MEMBERS = 3
 KINDS = ("hard voting", "soft voting", "weighted voting", "stacking")
@@ -62,11 +57,28 @@ SHOWN = 12
 
 
 def plan(scope: Scope) -> tuple[Experiment, ...]:
-    """Return the candidates, the teams of the best of them, their ensembles, and bags."""
+    """Return the candidates, their choice, the ensembles of the best of them, and bags."""
     candidates = [step for name in CANDIDATES for step in _plan_candidate(name)]
     bags = [step for name in BAGGED for step in _plan_bags(name)]
-    teams = [step for team in TEAMS for step in _plan_team(team)]
-    return unique((*candidates, *bags, *teams))
+    given = tuple(
+        name(candidate) for name in (name_part, name_whole) for candidate in CANDIDATES
+    )
+    choice = Experiment(
+        name="choice",
+        function=f"{__name__}.choose_members",
+        params={"count": MEMBERS},
+        needs=given,
+    )
+    joined = tuple(
+        Experiment(
+            name=kind,
+            function=f"{__name__}.join_members",
+            params={"kind": kind},
+            needs=(*given, choice.name),
+        )
+        for kind in KINDS
+    )
+    return unique((*candidates, *bags, choice, *joined))
 
 
 def name_part(candidate: str) -> str:
@@ -82,37 +94,6 @@ def name_whole(candidate: str) -> str:
 def name_bagging(bagged: str) -> str:
     """Return what the ensemble of bags of one model is called."""
     return f"bagging {bagged}"
-
-
-def name_choice(team: str) -> str:
-    """Return what the choice of a team's members is called."""
-    return f"members of {team}"
-
-
-def name_joint(kind: str, team: str) -> str:
-    """Return what an ensemble of a team is called."""
-    return f"{kind} of {team}"
-
-
-def _plan_team(team: str) -> tuple[Experiment, ...]:
-    candidates = TEAMS[team]
-    given = tuple(name(one) for name in (name_part, name_whole) for one in candidates)
-    choice = Experiment(
-        name=name_choice(team),
-        function=f"{__name__}.choose_members",
-        params={"candidates": list(candidates), "count": MEMBERS},
-        needs=given,
-    )
-    joined = (
-        Experiment(
-            name=name_joint(kind, team),
-            function=f"{__name__}.join_members",
-            params={"kind": kind, "choice": choice.name},
-            needs=(*given, choice.name),
-        )
-        for kind in KINDS
-    )
-    return (choice, *joined)
 
 
 def _plan_candidate(name: str) -> tuple[Experiment, ...]:
@@ -218,9 +199,9 @@ def fit_part(lab: Lab, estimator: str, params: Mapping[str, Any], features: str)
     )
 
 
-def rank_candidates(given: Mapping[str, Findings], candidates: Sequence[str]) -> list[str]:
+def rank_candidates(given: Mapping[str, Findings]) -> list[str]:
     """Return the candidates, the best on what is held out first."""
-    return sorted(candidates, key=lambda name: -given[name_part(name)].values["accuracy"])
+    return sorted(CANDIDATES, key=lambda name: -given[name_part(name)].values["accuracy"])
 
 
 def open_held(lab: Lab, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -236,18 +217,18 @@ def open_test(lab: Lab, names: Sequence[str]) -> np.ndarray:
     return np.stack([lab.store.open_array(ref) for ref in refs])
 
 
-def choose_members(lab: Lab, candidates: Sequence[str], count: int) -> Findings:
+def choose_members(lab: Lab, count: int) -> Findings:
     """Choose the best candidates on what is held out; see how they differ.
 
     Returns
     -------
     Findings
-        values: "ranked", the candidates; "members", the first of them; "weights" of the
+        values: "ranked", all candidates; "members", the first of them; "weights" of the
         members' votes; "growing", the accuracy of soft voting by the first 1, 2, ...
         candidates, {"held", "test"}; "shared" (m, m): which share of the test errors of
         one (row) the other (column) makes too, by "ranked"; None without errors.
     """
-    ranked = rank_candidates(lab.given, candidates)
+    ranked = rank_candidates(lab.given)
     held, truth = open_held(lab, ranked)
     labels = np.asarray(lab.test().labels)
     held, test = calibrate(held, truth, open_test(lab, ranked))
@@ -270,7 +251,7 @@ def choose_members(lab: Lab, candidates: Sequence[str], count: int) -> Findings:
     )
 
 
-def join_members(lab: Lab, kind: str, choice: str) -> Findings:
+def join_members(lab: Lab, kind: str) -> Findings:
     """Let the members vote, or a model learn from what they read in held-out images.
 
     Returns
@@ -282,7 +263,7 @@ def join_members(lab: Lab, kind: str, choice: str) -> Findings:
         `compare_readers`; "won", "lost": the first test images that only the ensemble,
         only the best member reads right; arrays "predicted"; measured "join_seconds".
     """
-    members = lab.given[choice].values["members"]
+    members = lab.given["choice"].values["members"]
     held, truth = open_held(lab, members)
     test, labels = open_test(lab, members), np.asarray(lab.test().labels)
     began = time.perf_counter()
