@@ -19,7 +19,8 @@ def write_results(facts: StudyFacts) -> str:
     lines = [
         "# Results of the studies",
         "",
-        f"Source `{facts.source}`: {scope.train_rows:,} training and {scope.test_rows:,} test images. "
+        f"Source `{facts.source}`: {scope.train_rows:,} training and {scope.test_rows:,} test "
+        f"images. "
         f"Run {facts.run} on {cores}, {format_seconds(facts.seconds)}. `digitflow study` makes "
         f"this page, its figures and its tables as CSV.",
         "",
