@@ -55,6 +55,8 @@ def draw_lines(
     marks : mapping of str to (x, y), optional
         Single points with a word beside them.
     """
+    from matplotlib.ticker import MaxNLocator
+
     figure = new_figure(WIDTH, height)
     axes = figure.add_subplot()
     for (name, (x, y)), style in zip(lines.items(), _styles(), strict=False):
@@ -67,6 +69,9 @@ def draw_lines(
         axes.annotate(name, (at, value), xytext=(8, 8), textcoords="offset points", color=INK)
     if log_x:
         axes.set_xscale("log")
+    elif all(np.asarray(x).dtype.kind in "iu" for x, _ in lines.values()):
+        # Half a member or a seventh of a fold is no point on such an axis.
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if log_y:
         axes.set_yscale("log")
     if x_range:
@@ -170,7 +175,11 @@ def draw_matrix(
     shown = np.nan_to_num(values)
     fill_matrix(axes, shown, texts, colours, highest or float(shown.max()) or 1.0)
     turned = max(len(str(name)) for name in x_names) > 6
-    axes.set_xticks(range(columns), x_names, rotation=30 if turned else 0)
+    # A turned name ends at its column.
+    style: dict[str, Any] = (
+        {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if turned else {}
+    )
+    axes.set_xticks(range(columns), x_names, **style)
     axes.set_yticks(range(rows), y_names)
     axes.set_title(title, color=INK)
     axes.set_xlabel(x_label)
