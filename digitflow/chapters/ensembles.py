@@ -1,76 +1,32 @@
 """Chapter `ensembles`: what several models together add, and what they cost."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from digitflow.chapters.chapter import Chapter, Figure, Known, Part, Press, Table
+from digitflow.chapters.ensembles_readers import Reader, Team, describe_bagging, describe_team
 from digitflow.charts import draw_bars, draw_gallery, draw_lines, draw_matrix
 from digitflow.evaluation.comparison import holm
 from digitflow.readable import format_seconds
 from digitflow.studies.ensembles import (
-    BAG_SHARE,
     BAGGED,
     BAGS,
     CANDIDATES,
-    HELD_OUT,
     KINDS,
     MEMBERS,
     TEAMS,
     name_bagging,
-    name_choice,
-    name_joint,
-    name_part,
-    name_whole,
 )
+from digitflow.studies.ensembles_fits import BAG_SHARE, HELD_OUT, name_part, name_whole
 
 SIGNIFICANT = 0.05
-MEGABYTE = 2**20
-
-
-@dataclass(frozen=True)
-class Reader:
-    """One model or several together: shares read right, seconds, megabytes.
-
-    `fit` is of all that it takes, from the held-out images' lessons to the last member.
-    """
-
-    name: str
-    held: float | None
-    accuracy: float
-    fit: float
-    predict: float
-    size: float
-
-
-@dataclass(frozen=True)
-class Team:
-    """The members of a team, the best on held-out images first, and what they are together.
-
-    `chosen` is the ensemble that is best on held-out images.
-    """
-
-    name: str
-    choice: Any
-    alone: tuple[Reader, ...]
-    together: tuple[Reader, ...]
-
-    @property
-    def chosen(self) -> Reader:
-        """The ensemble that is best on held-out images."""
-        return max(self.together, key=lambda reader: reader.held or 0.0)
-
-    @property
-    def members(self) -> tuple[Reader, ...]:
-        """Those of `alone` that were taken."""
-        return self.alone[: len(self.choice["members"])]
 
 
 def compose(press: Press) -> Chapter:
     """Show the candidates alone, who of them was taken, and what they are together."""
-    teams = [_describe_team(press, team) for team in TEAMS]
-    bagged = [_describe_bagging(press, name) for name in BAGGED]
+    teams = [describe_team(press, team) for team in TEAMS]
+    bagged = [describe_bagging(press, name) for name in BAGGED]
     return Chapter(
         section="ensembles",
         title="Several models together",
@@ -88,58 +44,6 @@ def compose(press: Press) -> Chapter:
             *(part for team in teams for part in _show_differences(press, team)),
             *_show_bags(press),
         ),
-    )
-
-
-def _describe_team(press: Press, name: str) -> Team:
-    choice = press.results[name_choice(name)].values
-    return Team(
-        name,
-        choice,
-        tuple(_describe_candidate(press, candidate) for candidate in choice["ranked"]),
-        tuple(_describe_joint(press, kind, name) for kind in KINDS),
-    )
-
-
-def _describe_candidate(press: Press, name: str) -> Reader:
-    part, whole = press.results[name_part(name)], press.results[name_whole(name)]
-    return Reader(
-        name,
-        part.values["accuracy"],
-        whole.values["accuracy"],
-        whole.measured["fit_seconds"],
-        whole.measured["predict_seconds"],
-        whole.models["model"].bytes / MEGABYTE,
-    )
-
-
-def _describe_joint(press: Press, kind: str, team: str) -> Reader:
-    facts = press.results[name_joint(kind, team)]
-    members = press.results[name_choice(team)].values["members"]
-    wholes = [_describe_candidate(press, name) for name in members]
-    # A vote of equals needs no lessons from held-out images.
-    lessons = sum(press.results[name_part(name)].measured["fit_seconds"] for name in members)
-    learns = kind in ("weighted voting", "stacking")
-    join = facts.measured["join_seconds"]
-    return Reader(
-        name_joint(kind, team),
-        facts.values["held_accuracy"],
-        facts.values["accuracy"],
-        sum(whole.fit for whole in wholes) + (lessons + join if learns else 0.0),
-        sum(whole.predict for whole in wholes),
-        sum(whole.size for whole in wholes),
-    )
-
-
-def _describe_bagging(press: Press, name: str) -> Reader:
-    bags = [press.results[f"bag {number + 1} of {name}"] for number in range(BAGS)]
-    return Reader(
-        f"{BAGS} bags of {name}",
-        None,
-        press.results[name_bagging(name)].values["accuracy"],
-        sum(bag.measured["fit_seconds"] for bag in bags),
-        sum(bag.measured["predict_seconds"] for bag in bags),
-        sum(bag.models["model"].bytes for bag in bags) / MEGABYTE,
     )
 
 

@@ -55,8 +55,7 @@ def judge_model(lab: Lab, model: str) -> Findings:
         multilabel_confusion_matrix,
     )
 
-    arrays = lab.given[model].arrays
-    truth, predicted = (lab.store.open_array(arrays[name]) for name in ("labels", "predicted"))
+    truth, predicted = lab.open(model, "labels", "predicted")
     digits = np.arange(CLASSES)
     report: dict[str, Any] = classification_report(
         truth, predicted, labels=digits, output_dict=True, zero_division=0

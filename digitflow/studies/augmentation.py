@@ -156,7 +156,7 @@ def fit_on_copies(lab: Lab, model: str, copies: str) -> Findings:
     given = lab.given[copies]
     if "missing" in given.values:
         return Findings(values={"missing": given.values["missing"]})
-    images, labels = (lab.store.open_array(given.arrays[name]) for name in ("images", "labels"))
+    images, labels = lab.open(copies, "images", "labels")
     chosen = ALGORITHMS[model]
     recipe, features = fit_recipe(chosen.recipe, images, lab.seed, lab.store, lab.threads)
     classifier = build_estimator(chosen.estimator, chosen.params, lab.seed, lab.threads)
@@ -171,8 +171,7 @@ def fit_on_copies(lab: Lab, model: str, copies: str) -> Findings:
     test = lab.test()
     altered = {}
     for name in STRESSES:
-        arrays = lab.given[f"alter by {name}"].arrays
-        levels, truth = (lab.store.open_array(arrays[key]) for key in ("images", "labels"))
+        levels, truth = lab.open(f"alter by {name}", "images", "labels")
         altered[name] = [score(level, truth) for level in levels]
     return Findings(
         values={"accuracy": score(test.images, test.labels), "altered": altered},
@@ -193,7 +192,7 @@ def read_by_shifted_neighbours(lab: Lab) -> Findings:
     """
     train, test = lab.train(), lab.test()
     truth = np.asarray(test.labels)
-    asked = lab.store.open_array(lab.given["features pixels"].arrays["test"])
+    (asked,) = lab.open("features pixels", "test")
     near = _Nearest(asked, NEIGHBOURS)
     near.add(np.asarray(train.images), np.asarray(train.labels))
     plain = float((near.vote() == truth).mean())

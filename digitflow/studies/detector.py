@@ -133,7 +133,7 @@ def choose_threshold(lab: Lab, digit: int, folds: int, precision: float) -> Find
     from sklearn.metrics import precision_recall_curve
 
     wanted = lab.train().labels == digit
-    scores = lab.store.open_array(lab.given["scores"].arrays["scores"])
+    (scores,) = lab.open("scores", "scores")
     precisions, _, thresholds = precision_recall_curve(wanted, scores)
     threshold = float(thresholds[int((precisions >= precision).argmax())])
     return Findings(values={"threshold": threshold} | _measure(wanted, scores >= threshold))

@@ -59,7 +59,7 @@ def read_test(lab: Lab) -> Findings:
     Findings
         values "accuracy"; arrays "probabilities" float32 (n, 10).
     """
-    train, labels, test = _open_features(lab)
+    train, labels, test = lab.open(f"features {RECIPE}", "train", "train_labels", "test")
     model = build_estimator(ESTIMATOR, PARAMS, lab.seed, lab.threads).fit(train, labels)
     probabilities = predict_probabilities(model, test)
     hits = probabilities.argmax(axis=1) == lab.test().labels
@@ -79,7 +79,7 @@ def read_fold(lab: Lab, fold: int, folds: int) -> Findings:
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    train, labels, _ = _open_features(lab)
+    train, labels = lab.open(f"features {RECIPE}", "train", "train_labels")
     writers = lab.train().writers
     groups = np.arange(len(labels)) if writers is None else np.asarray(writers)
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=lab.seed)
@@ -130,16 +130,16 @@ def sharpen(probabilities: np.ndarray, power: float) -> np.ndarray:
 def _gather_folds(lab: Lab) -> np.ndarray:
     """Return the out-of-fold probabilities of all training images, (n, 10)."""
     gathered = np.zeros((len(lab.train()), 10))
-    for facts in lab.given.values():
+    for name, facts in lab.given.items():
         if "rows" in facts.arrays:
-            rows = lab.store.open_array(facts.arrays["rows"])
-            gathered[rows] = lab.store.open_array(facts.arrays["probabilities"])
+            rows, probabilities = lab.open(name, "rows", "probabilities")
+            gathered[rows] = probabilities
     return gathered
 
 
 def _read_sharply(lab: Lab) -> np.ndarray:
     """Return the calibrated probabilities of the test images, (n, 10)."""
-    stored = lab.store.open_array(lab.given["test images"].arrays["probabilities"])
+    (stored,) = lab.open("test images", "probabilities")
     return sharpen(stored, lab.given["temperature"].values["sharpness"])
 
 
@@ -276,7 +276,7 @@ def score_hands(lab: Lab) -> Findings:
         bounds of a 95 % Wilson interval of the accuracy); empty where unknown.
     """
     test = lab.test()
-    probabilities = lab.store.open_array(lab.given["test images"].arrays["probabilities"])
+    (probabilities,) = lab.open("test images", "probabilities")
     hits = probabilities.argmax(axis=1) == test.labels
     return Findings(
         values={
@@ -296,11 +296,3 @@ def _score_groups(groups: np.ndarray | None, hits: np.ndarray) -> list[dict[str,
         low, high = wilson_interval(correct, n)
         found.append({"name": int(group), "n": n, "correct": correct, "low": low, "high": high})
     return found
-
-
-def _open_features(lab: Lab) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    arrays = lab.given[f"features {RECIPE}"].arrays
-    train, labels, test = (
-        lab.store.open_array(arrays[name]) for name in ("train", "train_labels", "test")
-    )
-    return train, labels, test

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from digitflow.artifacts import ArrayRef, FileRef, ModelRef, Store
@@ -148,6 +149,11 @@ class Lab:
     seed: int
     threads: int
     given: Mapping[str, Findings] = field(default_factory=dict)
+
+    def open(self, name: str, *arrays: str) -> tuple[np.ndarray, ...]:
+        """Open arrays, memory-mapped, that a needed experiment found, in the order asked."""
+        found = self.given[name].arrays
+        return tuple(self.store.open_array(found[array]) for array in arrays)
 
     def train(self) -> LabelledImages:
         """Open the training images, memory-mapped: uint8 (n, 28, 28), labels 0 to 9."""

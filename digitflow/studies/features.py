@@ -12,6 +12,8 @@ from digitflow.studies.experiment import Experiment, Findings, Lab
 
 Split = Literal["own", "80/20"]
 SHARE_OUT = 0.2
+# What is prepared, in the order in which it is used.
+PARTS = ("train", "train_labels", "test", "test_labels")
 
 
 def plan_features(recipe: str, split: Split = "own") -> Experiment:

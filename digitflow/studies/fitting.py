@@ -14,7 +14,7 @@ from digitflow.evaluation.scoring import predict_in_chunks
 from digitflow.models.catalogue import build_estimator
 from digitflow.models.persistence import dump_model, load_model
 from digitflow.studies.experiment import Experiment, Findings, Lab
-from digitflow.studies.features import Split, plan_features
+from digitflow.studies.features import PARTS, Split, plan_features
 
 
 class Algorithm(BaseModel):
@@ -88,8 +88,7 @@ def fit_model(
         measured "fit_seconds", "predict_seconds".
     """
     given = lab.given[features]
-    names = ("train", "test", "train_labels", "test_labels")
-    train, test, labels, truth = (lab.store.open_array(given.arrays[name]) for name in names)
+    train, labels, test, truth = lab.open(features, *PARTS)
     began = time.perf_counter()
     classifier = build_estimator(estimator, params, lab.seed, lab.threads).fit(train, labels)
     fitted = time.perf_counter()

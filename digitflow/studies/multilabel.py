@@ -12,9 +12,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from digitflow.data.digits import LabelledImages
-from digitflow.evaluation.comparison import exact_mcnemar
 from digitflow.studies.experiment import Experiment, Findings, Lab, Scope
-from digitflow.studies.features import plan_features
+from digitflow.studies.features import PARTS, plan_features
+from digitflow.studies.voting import compare_readers
 
 QUESTIONS = ("large", "odd")
 LEAST_LARGE = 7
@@ -161,11 +161,7 @@ def open_rows(lab: Lab, model: Answerer) -> tuple[LabelledImages, LabelledImages
     """
     if model.pixels:
         return _flatten(lab.train()), _flatten(lab.test())
-    arrays = lab.given["features components"].arrays
-    train, labels, test, truth = (
-        np.asarray(lab.store.open_array(arrays[name]))
-        for name in ("train", "train_labels", "test", "test_labels")
-    )
+    train, labels, test, truth = lab.open("features components", *PARTS)
     return LabelledImages(train, labels), LabelledImages(test, truth)
 
 
@@ -261,11 +257,7 @@ def compare_chains(lab: Lab, pairs: list[list[str]]) -> Findings:
     """
     found = {}
     for chain, apart in pairs:
-        ours, theirs = (
-            lab.store.open_array(lab.given[name].arrays["right"]) == 2
-            for name in (chain, apart)
-        )
-        wins, losses = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
-        p = min(1.0, 2 * exact_mcnemar(max(wins, losses), min(wins, losses)))
-        found[chain] = {"against": apart, "wins": wins, "losses": losses, "p": p}
+        ours, theirs = (lab.open(name, "right")[0] for name in (chain, apart))
+        both = np.full(len(ours), len(QUESTIONS))
+        found[chain] = {"against": apart} | compare_readers(ours, theirs, both)
     return Findings(values=found)

@@ -110,15 +110,14 @@ def denoise_images(lab: Lab, denoiser: str) -> Findings:
         values as of `measure_cleaning`; arrays "denoised" uint8 (images, 28, 28), "psnr"
         float64 (images,), in decibels; measured "fit_seconds", "predict_seconds".
     """
-    given = lab.given["noise"].arrays
-    raw, noisy, clean, labels = (
-        lab.store.open_array(given[name]) for name in ("raw", "noisy", "clean", "labels")
+    learnt, raw, noisy, clean, labels = lab.open(
+        "noise", "train", "raw", "noisy", "clean", "labels"
     )
     model = build_denoiser(denoiser)
     began = time.perf_counter()
     if model is not None:
         wanted = lab.train().images.reshape(len(lab.train()), -1)
-        model.fit(_flatten(lab.store.open_array(given["train"])), _of_kind(model, wanted))
+        model.fit(_flatten(learnt), _of_kind(model, wanted))
     fitted = time.perf_counter()
     if model is None:
         cleaned = raw - (HIGHEST_NOISE - 1) / 2

@@ -165,14 +165,12 @@ def read_altered(lab: Lab, model: str) -> Findings:
         values "accuracy": {alteration: [share read right at each level]}, "images".
     """
     pipeline = load_model(lab.given[model].models["model"], lab.store)
-    altered = [facts for facts in lab.given.values() if "levels" in facts.values]
+    altered = [name for name, facts in lab.given.items() if "levels" in facts.values]
     accuracy, rows = dict[str, Any](), 0
-    for facts in altered:
-        images, labels = (
-            lab.store.open_array(facts.arrays[name]) for name in ("images", "labels")
-        )
+    for name in altered:
+        images, labels = lab.open(name, "images", "labels")
         rows = len(labels)
-        accuracy[facts.values["name"]] = [
+        accuracy[lab.given[name].values["name"]] = [
             float((predict_probabilities(pipeline, level).argmax(axis=1) == labels).mean())
             for level in images
         ]

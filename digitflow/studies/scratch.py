@@ -9,7 +9,7 @@ from digitflow.errors import InputError
 from digitflow.models.catalogue import build_estimator
 from digitflow.models.scratch.network import check_gradient, draw_weights
 from digitflow.studies.experiment import Experiment, Findings, Lab, Scope
-from digitflow.studies.features import plan_features
+from digitflow.studies.features import PARTS, plan_features
 
 KINDS = ("softmax", "mlp")
 MAKERS = ("numpy", "scikit-learn")
@@ -57,7 +57,7 @@ def check_slopes(lab: Lab, kind: str) -> Findings:
     Findings
         values "worst": the largest relative difference; "images", "weights" (of each array).
     """
-    rows, labels = _open_part(lab, "train")
+    rows, labels = lab.open(f"features {FEATURES}", "train", "train_labels")
     chosen = np.random.default_rng(lab.seed).permutation(len(rows))[:CHECKED_IMAGES]
     features = rows[np.sort(chosen)].astype(np.float64)
     places = labels[np.sort(chosen)].astype(int)
@@ -82,8 +82,7 @@ def fit_model(lab: Lab, kind: str, maker: str) -> Findings:
         all images at once); arrays "weights" float32 (784, units) of the first layer;
         measured "fit_seconds", "predict_seconds".
     """
-    rows, labels = _open_part(lab, "train")
-    test, truth = _open_part(lab, "test")
+    rows, labels, test, truth = lab.open(f"features {FEATURES}", *PARTS)
     model = build_model(kind, maker, lab.seed, lab.threads)
     began = time.perf_counter()
     model.fit(rows, labels)
@@ -122,9 +121,3 @@ def build_model(kind: str, maker: str, seed: int, threads: int) -> Any:
             **{name: getattr(ours, name) for name in shared},
         )
     raise InputError(f"the models from scratch are {', '.join(KINDS)}, not {kind!r}")
-
-
-def _open_part(lab: Lab, part: str) -> tuple[np.ndarray, np.ndarray]:
-    arrays = lab.given[f"features {FEATURES}"].arrays
-    labels = lab.store.open_array(arrays[f"{part}_labels"])
-    return lab.store.open_array(arrays[part]), labels

@@ -87,8 +87,7 @@ def _open_rows(
     train, test = lab.train(), lab.test()
     rows = choose_subset(train.labels, images, lab.seed)
     if pixels == "scaled":
-        arrays = lab.given["features scaled"].arrays
-        features = [lab.store.open_array(arrays[part]) for part in ("train", "test")]
+        features = list(lab.open("features scaled", "train", "test"))
     else:
         features = [part.images.reshape(len(part), -1) for part in (train, test)]
     return features[0][rows], train.labels[rows], features[1], np.asarray(test.labels)

@@ -160,8 +160,7 @@ def trace_learning(lab: Lab, model: str, params: dict[str, Any], folds: int) -> 
     """
     from sklearn.model_selection import learning_curve
 
-    arrays = lab.given[f"features {FEATURES[model]}"].arrays
-    rows, labels = (lab.store.open_array(arrays[name]) for name in ("train", "train_labels"))
+    rows, labels = lab.open(f"features {FEATURES[model]}", "train", "train_labels")
     chosen = np.random.default_rng(lab.seed).permutation(len(labels))[:LEARNING_IMAGES]
     sizes, train, held = learning_curve(
         build_model(model, params, lab.seed, lab.threads),

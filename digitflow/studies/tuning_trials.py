@@ -8,6 +8,7 @@ import numpy as np
 from digitflow.data.splits import choose_subset
 from digitflow.errors import InputError
 from digitflow.studies.experiment import Findings, Lab
+from digitflow.studies.features import PARTS
 
 MODELS = ("forest", "knn", "svm")
 # Where a model's combinations are tried: an SVM on 784 pixels would take ten times as long.
@@ -96,10 +97,9 @@ def divide(labels: np.ndarray, folds: int) -> list[tuple[np.ndarray, np.ndarray]
 
 def open_search_rows(lab: Lab, model: str, images: int) -> tuple[np.ndarray, np.ndarray]:
     """Return features (images, d) and labels of the training images that searches use."""
-    arrays = lab.given[f"features {FEATURES[model]}"].arrays
-    labels = lab.store.open_array(arrays["train_labels"])
+    rows, labels = lab.open(f"features {FEATURES[model]}", "train", "train_labels")
     chosen = choose_subset(labels, images, lab.seed)
-    return lab.store.open_array(arrays["train"])[chosen], labels[chosen]
+    return rows[chosen], labels[chosen]
 
 
 def judge_choice(lab: Lab, model: str, choice: str) -> Findings:
@@ -114,9 +114,7 @@ def judge_choice(lab: Lab, model: str, choice: str) -> Findings:
         values "params", "accuracy"; measured "fit_seconds", "predict_seconds".
     """
     params = _choose_params(lab, model, choice)
-    arrays = lab.given[f"features {FEATURES[model]}"].arrays
-    names = ("train", "train_labels", "test", "test_labels")
-    train, labels, test, truth = (lab.store.open_array(arrays[name]) for name in names)
+    train, labels, test, truth = lab.open(f"features {FEATURES[model]}", *PARTS)
     built = build_model(model, params, lab.seed, lab.threads)
     began = time.perf_counter()
     built.fit(train, labels)

@@ -7,14 +7,16 @@ from digitflow.studies.ensembles import (
     EQUALS,
     KINDS,
     TEAMS,
-    divide_rows,
     name_bagging,
     name_choice,
     name_joint,
+    plan,
+)
+from digitflow.studies.ensembles_fits import (
+    divide_rows,
     name_part,
     name_whole,
     open_held,
-    plan,
     rank_candidates,
 )
 from digitflow.studies.experiment import Findings, Lab
