@@ -32,9 +32,10 @@ def compose(press: Press) -> Chapter:
             *_check_published(press, shifted),
             *_list_missing(made),
             Text(
-                text=f"Each way makes {COPIES} copies of the same "
-                f"{made['none'].values['images']:,} originals, so that all learn from "
-                f"equally many images; KNN with shifts learns from all "
+                text=f"Each way makes {COPIES} copies of each of the same "
+                f"{made['none'].values['images']:,} originals, and all learn from equally "
+                f"many images; without copies, from the originals alone. KNN with shifts "
+                f"learns from all "
                 f"{shifted['images']:,} besides. Features are fitted on the copies too."
             ),
             _show_copies(press, made, there),
