@@ -4,7 +4,6 @@ The registry writes the file in one step, and records in it how the history's da
 looked; while that looks the same, the file can be trusted without asking the history.
 """
 
-import os
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -17,9 +16,6 @@ from digitflow.releases import Release
 FOLDER = "models/champions"
 DEFAULT_MODELS = ("digits", "digits-sample")
 """Whose champion is meant where no model is named: the first of these that has one."""
-
-# Of an SQLite file: a counter that every transaction raises.
-_COUNTER = slice(24, 28)
 
 
 class Champion(BaseModel):
@@ -108,24 +104,6 @@ def remove_pointer(store: Store, model: str) -> None:
 def list_pointers(store: Store) -> list[str]:
     """Return the names of the registered models that have a pointer file."""
     return sorted(path.stem for path in (store.root / FOLDER).glob("*.json"))
-
-
-def stat_database(path: Path) -> dict[str, int] | None:
-    """Return how an SQLite file looks now; None if there is none.
-
-    Size, time and inode alone would miss a change within one tick of the clock.
-    """
-    try:
-        with path.open("rb") as file:
-            header, stat = file.read(_COUNTER.stop), os.fstat(file.fileno())
-    except FileNotFoundError:
-        return None
-    return {
-        "bytes": stat.st_size,
-        "mtime_ns": stat.st_mtime_ns,
-        "inode": stat.st_ino,
-        "changes": int.from_bytes(header[_COUNTER], "big"),
-    }
 
 
 def _name(model: str) -> str:

@@ -120,7 +120,7 @@ def _check_history(model: str, entries: Sequence[Any]) -> Finding:
 
 def _check_places() -> Iterator[Finding]:
     """Warn where promotions go to a shared registry, and their history stays here."""
-    from digitflow.history import DATABASE_VARIABLE
+    from digitflow.databases import DATABASE_VARIABLE
     from digitflow.tracking import TRACKING_VARIABLE
 
     if os.environ.get(TRACKING_VARIABLE) and not os.environ.get(DATABASE_VARIABLE):

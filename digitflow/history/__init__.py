@@ -5,12 +5,7 @@ it follows, and the database takes one follower only: promotion is compare-and-s
 where locks between processes fail.
 """
 
-from digitflow.history.database import DATABASE_VARIABLE as DATABASE_VARIABLE
-from digitflow.history.database import describe_place as describe_place
-from digitflow.history.database import initialise as initialise
-from digitflow.history.database import is_missing as is_missing
-from digitflow.history.database import stat_history as stat_history
-from digitflow.history.database import write_first_line as write_first_line
+from digitflow.history.database import HISTORY as HISTORY
 from digitflow.history.entries import Entry as Entry
 from digitflow.history.entries import Judgement as Judgement
 from digitflow.history.entries import Kind as Kind

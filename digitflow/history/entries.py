@@ -13,7 +13,7 @@ from digitflow.artifacts import Store
 from digitflow.champions import Champion
 from digitflow.errors import ChampionMoved
 from digitflow.gates import Verdict
-from digitflow.history.database import define_tables, insert_rows, select_rows
+from digitflow.history.database import HISTORY, define_tables
 from digitflow.runs import now
 
 Kind = Literal["bootstrap", "promote", "rollback", "rescore", "adopt"]
@@ -83,7 +83,7 @@ def list_entries(store: Store, model: str, limit: int | None = None) -> list[Ent
     """Return a model's entries, the newest first."""
     table = define_tables().tables["promotions"]
     query = table.select().where(table.c.model == model).order_by(table.c.id.desc())
-    return [_read_entry(row) for row in select_rows(store, query.limit(limit))]
+    return [_read_entry(row) for row in HISTORY.select_rows(store, query.limit(limit))]
 
 
 def append_entry(
@@ -112,7 +112,7 @@ def append_entry(
     last = read_last(store, champion.name)
     # Who reads the same last entry as we did and is quicker takes our place in the chain.
     if (0 if last is None else last.id) == predecessor:
-        number = insert_rows(store, "promotions", [values])
+        number = HISTORY.insert_rows(store, "promotions", [values])
         if number is not None:
             return _read_entry({"id": number, **values})
         last = read_last(store, champion.name)
@@ -129,7 +129,7 @@ def adopt_champions(store: Store, champions: Sequence[Champion], why: str) -> No
     """
     rows = [_write_entry(champion, "adopt", why, None) for champion in champions]
     rows[0]["predecessor"] = 0
-    insert_rows(store, "promotions", rows, link="predecessor")
+    HISTORY.insert_rows(store, "promotions", rows, link="predecessor")
 
 
 def add_judgement(store: Store, model: str, version: str, verdict: Verdict, run: str) -> None:
@@ -146,14 +146,14 @@ def add_judgement(store: Store, model: str, version: str, verdict: Verdict, run:
         "outcome": verdict.outcome,
         "verdict": verdict.model_dump_json(),
     }
-    insert_rows(store, "judgements", [values])
+    HISTORY.insert_rows(store, "judgements", [values])
 
 
 def list_judgements(store: Store, model: str) -> list[Judgement]:
     """Return every judgement on a model's challengers, the newest first."""
     table = define_tables().tables["judgements"]
     query = table.select().where(table.c.model == model).order_by(table.c.id.desc())
-    found = select_rows(store, query)
+    found = HISTORY.select_rows(store, query)
     return [Judgement(**row | {"verdict": json.loads(row["verdict"])}) for row in found]
 
 
@@ -162,14 +162,14 @@ def list_challengers(store: Store, model: str, test_digest: str) -> set[str]:
     table = define_tables().tables["judgements"]
     query = table.select().with_only_columns(table.c.challenger_digest)
     query = query.where(table.c.model == model, table.c.test_digest == test_digest)
-    return {row["challenger_digest"] for row in select_rows(store, query)}
+    return {row["challenger_digest"] for row in HISTORY.select_rows(store, query)}
 
 
 def list_models(store: Store) -> list[str]:
     """Return the models that have a history."""
     table = define_tables().tables["promotions"]
     query = table.select().with_only_columns(table.c.model).distinct()
-    return sorted(row["model"] for row in select_rows(store, query))
+    return sorted(row["model"] for row in HISTORY.select_rows(store, query))
 
 
 def _write_entry(

@@ -17,7 +17,7 @@ from digitflow.champions import (
     write_pointer,
 )
 from digitflow.errors import DamagedArtifact
-from digitflow.history import Entry
+from digitflow.history import HISTORY, Entry
 from digitflow.registry.adopting import adopt
 from digitflow.registry.restoring import list_missing, restore_release
 
@@ -26,13 +26,13 @@ logger = logging.getLogger(__name__)
 
 def is_missing(store: Store) -> bool:
     """Tell whether one of the databases is a file of the store, and not there yet."""
-    return history.is_missing(store) or tracking.is_missing(store)
+    return HISTORY.is_missing(store) or tracking.is_missing(store)
 
 
 def initialise(root: Path) -> None:
     """Make the databases, so that nobody needs to wait for them later."""
     store = Store(root)
-    history.initialise(store)
+    HISTORY.initialise(store)
     with tracking.open_client(store):
         pass
 
@@ -53,7 +53,7 @@ def read_champion(store: Store, model: str) -> Champion | None:
     if pointer is not None and _is_current(store, pointer):
         return pointer.champion
     require_history(store, model)
-    if history.is_missing(store) and tracking.is_missing(store):
+    if HISTORY.is_missing(store) and tracking.is_missing(store):
         return None
     with lock_model(store, model):
         # Read again: who held the lock may have promoted, and brought it in line.
@@ -111,12 +111,12 @@ def open_registry(store: Store, model: str) -> Iterator[Any]:
 
 def require_history(store: Store, model: str) -> None:
     """Refuse to take a history that was lost for one that never began."""
-    if not history.is_missing(store):
+    if not HISTORY.is_missing(store):
         return
     pointer = _peek(store, model)
     if pointer is not None:
         raise DamagedArtifact(
-            f"the history {history.describe_place(store)} is missing, but "
+            f"the history {HISTORY.describe_place(store)} is missing, but "
             f"{describe(pointer.champion)} of {model} was champion in it. Put it back. To go "
             f"on from MLflow's aliases, or without a champion where there are none, remove "
             f"{pointer_path(store, model)}."
@@ -135,13 +135,13 @@ def point(store: Store, model: str) -> Champion | None:
     """Let the pointer name the history's champion, whoever else writes at the same time."""
     while True:
         # Looked at before the history: a change in between is then seen, here or later.
-        database = history.stat_history(store)
+        database = HISTORY.stat(store)
         last = history.read_last(store, model)
         if last is None:
             return None
         restore_release(store, last.champion)
         write_pointer(store, Pointer(champion=last.champion, database=database))
-        if history.stat_history(store) == database:
+        if HISTORY.stat(store) == database:
             return last.champion
 
 
@@ -204,6 +204,6 @@ def _read_pointed(store: Store, model: str) -> Champion | None:
 
 
 def _is_current(store: Store, pointer: Pointer) -> bool:
-    database = history.stat_history(store)
+    database = HISTORY.stat(store)
     unchanged = database is not None and database == pointer.database
     return unchanged and not list_missing(store, pointer.champion.release)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from digitflow.artifacts import Store
+from digitflow.databases import write_first_line
 from digitflow.errors import StorageError
-from digitflow.history import write_first_line
 
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
 DATABASE = "registry/mlflow.db"

@@ -1,6 +1,3 @@
-import sqlite3
-from contextlib import closing
-
 import pytest
 
 from digitflow.artifacts import ArrayRef, ModelRef, Store
@@ -11,7 +8,6 @@ from digitflow.champions import (
     pointer_path,
     read_pointer,
     remove_pointer,
-    stat_database,
     write_pointer,
 )
 from digitflow.errors import DamagedArtifact
@@ -88,24 +84,3 @@ def test_a_damaged_pointer_is_named_with_the_way_out(store, pointer, share):
     with pytest.raises(DamagedArtifact, match="`digitflow train`") as caught:
         read_pointer(store, "digits")
     assert str(path) in str(caught.value)
-
-
-def test_a_database_that_changes_has_another_stat(tmp_path):
-    path = tmp_path / "history.db"
-    assert stat_database(path) is None
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("create table t (n integer)")
-        seen = [stat_database(path)]
-        for number in range(20):
-            connection.execute("insert into t values (?)", (number,))
-            connection.commit()
-            seen.append(stat_database(path))
-    assert stat_database(path) == seen[-1]
-    # Many of these were written in one tick of the clock, and none made the file longer.
-    assert len({stat["changes"] for stat in seen}) == len(seen)
-
-
-def test_what_is_no_database_has_a_stat_too(tmp_path):
-    path = tmp_path / "history.db"
-    path.write_bytes(b"")
-    assert stat_database(path)["bytes"] == 0

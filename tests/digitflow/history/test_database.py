@@ -9,7 +9,7 @@ from sqlalchemy import event
 from digitflow import history
 from digitflow.artifacts import Store
 from digitflow.errors import InputError, StorageError
-from digitflow.history import database
+from digitflow.history import HISTORY, database
 
 VARIABLE = "DIGITFLOW_DATABASE_URL"
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
@@ -32,7 +32,7 @@ def filled(store, make_champion, make_verdict):
 def test_what_was_written_can_be_neither_changed_nor_removed(filled, table, change):
     with (
         pytest.raises(StorageError, match="append-only"),
-        database._connect(filled) as connection,
+        HISTORY.connect(filled) as connection,
     ):
         connection.exec_driver_sql(change.format(table))
     assert len(history.list_entries(filled, "digits")) == 1
@@ -40,7 +40,7 @@ def test_what_was_written_can_be_neither_changed_nor_removed(filled, table, chan
 
 
 def test_making_the_tables_again_changes_nothing(filled):
-    history.initialise(filled)
+    HISTORY.initialise(filled)
     assert len(history.list_entries(filled, "digits")) == 1
 
 
@@ -53,14 +53,14 @@ def test_a_history_whose_making_was_killed_is_made_anew(tmp_path, monkeypatch, m
             # Dies within the transaction, when one of the two tables is there.
             table = database.define_tables().tables["promotions"]
             event.listen(table, "after_create", die)
-            history.initialise(store)
+            HISTORY.initialise(store)
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
-    assert (tmp_path / database.DATABASE).exists()
+    assert (tmp_path / database.FILE).exists()
     assert history.list_entries(store, "digits") == []
     history.append_entry(store, make_champion(1), 0, "bootstrap", "first")
-    with closing(sqlite3.connect(tmp_path / database.DATABASE)) as connection:
+    with closing(sqlite3.connect(tmp_path / database.FILE)) as connection:
         names = {row[0] for row in connection.execute("select name from sqlite_master")}
     assert {"promotions", "judgements", "judgements_refuse_DELETE"} <= names
 
@@ -68,23 +68,23 @@ def test_a_history_whose_making_was_killed_is_made_anew(tmp_path, monkeypatch, m
 def test_the_file_looks_different_after_every_entry(tmp_path, monkeypatch, make_verdict):
     monkeypatch.delenv(VARIABLE, raising=False)
     store = Store(tmp_path)
-    assert history.is_missing(store)
-    assert history.stat_history(store) is None
+    assert HISTORY.is_missing(store)
+    assert HISTORY.stat(store) is None
     seen = []
     for _ in range(5):
         history.add_judgement(store, "digits", "1", make_verdict("a"), "run")
-        seen.append(history.stat_history(store)["changes"])
-    assert not history.is_missing(store)
+        seen.append(HISTORY.stat(store)["changes"])
+    assert not HISTORY.is_missing(store)
     assert len(set(seen)) == 5
     history.list_judgements(store, "digits")
-    assert history.stat_history(store)["changes"] == seen[-1]
+    assert HISTORY.stat(store)["changes"] == seen[-1]
 
 
 def test_a_server_has_no_file_to_look_at(tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, "postgresql://me:secret@127.0.0.1:9/nothing")
     store = Store(tmp_path)
-    assert history.stat_history(store) is None
-    assert not history.is_missing(store)
+    assert HISTORY.stat(store) is None
+    assert not HISTORY.is_missing(store)
 
 
 def test_a_server_that_does_not_answer_is_one_clear_error_without_its_password(

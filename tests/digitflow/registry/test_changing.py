@@ -11,6 +11,7 @@ import pytest
 
 from digitflow import history, registry, tracking
 from digitflow.errors import ChampionMoved, InputError, StorageError
+from digitflow.history import HISTORY
 from digitflow.registry import changing, following, promote, read_release, register
 
 MOVED = 3
@@ -265,7 +266,7 @@ def test_a_disk_that_is_full_while_promoting_leaves_the_champion(project, monkey
     def fail(*args):
         raise StorageError("no space left")
 
-    monkeypatch.setattr(history.entries, "insert_rows", fail)
+    monkeypatch.setattr(HISTORY, "insert_rows", fail)
     with pytest.raises(StorageError, match="no space"):
         promote(project.store, "digits", version, verdict)
     monkeypatch.undo()

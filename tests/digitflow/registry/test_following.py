@@ -8,6 +8,7 @@ from digitflow import golden, history, registry, tracking
 from digitflow.artifacts import Store
 from digitflow.champions import pointer_path, read_pointer
 from digitflow.errors import DamagedArtifact, InputError, StorageError
+from digitflow.history import HISTORY
 from digitflow.models.persistence import load_model
 from digitflow.registry import following, list_versions, mend, read_champion
 from digitflow.versions import list_files
@@ -102,7 +103,7 @@ def test_a_pointer_of_the_same_tick_of_the_clock_is_not_believed(project):
     store, stale = project.store, read_pointer(project.store, "digits")
     second = project.promote(2, first)
     # What a reader would have left that looked in the same tick as the promotion.
-    now = history.stat_history(store)
+    now = HISTORY.stat(store)
     looked = stale.database | {"mtime_ns": now["mtime_ns"], "bytes": now["bytes"]}
     old = stale.model_copy(update={"database": looked})
     pointer_path(store, "digits").write_text(old.model_dump_json())

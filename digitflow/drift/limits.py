@@ -1,0 +1,100 @@
+"""How large an effect must be before it counts, found by drawing clean windows."""
+
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from digitflow.artifacts import Store
+from digitflow.drift.measuring import MEASURES, Described, Ruler
+from digitflow.drift.reference import Reference, open_reference
+
+DRAWS = 1000
+
+
+class Limits(BaseModel):
+    """From where on each measure alarms, for windows of one size.
+
+    Attributes
+    ----------
+    size : int
+        Images of a window.
+    limits : dict of str to float
+        By `MEASURES`; a window alarms where any measure is above its own.
+    clean : dict of str to float
+        The median of clean windows.
+    false_alarms : float
+        The share of the drawn clean windows that alarm.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: int
+    limits: dict[str, float]
+    clean: dict[str, float]
+    false_alarms: float
+
+
+def calibrate_limits(
+    root: Path,
+    reference: Reference,
+    size: int,
+    rate: float,
+    least_psi: float,
+    least_auc: float,
+    seed: int,
+    threads: int,
+) -> Limits:
+    """Draw clean windows from a reference; set limits that so few of them pass.
+
+    Each measure is as many of its own spreads from its median as the others are, where it
+    alarms: none has more of the false alarms than another.
+
+    Parameters
+    ----------
+    size : int
+        Images of a window.
+    rate : float
+        Share of clean windows that may alarm, by all measures together.
+    least_psi, least_auc : float
+        Smaller effects never count, however sure they are.
+    """
+    from threadpoolctl import threadpool_limits
+
+    ruler = Ruler(open_reference(Store(root), reference))
+    generator = np.random.default_rng([seed, size])
+    with threadpool_limits(threads):
+        drawn = [_draw(ruler, size, generator) for _ in range(DRAWS)]
+    effects = np.array([list(found.values()) for found in drawn])
+    median = np.median(effects, axis=0)
+    spread = np.maximum(np.quantile(effects, 0.95, axis=0) - median, 1e-9)
+    worst = ((effects - median) / spread).max(axis=1)
+    reach = np.quantile(worst, 1 - rate, method="higher")
+    least = np.array([least_auc if name == "domain" else least_psi for name in MEASURES])
+    limits = np.maximum(median + reach * spread, least)
+    return Limits(
+        size=size,
+        limits=dict(zip(MEASURES, limits.tolist(), strict=True)),
+        clean=dict(zip(MEASURES, median.tolist(), strict=True)),
+        false_alarms=float((effects > limits).any(axis=1).mean()),
+    )
+
+
+def _draw(ruler: Ruler, size: int, generator: np.random.Generator) -> dict[str, float]:
+    others, rest = choose_others(ruler.rows, size, generator)
+    rows = generator.choice(rest, size, replace=size > len(rest))
+    read = generator.integers(len(ruler.reference.predicted), size=size)
+    window: Described = ruler.describe_rows(rows, read)
+    return ruler.measure(window, others)
+
+
+def choose_others(
+    rows: int, size: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the reference's rows for the domain classifier, as many as a window has, or half.
+
+    The second array are the rows that are left.
+    """
+    order = generator.permutation(rows)
+    count = min(size, rows // 2)
+    return order[:count], order[count:]

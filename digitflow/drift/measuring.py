@@ -1,0 +1,157 @@
+"""How far a window of images is from the reference, as effect sizes.
+
+Population stability index: N. Siddiqi, "Credit Risk Scorecards" (2006). Domain classifier:
+D. Lopez-Paz and M. Oquab, "Revisiting classifier two-sample tests" (ICLR 2017); S. Rabanser,
+S. Günnemann, Z. Lipton, "Failing loudly" (NeurIPS 2019).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from digitflow.drift.reference import COLUMNS, OpenReference
+
+BINS = 10
+FOLDS = 5
+DIGITS = 10
+RIDGE = 10.0
+# Standard deviations at which a feature counts as its farthest.
+FARTHEST = 5.0
+
+MEASURES = (*(f"psi.{name}" for name in COLUMNS), "domain", "predictions", "confidence")
+"""Population stability index of each statistic; the domain classifier's area under the ROC
+curve; the indices of the digits read and of how surely."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """A window's images as the measures see them.
+
+    Attributes
+    ----------
+    statistics : ndarray of shape (n, 7)
+    projected : ndarray of shape (n, 20)
+    predicted : ndarray of shape (m,), integer
+    confidence : ndarray of shape (m,)
+    """
+
+    statistics: np.ndarray
+    projected: np.ndarray
+    predicted: np.ndarray
+    confidence: np.ndarray
+
+
+class Ruler:
+    """Measures windows against one reference; what doesn't change is computed once.
+
+    Parameters
+    ----------
+    reference : OpenReference
+        What windows are compared with.
+    """
+
+    def __init__(self, reference: OpenReference) -> None:
+        self.reference = reference
+        shares = np.linspace(0, 1, BINS + 1)[1:-1]
+        self._edges = [np.unique(np.quantile(column, shares)) for column in _columns(reference)]
+        self._shares = [
+            _count(column, edges)
+            for column, edges in zip(_columns(reference), self._edges, strict=True)
+        ]
+        self._digits = np.bincount(reference.predicted, minlength=DIGITS)
+        features = np.hstack([reference.statistics, reference.projected])
+        self._mean, spread = features.mean(axis=0), features.std(axis=0)
+        self._spread = np.where(spread > 0, spread, 1.0)
+        self._features = self._scale(features)
+
+    @property
+    def rows(self) -> int:
+        """How many images the reference holds."""
+        return len(self._features)
+
+    def describe_rows(self, rows: np.ndarray, read: np.ndarray) -> Described:
+        """Return some of the reference itself: images `rows`, predictions `read`."""
+        known = self.reference
+        return Described(
+            known.statistics[rows],
+            known.projected[rows],
+            known.predicted[read],
+            known.confidence[read],
+        )
+
+    def measure(self, window: Described, others: np.ndarray) -> dict[str, float]:
+        """Return the effect sizes of a window, by `MEASURES`.
+
+        Parameters
+        ----------
+        others : ndarray of int
+            The reference's rows that the domain classifier is to tell the window from.
+        """
+        columns = [*window.statistics.T, window.confidence]
+        indices = [
+            compare_counts(known, _count(column, edges))
+            for column, edges, known in zip(columns, self._edges, self._shares, strict=True)
+        ]
+        read = np.bincount(window.predicted, minlength=DIGITS)
+        features = self._scale(np.hstack([window.statistics, window.projected]))
+        values = (
+            *indices[:-1],
+            tell_apart(features, self._features[others]),
+            compare_counts(self._digits, read),
+            indices[-1],
+        )
+        return dict(zip(MEASURES, map(float, values), strict=True))
+
+    def _scale(self, features: np.ndarray) -> np.ndarray:
+        """Standardise, and add the squares: a window may differ by how widely it varies."""
+        scaled = ((features - self._mean) / self._spread).clip(-FARTHEST, FARTHEST)
+        return np.hstack([scaled, scaled**2 - 1])
+
+
+def compare_counts(known: np.ndarray, found: np.ndarray) -> float:
+    """Return the population stability index of two counts over the same bins.
+
+    Half an image is added to every bin, so that an empty one is far and not infinitely far.
+    """
+    expected, seen = ((counts + 0.5) / (counts + 0.5).sum() for counts in (known, found))
+    return float(((seen - expected) * np.log(seen / expected)).sum())
+
+
+def tell_apart(window: np.ndarray, others: np.ndarray) -> float:
+    """Return how well a linear classifier tells two sets of features (n, d), (m, d) apart.
+
+    Returns
+    -------
+    float
+        Cross-validated area under the ROC curve: 0.5 by chance (or less, by bad luck), 1
+        for certain.
+    """
+    from sklearn.linear_model import Ridge
+    from sklearn.metrics import roc_auc_score
+
+    rows = np.vstack([window, others])
+    wanted = np.repeat([1.0, 0.0], [len(window), len(others)])
+    scores = np.empty(len(rows))
+    # Both sets are in random order: each fold has its share of both.
+    folds = np.concatenate([np.arange(len(part)) % FOLDS for part in (window, others)])
+    for fold in range(FOLDS):
+        held = folds == fold
+        model = Ridge(RIDGE).fit(rows[~held], wanted[~held])
+        # Each fold has a model of its own: only ranks within it can be compared.
+        scores[held] = _rank(model.predict(rows[held]))
+    return float(roc_auc_score(wanted, scores))
+
+
+def _rank(values: np.ndarray) -> np.ndarray:
+    from scipy.stats import rankdata
+
+    return np.asarray(rankdata(values) / len(values))
+
+
+def _columns(reference: OpenReference) -> list[np.ndarray]:
+    return [*reference.statistics.T, reference.confidence]
+
+
+def _count(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    places = np.searchsorted(edges, values, side="right")
+    return np.bincount(places, minlength=len(edges) + 1)

@@ -1,0 +1,122 @@
+"""What a model learnt from and how it read, kept beside it to compare later images with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from digitflow.artifacts import ArrayRef, Store
+from digitflow.data.splits import choose_subset
+from digitflow.drift.statistics import STATISTICS, measure_images
+
+# Of the training images; more would not move the limits.
+LARGEST = 10_000
+COMPONENTS = 20
+COLUMNS = (*STATISTICS, "residual")
+"""The statistics, and what the principal components leave of an image (0 to 1, root mean
+square)."""
+
+
+class Reference(BaseModel):
+    """References to what later images are compared with.
+
+    Attributes
+    ----------
+    statistics : ArrayRef
+        float32 (m, 7) of some training images, a column each of `COLUMNS`.
+    components : ArrayRef
+        float32 (21, 784): the mean image, then the principal components, of pixels 0 to 1.
+    projected : ArrayRef
+        float32 (m, 20): the same images along the components.
+    predicted : ArrayRef
+        uint8 (k,): what the model read in the comparison images.
+    confidence : ArrayRef
+        float32 (k,): the probability of it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    statistics: ArrayRef
+    components: ArrayRef
+    projected: ArrayRef
+    predicted: ArrayRef
+    confidence: ArrayRef
+
+
+@dataclass(frozen=True)
+class OpenReference:
+    """The arrays of a `Reference`."""
+
+    statistics: np.ndarray
+    components: np.ndarray
+    projected: np.ndarray
+    predicted: np.ndarray
+    confidence: np.ndarray
+
+
+def record_reference(
+    root: Path,
+    images: ArrayRef,
+    labels: ArrayRef,
+    probabilities: ArrayRef,
+    seed: int,
+    threads: int,
+) -> Reference:
+    """Measure some training images, and keep what the model read in the comparison images.
+
+    Parameters
+    ----------
+    root : Path
+        The store's folder.
+    images, labels : ArrayRef
+        The training images, without altered copies: those would hide what was learnt from.
+    probabilities : ArrayRef
+        float (k, 10), of the comparison images.
+    """
+    from sklearn.decomposition import PCA
+    from threadpoolctl import threadpool_limits
+
+    store = Store(root)
+    rows = choose_subset(store.open_array(labels), LARGEST, seed)
+    chosen = np.array(store.open_array(images)[rows])
+    read = store.open_array(probabilities)
+    with threadpool_limits(threads):
+        pixels = _flatten(chosen)
+        kept = min(COMPONENTS, *pixels.shape)
+        pca = PCA(kept, svd_solver="covariance_eigh").fit(pixels)
+        components = np.zeros((1 + COMPONENTS, pixels.shape[1]), np.float32)
+        components[0], components[1 : 1 + kept] = pca.mean_, pca.components_
+        statistics, projected = describe_images(chosen, components)
+    arrays = {
+        "statistics": statistics,
+        "components": components,
+        "projected": projected,
+        "predicted": read.argmax(axis=1).astype(np.uint8),
+        "confidence": read.max(axis=1).astype(np.float32),
+    }
+    return Reference(**{name: store.put_array(array) for name, array in arrays.items()})
+
+
+def open_reference(store: Store, reference: Reference) -> OpenReference:
+    """Open all arrays of a reference."""
+    found: dict[str, Any] = {
+        name: store.open_array(getattr(reference, name)) for name in Reference.model_fields
+    }
+    return OpenReference(**found)
+
+
+def describe_images(
+    images: np.ndarray, components: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the statistics (n, 7) and the place along the components (n, 20), float32."""
+    pixels = _flatten(images) - components[0]
+    projected = pixels @ components[1:].T
+    left = (pixels**2).mean(axis=1) - (projected**2).sum(axis=1) / pixels.shape[1]
+    residual = np.sqrt(np.maximum(left, 0))
+    return np.column_stack([measure_images(images), residual]), projected
+
+
+def _flatten(images: np.ndarray) -> np.ndarray:
+    return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)

@@ -1,0 +1,164 @@
+"""What people said that pictures show, and what is done with it.
+
+A picture that was corrected belongs for ever either to training or to the gate, by its
+digest: what a model learnt from never judges it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from digitflow.artifacts import Store
+from digitflow.data.frame import SIDE
+from digitflow.feedback.pictures import add_pictures, read_image
+from digitflow.feedback.tables import FEEDBACK, define_tables
+from digitflow.runs import now
+
+Role = Literal["training", "gate"]
+# One picture of so many judges; the others are learnt from.
+JUDGING = 3
+
+
+class Correction(BaseModel):
+    """What somebody said that a picture shows.
+
+    Attributes
+    ----------
+    id : int
+        Grows from correction to correction.
+    picture : str
+        Digest of the 28 x 28 image.
+    digit : int
+        0 to 9.
+    role : str
+        "training" or "gate".
+    who, source, at : str
+        user@host; where it came from: a command, a file; UTC, ISO 8601.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: int
+    picture: str
+    digit: int = Field(ge=0, le=9)
+    role: Role
+    who: str
+    source: str
+    at: str
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """Pictures of one role with the digit that everybody says they show.
+
+    Attributes
+    ----------
+    pictures : tuple of str
+        Digests, in the order of the first corrections.
+    images : ndarray of shape (n, 28, 28), uint8
+    labels : ndarray of shape (n,), uint8
+    last : int
+        The id of the last correction that was looked at, of any role; 0 without any.
+    """
+
+    pictures: tuple[str, ...]
+    images: np.ndarray
+    labels: np.ndarray
+    last: int
+
+
+def choose_role(digest: str) -> Role:
+    """Return what a picture is for, by its digest alone: a third judges."""
+    return "gate" if int(digest[:8], 16) % JUDGING == 0 else "training"
+
+
+def add_corrections(
+    store: Store, images: Sequence[np.ndarray], digits: Sequence[int], who: str, source: str
+) -> int:
+    """Keep what somebody said of images (28, 28), uint8; return how much of it is new.
+
+    What the same person said last of the same picture already is not kept again.
+
+    Raises
+    ------
+    StorageError
+        If the database can't be written.
+    """
+    FEEDBACK.require_tables(store)
+    said = {
+        (row.picture, row.who): row.digit for row in list_corrections(store) if row.who == who
+    }
+    table, rows, at = define_tables().tables["corrections"], [], now()
+    with FEEDBACK.connect(store) as connection:
+        digests = add_pictures(connection, images)
+        for digest, digit in zip(digests, digits, strict=True):
+            if said.get((digest, who)) == digit:
+                continue
+            said[digest, who] = digit
+            role = choose_role(digest)
+            rows.append(
+                {
+                    "picture": digest, "digit": int(digit), "role": role, "who": who,
+                    "source": source, "at": at,
+                }
+            )  # fmt: skip
+        if rows:
+            connection.execute(table.insert(), rows)
+        connection.commit()
+    return len(rows)
+
+
+def list_corrections(store: Store) -> list[Correction]:
+    """Return all corrections, the first one first."""
+    table = define_tables().tables["corrections"]
+    rows = FEEDBACK.select_rows(store, table.select().order_by(table.c.id))
+    return [Correction(**row) for row in rows]
+
+
+def list_conflicts(store: Store) -> dict[str, list[Correction]]:
+    """Return the pictures of which people say different digits, with what each said last."""
+    return {
+        picture: said
+        for picture, said in _group(list_corrections(store)).items()
+        if len({correction.digit for correction in said}) > 1
+    }
+
+
+def read_corrected(store: Store, role: Role) -> Corrected:
+    """Return the pictures of a role of which everybody says the same; others are held back."""
+    corrections = list_corrections(store)
+    agreed = {
+        picture: said[0].digit
+        for picture, said in _group(corrections).items()
+        if len({correction.digit for correction in said}) == 1 and said[0].role == role
+    }
+    images = _read_images(store, agreed)
+    return Corrected(
+        pictures=tuple(agreed),
+        images=np.stack([images[picture] for picture in agreed])
+        if agreed
+        else np.empty((0, SIDE, SIDE), np.uint8),
+        labels=np.array(list(agreed.values()), np.uint8),
+        last=corrections[-1].id if corrections else 0,
+    )
+
+
+def _group(corrections: Iterable[Correction]) -> dict[str, list[Correction]]:
+    """Return by picture what each person said last."""
+    last: dict[str, dict[str, Correction]] = {}
+    for correction in corrections:
+        last.setdefault(correction.picture, {})[correction.who] = correction
+    return {picture: list(said.values()) for picture, said in last.items()}
+
+
+def _read_images(store: Store, digests: Iterable[str]) -> dict[str, np.ndarray]:
+    wanted: list[Any] = list(digests)
+    table, found = define_tables().tables["pictures"], {}
+    for start in range(0, len(wanted), 500):
+        query = table.select().where(table.c.digest.in_(wanted[start : start + 500]))
+        for row in FEEDBACK.select_rows(store, query):
+            found[row["digest"]] = read_image(row)
+    return found

@@ -1,0 +1,180 @@
+"""Every prediction: the picture, what was read, how surely, by which version, and when."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from digitflow.artifacts import Store
+from digitflow.data.frame import SIDE
+from digitflow.feedback.pictures import add_pictures, read_image
+from digitflow.feedback.tables import FEEDBACK, define_tables
+from digitflow.runs import now
+
+# Written at once; what a crash loses is no more.
+BUFFERED = 1000
+
+
+class PredictionLog:
+    """Keeps predictions; a context manager that writes the rest at its end.
+
+    Parameters
+    ----------
+    store : Store
+        Whose database it writes to.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._images: list[np.ndarray] = []
+        self._rows: list[dict[str, Any]] = []
+
+    def __enter__(self) -> "PredictionLog":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.flush()
+
+    def add(
+        self,
+        images: np.ndarray,
+        probabilities: np.ndarray,
+        statuses: Sequence[str],
+        model: str,
+        version: str,
+        file: str | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        """Keep what one version read in images.
+
+        Parameters
+        ----------
+        images : ndarray of shape (n, 28, 28), uint8
+        probabilities : ndarray of shape (n, 10)
+        statuses : sequence of str
+            "read", "unsure" or "not a digit" of each.
+        file : str, optional
+            Where the picture came from.
+        seconds : float, optional
+            How long an image took.
+        """
+        at, shares = now(), np.asarray(probabilities, "<f4")
+        self._images.extend(np.array(image) for image in images)
+        self._rows.extend(
+            {
+                "model": model,
+                "version": version,
+                "at": at,
+                "digit": int(row.argmax()),
+                "probability": float(row.max()),
+                "probabilities": row.tobytes(),
+                "status": status,
+                "file": file,
+                "seconds": seconds,
+            }
+            for row, status in zip(shares, statuses, strict=True)
+        )
+        if len(self._rows) >= BUFFERED:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is buffered, all or none.
+
+        Raises
+        ------
+        StorageError
+            If the database can't be written.
+        """
+        if not self._rows:
+            return
+        FEEDBACK.require_tables(self.store)
+        with FEEDBACK.connect(self.store) as connection:
+            digests = add_pictures(connection, self._images)
+            rows = [
+                {"picture": digest, **row}
+                for digest, row in zip(digests, self._rows, strict=True)
+            ]
+            connection.execute(define_tables().tables["predictions"].insert(), rows)
+            connection.commit()
+        self._images, self._rows = [], []
+
+
+@dataclass(frozen=True)
+class Recent:
+    """The latest predictions of a version, the oldest first.
+
+    Attributes
+    ----------
+    pictures : tuple of str
+        Digests.
+    images : ndarray of shape (n, 28, 28), uint8
+    digits : ndarray of shape (n,), uint8
+    probabilities : ndarray of shape (n,), float32
+        Of the digit that was read.
+    statuses : tuple of str
+    at : tuple of str
+        UTC, ISO 8601.
+    seconds : ndarray of shape (n,), float64
+        How long an image took; NaN where that is not known.
+    """
+
+    pictures: tuple[str, ...]
+    images: np.ndarray
+    digits: np.ndarray
+    probabilities: np.ndarray
+    statuses: tuple[str, ...]
+    at: tuple[str, ...]
+    seconds: np.ndarray
+
+
+def read_recent(store: Store, model: str, version: str, count: int) -> Recent:
+    """Return the last predictions, at most `count`, of a version of a model."""
+    predictions, pictures = (
+        define_tables().tables[name] for name in ("predictions", "pictures")
+    )
+    query = (
+        predictions.join(pictures, predictions.c.picture == pictures.c.digest)
+        .select()
+        .with_only_columns(
+            *(
+                predictions.c[name]
+                for name in ("picture", "at", "digit", "probability", "status", "seconds")
+            ),
+            pictures.c.image,
+        )
+        .where(predictions.c.model == model, predictions.c.version == version)
+        .order_by(predictions.c.id.desc())
+        .limit(count)
+    )
+    rows = FEEDBACK.select_rows(store, query)[::-1]
+    images = [read_image(row) for row in rows]
+    return Recent(
+        pictures=tuple(row["picture"] for row in rows),
+        images=np.stack(images) if images else np.empty((0, SIDE, SIDE), np.uint8),
+        digits=np.array([row["digit"] for row in rows], np.uint8),
+        probabilities=np.array([row["probability"] for row in rows], np.float32),
+        statuses=tuple(row["status"] for row in rows),
+        at=tuple(row["at"] for row in rows),
+        seconds=np.array(
+            [np.nan if row["seconds"] is None else row["seconds"] for row in rows]
+        ),
+    )
+
+
+def count_by_day(store: Store, model: str) -> dict[str, dict[str, int]]:
+    """Return how many predictions there were: {day: {status: count}}, the first day first."""
+    from sqlalchemy import func, select
+
+    table = define_tables().tables["predictions"]
+    day = func.substr(table.c.at, 1, 10).label("day")
+    query = (
+        select(day, table.c.status, func.count().label("n"))
+        .where(table.c.model == model)
+        .group_by(day, table.c.status)
+        .order_by(day)
+    )
+    found: dict[str, dict[str, int]] = {}
+    for row in FEEDBACK.select_rows(store, query):
+        found.setdefault(row["day"], {})[row["status"]] = row["n"]
+    return found
