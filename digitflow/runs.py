@@ -1,7 +1,10 @@
 """What each run was given, did and decided: runs/<run>/run.json and events.jsonl."""
 
+import getpass
 import json
 import logging
+import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -83,6 +86,15 @@ def _ending(log: RunLog, status: str) -> dict[str, Any]:
 def now() -> str:
     """Return the current UTC time, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def name_user() -> str:
+    """Return who this is: user@host."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        user = f"user {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
 
 
 def list_runs(store: Store) -> list[dict[str, Any]]:

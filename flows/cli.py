@@ -4,13 +4,16 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from digitflow.errors import DigitflowError, InputError
-from flows import cli_models
+from flows import cli_feedback, cli_models
 from flows.options import AsJson, Debug, ModelName, print_result
+
+if TYPE_CHECKING:
+    from digitflow.feedback import PredictionLog
 
 DEFAULT_CONFIG = Path("configs/digits.yaml")
 NOT_PROMOTED = 3
@@ -23,6 +26,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(cli_models.app)
+app.add_typer(cli_feedback.app)
 
 
 def main() -> None:
@@ -151,14 +155,20 @@ def predict(
     model: Annotated[
         str | None, typer.Option(help="Registered model; else digits, else digits-sample.")
     ] = None,
+    log: Annotated[
+        bool, typer.Option(help="Keep what was read, for the monitor and for corrections.")
+    ] = True,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Find and read the digits in each picture with the champion; says which it asked."""
     from digitflow.artifacts import open_store
+    from digitflow.feedback import PredictionLog
     from digitflow.predict import Predictor
 
-    predictor = Predictor.load(open_store(), model)
+    store = open_store()
+    kept = PredictionLog(store) if log else None
+    predictor = Predictor.load(store, model, kept)
     results: list[Any] = []
     for place, file in enumerate(files):
         results += (read := predictor.read_file(file, one))
@@ -166,6 +176,8 @@ def predict(
             _show_predictions(read, predictor.champion if place == 0 else None)
     if as_json:
         typer.echo(json.dumps([result.model_dump() for result in results], indent=2))
+    if kept is not None:
+        _write_log(kept)
     if any(hasattr(result, "error") for result in results):
         raise typer.Exit(InputError.exit_code)
 
@@ -231,6 +243,14 @@ def _show_predictions(results: Sequence[Any], asked: Any) -> None:
         return
     for line in describe_file(results):
         typer.echo(line)
+
+
+def _write_log(log: "PredictionLog") -> None:
+    """Write what was read; that it can't be kept is no reason not to have read it."""
+    try:
+        log.flush()
+    except DigitflowError as exc:
+        typer.echo(f"digitflow: warning: what was read is not kept: {exc}", err=True)
 
 
 def _say_error(message: str) -> None:

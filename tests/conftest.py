@@ -1,12 +1,18 @@
 """Fixtures that tests of several parts use."""
 
+import importlib.util
+import itertools
 import os
+import pwd
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from digitflow.artifacts import Store
 
+VARIABLE = "DIGITFLOW_DATABASE_URL"
 MNIST_FOLDER = Path(__file__).parents[1] / "../shared/data/mnist"
 
 
@@ -22,6 +28,60 @@ def mnist_folder() -> Path:
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     """An empty store of the test's own."""
+    return Store(tmp_path / "artifacts")
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """The folder of a PostgreSQL server's socket; skipped where none can be started."""
+    programs = [shutil.which("initdb"), *Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    found = [Path(program).resolve().parent for program in programs if program]
+    if not found or importlib.util.find_spec("psycopg") is None:
+        pytest.skip("PostgreSQL (Debian: postgresql) or psycopg is not installed")
+    user = None
+    if os.getuid() == 0:  # PostgreSQL refuses to run as root
+        try:
+            user = pwd.getpwnam("postgres").pw_name
+        except KeyError:
+            pytest.skip("we are root, and there is no user postgres to run the server")
+    # Not in pytest's own folder: that user may not look into it.
+    folder = Path(subprocess.check_output(["mktemp", "-d"], user=user, text=True).strip())
+    data, log = folder / "data", folder / "log"
+    options = f"-k {folder} -c listen_addresses= -c fsync=off"
+
+    def run(program, *arguments):
+        command = [found[-1] / program, "-D", data, *arguments]
+        subprocess.run(command, check=True, user=user, stdout=subprocess.DEVNULL, cwd="/")
+
+    run("initdb", "-A", "trust", "-U", "digitflow", "-E", "UTF8", "--no-sync")
+    run("pg_ctl", "start", "-w", "-l", log, "-o", options)
+    yield folder
+    run("pg_ctl", "stop", "-m", "immediate")
+    shutil.rmtree(folder)
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def postgres_url(postgres):
+    """A new, empty database of the server."""
+    import psycopg
+
+    name = f"digitflow{next(_numbers)}"
+    with psycopg.connect(
+        host=str(postgres), user="digitflow", dbname="postgres", autocommit=True
+    ) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return f"postgresql://digitflow@/{name}?host={postgres}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_database(request, tmp_path, monkeypatch):
+    """A store with its databases on SQLite, then one with them on PostgreSQL."""
+    monkeypatch.delenv(VARIABLE, raising=False)
+    if request.param == "postgresql":
+        monkeypatch.setenv(VARIABLE, request.getfixturevalue("postgres_url"))
     return Store(tmp_path / "artifacts")
 
 

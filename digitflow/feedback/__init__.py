@@ -14,6 +14,7 @@ from digitflow.feedback.corrections import list_corrections as list_corrections
 from digitflow.feedback.corrections import read_corrected as read_corrected
 from digitflow.feedback.pictures import digest_picture as digest_picture
 from digitflow.feedback.pictures import find_picture as find_picture
+from digitflow.feedback.pictures import read_pictures as read_pictures
 from digitflow.feedback.predictions import PredictionLog as PredictionLog
 from digitflow.feedback.predictions import Recent as Recent
 from digitflow.feedback.predictions import count_by_day as count_by_day

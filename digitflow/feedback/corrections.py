@@ -6,14 +6,14 @@ digest: what a model learnt from never judges it.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from digitflow.artifacts import Store
 from digitflow.data.frame import SIDE
-from digitflow.feedback.pictures import add_pictures, read_image
+from digitflow.feedback.pictures import add_pictures, read_pictures
 from digitflow.feedback.tables import FEEDBACK, define_tables
 from digitflow.runs import now
 
@@ -135,7 +135,7 @@ def read_corrected(store: Store, role: Role) -> Corrected:
         for picture, said in _group(corrections).items()
         if len({correction.digit for correction in said}) == 1 and said[0].role == role
     }
-    images = _read_images(store, agreed)
+    images = read_pictures(store, agreed)
     return Corrected(
         pictures=tuple(agreed),
         images=np.stack([images[picture] for picture in agreed])
@@ -152,13 +152,3 @@ def _group(corrections: Iterable[Correction]) -> dict[str, list[Correction]]:
     for correction in corrections:
         last.setdefault(correction.picture, {})[correction.who] = correction
     return {picture: list(said.values()) for picture, said in last.items()}
-
-
-def _read_images(store: Store, digests: Iterable[str]) -> dict[str, np.ndarray]:
-    wanted: list[Any] = list(digests)
-    table, found = define_tables().tables["pictures"], {}
-    for start in range(0, len(wanted), 500):
-        query = table.select().where(table.c.digest.in_(wanted[start : start + 500]))
-        for row in FEEDBACK.select_rows(store, query):
-            found[row["digest"]] = read_image(row)
-    return found

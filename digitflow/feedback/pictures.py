@@ -76,3 +76,14 @@ def find_picture(store: Store, beginning: str) -> str:
             + ("; only what was predicted, and kept, is known" if not rows else "")
         )
     return str(rows[0]["digest"])
+
+
+def read_pictures(store: Store, digests: Iterable[str]) -> dict[str, np.ndarray]:
+    """Return the images (28, 28), uint8, of pictures by their digests."""
+    wanted: list[Any] = list(digests)
+    table, found = define_tables().tables["pictures"], {}
+    for start in range(0, len(wanted), 500):
+        query = table.select().where(table.c.digest.in_(wanted[start : start + 500]))
+        for row in FEEDBACK.select_rows(store, query):
+            found[row["digest"]] = read_image(row)
+    return found

@@ -1,9 +1,6 @@
 """The history's entries and judgements: what they say, adding one, listing them."""
 
-import getpass
 import json
-import os
-import socket
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -14,7 +11,7 @@ from digitflow.champions import Champion
 from digitflow.errors import ChampionMoved
 from digitflow.gates import Verdict
 from digitflow.history.database import HISTORY, define_tables
-from digitflow.runs import now
+from digitflow.runs import name_user, now
 
 Kind = Literal["bootstrap", "promote", "rollback", "rescore", "adopt"]
 
@@ -180,7 +177,7 @@ def _write_entry(
         "version": champion.version,
         "kind": kind,
         "at": now(),
-        "who": _name_user(),
+        "who": name_user(),
         "why": why,
         "run": champion.run,
         "verdict": None if verdict is None else verdict.model_dump_json(),
@@ -201,12 +198,3 @@ def _read_entry(row: Mapping[str, Any]) -> Entry:
 
 def _describe(last: Entry | None) -> str:
     return "none" if last is None else f"version {last.version} (entry {last.id})"
-
-
-def _name_user() -> str:
-    """Return user@host."""
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):  # a container's user may have no name
-        user = f"user {os.getuid()}"
-    return f"{user}@{socket.gethostname()}"

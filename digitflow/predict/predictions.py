@@ -16,6 +16,8 @@ class Prediction(BaseModel):
 
     Attributes
     ----------
+    picture : str
+        Digest of the 28 x 28 image that the model saw: `digitflow correct` knows it by that.
     file : str or None
         The picture's file, where it came from one.
     box : tuple of (left, top, width, height) or None
@@ -38,6 +40,7 @@ class Prediction(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    picture: str
     file: str | None
     box: tuple[int, int, int, int] | None
     line: int

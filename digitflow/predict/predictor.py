@@ -1,6 +1,7 @@
 """A champion, loaded, and what it reads in arrays, pictures and files."""
 
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from digitflow.artifacts import Store
 from digitflow.champions import DEFAULT_MODELS, Champion, list_pointers, read_pointer
 from digitflow.data.batches import iterate_frames
 from digitflow.data.frame import SIDE, frame_ink
-from digitflow.data.pages import find_digits
+from digitflow.data.pages import Found, find_digits
 from digitflow.data.pictures import MAX_FILE_BYTES, decode_picture, read_picture
 from digitflow.errors import InputError, list_some
+from digitflow.feedback import PredictionLog, digest_picture
 from digitflow.golden import load_release
 from digitflow.models.persistence import load_model
 from digitflow.predict.predictions import (
@@ -43,17 +45,28 @@ class Predictor:
         Its model: uint8 images (n, 28, 28) to probabilities.
     screen : TypicalityScreen or None
         What tells digits from other things, by the features of the pipeline.
+    log : PredictionLog or None
+        Where every prediction is kept; whoever opened it ends it.
     """
 
-    def __init__(self, champion: Champion, pipeline: Any, screen: Any = None) -> None:
+    def __init__(
+        self,
+        champion: Champion,
+        pipeline: Any,
+        screen: Any = None,
+        log: PredictionLog | None = None,
+    ) -> None:
         self.champion = champion
         self.pipeline = pipeline
         self.screen = screen
+        self.log = log
         self._recipe, self._classifier = pipeline[:-1], pipeline[-1]
         self.doubt = champion.release.doubt or _NEVER
 
     @classmethod
-    def load(cls, store: Store, model: str | None = None) -> "Predictor":
+    def load(
+        cls, store: Store, model: str | None = None, log: PredictionLog | None = None
+    ) -> "Predictor":
         """Load the champion of a registered model; else of `digits`, else `digits-sample`.
 
         Raises
@@ -70,6 +83,7 @@ class Predictor:
             champion,
             load_release(release, store),
             None if screen is None else load_model(screen, store),
+            log,
         )
 
     def predict(self, pictures: Iterable[np.ndarray]) -> list[Prediction]:
@@ -109,42 +123,50 @@ class Predictor:
         """
         if picture.shape == (SIDE, SIDE):
             return self.read_one(picture, file)
-        found = find_digits(picture)
-        if not found:
-            raise InputError(
-                "nothing in the picture could be a digit. If it holds a single one, say so: "
-                "--one, or Predictor.read_one"
-            )
-        frames = np.stack([frame_ink(digit.ink) for digit in found])
+        found, frames = frame_page(picture)
         return doubt_page(
             [
                 locate_digit(prediction, file, digit.box, digit.line, digit.touching)
-                for prediction, digit in zip(self._read_frames(frames), found, strict=True)
+                for prediction, digit in zip(
+                    self._read_frames(frames, file), found, strict=True
+                )
             ]
         )
 
     def read_one(self, picture: np.ndarray, file: str | None = None) -> list[Prediction]:
         """Read the one digit of a picture; raises as `predict` does."""
-        return [locate_digit(prediction, file) for prediction in self.predict([picture])]
+        frames = next(iterate_frames([picture], 1))
+        return [locate_digit(found, file) for found in self._read_frames(frames, file)]
 
     def read_file(self, file: Path, one: bool = False) -> "Sequence[Prediction | Unread]":
         """Read a picture file's digits, or say why there are none; see `predict_files`."""
         read = self.read_one if one else self.read_page
         try:
-            return read(_read(file), str(file))
+            return read(read_pixels(file), str(file))
         except (InputError, MemoryError) as exc:
             message = str(exc) or "there is not enough memory for it"
             named = message if str(file) in message else f"{file}: {message}"
             return [Unread(file=str(file), error=named)]
 
-    def _read_frames(self, frames: np.ndarray) -> Iterator[Prediction]:
+    def _read_frames(self, frames: np.ndarray, file: str | None = None) -> Iterator[Prediction]:
         for start in range(0, len(frames), BATCH):
-            probabilities, strangeness = self._ask(frames[start : start + BATCH])
-            order = np.argsort(-probabilities, axis=1, kind="stable")[:, : 1 + RUNNERS_UP]
-            digits = self.pipeline.classes_[order].tolist()
-            shares = np.take_along_axis(probabilities, order, axis=1).tolist()
-            for row in zip(digits, shares, strangeness.tolist(), strict=True):
-                yield self._describe(*row)
+            yield from self._read_batch(frames[start : start + BATCH], file)
+
+    def _read_batch(self, frames: np.ndarray, file: str | None) -> list[Prediction]:
+        began = time.perf_counter()
+        probabilities, strangeness = self._ask(frames)
+        seconds = time.perf_counter() - began
+        order = np.argsort(-probabilities, axis=1, kind="stable")[:, : 1 + RUNNERS_UP]
+        digits = self.pipeline.classes_[order].tolist()
+        shares = np.take_along_axis(probabilities, order, axis=1).tolist()
+        pictures = map(digest_picture, frames)
+        rows = zip(pictures, digits, shares, strangeness.tolist(), strict=True)
+        found = [self._describe(*row) for row in rows]
+        if self.log is not None:
+            statuses = [prediction.status for prediction in found]
+            names = self.champion.name, self.champion.version
+            self.log.add(frames, probabilities, statuses, *names, file, seconds / len(frames))
+        return found
 
     def _ask(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return probabilities (n, 10) and strangeness (n,) of images in the frame."""
@@ -162,10 +184,11 @@ class Predictor:
         return np.asarray(self.screen.strangeness(features))
 
     def _describe(
-        self, digits: list[int], shares: list[float], strangeness: float
+        self, picture: str, digits: list[int], shares: list[float], strangeness: float
     ) -> Prediction:
         status, doubts = self._judge(shares[0], strangeness)
         return Prediction(
+            picture=picture,
             file=None,
             box=None,
             line=0,
@@ -239,7 +262,25 @@ def find_champion(store: Store, model: str | None = None) -> Champion:
     )
 
 
-def _read(file: Path) -> np.ndarray:
+def frame_page(picture: np.ndarray) -> tuple[list[Found], np.ndarray]:
+    """Find the digits of a picture; return them, and as the model sees them (n, 28, 28).
+
+    Raises
+    ------
+    InputError
+        If the picture is blank, or nothing in it could be a digit.
+    """
+    found = find_digits(picture)
+    if not found:
+        raise InputError(
+            "nothing in the picture could be a digit. If it holds a single one, say so: "
+            "--one, or Predictor.read_one"
+        )
+    return found, np.stack([frame_ink(digit.ink) for digit in found])
+
+
+def read_pixels(file: Path) -> np.ndarray:
+    """Return a picture file's gray pixels; `-` is standard input."""
     if file != STANDARD_INPUT:
         return read_picture(file)
     return decode_picture(sys.stdin.buffer.read(MAX_FILE_BYTES + 1), "standard input")

@@ -12,6 +12,7 @@ from flows.console_predict import MOST_DOUBTS, describe_file
 
 def make_digit(digit, status="read", line=0, doubts=("why",), box=(10, 20, 30, 40)):
     return Prediction(
+        picture="0" * 64,
         file="page.png",
         box=box,
         line=line,
@@ -60,7 +61,7 @@ def run(monkeypatch):
 
     champion = SimpleNamespace(name="digits", version="7")
     predictor = SimpleNamespace(champion=champion, read_file=read_file)
-    monkeypatch.setattr(Predictor, "load", lambda store, model: predictor)
+    monkeypatch.setattr(Predictor, "load", lambda store, model, log=None: predictor)
     return lambda *arguments: CliRunner().invoke(app, ["predict", *arguments])
 
 

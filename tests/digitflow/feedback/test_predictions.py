@@ -1,0 +1,98 @@
+"""Every prediction is kept with its picture, and read again in the order it was made."""
+
+import multiprocessing
+
+import numpy as np
+import pytest
+
+from digitflow.errors import StorageError
+from digitflow.feedback import PredictionLog, count_by_day, digest_picture, read_recent
+from digitflow.feedback.predictions import BUFFERED
+from digitflow.feedback.tables import FEEDBACK
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+
+
+def read_as(digits):
+    """Probabilities of a model that is fairly sure of these digits."""
+    return 0.05 + 0.5 * np.eye(10)[np.asarray(digits)]
+
+
+def keep(store, images, digits, version="1", model="digits"):
+    with PredictionLog(store) as log:
+        log.add(images, read_as(digits), ["read"] * len(images), model, version, "f.png", 0.002)
+
+
+def test_the_latest_predictions_of_a_version_come_back_oldest_first(store, images):
+    keep(store, images[:40], np.arange(40) % 10)
+    keep(store, images[40:], np.full(20, 3), version="2")
+    found = read_recent(store, "digits", "1", 15)
+    assert found.digits.tolist() == (np.arange(25, 40) % 10).tolist()
+    assert (found.images == images[25:40]).all()
+    assert found.pictures == tuple(map(digest_picture, images[25:40]))
+    np.testing.assert_allclose(found.probabilities, 0.55)
+    np.testing.assert_allclose(found.seconds, 0.002)
+    assert found.statuses == ("read",) * 15
+    assert len(read_recent(store, "digits", "2", 100).digits) == 20
+    assert len(read_recent(store, "other", "1", 100).digits) == 0
+
+
+def test_a_picture_is_kept_once_however_often_it_is_read(store, images):
+    for version in ("1", "2"):
+        keep(store, images[[0, 0, 1]], [4, 4, 5], version)
+    with FEEDBACK.connect(store) as connection:
+        (count,) = connection.exec_driver_sql("SELECT count(*) FROM pictures").one()
+    assert count == 2
+    assert len(read_recent(store, "digits", "1", 10).digits) == 3
+
+
+def test_many_are_written_as_they_come(store, images):
+    log = PredictionLog(store)
+    for _ in range(BUFFERED // 60 + 1):
+        log.add(images, read_as([1] * 60), ["read"] * 60, "digits", "1")
+    # Nobody has ended it yet.
+    assert len(read_recent(store, "digits", "1", 10_000).digits) >= BUFFERED
+    log.flush()
+    log.flush()
+    kept = read_recent(store, "digits", "1", 10_000)
+    assert len(kept.digits) == 60 * (BUFFERED // 60 + 1)
+    assert np.isnan(kept.seconds).all()
+
+
+def test_nothing_is_there_before_the_first(store):
+    assert read_recent(store, "digits", "1", 10).images.shape == (0, 28, 28)
+    assert count_by_day(store, "digits") == {}
+    PredictionLog(store).flush()
+    assert FEEDBACK.is_missing(store) or not read_recent(store, "digits", "1", 1).at
+
+
+def test_volumes_are_counted_by_day_and_status(store, images):
+    with PredictionLog(store) as log:
+        statuses = ["read"] * 50 + ["unsure"] * 8 + ["not a digit"] * 2
+        log.add(images, read_as([1] * 60), statuses, "digits", "1")
+    (counts,) = count_by_day(store, "digits").values()
+    assert counts == {"read": 50, "unsure": 8, "not a digit": 2}
+
+
+def test_processes_that_keep_the_same_pictures_at_once_lose_nothing(store, images):
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=keep, args=(store, images, [2] * 60)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+        assert worker.exitcode == 0
+    assert len(read_recent(store, "digits", "1", 1000).digits) == 240
+
+
+def test_a_database_that_cannot_be_written_is_one_clear_error(tmp_path, images, monkeypatch):
+    from digitflow.artifacts import Store
+
+    monkeypatch.delenv("DIGITFLOW_DATABASE_URL", raising=False)
+    store = Store(tmp_path / "elsewhere")
+    store.root.mkdir()
+    (store.root / "feedback").write_text("a file where the folder should be")
+    log = PredictionLog(store)
+    log.add(images[:1], read_as([1]), ["read"], "digits", "1")
+    with pytest.raises(StorageError):
+        log.flush()
