@@ -7,5 +7,11 @@ from digitflow.models.scratch.classifiers import NumpySoftmax
 
 def build(params: dict[str, Any], seed: int, threads: int) -> NumpySoftmax:
     """Return softmax regression, trained in mini-batches."""
-    defaults = {"alpha": 10.0, "batch_size": 128, "max_iter": 30, "random_state": seed}
+    defaults = {
+        "alpha": 10.0,
+        "learning_rate": 3e-3,
+        "batch_size": 256,
+        "max_iter": 20,
+        "random_state": seed,
+    }
     return NumpySoftmax(**defaults | params)

@@ -25,9 +25,9 @@ class NumpyMlp(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     hidden_layer_sizes : tuple of int
         Units of each hidden layer; none of them makes it softmax regression.
     alpha : float
-        Penalty of squared weights, at least 0.
+        Penalty of squared weights, at least 0: 1 / C of scikit-learn's logistic regression.
     learning_rate : float
-        Size of a step, over 0.
+        Size of the first step, over 0; it falls in a line until `max_iter`.
     batch_size : int
         Rows of a step; fewer where there are fewer.
     max_iter : int

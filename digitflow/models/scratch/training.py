@@ -65,6 +65,11 @@ def train_network(
 
     Parameters
     ----------
+    rate : float
+        Size of the first step; it falls in a line, to nothing at the end of all epochs.
+    decay : float
+        Half of this times the sum of squares of all matrices is added to the loss of all
+        rows together: a batch has its share of it.
     tolerance, patience : float, int
         It ends when the loss has not fallen by `tolerance` in `patience` epochs on end.
 
@@ -75,12 +80,15 @@ def train_network(
     """
     adam, curve = Adam(layers, rate), list[float]()
     best, stalled = np.inf, 0
+    steps = epochs * -(-len(rows) // batch)
     for _ in range(epochs):
         order = generator.permutation(len(rows))
         total = 0.0
         for start in range(0, len(rows), batch):
             chosen = order[start : start + batch]
-            loss, gradients = differentiate(layers, rows[chosen], places[chosen], decay)
+            share = decay * len(chosen) / len(rows)
+            loss, gradients = differentiate(layers, rows[chosen], places[chosen], share)
+            adam.rate = rate * (1 - adam.steps / steps)
             adam.step(gradients)
             total += loss * len(chosen)
         curve.append(total / len(rows))
