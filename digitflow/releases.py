@@ -59,6 +59,30 @@ class Golden(_Record):
     machine: str
 
 
+class Reference(_Record):
+    """What a model learnt from and how it read: later images are compared with it.
+
+    Attributes
+    ----------
+    statistics : ArrayRef
+        float32 (m, 7) of some training images, a column each of `digitflow.drift.COLUMNS`.
+    components : ArrayRef
+        float32 (21, 784): the mean image, then the principal components, of pixels 0 to 1.
+    projected : ArrayRef
+        float32 (m, 20): the same images along the components.
+    predicted : ArrayRef
+        uint8 (k,): what the model read in the comparison images.
+    confidence : ArrayRef
+        float32 (k,): the probability of it.
+    """
+
+    statistics: ArrayRef
+    components: ArrayRef
+    projected: ArrayRef
+    predicted: ArrayRef
+    confidence: ArrayRef
+
+
 class Release(_Record):
     """A model as it is judged, registered and loaded.
 
@@ -70,8 +94,11 @@ class Release(_Record):
         None where it was never chosen; then every answer counts as sure.
     golden : Golden
         What the model must repeat.
+    reference : Reference or None
+        None where it was registered before there was a monitor.
     """
 
     model: ModelRef
     doubt: Doubt | None
     golden: Golden
+    reference: Reference | None = None

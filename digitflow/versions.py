@@ -139,6 +139,8 @@ def list_files(release: Release) -> dict[str, FileRef]:
     }
     if release.doubt is not None and release.doubt.screen is not None:
         files["screen.skops"] = release.doubt.screen
+    if release.reference is not None:
+        files |= {f"reference-{name}.npy": ref for name, ref in release.reference}
     return files
 
 

@@ -37,9 +37,13 @@ def judge_and_promote(
     fitted: FittedModel,
     release: Release,
     data: PreparedData,
+    judging: ImageSet | None,
 ) -> Decision:
-    """Judge on the frozen test images; again if the champion changed meanwhile."""
-    feedback = ingest_feedback(config)
+    """Judge on the frozen test images; again if the champion changed meanwhile.
+
+    `judging` are corrections that nothing learnt from; the config may name others.
+    """
+    feedback = ingest_feedback(config) or judging
     for _ in range(JUDGING_ATTEMPTS):
         champion = call(find_champion, config.model)
         require_comparable(champion, data.splits.test, config.gate)

@@ -18,12 +18,20 @@ from flows.running import call, collect_entry, heal_damage, name_run, training_r
 from tasks.augment import augment_images
 from tasks.caching import collect
 from tasks.evaluate import evaluate_candidate
+from tasks.feedback import (
+    NOTHING,
+    Corrections,
+    choose_judging,
+    learn_corrections,
+    look_at_corrections,
+    note_lesson,
+)
 from tasks.gate import file_report, prepare_registry
 from tasks.ingest import fingerprint_source, ingest_digits
 from tasks.other_hands import photograph_digits, read_photographs
 from tasks.prepare import prepare_recipe
 from tasks.publishing import publish_run
-from tasks.release import choose_doubt, record_golden
+from tasks.release import choose_doubt, record_golden, record_reference
 from tasks.report import draw_figures, write_report
 from tasks.split import split_digits
 from tasks.train import choose_estimator, refit_winner, train_candidate
@@ -62,6 +70,8 @@ def train_once(config: TrainConfig) -> None:
     raw = call(ingest_digits, config.source, call(fingerprint_source, config.source))
     checked = call(validate_digits, raw, config.validation)
     splits = call(split_digits, checked, config.split, config.seed)
+    corrections = call(look_at_corrections, config.model) if config.feedback.learn else NOTHING
+    splits, judging = use_corrections(config, splits, corrections)
     training = augment_training(config, splits.train)
     features = prepare_features(config, splits, training)
     entries = train_and_evaluate(config, splits, training, features)
@@ -79,12 +89,25 @@ def train_once(config: TrainConfig) -> None:
         splits.train, splits.compare, winner.evaluation, config.doubt.coverage
     )
     collect(registered)
-    decision = judge_and_promote(config, entries, fitted, release, data)
+    decision = judge_and_promote(config, entries, fitted, release, data, judging)
     others = read_others(photographed, release)
     call(write_report, config, data, entries, decision, release, others, collect(drawn))
     if decision.version is not None:
         call(file_report, config.model, decision.version)
+    call(note_lesson, config.model, decision.verdict.outcome, corrections.last)
     call(publish_run, config.model, decision.verdict, collect(drawn))
+
+
+def use_corrections(
+    config: TrainConfig, splits: Splits, corrections: Corrections
+) -> tuple[Splits, ImageSet | None]:
+    """Add what people said to the training images; return also what judges."""
+    judging = corrections.judging and call(choose_judging, corrections.judging, splits)
+    if corrections.training is None:
+        return splits, judging
+    repeat = config.feedback.repeat
+    train = call(learn_corrections, splits, corrections.training, repeat)
+    return splits.model_copy(update={"train": train}), judging
 
 
 def start_photographs(config: TrainConfig) -> PrefectFuture | None:
@@ -189,4 +212,10 @@ def complete_release(
         config.doubt,
     )
     golden = record_golden.submit(name, fitted.model, splits.compare)
-    return Release(model=fitted.model, doubt=collect(doubt), golden=collect(golden))
+    reference = record_reference.submit(name, splits.train, winner.evaluation, config.seed)
+    return Release(
+        model=fitted.model,
+        doubt=collect(doubt),
+        golden=collect(golden),
+        reference=collect(reference),
+    )

@@ -1,12 +1,12 @@
 """What is shipped beside a fitted pipeline: when to doubt it, and what it must repeat."""
 
-from digitflow import golden
+from digitflow import drift, golden
 from digitflow.artifacts import ArrayRef, ModelRef
 from digitflow.config import DoubtRule
 from digitflow.data.sets import ImageSet
 from digitflow.evaluation import doubt
 from digitflow.evaluation.scoring import Evaluation
-from digitflow.releases import Doubt, Golden
+from digitflow.releases import Doubt, Golden, Reference
 from tasks.caching import cached_task
 from tasks.context import current_run
 from tasks.prepare import PreparedFeatures
@@ -30,6 +30,23 @@ def choose_doubt(
         (prepared.compare, compare.labels),
         evaluation.probabilities,
         rule,
+        run.workers.threads_each,
+    )
+
+
+@cached_task(run_name="note what {name} learnt from", ignore=("name",))
+def record_reference(
+    name: str, train: ImageSet, evaluation: Evaluation, seed: int
+) -> Reference:
+    """Note what the training images are like and how the comparison images were read."""
+    run = current_run()
+    return run.workers.run(
+        drift.record_reference,
+        run.store.root,
+        train.images,
+        train.labels,
+        evaluation.probabilities,
+        seed,
         run.workers.threads_each,
     )
 

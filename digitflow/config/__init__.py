@@ -18,6 +18,8 @@ from digitflow.config.data import Source as Source
 from digitflow.config.data import SplitShares as SplitShares
 from digitflow.config.data import TableSource as TableSource
 from digitflow.config.data import ValidationRules as ValidationRules
+from digitflow.config.feedback import FeedbackRule as FeedbackRule
+from digitflow.config.feedback import MonitoringRule as MonitoringRule
 from digitflow.config.gate import CHECKS as CHECKS
 from digitflow.config.gate import Approval as Approval
 from digitflow.config.gate import BetterLimits as BetterLimits

@@ -12,6 +12,7 @@ from digitflow.config.data import (
     SplitShares,
     ValidationRules,
 )
+from digitflow.config.feedback import FeedbackRule, MonitoringRule
 from digitflow.config.gate import GateLimits
 from digitflow.config.section import Section, offer_choice
 from digitflow.config.study import StudySettings
@@ -97,6 +98,8 @@ class TrainConfig(Section):
         0, ge=0, le=1797, description="of other hands, in each series, read for the report"
     )
     gate: GateLimits = Field(default_factory=GateLimits)
+    feedback: FeedbackRule = Field(default_factory=FeedbackRule)
+    monitoring: MonitoringRule = Field(default_factory=MonitoringRule)
     study: StudySettings = Field(default_factory=StudySettings)
 
     @model_validator(mode="after")

@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict
 
 from digitflow.artifacts import Store
 from digitflow.drift.measuring import MEASURES, Described, Ruler
-from digitflow.drift.reference import Reference, open_reference
+from digitflow.drift.reference import open_reference
+from digitflow.releases import Reference
 
 DRAWS = 1000
 

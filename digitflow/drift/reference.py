@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from digitflow.artifacts import ArrayRef, Store
 from digitflow.data.splits import choose_subset
 from digitflow.drift.statistics import STATISTICS, measure_images
+from digitflow.releases import Reference
 
 # Of the training images; more would not move the limits.
 LARGEST = 10_000
@@ -17,32 +17,6 @@ COMPONENTS = 20
 COLUMNS = (*STATISTICS, "residual")
 """The statistics, and what the principal components leave of an image (0 to 1, root mean
 square)."""
-
-
-class Reference(BaseModel):
-    """References to what later images are compared with.
-
-    Attributes
-    ----------
-    statistics : ArrayRef
-        float32 (m, 7) of some training images, a column each of `COLUMNS`.
-    components : ArrayRef
-        float32 (21, 784): the mean image, then the principal components, of pixels 0 to 1.
-    projected : ArrayRef
-        float32 (m, 20): the same images along the components.
-    predicted : ArrayRef
-        uint8 (k,): what the model read in the comparison images.
-    confidence : ArrayRef
-        float32 (k,): the probability of it.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    statistics: ArrayRef
-    components: ArrayRef
-    projected: ArrayRef
-    predicted: ArrayRef
-    confidence: ArrayRef
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict
 from digitflow.artifacts import Store
 from digitflow.drift.limits import Limits, choose_others
 from digitflow.drift.measuring import MEASURES, Described, Ruler
-from digitflow.drift.reference import Reference, describe_images, open_reference
+from digitflow.drift.reference import describe_images, open_reference
 from digitflow.errors import InputError
+from digitflow.releases import Reference
 
 UNITS = {"domain": "area under the ROC curve"}
 PSI_UNIT = "population stability index"

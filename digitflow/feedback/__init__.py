@@ -12,6 +12,14 @@ from digitflow.feedback.corrections import choose_role as choose_role
 from digitflow.feedback.corrections import list_conflicts as list_conflicts
 from digitflow.feedback.corrections import list_corrections as list_corrections
 from digitflow.feedback.corrections import read_corrected as read_corrected
+from digitflow.feedback.learning import Lesson as Lesson
+from digitflow.feedback.learning import add_lesson as add_lesson
+from digitflow.feedback.learning import count_new as count_new
+from digitflow.feedback.learning import digest_all as digest_all
+from digitflow.feedback.learning import find_others as find_others
+from digitflow.feedback.learning import join_corrections as join_corrections
+from digitflow.feedback.learning import list_lessons as list_lessons
+from digitflow.feedback.learning import to_images as to_images
 from digitflow.feedback.pictures import digest_picture as digest_picture
 from digitflow.feedback.pictures import find_picture as find_picture
 from digitflow.feedback.pictures import read_pictures as read_pictures

@@ -1,0 +1,145 @@
+"""Corrections among the training images, and which of them a model has learnt from."""
+
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from digitflow.artifacts import Store
+from digitflow.data.digits import LabelledImages
+from digitflow.feedback.corrections import Corrected, list_conflicts, list_corrections
+from digitflow.feedback.pictures import digest_picture
+from digitflow.feedback.tables import FEEDBACK, define_tables
+from digitflow.runs import now
+
+UNKNOWN = -1  # the writer of whoever drew a correction
+
+
+class Lesson(BaseModel):
+    """A training, or the announcement of one, and the last correction it knew of.
+
+    Attributes
+    ----------
+    id : int
+    model, run : str
+        The run is empty where a training was only announced.
+    reason : str
+        "trained" or "announced".
+    outcome : str
+        The verdict's: "promote", "keep", ...
+    last_correction : int
+        Id of the last correction that it knew of; 0 without any.
+    at : str
+        UTC, ISO 8601.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: int
+    model: str
+    run: str
+    reason: str
+    outcome: str
+    last_correction: int
+    at: str
+
+
+def join_corrections(
+    train: LabelledImages, corrections: LabelledImages, kept: set[str], repeat: int
+) -> tuple[LabelledImages, int]:
+    """Add corrections to the training images.
+
+    Parameters
+    ----------
+    corrections : LabelledImages
+        What people said; a training image that one of them is equal to gives way to it.
+    kept : set of str
+        Digests of what must not be learnt from: validation and test images.
+    repeat : int
+        How often each correction is added.
+
+    Returns
+    -------
+    joined : LabelledImages
+        The training images first, in their order.
+    used : int
+        Corrections that are among them, each counted once.
+    """
+    digests = [digest_picture(np.asarray(image)) for image in corrections.images]
+    rows = [row for row, digest in enumerate(digests) if digest not in kept]
+    chosen, corrected = np.array(rows, int), {digests[row] for row in rows}
+    remaining = find_others(train.images, corrected)
+    rest = train.take(remaining)
+    new = np.repeat(chosen, repeat)
+
+    def join(name: str) -> np.ndarray | None:
+        old = getattr(rest, name)
+        if old is None:
+            return None
+        return np.concatenate([old, np.full(len(new), UNKNOWN, old.dtype)])
+
+    joined = LabelledImages(
+        images=np.concatenate([rest.images, corrections.images[new]]),
+        labels=np.concatenate([rest.labels, corrections.labels[new].astype(rest.labels.dtype)]),
+        writers=join("writers"),
+        series=join("series"),
+    )
+    return joined, len(rows)
+
+
+def find_others(images: np.ndarray, digests: set[str]) -> np.ndarray:
+    """Return the rows of images (n, 28, 28) whose digest is none of these."""
+    found = [digest_picture(np.asarray(image)) not in digests for image in images]
+    return np.flatnonzero(found)
+
+
+def digest_all(images: np.ndarray) -> set[str]:
+    """Return the digests of images (n, 28, 28)."""
+    return {digest_picture(np.asarray(image)) for image in images}
+
+
+def add_lesson(
+    store: Store, model: str, run: str, reason: str, outcome: str, last_correction: int
+) -> None:
+    """Note that a model was trained, or a training announced, and what it knew of."""
+    values = {
+        "model": model, "run": run, "reason": reason, "outcome": outcome,
+        "last_correction": last_correction, "at": now(),
+    }  # fmt: skip
+    FEEDBACK.insert_rows(store, "lessons", [values])
+
+
+def list_lessons(store: Store, model: str) -> list[Lesson]:
+    """Return a model's lessons, the first one first."""
+    table = define_tables().tables["lessons"]
+    query = table.select().where(table.c.model == model).order_by(table.c.id)
+    rows: list[dict[str, Any]] = FEEDBACK.select_rows(store, query)
+    return [Lesson(**row) for row in rows]
+
+
+def count_new(store: Store, model: str, reason: str | None = None) -> tuple[int, int]:
+    """Return how many pictures to learn from are new to a model, and the last correction.
+
+    Parameters
+    ----------
+    reason : str, optional
+        New since the last lesson of this kind; else since the last training.
+    """
+    known = [
+        lesson.last_correction
+        for lesson in list_lessons(store, model)
+        if lesson.reason == (reason or "trained")
+    ]
+    since = max(known, default=0)
+    corrections, held = list_corrections(store), list_conflicts(store)
+    new = {
+        row.picture
+        for row in corrections
+        if row.id > since and row.role == "training" and row.picture not in held
+    }
+    return len(new), corrections[-1].id if corrections else 0
+
+
+def to_images(corrected: Corrected) -> LabelledImages:
+    """Return corrected pictures as labelled images, by nobody known."""
+    return LabelledImages(corrected.images, corrected.labels)
