@@ -10,6 +10,7 @@ def build(params: dict[str, Any], seed: int, threads: int) -> NumpySoftmax:
     defaults = {
         "alpha": 10.0,
         "learning_rate": 3e-3,
+        "fade": 0.5,
         "batch_size": 256,
         "max_iter": 20,
         "random_state": seed,

@@ -27,7 +27,9 @@ class NumpyMlp(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     alpha : float
         Penalty of squared weights, at least 0: 1 / C of scikit-learn's logistic regression.
     learning_rate : float
-        Size of the first step, over 0; it falls in a line until `max_iter`.
+        Size of a step, over 0.
+    fade : float
+        Share of `max_iter`, the last of it, in which steps get smaller, down to nothing.
     batch_size : int
         Rows of a step; fewer where there are fewer.
     max_iter : int
@@ -53,6 +55,7 @@ class NumpyMlp(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "fade": [Interval(Real, 0, 1, closed="both")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -64,6 +67,7 @@ class NumpyMlp(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         hidden_layer_sizes: Sequence[int] = (100,),
         alpha: float = 1e-4,
         learning_rate: float = 1e-3,
+        fade: float = 0.0,
         batch_size: int = 200,
         max_iter: int = 200,
         tol: float = 1e-4,
@@ -72,6 +76,7 @@ class NumpyMlp(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.hidden_layer_sizes = hidden_layer_sizes
         self.alpha = alpha
         self.learning_rate = learning_rate
+        self.fade = fade
         self.batch_size = batch_size
         self.max_iter = max_iter
         self.tol = tol
@@ -93,6 +98,7 @@ class NumpyMlp(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             rows,
             places,
             self.learning_rate,
+            self.fade,
             self.alpha,
             min(self.batch_size, len(rows)),
             self.max_iter,
@@ -129,7 +135,7 @@ class NumpySoftmax(NumpyMlp):
 
     Parameters
     ----------
-    alpha, learning_rate, batch_size, max_iter, tol, random_state
+    alpha, learning_rate, fade, batch_size, max_iter, tol, random_state
         As those of `NumpyMlp`.
     """
 
@@ -143,6 +149,7 @@ class NumpySoftmax(NumpyMlp):
         self,
         alpha: float = 1e-4,
         learning_rate: float = 1e-3,
+        fade: float = 0.0,
         batch_size: int = 200,
         max_iter: int = 200,
         tol: float = 1e-4,
@@ -150,6 +157,7 @@ class NumpySoftmax(NumpyMlp):
     ) -> None:
         self.alpha = alpha
         self.learning_rate = learning_rate
+        self.fade = fade
         self.batch_size = batch_size
         self.max_iter = max_iter
         self.tol = tol

@@ -54,6 +54,7 @@ def train_network(
     rows: np.ndarray,
     places: np.ndarray,
     rate: float,
+    fade: float,
     decay: float,
     batch: int,
     epochs: int,
@@ -66,7 +67,9 @@ def train_network(
     Parameters
     ----------
     rate : float
-        Size of the first step; it falls in a line, to nothing at the end of all epochs.
+        Size of a step.
+    fade : float
+        Share of all steps, 0 to 1, in which their size falls in a line: the last ones.
     decay : float
         Half of this times the sum of squares of all matrices is added to the loss of all
         rows together: a batch has its share of it.
@@ -88,7 +91,7 @@ def train_network(
             chosen = order[start : start + batch]
             share = decay * len(chosen) / len(rows)
             loss, gradients = differentiate(layers, rows[chosen], places[chosen], share)
-            adam.rate = rate * (1 - adam.steps / steps)
+            adam.rate = rate * min(1.0, (1 - adam.steps / steps) / max(fade, 1 / steps))
             adam.step(gradients)
             total += loss * len(chosen)
         curve.append(total / len(rows))
