@@ -22,9 +22,11 @@ def format_bytes(count: float) -> str:
 def format_seconds(seconds: float) -> str:
     """Write a duration, to what matters at its length.
 
-    >>> format_seconds(0.0421), format_seconds(75)
-    ('42 ms', '1 min 15 s')
+    >>> format_seconds(0.0421), format_seconds(75), format_seconds(0.000004)
+    ('42 ms', '1 min 15 s', '4.0 µs')
     """
+    if 0 < seconds < 0.0000995:
+        return f"{1e6 * seconds:.1f} µs"
     if seconds < 0.00995:
         return f"{1000 * seconds:.1f} ms"
     if seconds < 0.9995:

@@ -71,8 +71,12 @@ def _write_part(part: Part, draw: Draw) -> str:
         return f"{part.what}: published {part.expected}, measured {part.measured}: {sign}."
     if isinstance(part, Figure):
         picture = draw(part)
-        return f"**{part.title}.** {part.sentence}\n\n{picture}" if picture else ""
+        return f"**{_end(part.title)}** {part.sentence}\n\n{picture}" if picture else ""
     return _write_table(part)
+
+
+def _end(title: str) -> str:
+    return title if title.endswith("?") else f"{title}."
 
 
 def _write_table(table: Table) -> str:
@@ -82,7 +86,7 @@ def _write_table(table: Table) -> str:
         [format_cell(cell, table.decimals) for cell in row]
         for row in table.rows[: table.shown or LONGEST_TABLE]
     ]
-    head = f"**{table.title}.** {table.sentence}".strip()
+    head = f"**{_end(table.title)}** {table.sentence}".strip()
     return "\n".join([head, "", *_write_rows(table.columns, cells)])
 
 

@@ -112,11 +112,15 @@ def group_parts(chapter: Chapter) -> list[list[Part]]:
 
 
 def format_cell(value: Cell, decimals: int) -> str:
-    """Write a cell of a table: floats to so many decimals, thousands apart."""
+    """Write a cell of a table: floats to so many decimals, thousands apart.
+
+    What would be shown as nothing and isn't is shown to one digit: 3e-08.
+    """
     if value is None:
         return "–"
     if isinstance(value, float):
-        return f"{value:,.{decimals}f}"
+        small = 0 < abs(value) < 0.5 * 10**-decimals
+        return f"{value:.0e}" if small else f"{value:,.{decimals}f}"
     return f"{value:,}" if isinstance(value, int) else value
 
 

@@ -125,7 +125,7 @@ def _list_costs(press: Press, judged: Any) -> Table:
                     100 * judged[split, name]["accuracy"],
                     100 * judged[split, name]["f1"],
                     fitted.measured["fit_seconds"],
-                    1000 * fitted.measured["predict_seconds"] / fitted.values["n"],
+                    1e6 * fitted.measured["predict_seconds"] / fitted.values["n"],
                     fitted.models["model"].bytes / 2**20,
                 )
             )
@@ -136,7 +136,7 @@ def _list_costs(press: Press, judged: Any) -> Table:
         "that of all test images, over how many there are.",
         columns=(
             "algorithm", "split", "features", "accuracy (%)", "F1 (%)", "fit (s)",
-            "predict (ms an image)", "size (MB)",
+            "predict (µs an image)", "size (MB)",
         ),
         rows=tuple(rows),
         decimals=2,
