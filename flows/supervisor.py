@@ -33,11 +33,12 @@ from flows.processes import (
     list_descendants,
     mark_process,
 )
-from flows.server_api import is_there
+from flows.server_api import call_api, is_there
 
 logger = logging.getLogger(__name__)
 
 POOL = "local"
+TRAINING_QUEUE = "training"
 PREFERRED_PORT = 4200
 SERVER_PATIENCE_SECONDS = 180.0
 DEPLOY_PATIENCE_SECONDS = 120.0
@@ -137,6 +138,7 @@ class Supervisor:
         worker = ["worker", "start", "--pool", POOL, "--type", "process", "--name", "digitflow"]
         self._start("worker", worker)
         self._wait_for("worker", lambda: is_there(self.state.api_url, f"/work_pools/{POOL}"))
+        limit_queue(self.state.api_url)
         self._note(phase="deploying prefect.yaml")
         self._run_once("deploy", ["--no-prompt", "deploy", "--all"])
         self._note(phase=READY)
@@ -204,6 +206,16 @@ class Supervisor:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         last = [line for line in lines if line][-LOGGED_LINES:]
         return "\n".join([f"the end of {path}:", *last])
+
+
+def limit_queue(api_url: str) -> None:
+    """Make the queue in which one training waits for the other, unless it is there.
+
+    One that is there was changed by somebody, or made by us: it is left alone.
+    """
+    if not is_there(api_url, f"/work_pools/{POOL}/queues/{TRAINING_QUEUE}"):
+        queue = {"name": TRAINING_QUEUE, "concurrency_limit": 1}
+        call_api(api_url, f"/work_pools/{POOL}/queues", queue)
 
 
 def service_environment(store: Store, port: int) -> dict[str, str]:

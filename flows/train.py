@@ -18,6 +18,7 @@ from flows.running import call, collect_entry, heal_damage, name_run, training_r
 from tasks.augment import augment_images
 from tasks.caching import collect
 from tasks.evaluate import evaluate_candidate
+from tasks.events import announce
 from tasks.feedback import (
     NOTHING,
     Corrections,
@@ -26,7 +27,7 @@ from tasks.feedback import (
     look_at_corrections,
     note_lesson,
 )
-from tasks.gate import file_report, prepare_registry
+from tasks.gate import Decision, file_report, prepare_registry
 from tasks.ingest import fingerprint_source, ingest_digits
 from tasks.other_hands import photograph_digits, read_photographs
 from tasks.prepare import prepare_recipe
@@ -95,6 +96,7 @@ def train_once(config: TrainConfig) -> None:
     if decision.version is not None:
         call(file_report, config.model, decision.version)
     call(note_lesson, config.model, decision.verdict.outcome, corrections.last)
+    say_what_was_decided(config.model, decision)
     call(publish_run, config.model, decision.verdict, collect(drawn))
 
 
@@ -108,6 +110,19 @@ def use_corrections(
     repeat = config.feedback.repeat
     train = call(learn_corrections, splits, corrections.training, repeat)
     return splits.model_copy(update={"train": train}), judging
+
+
+def say_what_was_decided(model: str, decision: Decision) -> None:
+    """Tell other flows of a promotion or a rejection; an unchanged champion is no news."""
+    verdict = decision.verdict
+    if decision.version is None:
+        return
+    announce(
+        "digitflow.model.promoted" if verdict.promoted else "digitflow.model.rejected",
+        model,
+        version=decision.version,
+        reason=verdict.reason,
+    )
 
 
 def start_photographs(config: TrainConfig) -> PrefectFuture | None:

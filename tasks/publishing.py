@@ -16,6 +16,7 @@ from prefect.artifacts import (
 from digitflow.chapters.chapter import Chapter
 from digitflow.figures import Figures
 from digitflow.gates import Verdict
+from digitflow.monitoring import Report
 from digitflow.readable import format_number, format_signed
 from digitflow.study_markdown import write_chapter
 from digitflow.why import summarise_tasks
@@ -164,6 +165,27 @@ def publish_arrays(model: str, tasks: Sequence[Mapping[str, Any]]) -> None:
     ]
     create_table_artifact(
         table=rows, key=f"arrays-{model}", description="The run's arrays, computed or cached."
+    )
+
+
+@plain_task(run_name="publish drift")
+def publish_drift(report: Report) -> None:
+    """Show a look of the monitor in the Prefect UI: its alarms and the drift table."""
+    table = [
+        {
+            "measure": found.measure,
+            "effect": _round(found.value),
+            "limit": _round(found.limit),
+            "clean windows": _round(found.clean),
+            "alarms": "yes" if found.alarm else "no",
+        }
+        for found in report.inspection.findings
+    ]
+    said = "; ".join(report.alarms) or "nothing alarms"
+    create_table_artifact(
+        table=table,
+        key=f"drift-{report.model}",
+        description=f"Version {report.version}, {report.lately.size} predictions: {said}",
     )
 
 

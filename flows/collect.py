@@ -1,0 +1,28 @@
+"""Free what nothing needs any more, every week."""
+
+from prefect import flow
+from prefect.client.schemas import State
+from prefect.states import Completed
+
+from digitflow.artifacts import open_store
+from digitflow.readable import format_bytes
+from digitflow.retention import collect_garbage
+
+# A run that goes on must not lose what it needs next: it is waited for.
+PATIENCE_SECONDS = 600
+
+
+@flow(name="collect-garbage", retries=12, retry_delay_seconds=PATIENCE_SECONDS)
+def free_unneeded(keep_runs: int = 10, keep_versions: int = 10) -> State:
+    """Remove versions and files that no kept version and no recent run needs.
+
+    Parameters
+    ----------
+    keep_runs, keep_versions : int
+        How many of the newest stay, as `digitflow gc` counts them.
+    """
+    freed = collect_garbage(open_store(), keep_runs, keep_versions)
+    return Completed(
+        message=f"{freed['files']} files and {len(freed['versions'])} versions, "
+        f"{format_bytes(freed['bytes'])}"
+    )

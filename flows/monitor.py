@@ -1,0 +1,86 @@
+"""Look at what was predicted lately; say so when it has drifted."""
+
+from datetime import UTC, datetime
+from secrets import token_hex
+
+import prefect.runtime
+from prefect import flow
+from prefect.client.schemas import State
+from prefect.states import Completed
+
+from digitflow.config import TrainConfig
+from digitflow.monitoring import Report, judge_lately
+from digitflow.registry import Champion
+from flows.launching import resolve_config
+from flows.running import call, open_job
+from tasks.events import announce
+from tasks.gate import find_champion
+from tasks.monitor import calibrate_limits, collect_lately, inspect_window, keep_report
+from tasks.publishing import publish_drift
+
+# The champion, its window, limits, the comparison, the report and what the UI shows.
+TASKS = 6
+
+
+def name_run() -> str:
+    """Name a look after its model and time."""
+    config = resolve_config(prefect.runtime.flow_run.parameters["config"])
+    return f"monitor-{config.model}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{token_hex(2)}"
+
+
+@flow(name="monitor-digits", flow_run_name=name_run)
+def monitor_digits(config: str | TrainConfig = "configs/digits.yaml") -> State:
+    """Compare the champion's latest predictions with what it learnt from.
+
+    Parameters
+    ----------
+    config : str or TrainConfig
+        Path of a config file, or the config itself.
+    """
+    settings = resolve_config(config)
+    with open_job(settings, f"monitor-{settings.model}", TASKS, job="monitor"):
+        return monitor_once(settings)
+
+
+def monitor_once(config: TrainConfig) -> State:
+    """Look once; the state's message is what was found."""
+    champion = call(find_champion, config.model)
+    if champion is None:
+        return Completed(message=f"{config.model} has no champion: `digitflow train` makes one")
+    report = look_at(config, champion)
+    if report is None:
+        return Completed(
+            message=f"nothing to say of version {champion.version}: it has no reference, or "
+            f"fewer than {config.monitoring.least} predictions"
+        )
+    call(keep_report, report)
+    call(publish_drift, report)
+    if not report.drifted:
+        return Completed(message=f"no drift in {report.lately.size} predictions")
+    announce(
+        "digitflow.drift.detected",
+        config.model,
+        version=report.version,
+        alarms=list(report.alarms),
+        predictions=report.lately.size,
+    )
+    return Completed(message=f"drift: {report.alarms[0]}")
+
+
+def look_at(config: TrainConfig, champion: Champion) -> Report | None:
+    """Return what is found in the latest predictions; None where they are too few."""
+    reference, rule = champion.release.reference, config.monitoring
+    lately = call(collect_lately, config.model, champion.version, rule)
+    if reference is None or lately is None:
+        return None
+    limits = call(
+        calibrate_limits,
+        reference,
+        lately.size,
+        rule.false_alarms,
+        rule.least_psi,
+        rule.least_auc,
+        config.seed,
+    )
+    inspection = call(inspect_window, reference, limits, lately, config.seed)
+    return judge_lately(config.model, champion.version, lately, inspection, rule)

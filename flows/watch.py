@@ -1,0 +1,46 @@
+"""Look for new labelled pictures and new corrections; say so when there are enough."""
+
+from prefect import flow
+from prefect.client.schemas import State
+from prefect.states import Completed
+
+from digitflow.artifacts import Store, open_store
+from digitflow.config import TrainConfig
+from digitflow.feedback import add_lesson, count_new
+from digitflow.inbox import take_pictures
+from flows.launching import resolve_config
+from tasks.events import announce
+
+REASON = "announced"
+
+
+@flow(name="watch-inbox")
+def watch_inbox(config: str | TrainConfig = "configs/digits.yaml") -> State:
+    """Take new pictures in; announce a new dataset when enough is new to learn from.
+
+    Parameters
+    ----------
+    config : str or TrainConfig
+        Path of a config file, or the config itself.
+    """
+    settings, store = resolve_config(config), open_store()
+    rule = settings.feedback
+    taken = take_pictures(store, rule.inbox).new if rule.inbox is not None else 0
+    new, last = count_new(store, settings.model)
+    found = f"{taken} new pictures; {new} corrections to learn from, {rule.enough} are enough"
+    if not is_due(store, settings):
+        return Completed(message=found)
+    announce("digitflow.dataset.updated", settings.model, corrections=new, last=last)
+    add_lesson(store, settings.model, "", REASON, "waiting", last)
+    return Completed(message=f"{found}: a retraining is due")
+
+
+def is_due(store: Store, config: TrainConfig) -> bool:
+    """Tell whether enough is new since the last training, and since it was said last.
+
+    What was announced is announced again when as much has come once more: a training that
+    failed meanwhile is not forgotten for ever, nor asked for every minute.
+    """
+    since_training, _ = count_new(store, config.model)
+    since_announced, _ = count_new(store, config.model, REASON)
+    return min(since_training, since_announced) >= config.feedback.enough
