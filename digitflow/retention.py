@@ -1,5 +1,6 @@
 """Free what nothing needs any more: what can be computed again, and old versions."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,12 +77,21 @@ def _refuse_while_running(store: Store) -> None:
 
 def _find_needed(store: Store, keep_runs: int, kept: list[Registration]) -> set[str]:
     needed = {path for found in kept for path in _list_paths(found)}
-    for run in list_runs(store)[:keep_runs]:
+    for run in _list_newest(store, keep_runs):
         for event in read_events(store, run["run"]):
             needed.update(output["path"] for output in event.get("outputs", ()))
             if "key" in event:
                 needed.add(f"results/{event['key']}")
     return needed
+
+
+def _list_newest(store: Store, count: int) -> Iterator[dict[str, Any]]:
+    """Yield the newest runs of each job: the monitor's many crowd out no training."""
+    seen: Counter[str] = Counter()
+    for run in list_runs(store):
+        seen[run.get("job", "train")] += 1
+        if seen[run.get("job", "train")] <= count:
+            yield run
 
 
 def _list_paths(found: Registration) -> Iterator[str]:

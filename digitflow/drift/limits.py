@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from digitflow.artifacts import Store
-from digitflow.drift.measuring import MEASURES, Described, Ruler
+from digitflow.drift.measuring import MEASURES, Ruler
 from digitflow.drift.reference import open_reference
 from digitflow.releases import Reference
 
@@ -82,20 +82,19 @@ def calibrate_limits(
 
 
 def _draw(ruler: Ruler, size: int, generator: np.random.Generator) -> dict[str, float]:
-    others, rest = choose_others(ruler.rows, size, generator)
-    rows = generator.choice(rest, size, replace=size > len(rest))
-    read = generator.integers(len(ruler.reference.predicted), size=size)
-    window: Described = ruler.describe_rows(rows, read)
-    return ruler.measure(window, others)
+    """Measure a clean window: drawn from one half of the reference, compared with the other.
 
-
-def choose_others(
-    rows: int, size: int, generator: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the reference's rows for the domain classifier, as many as a window has, or half.
-
-    The second array are the rows that are left.
+    Compared with what it was drawn from, it would be nearer than any new image can be.
     """
-    order = generator.permutation(rows)
-    count = min(size, rows // 2)
-    return order[:count], order[count:]
+    rows, drawn = _halve(ruler.rows, size, generator)
+    read, said = _halve(ruler.read, size, generator)
+    return ruler.measure(ruler.describe_rows(drawn, said), rows, read)
+
+
+def _halve(
+    count: int, size: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return one half of so many rows, and `size` rows of the other."""
+    order = generator.permutation(count)
+    one, other = order[: count // 2], order[count // 2 :]
+    return one, other[:size] if size <= len(other) else generator.choice(other, size)

@@ -53,12 +53,13 @@ class Ruler:
     def __init__(self, reference: OpenReference) -> None:
         self.reference = reference
         shares = np.linspace(0, 1, BINS + 1)[1:-1]
-        self._edges = [np.unique(np.quantile(column, shares)) for column in _columns(reference)]
-        self._shares = [
-            _count(column, edges)
-            for column, edges in zip(_columns(reference), self._edges, strict=True)
+        columns = [*reference.statistics.T, reference.confidence]
+        self._edges = [np.unique(np.quantile(column, shares)) for column in columns]
+        # The bin of every row, once: parts of the reference are counted often.
+        self._bins = [
+            np.searchsorted(edges, column, side="right")
+            for column, edges in zip(columns, self._edges, strict=True)
         ]
-        self._digits = np.bincount(reference.predicted, minlength=DIGITS)
         features = np.hstack([reference.statistics, reference.projected])
         self._mean, spread = features.mean(axis=0), features.std(axis=0)
         self._spread = np.where(spread > 0, spread, 1.0)
@@ -68,6 +69,11 @@ class Ruler:
     def rows(self) -> int:
         """How many images the reference holds."""
         return len(self._features)
+
+    @property
+    def read(self) -> int:
+        """How many predictions the reference holds."""
+        return len(self.reference.predicted)
 
     def describe_rows(self, rows: np.ndarray, read: np.ndarray) -> Described:
         """Return some of the reference itself: images `rows`, predictions `read`."""
@@ -79,25 +85,40 @@ class Ruler:
             known.confidence[read],
         )
 
-    def measure(self, window: Described, others: np.ndarray) -> dict[str, float]:
+    def measure(
+        self, window: Described, rows: np.ndarray, read: np.ndarray
+    ) -> dict[str, float]:
         """Return the effect sizes of a window, by `MEASURES`.
 
         Parameters
         ----------
-        others : ndarray of int
-            The reference's rows that the domain classifier is to tell the window from.
+        rows, read : ndarray of int
+            The reference's images and predictions to compare with, in random order; as many
+            of the first images as the window has are what the domain classifier is asked to
+            tell it from.
         """
         columns = [*window.statistics.T, window.confidence]
+        parts = [rows] * window.statistics.shape[1] + [read]
         indices = [
-            compare_counts(known, _count(column, edges))
-            for column, edges, known in zip(columns, self._edges, self._shares, strict=True)
+            compare_counts(
+                np.bincount(bins[part], minlength=len(edges) + 1),
+                np.bincount(
+                    np.searchsorted(edges, column, side="right"), minlength=len(edges) + 1
+                ),
+            )
+            for column, edges, bins, part in zip(
+                columns, self._edges, self._bins, parts, strict=True
+            )
         ]
-        read = np.bincount(window.predicted, minlength=DIGITS)
+        digits = [
+            np.bincount(part, minlength=DIGITS)
+            for part in (self.reference.predicted[read], window.predicted)
+        ]
         features = self._scale(np.hstack([window.statistics, window.projected]))
         values = (
             *indices[:-1],
-            tell_apart(features, self._features[others]),
-            compare_counts(self._digits, read),
+            tell_apart(features, self._features[rows[: len(features)]]),
+            compare_counts(*digits),
             indices[-1],
         )
         return dict(zip(MEASURES, map(float, values), strict=True))
@@ -146,12 +167,3 @@ def _rank(values: np.ndarray) -> np.ndarray:
     from scipy.stats import rankdata
 
     return np.asarray(rankdata(values) / len(values))
-
-
-def _columns(reference: OpenReference) -> list[np.ndarray]:
-    return [*reference.statistics.T, reference.confidence]
-
-
-def _count(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    places = np.searchsorted(edges, values, side="right")
-    return np.bincount(places, minlength=len(edges) + 1)

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from digitflow.artifacts import Store
-from digitflow.drift.limits import Limits, choose_others
+from digitflow.drift.limits import Limits
 from digitflow.drift.measuring import MEASURES, Described, Ruler
 from digitflow.drift.reference import describe_images, open_reference
 from digitflow.errors import InputError
@@ -89,8 +89,8 @@ def inspect_window(
     described = Described(
         statistics, projected, window.predicted[order], window.confidence[order]
     )
-    others, _ = choose_others(ruler.rows, limits.size, generator)
-    effects = ruler.measure(described, others)
+    rows, read = (generator.permutation(count) for count in (ruler.rows, ruler.read))
+    effects = ruler.measure(described, rows, read)
     return Inspection(
         images=limits.size,
         findings=tuple(

@@ -1,18 +1,15 @@
 """`make up` and `make down` for real: server, worker and the deployments of prefect.yaml."""
 
-import http.client
 import os
-import socket
 import subprocess
 import sys
-import time
 
 import pytest
+from real_service import Service, wait_for
 
 from digitflow.artifacts import Store
 from flows.environment import find_running_server, read_state
-from flows.processes import find_process, is_alive, list_descendants
-from flows.server_api import call_api
+from flows.processes import find_process, is_alive
 
 pytestmark = pytest.mark.slow
 
@@ -21,63 +18,6 @@ TINY = {
     "candidates": [{"name": "tree", "estimator": "tree", "recipe": "pixels"}],
     "gate": {"floor": {"min_accuracy": 0.5}},
 }
-
-
-class Service:
-    """The service of a store of its own, at a port of its own."""
-
-    def __init__(self, store):
-        self.store = store
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-
-    def run(self, command):
-        """Run `python -m flows.service COMMAND` and return how it ended."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT", "DIGIT"))}
-        ours = {
-            "DIGITFLOW_ARTIFACTS": str(self.store.root),
-            "PREFECT_SERVER_API_PORT": str(self.port),
-        }
-        return subprocess.run(
-            [sys.executable, "-m", "flows.service", command],
-            env=kept | ours,
-            capture_output=True,
-            text=True,
-            timeout=240,
-        )
-
-    def processes(self):
-        """Return every process of the service that is alive."""
-        marked = [find_process(mark) for mark in read_state(self.store).processes.values()]
-        alive = {process for process in marked if process}
-        return alive.union(*(list_descendants(process) for process in alive))
-
-    def api(self, path, body=None):
-        return call_api(f"http://127.0.0.1:{self.port}/api", path, body)
-
-    def page(self, path):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        connection.request("GET", path)
-        content = connection.getresponse().read()
-        connection.close()
-        return content
-
-    def start_run(self, **fields):
-        """Create a run of train-digits and return its id."""
-        deployment = self.api("/deployments/name/train-digits/train-digits")["id"]
-        return self.api(f"/deployments/{deployment}/create_flow_run", fields)["id"]
-
-    def state_of(self, run):
-        return self.api(f"/flow_runs/{run}")["state"]["type"]
-
-
-def wait_for(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not (result := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.2)
-    return result
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,165 @@
+"""Clean windows are calm, changed ones alarm, and effects are those of their definitions."""
+
+import numpy as np
+import pytest
+
+from digitflow.artifacts import Store
+from digitflow.config import BuiltinSource
+from digitflow.data.sources import builtin
+from digitflow.drift import (
+    COLUMNS,
+    MEASURES,
+    Window,
+    calibrate_limits,
+    inspect_window,
+    record_reference,
+)
+from digitflow.drift.measuring import compare_counts, tell_apart
+from digitflow.drift.statistics import STATISTICS, measure_images
+from digitflow.errors import InputError
+from digitflow.evaluation import perturbations
+
+SIZE = 150
+
+
+@pytest.fixture(scope="module")
+def digits():
+    found = builtin.load(BuiltinSource()).train
+    order = np.random.default_rng(0).permutation(len(found))
+    return found.take(order)
+
+
+def read_surely(labels, doubted=0.05):
+    """Probabilities of a model that is right, and doubts some."""
+    generator = np.random.default_rng(1)
+    sure = np.where(generator.random(len(labels)) < doubted, 0.6, 0.9)
+    sure = sure + 0.09 * generator.random(len(labels))
+    return sure[:, None] * np.eye(10)[labels] + (1 - sure[:, None]) / 10
+
+
+@pytest.fixture(scope="module")
+def known(digits, tmp_path_factory):
+    """(store, reference, limits) of 1,000 images learnt from and 400 read."""
+    store = Store(tmp_path_factory.mktemp("drift"))
+    learnt = digits.take(np.arange(1000))
+    reference = record_reference(
+        store.root,
+        store.put_array(learnt.images),
+        store.put_array(learnt.labels),
+        store.put_array(read_surely(digits.labels[1000:1400])),
+        42,
+        1,
+    )
+    limits = calibrate_limits(store.root, reference, SIZE, 0.005, 0.1, 0.6, 42, 1)
+    return store, reference, limits
+
+
+def look(known, images, labels, doubted=0.05):
+    store, reference, limits = known
+    said = read_surely(labels, doubted)
+    window = Window(images, said.argmax(axis=1), said.max(axis=1))
+    return inspect_window(store.root, reference, limits, window, 0)
+
+
+def draw(digits, seed=0):
+    rows = np.random.default_rng(seed).choice(np.arange(1000, len(digits)), SIZE, False)
+    return digits.images[rows], digits.labels[rows]
+
+
+def test_statistics_of_a_bar_are_its_own():
+    images = np.zeros((3, 28, 28), np.uint8)
+    images[0, 4:24, 12:15] = 255  # three wide, twenty high
+    for row in range(4, 24):  # the same, leaning by half a column a row
+        left = 12 + (row - 14) // 2
+        images[1, row, left : left + 3] = 255
+    found = dict(zip(STATISTICS, measure_images(images).T, strict=True))
+    assert found["ink"][0] == pytest.approx(60 / 784)
+    assert (found["centre_x"][0], found["centre_y"][0]) == (13, 13.5)
+    assert found["stroke_width"][0] == pytest.approx(3, abs=0.5)
+    assert found["slant"][0] == pytest.approx(0, abs=1e-6)
+    assert found["slant"][1] == pytest.approx(0.5, abs=0.02)
+    assert found["size"][0] == pytest.approx(np.sqrt((400 - 1) / 12 + (9 - 1) / 12), rel=1e-5)
+    assert not measure_images(images)[2].any()
+
+
+def test_the_index_of_equal_counts_is_nothing_and_grows_with_the_difference():
+    even = np.full(10, 100)
+    assert compare_counts(even, even) == 0
+    assert compare_counts(even, 3 * even) == pytest.approx(0, abs=1e-4)
+    little, much = np.array([80, 120] * 5), np.array([10, 190] * 5)
+    assert 0 < compare_counts(even, little) < 0.1 < compare_counts(even, much)
+    assert np.isfinite(compare_counts(even, np.array([1000] + [0] * 9)))
+
+
+def test_a_classifier_tells_apart_what_differs_and_nothing_else():
+    generator = np.random.default_rng(0)
+    one, same = generator.normal(size=(2, 300, 5))
+    assert tell_apart(one, same) == pytest.approx(0.5, abs=0.1)
+    assert tell_apart(one, same + np.eye(5)[0] * 3) > 0.95
+
+
+def test_of_a_hundred_clean_windows_hardly_any_alarms(known, digits):
+    alarms = sum(look(known, *draw(digits, seed)).drifted for seed in range(100))
+    assert alarms <= 4  # one in a hundred is expected at most; chance may double that
+    assert known[2].false_alarms <= 0.005
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda images, g: perturbations.shift_images(images, g, 2),
+        lambda images, g: perturbations.rotate_images(images, g, 30),
+        lambda images, g: perturbations.change_strokes(images, g, 0.75),
+        lambda images, g: perturbations.add_noise(images, g, 40),
+        lambda images, g: np.invert(images),
+    ],
+    ids=["shift", "rotation", "thicker", "noise", "inverted"],
+)
+def test_changed_images_alarm(change, known, digits):
+    images, labels = draw(digits)
+    assert look(known, change(images, np.random.default_rng(0)), labels).drifted
+
+
+def test_a_missing_digit_and_a_model_that_doubts_alarm(known, digits):
+    rows = np.flatnonzero(digits.labels != 3)[-SIZE:]
+    found = look(known, digits.images[rows], digits.labels[rows])
+    assert "predictions" in {alarm.measure for alarm in found.alarms}
+    found = look(known, *draw(digits), doubted=0.5)
+    assert [alarm.measure for alarm in found.alarms] == ["confidence"]
+
+
+def test_the_order_of_a_window_and_equal_seeds_change_nothing_much(known, digits):
+    images, labels = draw(digits)
+    order = np.argsort(labels, kind="stable")
+    first, again = (look(known, images, labels) for _ in range(2))
+    assert first == again
+    assert not look(known, images[order], labels[order]).drifted
+
+
+def test_every_measure_has_a_limit_above_what_is_clean(known):
+    _, _, limits = known
+    assert tuple(limits.limits) == MEASURES
+    assert len(MEASURES) == len(COLUMNS) + 3
+    for name in MEASURES:
+        assert limits.limits[name] > limits.clean[name]
+        assert limits.limits[name] >= (0.6 if name == "domain" else 0.1)
+
+
+def test_a_window_of_another_size_is_bad_input(known, digits):
+    with pytest.raises(InputError, match=f"windows of {SIZE} images, got 100"):
+        look(known, digits.images[:100], digits.labels[:100])
+
+
+def test_what_was_repeated_to_be_learnt_is_seen_once(known, digits, tmp_path):
+    store = Store(tmp_path)
+    images = np.concatenate([digits.images[:50], np.repeat(digits.images[50:51], 40, axis=0)])
+    labels = np.concatenate([digits.labels[:50], np.repeat(digits.labels[50:51], 40)])
+    reference = record_reference(
+        store.root,
+        store.put_array(images),
+        store.put_array(labels),
+        store.put_array(read_surely(labels)),
+        42,
+        1,
+    )
+    assert reference.statistics.shape == (51, 7)

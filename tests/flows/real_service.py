@@ -1,0 +1,84 @@
+"""The service of `make up` as tests start it: a real server, a real worker."""
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import time
+
+from flows.environment import read_state
+from flows.processes import find_process, list_descendants
+from flows.server_api import call_api
+
+ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+
+
+class Service:
+    """The service of a store of its own, at a port of its own."""
+
+    def __init__(self, store, project=None, **variables):
+        self.store = store
+        self.project = project
+        self.variables = variables
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+
+    def run(self, command):
+        """Run `python -m flows.service COMMAND` and return how it ended."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT", "DIGIT"))}
+        ours = {
+            "DIGITFLOW_ARTIFACTS": str(self.store.root),
+            "PREFECT_SERVER_API_PORT": str(self.port),
+        }
+        where = ["--project", str(self.project)] if self.project and command == "up" else []
+        return subprocess.run(
+            [sys.executable, "-m", "flows.service", command, *where],
+            env=kept | ours | self.variables,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+
+    def processes(self):
+        """Return every process of the service that is alive."""
+        marked = [find_process(mark) for mark in read_state(self.store).processes.values()]
+        alive = {process for process in marked if process}
+        return alive.union(*(list_descendants(process) for process in alive))
+
+    def api(self, path, body=None):
+        return call_api(f"http://127.0.0.1:{self.port}/api", path, body)
+
+    def page(self, path):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.request("GET", path)
+        content = connection.getresponse().read()
+        connection.close()
+        return content
+
+    def start_run(self, name="train-digits/train-digits", **fields):
+        """Create a run of a deployment, named as flow/deployment, and return its id."""
+        deployment = self.api(f"/deployments/name/{name}")["id"]
+        return self.api(f"/deployments/{deployment}/create_flow_run", fields)["id"]
+
+    def list_runs(self, deployment):
+        """Return the runs of a deployment, the newest first."""
+        wanted = {"deployments": {"name": {"any_": [deployment]}}, "sort": "START_TIME_DESC"}
+        return self.api("/flow_runs/filter", wanted)
+
+    def finish(self, run, seconds=240):
+        """Wait until a run has ended; return it."""
+        wait_for(lambda: self.state_of(run) in ENDED, seconds)
+        return self.api(f"/flow_runs/{run}")
+
+    def state_of(self, run):
+        return self.api(f"/flow_runs/{run}")["state"]["type"]
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.2)
+    return result

@@ -1,0 +1,235 @@
+"""Nobody has to think of retraining: real events, a real server, a real worker.
+
+A writer whose sevens the champion misreads corrects them; what follows happens by itself.
+"""
+
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from real_service import Service, wait_for
+
+from digitflow.artifacts import Store
+from digitflow.config import BuiltinSource
+from digitflow.data.sources import builtin
+from digitflow.feedback import (
+    PredictionLog,
+    add_corrections,
+    choose_role,
+    digest_picture,
+    list_lessons,
+)
+from digitflow.monitoring import list_reports
+from digitflow.predict import Predictor
+from digitflow.registry import list_history, list_versions
+
+pytestmark = pytest.mark.slow
+
+MODEL = "digits-sample"
+CORRECTED = 60
+CONFIG = {
+    "model": MODEL,
+    "source": {"kind": "builtin"},
+    "candidates": [{"name": "svm", "estimator": "svm", "recipe": "strokes"}],
+    "feedback": {"enough": 30, "inbox": "inbox"},
+    "monitoring": {"window": 200, "least": 100},
+    # 359 test images and one candidate: what matters here is what follows what.
+    "gate": {
+        "floor": {"min_accuracy": 0.9},
+        "slices": {"min_images": 30},
+        "calibration": dict.fromkeys(("max_ece", "max_brier", "max_log_loss"), 1.0)
+        | dict.fromkeys(("ece_margin", "brier_margin", "log_loss_margin"), 1.0),
+        "robustness": {"images": 60, "floors": {"shift-1": 0.5, "inverted": 0.5}},
+    },
+}
+PASSWORD = "admin:not a secret"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    """A service whose deployments train a small config; its API is behind a password."""
+    folder = tmp_path_factory.mktemp("by-itself")
+    checkout = Path(__file__).parents[2]
+    shutil.copy(checkout / "prefect.yaml", folder / "prefect.yaml")
+    (folder / "configs").mkdir()
+    (folder / "inbox").mkdir()
+    config = CONFIG | {"feedback": CONFIG["feedback"] | {"inbox": str(folder / "inbox")}}
+    (folder / "configs" / "digits.yaml").write_text(yaml.safe_dump(config))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_SERVER_API_AUTH_STRING", PASSWORD)
+        service = Service(
+            Store(folder / "artifacts"), folder, PREFECT_SERVER_API_AUTH_STRING=PASSWORD
+        )
+        up = service.run("up")
+        assert up.returncode == 0, up.stderr
+        yield service
+        service.run("down")
+
+
+@pytest.fixture(scope="module")
+def trained(service):
+    """The service, once it has a champion."""
+    run = service.finish(service.start_run())
+    assert run["state"]["type"] == "COMPLETED", run["state"]["message"]
+    return service
+
+
+@pytest.fixture(scope="module")
+def sevens():
+    """Sevens as one writer draws them, mirrored: no other hand does."""
+    digits = builtin.load(BuiltinSource()).train
+    return np.ascontiguousarray(digits.images[digits.labels == 7][:, :, ::-1])
+
+
+def read(store, images):
+    """Read images with the champion, and keep what was read, as `digitflow predict` does."""
+    with PredictionLog(store) as log:
+        found = Predictor.load(store, MODEL, log).predict(images)
+    return np.array([prediction.digit for prediction in found])
+
+
+def test_the_api_is_closed_without_the_password(service, monkeypatch):
+    from flows.server_api import ServerRefused
+
+    monkeypatch.delenv("PREFECT_SERVER_API_AUTH_STRING")
+    with pytest.raises(ServerRefused, match="401"):
+        service.api("/deployments/filter", {})
+
+
+def test_every_deployment_is_there_and_its_schedule_would_fire_when_it_says(service):
+    found = {one["name"]: one for one in service.api("/deployments/filter", {})}
+    assert set(found) == {
+        "train-digits",
+        "train-digits-nightly",
+        "retrain-on-new-data",
+        "retrain-on-drift",
+        "monitor-digits",
+        "watch-inbox",
+        "study-digits",
+        "study-digits-weekly",
+        "gc-weekly",
+    }
+    crons = {
+        name: schedule["schedule"]["cron"]
+        for name, one in found.items()
+        for schedule in one["schedules"]
+        if schedule["active"]
+    }
+    assert crons == {
+        "train-digits-nightly": "0 2 * * *",
+        "monitor-digits": "0 * * * *",
+        "watch-inbox": "*/5 * * * *",
+        "study-digits-weekly": "0 4 * * 0",
+        "gc-weekly": "0 6 * * 0",
+    }
+    for name in crons:
+        run = wait_for(lambda name=name: list_scheduled(service, name))[0]
+        when = datetime.fromisoformat(run["expected_start_time"])
+        minute, hour, *_, weekday = crons[name].split()
+        assert hour in ("*", str(when.hour))
+        assert weekday in ("*", str(when.isoweekday() % 7))
+        assert when.minute % 5 == 0 if minute == "*/5" else when.minute == int(minute)
+
+
+def list_scheduled(service, name):
+    wanted = {
+        "deployments": {"name": {"any_": [name]}},
+        "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+        "sort": "EXPECTED_START_TIME_ASC",
+    }
+    return service.api("/flow_runs/filter", wanted)
+
+
+def test_one_training_at_a_time_whichever_deployment_it_is_of(service):
+    queue = service.api("/work_pools/local/queues/training")
+    assert queue["concurrency_limit"] == 1
+    found = service.api("/deployments/filter", {})
+    queued = {one["name"] for one in found if one["work_queue_name"] == "training"}
+    assert queued == {
+        "train-digits",
+        "train-digits-nightly",
+        "retrain-on-new-data",
+        "retrain-on-drift",
+    }
+
+
+def test_a_champion_learns_the_sevens_of_a_writer_who_corrects_it(trained, sevens):
+    store = trained.store
+    said = read(store, sevens[:120])
+    misread = sevens[:120][said != 7]
+    assert len(misread) >= CORRECTED
+    before = list_versions(store, MODEL)[0].score
+    corrected = list(misread[:CORRECTED])
+    assert add_corrections(store, corrected, [7] * CORRECTED, "writer@test", "a test") == 60
+
+    # The watcher would come within five minutes by itself.
+    watched = trained.finish(trained.start_run("watch-inbox/watch-inbox"))
+    assert "a retraining is due" in watched["state"]["message"]
+    (run,) = wait_for(lambda: trained.list_runs("retrain-on-new-data"), seconds=60)
+    assert trained.finish(run["id"])["state"]["type"] == "COMPLETED"
+
+    entry = list_history(store, MODEL)[0]
+    assert (entry.kind, entry.version) == ("promote", "2")
+    after = {one.version: one.score for one in list_versions(store, MODEL)}["2"]
+    assert after.correct >= before.correct - 4
+    # It reads what it learnt from, what judged it, and what nobody showed it.
+    judging = [image for image in corrected if choose_role(digest_picture(image)) == "gate"]
+    assert judging
+    assert (read(store, np.stack(judging)) == 7).mean() > 0.8
+    assert (read(store, sevens[120:]) == 7).mean() > 0.8
+    assert {lesson.reason for lesson in list_lessons(store, MODEL)} == {"announced", "trained"}
+
+    # What was learnt is learnt: nothing is announced again.
+    again = trained.finish(trained.start_run("watch-inbox/watch-inbox"))
+    assert "0 corrections to learn from" in again["state"]["message"]
+
+
+def test_drift_is_seen_and_without_anything_new_nothing_is_trained(trained):
+    store = trained.store
+    digits = builtin.load(BuiltinSource()).train.images
+    read(store, digits[:200])
+    calm = trained.finish(trained.start_run("monitor-digits/monitor-digits"))
+    assert calm["state"]["message"].startswith("no drift"), calm["state"]
+    # Thicker pens than anything that was learnt from.
+    thick = np.maximum(digits, np.maximum(np.roll(digits, 1, 2), np.roll(digits, 1, 1)))
+    read(store, np.maximum(thick, np.roll(thick, 1, 2))[:200])
+    alarmed = trained.finish(trained.start_run("monitor-digits/monitor-digits"))
+    assert alarmed["state"]["message"].startswith("drift: ")
+    assert list_reports(store, MODEL)[0].drifted
+    page = store.root / "reports" / f"monitoring-{MODEL}" / "index.html"
+    assert "What comes in has changed" in page.read_text()
+
+    versions = len(list_versions(store, MODEL))
+    (run,) = wait_for(lambda: trained.list_runs("retrain-on-drift"), seconds=60)
+    ended = trained.finish(run["id"])
+    assert ended["state"]["name"] == "NothingTrained"
+    assert "no corrections" in ended["state"]["message"]
+    assert len(list_versions(store, MODEL)) == versions
+
+
+def test_pictures_in_the_inbox_become_corrections_and_nothing_is_lost(trained, sevens):
+    import cv2
+
+    inbox = trained.project / "inbox"
+    (inbox / "7").mkdir()
+    cv2.imwrite(str(inbox / "7" / "one.png"), np.kron(sevens[150], np.ones((4, 4), np.uint8)))
+    (inbox / "7" / "broken.png").write_text("no picture")
+    ended = trained.finish(trained.start_run("watch-inbox/watch-inbox"))
+    assert ended["state"]["message"].startswith("1 new pictures")
+    assert (inbox / "taken" / "7" / "one.png").is_file()
+    assert "no picture" in (inbox / "refused" / "7" / "broken.png").read_text()
+    assert (inbox / "refused" / "7" / "broken.png.why.txt").read_text()
+    assert not list((inbox / "7").iterdir())
+
+
+def test_a_server_that_was_ended_and_started_again_has_lost_nothing(trained):
+    runs = {run["id"] for run in trained.list_runs("retrain-on-new-data")}
+    versions = list_versions(trained.store, MODEL)
+    assert trained.run("down").returncode == 0
+    assert trained.run("up").returncode == 0
+    assert {run["id"] for run in trained.list_runs("retrain-on-new-data")} == runs
+    assert list_versions(trained.store, MODEL) == versions
+    assert trained.api("/work_pools/local/queues/training")["concurrency_limit"] == 1
