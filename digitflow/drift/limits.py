@@ -11,6 +11,9 @@ from digitflow.drift.reference import open_reference
 from digitflow.releases import Reference
 
 DRAWS = 1000
+# Of a measure that hardly ever moves, as the confidence of a model that is always certain:
+# one that does would else be so many spreads away that no other had a limit.
+LEAST_SPREAD = 0.01
 
 
 class Limits(BaseModel):
@@ -68,7 +71,7 @@ def calibrate_limits(
         drawn = [_draw(ruler, size, generator) for _ in range(DRAWS)]
     effects = np.array([list(found.values()) for found in drawn])
     median = np.median(effects, axis=0)
-    spread = np.maximum(np.quantile(effects, 0.95, axis=0) - median, 1e-9)
+    spread = np.maximum(np.quantile(effects, 0.95, axis=0) - median, LEAST_SPREAD)
     worst = ((effects - median) / spread).max(axis=1)
     reach = np.quantile(worst, 1 - rate, method="higher")
     least = np.array([least_auc if name == "domain" else least_psi for name in MEASURES])

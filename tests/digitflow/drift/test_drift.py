@@ -145,6 +145,17 @@ def test_every_measure_has_a_limit_above_what_is_clean(known):
         assert limits.limits[name] >= (0.6 if name == "domain" else 0.1)
 
 
+def test_a_model_that_is_always_certain_leaves_the_other_limits_as_they_are(known, digits):
+    store, reference, limits = known
+    k = reference.confidence.shape[0]
+    certain = np.ones(k, np.float32)
+    certain[:2] = 0.98
+    changed = reference.model_copy(update={"confidence": store.put_array(certain)})
+    found = calibrate_limits(store.root, changed, SIZE, 0.005, 0.1, 0.6, 42, 1)
+    for name in set(MEASURES) - {"confidence"}:
+        assert found.limits[name] < 2 * limits.limits[name]
+
+
 def test_a_window_of_another_size_is_bad_input(known, digits):
     with pytest.raises(InputError, match=f"windows of {SIZE} images, got 100"):
         look(known, digits.images[:100], digits.labels[:100])
