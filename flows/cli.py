@@ -155,9 +155,9 @@ def predict(
     model: Annotated[
         str | None, typer.Option(help="Registered model; else digits, else digits-sample.")
     ] = None,
-    log: Annotated[
-        bool, typer.Option(help="Keep what was read, for the monitor and for corrections.")
-    ] = True,
+    no_log: Annotated[
+        bool, typer.Option("--no-log", help="Keep nothing for the monitor and corrections.")
+    ] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -167,7 +167,7 @@ def predict(
     from digitflow.predict import Predictor
 
     store = open_store()
-    kept = PredictionLog(store) if log else None
+    kept = None if no_log else PredictionLog(store)
     predictor = Predictor.load(store, model, kept)
     results: list[Any] = []
     for place, file in enumerate(files):

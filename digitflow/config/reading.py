@@ -1,14 +1,16 @@
 """From a config's file or values to the model of a run, or to one clear error."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
-from digitflow.config.data import Source
+from digitflow.config.section import Section
 from digitflow.config.training import TrainConfig
 from digitflow.errors import InputError, list_some
+
+Anchored = TypeVar("Anchored", bound=Section)
 
 
 def load_config(path: Path) -> TrainConfig:
@@ -69,17 +71,18 @@ def _describe(error: Any) -> str:
 
 
 def _anchor_paths(config: TrainConfig, folder: Path) -> TrainConfig:
-    gate, feedback = config.gate, config.gate.feedback
-    if feedback is not None:
-        gate = gate.model_copy(update={"feedback": _anchor_source(feedback, folder)})
-    source = _anchor_source(config.source, folder)
-    return config.model_copy(update={"source": source, "gate": gate})
+    gate = config.gate
+    if gate.feedback is not None:
+        gate = gate.model_copy(update={"feedback": _anchor(gate.feedback, folder)})
+    anchored = {name: _anchor(getattr(config, name), folder) for name in ("source", "feedback")}
+    return config.model_copy(update=anchored | {"gate": gate})
 
 
-def _anchor_source(source: Source, folder: Path) -> Source:
+def _anchor(section: Anchored, folder: Path) -> Anchored:
+    """Make a section's relative paths start at the config's folder."""
     changed = {
         key: (folder / value).resolve()
-        for key, value in source
+        for key, value in section
         if isinstance(value, Path) and not value.is_absolute()
     }
-    return source.model_copy(update=changed)
+    return section.model_copy(update=changed)

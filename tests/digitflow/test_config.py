@@ -51,6 +51,16 @@ def test_relative_paths_are_relative_to_the_config(tmp_path):
     assert load_config(tmp_path / "c.yaml").source.folder == tmp_path / "pictures"
 
 
+def test_the_inbox_is_relative_to_the_config_too(tmp_path):
+    (tmp_path / "c.yaml").write_text("feedback: {inbox: inbox}")
+    assert load_config(tmp_path / "c.yaml").feedback.inbox == tmp_path / "inbox"
+
+
+def test_a_window_holds_what_is_the_least(tmp_path):
+    with pytest.raises(InputError, match="monitoring.least must be at most"):
+        parse_config({"monitoring": {"window": 100, "least": 200}})
+
+
 def test_many_errors_are_bounded():
     with pytest.raises(InputError, match="and 3 more"):
         parse_config({f"wrong{number}": 1 for number in range(8)})
