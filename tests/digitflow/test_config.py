@@ -57,7 +57,7 @@ def test_the_inbox_is_relative_to_the_config_too(tmp_path):
 
 
 def test_a_window_holds_what_is_the_least(tmp_path):
-    with pytest.raises(InputError, match="monitoring.least must be at most"):
+    with pytest.raises(InputError, match=r"monitoring\.least must be at most"):
         parse_config({"monitoring": {"window": 100, "least": 200}})
 
 

@@ -1,0 +1,91 @@
+"""Corrections are learnt from where nothing is judged by them, and each is new once."""
+
+import numpy as np
+import pytest
+
+from digitflow.data.digits import LabelledImages
+from digitflow.feedback import (
+    add_corrections,
+    add_lesson,
+    choose_role,
+    count_new,
+    digest_all,
+    digest_picture,
+    find_others,
+    join_corrections,
+    list_lessons,
+)
+
+
+@pytest.fixture
+def train(images):
+    return LabelledImages(
+        images[:40],
+        np.zeros(40, np.uint8),
+        writers=np.arange(40, dtype=np.int32),
+        series=np.ones(40, np.int32),
+    )
+
+
+def test_corrections_follow_the_training_images_as_often_as_asked(train, images):
+    corrections = LabelledImages(images[50:53], np.array([7, 8, 9], np.uint8))
+    joined, used = join_corrections(train, corrections, set(), 4)
+    assert used == 3
+    assert len(joined) == 40 + 12
+    assert (joined.images[:40] == train.images).all()
+    assert joined.labels[40:].tolist() == [7] * 4 + [8] * 4 + [9] * 4
+    # Who drew them is not known: no writer of the training images gets them.
+    assert (joined.writers[40:] == -1).all()
+    assert (joined.series[40:] == -1).all()
+    assert joined.labels.dtype == np.uint8
+
+
+def test_what_validates_or_judges_is_never_learnt_from(train, images):
+    corrections = LabelledImages(images[50:53], np.array([7, 8, 9], np.uint8))
+    joined, used = join_corrections(train, corrections, digest_all(images[51:]), 2)
+    assert used == 1
+    assert joined.labels[40:].tolist() == [7, 7]
+
+
+def test_a_corrected_training_image_gives_way_to_what_people_say(train, images):
+    corrections = LabelledImages(images[3:4], np.array([5], np.uint8))
+    joined, used = join_corrections(train, corrections, set(), 1)
+    assert (used, len(joined)) == (1, 40)
+    places = (joined.images == images[3]).all(axis=(1, 2))
+    assert joined.labels[places].tolist() == [5]
+
+
+def test_without_writers_there_are_none_afterwards(images):
+    train = LabelledImages(images[:5], np.zeros(5, np.uint8))
+    joined, _ = join_corrections(
+        train, LabelledImages(images[9:10], np.ones(1, np.uint8)), set(), 2
+    )
+    assert joined.writers is None
+    assert joined.series is None
+
+
+def test_others_are_those_of_no_digest(images):
+    assert find_others(images, digest_all(images[10:])).tolist() == list(range(10))
+
+
+def test_a_correction_is_new_until_a_training_knew_of_it(store, images):
+    assert count_new(store, "digits") == (0, 0)
+    add_corrections(store, list(images[:30]), [1] * 30, "ann", "a")
+    learnt = [i for i in images[:30] if choose_role(digest_picture(i)) == "training"]
+    assert count_new(store, "digits") == (len(learnt), 30)
+    add_lesson(store, "digits", "run-1", "trained", "keep", 30)
+    assert count_new(store, "digits") == (0, 30)
+    # Another model has not learnt it, and announcing is not learning.
+    assert count_new(store, "other")[0] == len(learnt)
+    add_lesson(store, "other", "", "announced", "waiting", 30)
+    assert count_new(store, "other")[0] == len(learnt)
+    assert count_new(store, "other", "announced")[0] == 0
+    add_corrections(store, list(images[30:]), [1] * 30, "ann", "a")
+    assert count_new(store, "digits")[0] > 0
+    assert [lesson.run for lesson in list_lessons(store, "digits")] == ["run-1"]
+
+
+def test_who_disagrees_teaches_nothing(store, images):
+    add_corrections(store, list(images), [1] * 60, "ann", "a")
+    add_corrections(store, list(images), [2] * 60, "bob", "b")
+    assert count_new(store, "digits")[0] == 0
