@@ -14,6 +14,7 @@ from digitflow.report import render_page
 SHOWN_REPORTS = 200
 SHOWN_DAYS = 30
 SHOWN_IMAGES = 24
+LEAST_SHOWN = 1.0
 STATUSES = ("read", "unsure", "not a digit")
 
 
@@ -65,10 +66,11 @@ def _draw_latest(report: Report) -> tuple[str, str, bytes]:
     worst = max(found, key=lambda finding: finding.value / finding.limit)
     png = draw_bars(
         [finding.measure for finding in found],
-        {"share of its limit": [100 * finding.value / finding.limit for finding in found]},
+        {"share of its limit": [_show(finding.value / finding.limit) for finding in found]},
         "The latest look: effects against their limits",
         "effect (% of its limit; over 100 alarms)",
         0,
+        log=True,
     )
     said = (
         f"{worst.measure} is at {worst.value / worst.limit:.0%} of its limit, the others lower."
@@ -97,8 +99,8 @@ def _draw_history(reports: Sequence[Report]) -> tuple[str, str, bytes]:
         {name: (looks, shares[name]) for name in highest},
         "Drift over time",
         "look of the monitor (0 = the latest)",
-        "effect (% of its limit)",
-        marks={},
+        "effect (% of its limit; over 100 alarms)",
+        log_y=True,
     )
     alarms = sum(report.drifted for report in reports)
     said = f"Of {len(reports)} looks {alarms} alarm: a line is over 100 %, or people object."
@@ -107,7 +109,12 @@ def _draw_history(reports: Sequence[Report]) -> tuple[str, str, bytes]:
 
 def _share_of_limit(report: Report, name: str) -> float:
     found = {finding.measure: finding for finding in report.inspection.findings}
-    return 100 * found[name].value / found[name].limit if name in found else np.nan
+    return _show(found[name].value / found[name].limit) if name in found else np.nan
+
+
+def _show(share: float) -> float:
+    """Return a share in percent, at least 1: axes are logarithmic, and less is nothing."""
+    return max(LEAST_SHOWN, 100 * share)
 
 
 def _draw_errors(reports: Sequence[Report]) -> tuple[str, str, bytes]:
