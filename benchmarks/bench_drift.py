@@ -1,7 +1,7 @@
 """How often the monitor alarms on clean windows, and how soon on changed ones.
 
-Contract: clean windows of MNIST's test images alarm in at most 1 of 100. The reader is an
-SVM on strokes, fitted on 10,000 training images; the limits are calibrated on those alone.
+Contract: clean windows of MNIST's test images alarm in at most 1 of 100. The reader is a
+network on strokes, fitted on 10,000 training images; the limits are calibrated on those alone.
 Each change is from one prediction to the next: the delay is how many predictions later the
 monitor, which looks every 50, says so.
 """
@@ -55,7 +55,7 @@ class Bench:
     def __init__(self, store: Store, learnt: LabelledImages, compared: LabelledImages) -> None:
         self.store = store
         self.reader = Pipeline(
-            [*build_steps("strokes", SEED), ("svm", build_estimator("svm", {}, SEED, 1))]
+            [*build_steps("strokes", SEED), ("mlp", build_estimator("mlp", {}, SEED, 1))]
         ).fit(np.array(learnt.images), learnt.labels)
         self.reference = record_reference(
             store.root,

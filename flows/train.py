@@ -97,7 +97,7 @@ def train_once(config: TrainConfig) -> None:
         call(file_report, config.model, decision.version)
     call(note_lesson, config.model, decision.verdict.outcome, corrections.last)
     say_what_was_decided(config.model, decision)
-    call(publish_run, config.model, decision.verdict, collect(drawn))
+    call(publish_run, config.model, decision.verdict, decision.version, collect(drawn))
 
 
 def use_corrections(

@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+import prefect.runtime
+from prefect import get_client
 from prefect.artifacts import (
+    create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
@@ -93,9 +96,11 @@ PICTURES = {
 
 
 @plain_task(run_name="publish")
-def publish_run(model: str, verdict: Verdict, figures: Figures) -> None:
-    """Show the run's leaderboard, verdict, arrays and pictures in the Prefect UI."""
+def publish_run(model: str, verdict: Verdict, version: str | None, figures: Figures) -> None:
+    """Show the run's leaderboard, verdict, report, arrays and pictures in the Prefect UI."""
     run = current_run()
+    label_flow_run(verdict.outcome if version is None else f"{verdict.outcome} v{version}")
+    link_page(f"reports/{run.log.run}/index.html", f"report-{model}", "The run's report")
     publish_leaderboard(model, run.log.record["leaderboard"])
     publish_verdict(model, verdict)
     publish_arrays(model, list(summarise_tasks(run.log.events).values()))
@@ -168,9 +173,30 @@ def publish_arrays(model: str, tasks: Sequence[Mapping[str, Any]]) -> None:
     )
 
 
+def label_flow_run(words: str) -> None:
+    """Add to the flow run's name what it did; its record keeps the name it began with."""
+    flow_run = prefect.runtime.flow_run
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(UUID(flow_run.id), name=f"{flow_run.name} {words}")
+
+
+def link_page(page: str, key: str, title: str) -> None:
+    """Link a page of the store in the Prefect UI.
+
+    A browser opens it where the UI runs on the same machine; elsewhere its path says where
+    it is.
+    """
+    path = current_run().store.root.resolve() / page
+    create_link_artifact(
+        link=path.as_uri(), link_text=title, key=key, description=f"{title}: {path}"
+    )
+
+
 @plain_task(run_name="publish drift")
-def publish_drift(report: Report) -> None:
-    """Show a look of the monitor in the Prefect UI: its alarms and the drift table."""
+def publish_drift(report: Report, page: str) -> None:
+    """Show a look of the monitor in the Prefect UI: its alarms, drift table and page."""
+    label_flow_run("drift" if report.drifted else "calm")
+    link_page(page, f"monitoring-{report.model}", "The monitor's report")
     table = [
         {
             "measure": found.measure,

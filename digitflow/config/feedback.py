@@ -37,7 +37,7 @@ class MonitoringRule(Section):
         100, ge=50, description="predictions of a version below which nothing is said of it"
     )
     false_alarms: float = Field(
-        0.005, ge=0.001, le=0.2, description="share of clean windows that may alarm"
+        0.002, ge=0.001, le=0.2, description="share of clean windows that may alarm"
     )
     least_psi: float = Field(
         0.1, ge=0, description="population stability index below which nothing counts"

@@ -10,7 +10,7 @@ from digitflow.drift.measuring import MEASURES, Ruler
 from digitflow.drift.reference import open_reference
 from digitflow.releases import Reference
 
-DRAWS = 1000
+DRAWS = 2000
 # Of a measure that hardly ever moves, as the confidence of a model that is always certain:
 # one that does would else be so many spreads away that no other had a limit.
 LEAST_SPREAD = 0.01
