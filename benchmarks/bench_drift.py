@@ -34,7 +34,7 @@ LEARNT, COMPARED = 10_000, 5_000
 SIZES = (100, 300, 1000)
 CLEAN_WINDOWS, CHANGED_WINDOWS, STREAMS = 1000, 200, 30
 EVERY = 50
-STUDENTS = 1
+STUDENTS = 4
 ALLOWED = 0.01
 
 Alter = Callable[[np.ndarray, np.random.Generator], np.ndarray]
