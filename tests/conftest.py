@@ -86,7 +86,11 @@ def any_database(request, tmp_path, monkeypatch):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs MNIST, so that `-m "not mnist"` leaves it out."""
+    """Mark what needs MNIST; begin with the tests of flows, which mostly wait.
+
+    Begun last, the longest of them would leave one process alone at the end.
+    """
+    items.sort(key=lambda item: "tests/flows/" not in item.path.as_posix())
     for item in items:
         if "mnist_folder" in getattr(item, "fixturenames", ()):
             item.add_marker("mnist")

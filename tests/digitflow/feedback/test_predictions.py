@@ -1,6 +1,7 @@
 """Every prediction is kept with its picture, and read again in the order it was made."""
 
-import multiprocessing
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +11,16 @@ from digitflow.feedback import PredictionLog, count_by_day, digest_picture, read
 from digitflow.feedback.predictions import BUFFERED
 from digitflow.feedback.tables import FEEDBACK
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+# Keeps images from a process of its own.
+KEEPING = """
+from pathlib import Path
+import numpy as np
+from digitflow.artifacts import Store
+from digitflow.feedback import PredictionLog
+images = np.load({images!r})
+with PredictionLog(Store(Path({root!r}))) as log:
+    log.add(images, np.eye(10)[[2] * len(images)], ["read"] * len(images), "digits", "1")
+"""
 
 
 def read_as(digits):
@@ -75,13 +85,13 @@ def test_volumes_are_counted_by_day_and_status(store, images):
 
 
 def test_processes_that_keep_the_same_pictures_at_once_lose_nothing(store, images):
-    context = multiprocessing.get_context("fork")
-    workers = [context.Process(target=keep, args=(store, images, [2] * 60)) for _ in range(4)]
+    np.save(store.root.parent / "images.npy", images)
+    code = KEEPING.format(root=str(store.root), images=str(store.root.parent / "images.npy"))
+    command = [sys.executable, "-c", code]
+    workers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
     for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-        assert worker.exitcode == 0
+        _, errors = worker.communicate(timeout=120)
+        assert worker.returncode == 0, errors
     assert len(read_recent(store, "digits", "1", 1000).digits) == 240
 
 

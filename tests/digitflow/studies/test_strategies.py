@@ -29,8 +29,8 @@ COUNTS = {
 
 @pytest.mark.parametrize(("classifier", "strategy"), COUNTS)
 def test_a_strategy_has_its_number_of_classifiers(classifier, strategy, make_study, store):
-    _, data = make_study(200)
-    found = fit_strategy(Lab(store, data, 42, 1), classifier, strategy, "raw", 200)
+    _, data = make_study(60)
+    found = fit_strategy(Lab(store, data, 42, 1), classifier, strategy, "raw", 60)
     assert found.values["classifiers"] == COUNTS[classifier, strategy]
 
 
