@@ -12,6 +12,7 @@ from digitflow.drift import (
     Window,
     calibrate_limits,
     inspect_window,
+    limits,
     record_reference,
 )
 from digitflow.drift.measuring import compare_counts, tell_apart
@@ -37,8 +38,16 @@ def read_surely(labels, doubted=0.05):
     return sure[:, None] * np.eye(10)[labels] + (1 - sure[:, None]) / 10
 
 
+@pytest.fixture(scope="module", autouse=True)
+def fewer_draws():
+    """A third of the draws: limits are coarser, and the tests quicker."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "DRAWS", 700)
+        yield
+
+
 @pytest.fixture(scope="module")
-def known(digits, tmp_path_factory):
+def known(digits, tmp_path_factory, fewer_draws):
     """(store, reference, limits) of 1,000 images learnt from and 400 read."""
     store = Store(tmp_path_factory.mktemp("drift"))
     learnt = digits.take(np.arange(1000))
@@ -50,15 +59,15 @@ def known(digits, tmp_path_factory):
         42,
         1,
     )
-    limits = calibrate_limits(store.root, reference, SIZE, 0.005, 0.1, 0.6, 42, 1)
-    return store, reference, limits
+    found = calibrate_limits(store.root, reference, SIZE, 0.005, 0.1, 0.6, 42, 1)
+    return store, reference, found
 
 
 def look(known, images, labels, doubted=0.05):
-    store, reference, limits = known
+    store, reference, known_limits = known
     said = read_surely(labels, doubted)
     window = Window(images, said.argmax(axis=1), said.max(axis=1))
-    return inspect_window(store.root, reference, limits, window, 0)
+    return inspect_window(store.root, reference, known_limits, window, 0)
 
 
 def draw(digits, seed=0):
@@ -137,23 +146,23 @@ def test_the_order_of_a_window_and_equal_seeds_change_nothing_much(known, digits
 
 
 def test_every_measure_has_a_limit_above_what_is_clean(known):
-    _, _, limits = known
-    assert tuple(limits.limits) == MEASURES
+    _, _, found = known
+    assert tuple(found.limits) == MEASURES
     assert len(MEASURES) == len(COLUMNS) + 3
     for name in MEASURES:
-        assert limits.limits[name] > limits.clean[name]
-        assert limits.limits[name] >= (0.6 if name == "domain" else 0.1)
+        assert found.limits[name] > found.clean[name]
+        assert found.limits[name] >= (0.6 if name == "domain" else 0.1)
 
 
 def test_a_model_that_is_always_certain_leaves_the_other_limits_as_they_are(known, digits):
-    store, reference, limits = known
+    store, reference, usual = known
     k = reference.confidence.shape[0]
     certain = np.ones(k, np.float32)
     certain[:2] = 0.98
     changed = reference.model_copy(update={"confidence": store.put_array(certain)})
     found = calibrate_limits(store.root, changed, SIZE, 0.005, 0.1, 0.6, 42, 1)
     for name in set(MEASURES) - {"confidence"}:
-        assert found.limits[name] < 2 * limits.limits[name]
+        assert found.limits[name] < 2 * usual.limits[name]
 
 
 def test_a_window_of_another_size_is_bad_input(known, digits):
