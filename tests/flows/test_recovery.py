@@ -14,15 +14,11 @@ from digitflow.runs import list_runs, read_events
 
 STAGES = (
     "ingest builtin",
-    "validate",
     "split",
     "augment shift",
     "prepare strokes on images and copies",
     "train svm-strokes",
-    "evaluate tree-pixels",
-    "note what svm-strokes must repeat",
     "score challenger on the test images",
-    "measure costs",
     "gate",
     "register",
 )
