@@ -71,7 +71,7 @@ def train_once(config: TrainConfig) -> None:
     raw = call(ingest_digits, config.source, call(fingerprint_source, config.source))
     checked = call(validate_digits, raw, config.validation)
     splits = call(split_digits, checked, config.split, config.seed)
-    corrections = call(look_at_corrections, config.model) if config.feedback.learn else NOTHING
+    corrections = call(look_at_corrections) if config.feedback.learn else NOTHING
     splits, judging = use_corrections(config, splits, corrections)
     training = augment_training(config, splits.train)
     features = prepare_features(config, splits, training)

@@ -36,7 +36,7 @@ NOTHING = Corrections(training=None, judging=None, last=0)
 
 
 @plain_task(run_name="look at corrections")
-def look_at_corrections(model: str) -> Corrections:
+def look_at_corrections() -> Corrections:
     """Read what people said up to now; equal corrections are equal references."""
     store = current_run().store
 

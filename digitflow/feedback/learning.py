@@ -24,7 +24,7 @@ class Lesson(BaseModel):
     model, run : str
         The run is empty where a training was only announced.
     reason : str
-        "trained" or "announced".
+        "trained", "announced", or "drift" where one was begun for that.
     outcome : str
         The verdict's: "promote", "keep", ...
     last_correction : int
@@ -65,7 +65,7 @@ def join_corrections(
     used : int
         Corrections that are among them, each counted once.
     """
-    digests = [digest_picture(np.asarray(image)) for image in corrections.images]
+    digests = [digest_picture(image) for image in corrections.images]
     rows = [row for row, digest in enumerate(digests) if digest not in kept]
     chosen, corrected = np.array(rows, int), {digests[row] for row in rows}
     remaining = find_others(train.images, corrected)
@@ -89,13 +89,13 @@ def join_corrections(
 
 def find_others(images: np.ndarray, digests: set[str]) -> np.ndarray:
     """Return the rows of images (n, 28, 28) whose digest is none of these."""
-    found = [digest_picture(np.asarray(image)) not in digests for image in images]
+    found = [digest_picture(image) not in digests for image in images]
     return np.flatnonzero(found)
 
 
 def digest_all(images: np.ndarray) -> set[str]:
     """Return the digests of images (n, 28, 28)."""
-    return {digest_picture(np.asarray(image)) for image in images}
+    return {digest_picture(image) for image in images}
 
 
 def add_lesson(
@@ -117,18 +117,18 @@ def list_lessons(store: Store, model: str) -> list[Lesson]:
     return [Lesson(**row) for row in rows]
 
 
-def count_new(store: Store, model: str, reason: str | None = None) -> tuple[int, int]:
+def count_new(store: Store, model: str, reason: str = "trained") -> tuple[int, int]:
     """Return how many pictures to learn from are new to a model, and the last correction.
 
     Parameters
     ----------
-    reason : str, optional
-        New since the last lesson of this kind; else since the last training.
+    reason : str
+        New since the last lesson of this kind.
     """
     known = [
         lesson.last_correction
         for lesson in list_lessons(store, model)
-        if lesson.reason == (reason or "trained")
+        if lesson.reason == reason
     ]
     since = max(known, default=0)
     corrections, held = list_corrections(store), list_conflicts(store)

@@ -11,8 +11,7 @@ from types import MappingProxyType
 
 from digitflow.studies.ensembles_fits import name_part, name_whole
 from digitflow.studies.experiment import Experiment, Scope
-from digitflow.studies.features import plan_features
-from digitflow.studies.fitting import ALGORITHMS, Algorithm, plan_model, unique
+from digitflow.studies.fitting import ALGORITHMS, Algorithm, plan_fit, unique
 
 FITS = "digitflow.studies.ensembles_fits"
 # Of pixels: about as good as one another, and of four kinds. Gradient boosting is left out:
@@ -85,31 +84,23 @@ def _plan_team(team: str) -> tuple[Experiment, ...]:
 
 def _plan_candidate(name: str) -> tuple[Experiment, ...]:
     chosen = CANDIDATES[name]
-    features = plan_features(chosen.recipe)
-    settings = {
-        "estimator": chosen.estimator,
-        "params": chosen.params,
-        "features": features.name,
-    }
+    features, whole = plan_fit(name, chosen)
     part = Experiment(
         name=name_part(name),
         function=f"{FITS}.fit_part",
-        params=settings,
+        params={
+            "estimator": chosen.estimator,
+            "params": chosen.params,
+            "features": features.name,
+        },
         needs=(features.name,),
     )
-    whole = Experiment(
-        name=name_whole(name),
-        function="digitflow.studies.fitting.fit_model",
-        params={"algorithm": name} | settings,
-        needs=(features.name,),
-    )
-    # The same experiment as in other sections, where they have it.
-    return features, part, plan_model(name)[1] if name in ALGORITHMS else whole
+    return features, part, whole
 
 
 def _plan_bags(name: str) -> tuple[Experiment, ...]:
     chosen = BAGGED[name]
-    features = plan_features(chosen.recipe)
+    features, single = plan_fit(name, chosen)
     bags = [
         Experiment(
             name=f"bag {number + 1} of {name}",
@@ -124,11 +115,10 @@ def _plan_bags(name: str) -> tuple[Experiment, ...]:
         )
         for number in range(BAGS)
     ]
-    single = plan_model(name) if name in ALGORITHMS else ()
     joined = Experiment(
         name=name_bagging(name),
         function=f"{FITS}.join_bags",
         params={"single": name_whole(name), "bags": [bag.name for bag in bags]},
         needs=(name_whole(name), *(bag.name for bag in bags)),
     )
-    return (features, *single, *bags, joined)
+    return (features, single, *bags, joined)

@@ -45,14 +45,20 @@ ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType(
 
 
 def plan_model(algorithm: str, split: Split = "own") -> tuple[Experiment, Experiment]:
-    """Return the experiments that prepare an algorithm's features and fit it on them."""
-    chosen = ALGORITHMS[algorithm]
+    """Return the experiments that prepare one of `ALGORITHMS`' features and fit it on them."""
+    return plan_fit(algorithm, ALGORITHMS[algorithm], split)
+
+
+def plan_fit(
+    name: str, chosen: Algorithm, split: Split = "own"
+) -> tuple[Experiment, Experiment]:
+    """Return the same of any algorithm; equal ones of equal names are one experiment."""
     features = plan_features(chosen.recipe, split)
     fit = Experiment(
-        name=f"model {algorithm}" + ("" if split == "own" else f" on {split}"),
+        name=f"model {name}" + ("" if split == "own" else f" on {split}"),
         function="digitflow.studies.fitting.fit_model",
         params={
-            "algorithm": algorithm,
+            "algorithm": name,
             "estimator": chosen.estimator,
             "params": chosen.params,
             "features": features.name,
