@@ -201,12 +201,18 @@ class Store:
         return target
 
     def append_line(self, name: str, line: str) -> None:
-        """Append one line to a named file; a single write, so lines never interleave."""
+        """Append one line to a named file; a single write, so lines never interleave.
+
+        A last line that a kill has cut short stays a line of its own.
+        """
         target = self.root / name
         with storage_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+            with target.open("ab+") as file:
+                if file.tell():
+                    file.seek(-1, os.SEEK_END)
+                    line = line if file.read(1) == b"\n" else f"\n{line}"
+                file.write(f"{line}\n".encode())
 
     def point(self, name: str, target: str) -> None:
         """Make `name` a symbolic link to its sibling `target`, replacing an older one."""

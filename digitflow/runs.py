@@ -18,10 +18,14 @@ from digitflow.errors import InputError, list_some
 logger = logging.getLogger(__name__)
 
 GC_LOCK = "gc"
+WAITING = "waiting"
+ENDING = ("status", "finished", "seconds", "error")
 
 
 class RunLog:
     """The record of one run, appended to while it goes on.
+
+    A run that was cut off, or that waited, and is begun again goes on with its record.
 
     Parameters
     ----------
@@ -34,9 +38,10 @@ class RunLog:
     def __init__(self, store: Store, run: str) -> None:
         self.store = store
         self.run = run
-        self.record: dict[str, Any] = {"run": run}
-        self.events: list[dict[str, Any]] = []
-        self._started = time.monotonic()
+        self.record: dict[str, Any] = _continue(_load(store, run) or {"run": run})
+        self.events = read_events(store, run)
+        already = max((entry["at"] for entry in self.events), default=0.0)
+        self._started = time.monotonic() - already
         self._writing = threading.Lock()
 
     def update(self, **fields: Any) -> None:
@@ -58,25 +63,35 @@ class RunLog:
         logger.log(level, "%s: %s%s", task, event, took, extra={"run_event": entry})
 
     def seconds(self) -> float:
-        """Return the seconds since the run began."""
+        """Return the seconds since the run began; those in which it waited don't count."""
         return time.monotonic() - self._started
+
+    def wait(self) -> None:
+        """Say that the run ends here for now, and will be begun again."""
+        self.update(**_ending(self, WAITING))
 
 
 @contextmanager
 def open_run(store: Store, run: str, **fields: Any) -> Iterator[RunLog]:
     """Record a run from start to end; while it lasts, it is known to be alive."""
-    log = RunLog(store, run)
     with store.lock(f"run-{run}"):
+        log = RunLog(store, run)
         with store.lock(GC_LOCK):
             pass  # whoever frees files now must end first; the next one will see us
-        log.update(status="running", started=now(), **fields)
+        log.update(**{"started": now(), **log.record, "status": "running", **fields})
         try:
             yield log
         except BaseException as exc:
-            with suppress(Exception):  # a full disk must not hide why the run failed
-                log.update(**_ending(log, "failed"), error=str(exc) or type(exc).__name__)
+            if log.record["status"] != WAITING:
+                with suppress(Exception):  # a full disk must not hide why the run failed
+                    log.update(**_ending(log, "failed"), error=str(exc) or type(exc).__name__)
             raise
         log.update(**_ending(log, "completed"))
+
+
+def _continue(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the record without how the run ended before."""
+    return {name: record[name] for name in record if name not in ENDING}
 
 
 def _ending(log: RunLog, status: str) -> dict[str, Any]:
@@ -118,6 +133,12 @@ def read_run(store: Store, run: str) -> dict[str, Any]:
             return record
     known = list_some([record["run"] for record in runs]) or "none yet"
     raise InputError(f"there is no run {run!r}; runs in {store.root}: {known}")
+
+
+def is_interrupted(store: Store, run: str) -> bool:
+    """Tell whether a run was begun, didn't end, and no process is at it."""
+    record = _load(store, run)
+    return record is not None and record.get("status") == "interrupted"
 
 
 def read_events(store: Store, run: str) -> list[dict[str, Any]]:

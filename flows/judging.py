@@ -51,7 +51,7 @@ def judge_and_promote(
         verdict = call(judge_challenger, config, dossier, champion)
         if verdict.outcome == "unchanged":
             return Decision(verdict=verdict, dossier=dossier, champion=champion)
-        verdict, why = ask_if_wanted(config, verdict)
+        verdict, why = ask_if_wanted(config, verdict, release, champion)
         making = describe_making(config, entries, data, dossier)
         version = call(register_challenger, config.model, release, verdict, making)
         try:
@@ -64,11 +64,14 @@ def judge_and_promote(
     )
 
 
-def ask_if_wanted(config: TrainConfig, verdict: Verdict) -> tuple[Verdict, str]:
+def ask_if_wanted(
+    config: TrainConfig, verdict: Verdict, release: Release, champion: Champion | None
+) -> tuple[Verdict, str]:
     """Let a person decline a promotion before it is written down, where the config says so."""
     if not verdict.promoted or config.gate.approval is None:
         return verdict, ""
-    return ask_person(verdict, config.gate.approval)
+    contest = f"{release.model.digest}-{'none' if champion is None else champion.version}"
+    return ask_person(verdict, config.gate.approval, contest)
 
 
 def act_on(

@@ -1,9 +1,7 @@
 """Look at what was predicted lately; say so when it has drifted."""
 
-from datetime import UTC, datetime
-from secrets import token_hex
+from functools import partial
 
-import prefect.runtime
 from prefect import flow
 from prefect.client.schemas import State
 from prefect.states import Completed
@@ -12,7 +10,7 @@ from digitflow.config import TrainConfig
 from digitflow.monitoring import Report, judge_lately
 from digitflow.registry import Champion
 from flows.launching import resolve_config
-from flows.running import call, open_job
+from flows.running import call, name_run, open_job
 from tasks.events import announce
 from tasks.gate import find_champion
 from tasks.monitor import calibrate_limits, collect_lately, inspect_window, keep_report
@@ -22,13 +20,7 @@ from tasks.publishing import publish_drift
 TASKS = 6
 
 
-def name_run() -> str:
-    """Name a look after its model and time."""
-    config = resolve_config(prefect.runtime.flow_run.parameters["config"])
-    return f"monitor-{config.model}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{token_hex(2)}"
-
-
-@flow(name="monitor-digits", flow_run_name=name_run)
+@flow(name="monitor-digits", flow_run_name=partial(name_run, "monitor-"))
 def monitor_digits(config: str | TrainConfig = "configs/digits.yaml") -> State:
     """Compare the champion's latest predictions with what it learnt from.
 

@@ -1,21 +1,30 @@
 """Train again because what comes in has drifted, if there is anything new to learn from."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+import prefect.runtime
 from prefect import flow
 from prefect.client.schemas import State
 from prefect.states import Completed
+from prefect.task_runners import ThreadPoolTaskRunner
 
 from digitflow.artifacts import Store, open_store
 from digitflow.config import TrainConfig
 from digitflow.feedback import add_lesson, count_new, list_lessons
 from flows.launching import resolve_config
-from flows.train import train_digits
+from flows.running import name_run
+from flows.train import TASK_THREADS, train
+from tasks.publishing import label_flow_run
 
 REASON = "drift"
 
 
-@flow(name="retrain-on-drift")
+@flow(
+    name="retrain-on-drift",
+    flow_run_name=name_run,
+    task_runner=ThreadPoolTaskRunner(max_workers=TASK_THREADS),  # type: ignore[arg-type]
+)
 def retrain_on_drift(config: str | TrainConfig = "configs/digits.yaml") -> State:
     """Train with the corrections so far, unless that was done lately or brings nothing new.
 
@@ -25,15 +34,29 @@ def retrain_on_drift(config: str | TrainConfig = "configs/digits.yaml") -> State
         Path of a config file, or the config itself.
     """
     settings, store = resolve_config(config), open_store()
-    if (refusal := find_refusal(store, settings, datetime.now(UTC))) is not None:
-        return Completed(message=refusal, name="NothingTrained")
-    new, last = count_new(store, settings.model)
-    add_lesson(store, settings.model, "", REASON, "started", last)
-    run = train_digits(settings)
-    return Completed(message=f"trained with {new} new corrections: {run}")
+    run = prefect.runtime.flow_run.name
+    begun = list_begun(store, settings.model)
+    if run not in begun:
+        if (refusal := find_refusal(store, settings, datetime.now(UTC), begun)) is not None:
+            label_flow_run("nothing trained")
+            return Completed(message=refusal, name="NothingTrained")
+        _, last = count_new(store, settings.model)
+        add_lesson(store, settings.model, run, REASON, "started", last)
+    return Completed(message=f"trained with the corrections so far: {train(settings)}")
 
 
-def find_refusal(store: Store, config: TrainConfig, moment: datetime) -> str | None:
+def list_begun(store: Store, model: str) -> dict[str, datetime]:
+    """Return the runs that were begun because of drift, the first one first, and when."""
+    return {
+        lesson.run: datetime.fromisoformat(lesson.at)
+        for lesson in list_lessons(store, model)
+        if lesson.reason == REASON
+    }
+
+
+def find_refusal(
+    store: Store, config: TrainConfig, moment: datetime, begun: Mapping[str, datetime]
+) -> str | None:
     """Return why nothing is to be trained; None where there is reason to."""
     new, _ = count_new(store, config.model)
     if not new:
@@ -41,15 +64,11 @@ def find_refusal(store: Store, config: TrainConfig, moment: datetime) -> str | N
             "trained nothing: there are no corrections that were not learnt from. Say what "
             "pictures show by `digitflow correct`; an alarm alone teaches nothing."
         )
-    begun = [
-        datetime.fromisoformat(lesson.at)
-        for lesson in list_lessons(store, config.model)
-        if lesson.reason == REASON
-    ]
     pause = timedelta(hours=config.monitoring.cool_down_hours)
-    if begun and moment - begun[-1] < pause:
+    last = max(begun.values(), default=None)
+    if last is not None and moment - last < pause:
         return (
-            f"trained nothing: drift led to a training at {begun[-1]:%Y-%m-%d %H:%M} UTC, and "
+            f"trained nothing: drift led to a training at {last:%Y-%m-%d %H:%M} UTC, and "
             f"monitoring.cool_down_hours is {config.monitoring.cool_down_hours:g}"
         )
     return None

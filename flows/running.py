@@ -9,6 +9,7 @@ from typing import Any
 
 import prefect.runtime
 from prefect import Task
+from prefect.exceptions import Pause
 from prefect.futures import PrefectFuture
 
 from digitflow.artifacts import open_store
@@ -29,10 +30,16 @@ REPAIRS = 3
 OTHER_TASKS = 12
 
 
-def name_run() -> str:
-    """Name a flow run after its model and time; names sort by time and never repeat."""
+def name_run(prefix: str = "") -> str:
+    """Name a flow run after its model and time; names sort by time and never repeat.
+
+    A run that is begun again, after a crash or an answer, keeps its name and its record.
+    """
+    begun, *_ = (prefect.runtime.flow_run.name or "nameless").split()
+    if (open_store().root / "runs" / begun / "run.json").is_file():
+        return begun
     config = resolve_config(prefect.runtime.flow_run.parameters["config"])
-    return f"{config.model}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{token_hex(2)}"
+    return f"{prefix}{config.model}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{token_hex(2)}"
 
 
 def training_run(config: TrainConfig) -> AbstractContextManager[RunContext]:
@@ -74,7 +81,11 @@ def open_job(
         show_progress(title, tasks) as progress,
         run_context(RunContext(store, log, workers, progress)) as context,
     ):
-        yield context
+        try:
+            yield context
+        except Pause:
+            log.wait()
+            raise
 
 
 @contextmanager

@@ -2,10 +2,8 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from secrets import token_hex
+from functools import partial
 
-import prefect.runtime
 from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -19,7 +17,7 @@ from digitflow.studies.experiment import Experiment, Findings, Scope, StudyData
 from digitflow.studies.running import check_plan
 from digitflow.study_report import SectionFacts
 from flows.launching import resolve_config
-from flows.running import call, heal_damage, open_job
+from flows.running import call, heal_damage, name_run, open_job
 from tasks.caching import collect
 from tasks.chapter import draw_chapter
 from tasks.choose import choose_digits
@@ -38,15 +36,9 @@ OTHER_TASKS = 5
 TASKS_A_SECTION = 2
 
 
-def name_run() -> str:
-    """Name a study after its model and time; names sort by time and never repeat."""
-    config = resolve_config(prefect.runtime.flow_run.parameters["config"])
-    return f"study-{config.model}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{token_hex(2)}"
-
-
 @flow(
     name="study-digits",
-    flow_run_name=name_run,
+    flow_run_name=partial(name_run, "study-"),
     task_runner=ThreadPoolTaskRunner(max_workers=TASK_THREADS),  # type: ignore[arg-type]
 )
 def study_digits(

@@ -19,7 +19,7 @@ import psutil
 from digitflow.artifacts import Store
 from digitflow.errors import DigitflowError
 from digitflow.locks import acquire_lock, release_lock
-from flows.dead_runs import crash_dead_runs
+from flows.dead_runs import begin_again, crash_dead_commands, crash_dead_runs
 from flows.environment import (
     SERVICE_LOCK,
     STATE_FILE,
@@ -44,6 +44,7 @@ SERVER_PATIENCE_SECONDS = 180.0
 DEPLOY_PATIENCE_SECONDS = 120.0
 LONGEST_PAUSE_SECONDS = 30.0
 POLL_SECONDS = 0.25
+SECONDS_BETWEEN_LOOKS = 30.0
 LOGGED_LINES = 12
 READY = "ready"
 
@@ -101,6 +102,7 @@ class Supervisor:
         self.children: dict[str, Child] = {}
         self.state = ServiceState(phase="starting", processes={})
         self._seen: set[psutil.Process] = set()
+        self._next_look = 0.0
 
     def run(self) -> None:
         """Hold the lock, start all, watch until told to end, end all.
@@ -132,7 +134,7 @@ class Supervisor:
         self._note(url=f"http://127.0.0.1:{port}", phase="starting the server")
         self._start("server", ["server", "start", "--host", "127.0.0.1", "--port", str(port)])
         self._wait_for("server", lambda: is_there(self.state.api_url, "/health"))
-        crash_dead_runs(self.state.api_url, POOL)
+        self._revive_runs()
         self._note(phase="starting a worker")
         # The worker makes the pool where there is none, and leaves one that was changed alone.
         worker = ["worker", "start", "--pool", POOL, "--type", "process", "--name", "digitflow"]
@@ -182,9 +184,17 @@ class Supervisor:
                 code = child.process.returncode
                 logger.warning("the %s ended (exit code %s): starting it", child.name, code)
                 if child.name == "worker":
-                    crash_dead_runs(self.state.api_url, POOL)
+                    self._revive_runs()
                 child.start(self.store, self.folder, self.environ)
                 self._note()
+
+        if time.monotonic() >= self._next_look:
+            crash_dead_commands(self.state.api_url, self.store)
+            self._next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS
+
+    def _revive_runs(self) -> None:
+        """Call it while there is no worker."""
+        begin_again(self.state.api_url, crash_dead_runs(self.state.api_url, POOL))
 
     def _end_all(self) -> None:
         """End the worker and its runs while the server can still take down their states."""

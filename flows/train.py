@@ -58,9 +58,13 @@ def train_digits(config: str | TrainConfig = "configs/digits.yaml") -> str:
     config : str or TrainConfig
         Path of a config file, or the config itself.
     """
-    settings = resolve_config(config)
-    with training_run(settings) as run:
-        heal_damage(train_once, settings)
+    return train(resolve_config(config))
+
+
+def train(config: TrainConfig) -> str:
+    """Do the job within the flow run that this is called in; return the run's name."""
+    with training_run(config) as run:
+        heal_damage(train_once, config)
     return run.log.run
 
 
