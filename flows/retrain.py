@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import prefect.runtime
 from prefect import flow
 from prefect.client.schemas import State
-from prefect.states import Completed
+from prefect.states import Cancelled, Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from digitflow.artifacts import Store, open_store
@@ -15,6 +15,7 @@ from digitflow.feedback import add_lesson, count_new, list_lessons
 from flows.launching import resolve_config
 from flows.running import name_run
 from flows.train import TASK_THREADS, train
+from flows.turns import find_earlier_run
 from tasks.publishing import label_flow_run
 
 REASON = "drift"
@@ -33,6 +34,8 @@ def retrain_on_drift(config: str | TrainConfig = "configs/digits.yaml") -> State
     config : str or TrainConfig
         Path of a config file, or the config itself.
     """
+    if (earlier := find_earlier_run()) is not None:
+        return Cancelled(message=earlier)
     settings, store = resolve_config(config), open_store()
     run = prefect.runtime.flow_run.name
     begun = list_begun(store, settings.model)

@@ -180,17 +180,20 @@ class Supervisor:
         self._seen = {process for process in self._seen if is_alive(process)}
         self._seen |= list_descendants(psutil.Process())
         for child in self.children.values():
-            if child.is_due():
+            if child.is_due() and self._may_start(child):
                 code = child.process.returncode
                 logger.warning("the %s ended (exit code %s): starting it", child.name, code)
                 if child.name == "worker":
                     self._revive_runs()
                 child.start(self.store, self.folder, self.environ)
                 self._note()
-
         if time.monotonic() >= self._next_look:
             crash_dead_commands(self.state.api_url, self.store)
             self._next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS
+
+    def _may_start(self, child: Child) -> bool:
+        """Keep a worker waiting for the server: its dead runs must be looked after first."""
+        return child.name == "server" or is_there(self.state.api_url, "/health")
 
     def _revive_runs(self) -> None:
         """Call it while there is no worker."""

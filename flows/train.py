@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 
 from prefect import flow
+from prefect.client.schemas import State
 from prefect.futures import PrefectFuture
+from prefect.states import Cancelled
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from digitflow.config import Candidate, TrainConfig
@@ -15,6 +17,7 @@ from digitflow.releases import Release
 from flows.judging import judge_and_promote
 from flows.launching import resolve_config
 from flows.running import call, collect_entry, heal_damage, name_run, training_run
+from flows.turns import find_earlier_run
 from tasks.augment import augment_images
 from tasks.caching import collect
 from tasks.evaluate import evaluate_candidate
@@ -50,7 +53,7 @@ Features = Mapping[tuple[str, bool], PrefectFuture]
     flow_run_name=name_run,
     task_runner=ThreadPoolTaskRunner(max_workers=TASK_THREADS),  # type: ignore[arg-type]
 )
-def train_digits(config: str | TrainConfig = "configs/digits.yaml") -> str:
+def train_digits(config: str | TrainConfig = "configs/digits.yaml") -> str | State:
     """Train, judge and promote; return the run's name.
 
     Parameters
@@ -58,6 +61,8 @@ def train_digits(config: str | TrainConfig = "configs/digits.yaml") -> str:
     config : str or TrainConfig
         Path of a config file, or the config itself.
     """
+    if (earlier := find_earlier_run()) is not None:
+        return Cancelled(message=earlier)
     return train(resolve_config(config))
 
 

@@ -2,11 +2,16 @@
 
 import http.client
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import yaml
+
+from digitflow.artifacts import Store
 from flows.environment import read_state
 from flows.processes import find_process, list_descendants
 from flows.server_api import call_api
@@ -25,17 +30,21 @@ class Service:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
 
-    def run(self, command):
-        """Run `python -m flows.service COMMAND` and return how it ended."""
+    def environment(self):
+        """Return the environment of the service, and of commands that use its store."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT", "DIGIT"))}
         ours = {
             "DIGITFLOW_ARTIFACTS": str(self.store.root),
             "PREFECT_SERVER_API_PORT": str(self.port),
         }
+        return kept | ours | self.variables
+
+    def run(self, command):
+        """Run `python -m flows.service COMMAND` and return how it ended."""
         where = ["--project", str(self.project)] if self.project and command == "up" else []
         return subprocess.run(
             [sys.executable, "-m", "flows.service", command, *where],
-            env=kept | ours | self.variables,
+            env=self.environment(),
             capture_output=True,
             text=True,
             timeout=240,
@@ -74,6 +83,18 @@ class Service:
 
     def state_of(self, run):
         return self.api(f"/flow_runs/{run}")["state"]["type"]
+
+
+def serve(folder, config, **variables):
+    """Run the service of a folder, its deployments on `config`; yield it, then end it."""
+    shutil.copy(Path(__file__).parents[2] / "prefect.yaml", folder / "prefect.yaml")
+    (folder / "configs").mkdir()
+    (folder / "configs" / "digits.yaml").write_text(yaml.safe_dump(config))
+    service = Service(Store(folder / "artifacts"), folder, **variables)
+    up = service.run("up")
+    assert up.returncode == 0, up.stderr
+    yield service
+    service.run("down")
 
 
 def wait_for(condition, seconds=60):

@@ -3,16 +3,12 @@
 A writer whose sevens the champion misreads corrects them; what follows happens by itself.
 """
 
-import shutil
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
-from real_service import Service, wait_for
+from real_service import serve, wait_for
 
-from digitflow.artifacts import Store
 from digitflow.config import BuiltinSource
 from digitflow.data.sources import builtin
 from digitflow.feedback import (
@@ -52,21 +48,11 @@ PASSWORD = "admin:not a secret"
 def service(tmp_path_factory):
     """A service whose deployments train a small config; its API is behind a password."""
     folder = tmp_path_factory.mktemp("by-itself")
-    checkout = Path(__file__).parents[2]
-    shutil.copy(checkout / "prefect.yaml", folder / "prefect.yaml")
-    (folder / "configs").mkdir()
     (folder / "inbox").mkdir()
     config = CONFIG | {"feedback": CONFIG["feedback"] | {"inbox": str(folder / "inbox")}}
-    (folder / "configs" / "digits.yaml").write_text(yaml.safe_dump(config))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_SERVER_API_AUTH_STRING", PASSWORD)
-        service = Service(
-            Store(folder / "artifacts"), folder, PREFECT_SERVER_API_AUTH_STRING=PASSWORD
-        )
-        up = service.run("up")
-        assert up.returncode == 0, up.stderr
-        yield service
-        service.run("down")
+        yield from serve(folder, config, PREFECT_SERVER_API_AUTH_STRING=PASSWORD)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,208 @@
+"""Left alone for days: nobody answers, workers die, and runs come while others go on."""
+
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from real_service import ENDED, serve, wait_for
+
+from digitflow.registry import list_history, list_versions, read_champion, read_release
+from digitflow.runs import list_runs, read_events
+from flows.dead_runs import RUN_VARIABLE
+from flows.environment import read_state
+from flows.processes import find_process, list_descendants, read_environ
+
+pytestmark = pytest.mark.slow
+
+MODEL = "digits-sample"
+TREE = {"name": "tree", "estimator": "tree", "recipe": "pixels"}
+BETTER = {"name": "svm", "estimator": "svm", "recipe": "strokes"}
+CONFIG = {
+    "model": MODEL,
+    "source": {"kind": "builtin"},
+    "candidates": [TREE],
+    "gate": {
+        "floor": {"min_accuracy": 0.5},
+        "calibration": dict.fromkeys(("max_ece", "max_brier", "max_log_loss"), 1.0)
+        | dict.fromkeys(("ece_margin", "brier_margin", "log_loss_margin"), 1.0),
+        "robustness": {"images": 60, "floors": {"shift-1": 0.5, "inverted": 0.5}},
+    },
+}
+# Long enough for a second run, or a kill, to come meanwhile.
+LONG = CONFIG | {
+    "candidates": [TREE, {"name": "knn", "estimator": "knn", "recipe": "strokes"}, BETTER],
+    "augment": {"backend": "shift"},
+}
+
+
+def asking(model, minutes):
+    """Return a config with a better candidate, whose promotion a person is asked about."""
+    gate = CONFIG["gate"] | {"approval": {"timeout_minutes": minutes}}
+    return CONFIG | {"model": model, "candidates": [BETTER], "gate": gate}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    yield from serve(tmp_path_factory.mktemp("unattended"), CONFIG)
+
+
+@pytest.fixture(scope="module")
+def trained(service):
+    """The service, once it has a champion."""
+    run = service.finish(service.start_run())
+    assert run["state"]["type"] == "COMPLETED", run["state"]["message"]
+    return service
+
+
+def list_states(service, run):
+    """Return the names of a run's states, the first one first."""
+    states = service.api(f"/flow_run_states/?flow_run_id={run}")
+    return [state["name"] for state in sorted(states, key=lambda state: state["timestamp"])]
+
+
+def list_processes(run):
+    """Return the processes that work at a flow run."""
+    return [p for p in psutil.process_iter() if read_environ(p).get(RUN_VARIABLE) == run]
+
+
+def find_record(service, run):
+    """Return the record of a flow run."""
+    (record,) = [one for one in list_runs(service.store) if one["flow_run_id"] == run]
+    return record
+
+
+def count_computed(service, record):
+    """Return how often each task that can be cached was computed in a run."""
+    events = read_events(service.store, record["run"])
+    cacheable = {event["task"] for event in events if event["event"] == "key"}
+    return Counter(
+        event["task"]
+        for event in events
+        if event["event"] == "computed" and event["task"] in cacheable
+    )
+
+
+def wait_until_started(service, run, task):
+    """Wait until a task of a flow run has started; return the run's record."""
+
+    def find():
+        for record in list_runs(service.store):
+            if record["flow_run_id"] == run and any(
+                (event["event"], event["task"]) == ("started", task)
+                for event in read_events(service.store, record["run"])
+            ):
+                return record
+        assert service.state_of(run) not in ENDED
+        return None
+
+    return wait_for(find, seconds=120)
+
+
+def test_a_run_that_waits_for_a_person_frees_its_place_and_goes_on_when_answered(trained):
+    waiting = trained.start_run(parameters={"config": asking(MODEL, 30)})
+    wait_for(lambda: trained.state_of(waiting) == "PAUSED", seconds=120)
+    wait_for(lambda: not list_processes(waiting))
+    record = find_record(trained, waiting)
+    assert record["status"] == "waiting"
+    assert len(list_versions(trained.store, MODEL)) == 1
+
+    # Its place is free: another training goes through while it waits.
+    other = trained.finish(trained.start_run())
+    assert other["state"]["type"] == "COMPLETED"
+    assert trained.state_of(waiting) == "PAUSED"
+
+    answer = {"promote": True, "name": "Ada", "why": "reads my sevens"}
+    resumed = trained.api(f"/flow_runs/{waiting}/resume", {"run_input": answer})
+    assert resumed["status"] == "ACCEPT"
+    ended = trained.finish(waiting)
+    assert ended["state"]["type"] == "COMPLETED", ended["state"]["message"]
+    assert ended["name"] == f"{record['run']} promote v2"
+    assert read_champion(trained.store, MODEL).version == "2"
+    last = list_history(trained.store, MODEL)[0]
+    assert "Ada" in last.why
+    assert "reads my sevens" in last.why
+
+    # One run, one record: it went on from what it had computed before the question.
+    after = find_record(trained, waiting)
+    assert after["started"] == record["started"]
+    assert after["status"] == "completed"
+    assert set(count_computed(trained, after).values()) == {1}
+
+
+def test_nobody_answers_and_that_is_a_no(trained):
+    run = trained.start_run(parameters={"config": asking("digits-unanswered", 0.05)})
+    ended = trained.finish(run)
+    assert ended["state"]["type"] == "COMPLETED", ended["state"]["message"]
+    assert "Suspended" in list_states(trained, run)
+    verdict = find_record(trained, run)["verdict"]
+    assert "no answer within 0.05 minutes" in verdict["reason"]
+    assert read_champion(trained.store, "digits-unanswered") is None
+    release = read_release(trained.store, "digits-unanswered", "1")
+    assert "no answer" in release.version.reason
+
+
+def test_a_second_run_of_a_deployment_is_cancelled_and_another_training_waits(
+    trained,
+):
+    nightly, asked = "train-digits/train-digits-nightly", {"config": LONG}
+    first = trained.start_run(nightly, parameters=asked)
+    wait_until_started(trained, first, "train svm")
+    second = trained.start_run(nightly, parameters=asked)
+    other = trained.start_run("train-digits/train-digits")
+    time.sleep(5)  # the worker looks for runs every two seconds
+    assert trained.state_of(first) == "RUNNING"
+    assert trained.state_of(other) == "SCHEDULED"
+    assert trained.finish(first)["state"]["type"] == "COMPLETED"
+    cancelled = trained.finish(second)
+    assert cancelled["state"]["type"] == "CANCELLED"
+    assert "was going on when this run was due" in cancelled["state"]["message"]
+    ended = trained.finish(other)
+    assert ended["state"]["type"] == "COMPLETED"
+    assert ended["start_time"] > trained.api(f"/flow_runs/{first}")["end_time"]
+
+
+def test_a_run_whose_worker_is_killed_is_marked_and_goes_on_from_what_was_finished(trained):
+    config = LONG | {"model": "digits-killed", "seed": 7}
+    run = trained.start_run(parameters={"config": config})
+    killed = wait_until_started(trained, run, "train svm")
+    worker = find_process(read_state(trained.store).processes["worker"])
+    doomed = [worker, *list_descendants(worker)]
+    assert set(list_processes(run)) & set(doomed)
+    for process in doomed:
+        process.kill()
+    ended = trained.finish(run)
+    assert ended["state"]["type"] == "COMPLETED", ended["state"]["message"]
+    states = list_states(trained, run)
+    assert states[-1] == "Completed"
+    assert states.index("Crashed") < states.index("AwaitingRetry")
+    assert ended["run_count"] == 2
+    record = find_record(trained, run)
+    assert record["run"] == killed["run"]
+    computed = count_computed(trained, record)
+    assert computed["split"] == 1
+    assert set(computed.values()) == {1}
+
+
+def test_a_command_that_is_killed_is_marked_too(trained, tmp_path):
+    (tmp_path / "long.yaml").write_text(yaml.safe_dump(LONG | {"seed": 8}))
+    environment = trained.environment() | {
+        "PREFECT_API_URL": f"http://127.0.0.1:{trained.port}/api"
+    }
+    command = [Path(sys.executable).with_name("digitflow"), "train", "--config", "long.yaml"]
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    known = {record["run"] for record in list_runs(trained.store)}
+    new = wait_for(lambda: [r for r in list_runs(trained.store) if r["run"] not in known])
+    process.kill()
+    process.wait()
+    wait_for(lambda: trained.state_of(new[0]["flow_run_id"]) == "CRASHED", seconds=120)
