@@ -112,10 +112,11 @@ def name_user() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def list_runs(store: Store) -> list[dict[str, Any]]:
-    """Return the records of all runs, newest first."""
+def list_runs(store: Store, job: str | None = None) -> list[dict[str, Any]]:
+    """Return the records of all runs, or of those of one job, newest first."""
     paths = (store.root / "runs").glob("*/run.json")
-    records = [record for path in paths if (record := _load(store, path.parent.name))]
+    found = [record for path in paths if (record := _load(store, path.parent.name))]
+    records = [record for record in found if job in (None, record.get("job", "train"))]
     return sorted(records, key=lambda record: str(record.get("started")), reverse=True)
 
 
@@ -133,6 +134,11 @@ def read_run(store: Store, run: str) -> dict[str, Any]:
             return record
     known = list_some([record["run"] for record in runs]) or "none yet"
     raise InputError(f"there is no run {run!r}; runs in {store.root}: {known}")
+
+
+def find_run(store: Store, run: str) -> dict[str, Any] | None:
+    """Return the record of a run of this very name; None where there is none."""
+    return _load(store, run) if run else None
 
 
 def is_interrupted(store: Store, run: str) -> bool:

@@ -18,6 +18,7 @@ from digitflow.releases import Release
 from digitflow.runs import now
 
 TAG = "digitflow."
+COMMAND_LINE = "command line"
 MODEL_FILE = "model.skops"
 # What every model takes and gives: dtype and shape, -1 for any number of images.
 SIGNATURE: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -51,6 +52,8 @@ class Facts(_Record):
         What it was judged on, so that it can be judged again.
     costs : Costs or None
         What it cost when it was judged.
+    deployment : str
+        Whose run made it: "retrain-on-drift", ..., or "command line".
     """
 
     run: str
@@ -63,6 +66,7 @@ class Facts(_Record):
     test: ImageSet | None = None
     feedback: ImageSet | None = None
     costs: Costs | None = None
+    deployment: str = COMMAND_LINE
 
 
 class Version(_Record):
@@ -215,6 +219,7 @@ def make_champion(version: Any, release: Release, score: TestScore, at: str) -> 
 def _read_facts(version: Any) -> Facts:
     known = Facts.model_fields
     plain = {name: _read_tag(version, name) for name in ("run", "config", "code")}
+    plain["deployment"] = version.tags.get(f"{TAG}deployment", COMMAND_LINE)
     coded = {
         name: json.loads(version.tags[f"{TAG}{name}"])
         for name in known

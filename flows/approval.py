@@ -128,7 +128,7 @@ def answer_for_nobody(flow_run: UUID, question: str, minutes: float) -> State:
     with get_client(sync_client=True) as client:
         state = client.read_flow_run(flow_run).state
     if state is None or not state.is_paused() or state.state_details.pause_key != question:
-        label_flow_run("(not needed)")
+        label_flow_run("(not needed)", "approval")
         return Completed(message="it was answered, or waits no longer")
     _answer_no(flow_run, minutes)
     return Completed(message=f"nobody answered within {minutes:g} minutes: no")

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DEFAULT_CONFIG = Path("configs/digits.yaml")
 NOT_PROMOTED = 3
+Job = Literal["train", "study", "monitor"]
 
 app = typer.Typer(
     name="digitflow",
@@ -107,6 +108,7 @@ def study(
 @app.command()
 def runs(
     limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+    job: Annotated[Job | None, typer.Option(help="Only these; the monitor's are many.")] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -115,7 +117,7 @@ def runs(
     from digitflow.runs import list_runs
     from flows.console import print_runs
 
-    print_result(list_runs(open_store())[:limit], as_json, print_runs)
+    print_result(list_runs(open_store(), job)[:limit], as_json, print_runs)
 
 
 @app.command()

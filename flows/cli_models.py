@@ -7,6 +7,7 @@ import typer
 from flows.options import AsJson, Debug, ModelName, print_result
 
 if TYPE_CHECKING:
+    from digitflow.artifacts import Store
     from digitflow.registry import Entry
 
 app = typer.Typer(name="models", help="List, show and compare registered versions.")
@@ -53,7 +54,7 @@ def show(
     judged = [j for j in registry.list_judgements(store, name) if j.version == number]
     shown = found.model_dump(mode="json") | {
         "signature": registry.SIGNATURE,
-        "history": [_shorten_entry(entry) for entry in entries],
+        "history": [_shorten_entry(store, entry) for entry in entries],
         "judgements": [judgement.model_dump(exclude={"verdict"}) for judgement in judged],
     }
     print_result(shown, as_json, print_registration)
@@ -106,7 +107,7 @@ def history(model: ModelName = None, as_json: AsJson = False, debug: Debug = Fal
 
     store = open_store()
     entries = list_history(store, choose_model(store, model))
-    print_result([_shorten_entry(entry) for entry in entries], as_json, print_history)
+    print_result([_shorten_entry(store, entry) for entry in entries], as_json, print_history)
 
 
 def rollback(
@@ -128,11 +129,15 @@ def rollback(
     print_result(champion.model_dump(mode="json"), as_json, print_rollback)
 
 
-def _shorten_entry(entry: "Entry") -> dict[str, Any]:
-    """Return an entry as plain values; of its verdict the outcome and the reason."""
-    verdict = entry.verdict or {}
+def _shorten_entry(store: "Store", entry: "Entry") -> dict[str, Any]:
+    """Return an entry as plain values: of its verdict the outcome, of its run the report."""
+    from digitflow.runs import find_run
+
+    verdict, run = entry.verdict or {}, find_run(store, entry.run) or {}
     return entry.model_dump(mode="json", exclude={"verdict", "champion"}) | {
         "outcome": verdict.get("outcome"),
         "reason": verdict.get("reason"),
         "test_accuracy": entry.champion.score.accuracy,
+        "deployment": run.get("deployment"),
+        "report": run.get("report"),
     }

@@ -1,5 +1,7 @@
 """Free what nothing needs any more, every week."""
 
+from datetime import UTC, datetime
+
 from prefect import flow
 from prefect.client.schemas import State
 from prefect.states import Completed
@@ -7,12 +9,23 @@ from prefect.states import Completed
 from digitflow.artifacts import open_store
 from digitflow.readable import format_bytes
 from digitflow.retention import collect_garbage
+from tasks.publishing import label_flow_run
 
 # A run that goes on must not lose what it needs next: it is waited for.
 PATIENCE_SECONDS = 600
 
 
-@flow(name="collect-garbage", retries=12, retry_delay_seconds=PATIENCE_SECONDS)
+def name_collection() -> str:
+    """Name a flow run after its time."""
+    return f"gc-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+
+
+@flow(
+    name="collect-garbage",
+    flow_run_name=name_collection,
+    retries=12,
+    retry_delay_seconds=PATIENCE_SECONDS,
+)
 def free_unneeded(keep_runs: int = 10, keep_versions: int = 10) -> State:
     """Remove versions and files that no kept version and no recent run needs.
 
@@ -22,6 +35,7 @@ def free_unneeded(keep_runs: int = 10, keep_versions: int = 10) -> State:
         How many of the newest stay, as `digitflow gc` counts them.
     """
     freed = collect_garbage(open_store(), keep_runs, keep_versions)
+    label_flow_run(f"freed {format_bytes(freed['bytes'])}")
     return Completed(
         message=f"{freed['files']} files and {len(freed['versions'])} versions, "
         f"{format_bytes(freed['bytes'])}"

@@ -201,7 +201,8 @@ def print_runs(runs: Sequence[dict[str, Any]]) -> None:
         return
     table = _table("run", "status", "seconds", "verdict")
     for run in runs:
-        verdict = (run.get("verdict") or {}).get("outcome") or run.get("error") or ""
+        verdict = (run.get("verdict") or {}).get("outcome") or run.get("error")
+        verdict = verdict or run.get("found") or ""
         # A run's name, which begins with its time, must never be cut; an error may be.
         verdict = shorten(verdict, SHORT_VERDICT, placeholder=" ...")
         cells = (run["run"], run.get("status"), run.get("seconds"), verdict)

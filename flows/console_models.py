@@ -71,7 +71,7 @@ def _describe_registration(shown: Mapping[str, Any]) -> Iterator[tuple[str, str]
     score = version["score"]
     low, high = score["interval"]
     yield "registered", format_moment(version["registered_at"])
-    yield "run", version["run"]
+    yield "run", f"{version['run']}, of {facts['deployment']}"
     accuracy = f"{format_share(version['accuracy'])} of {score['n']:,} images"
     yield "test", f"{accuracy} (95 % interval {format_share(low)} to {format_share(high)})"
     yield "test images", score["test_digest"]
@@ -131,6 +131,10 @@ def _print_entries(entries: Sequence[Mapping[str, Any]]) -> None:
         _print_wrapped(f"by {entry['who']}: {entry['why']}", indent=6)
         if entry["reason"] and entry["reason"] != entry["why"]:
             _print_wrapped(entry["reason"], indent=6)
+        of = f", of {entry['deployment']}" if entry["deployment"] else ""
+        _print_wrapped(f"run {entry['run']}{of}", indent=6)
+        if entry["report"]:
+            _print_wrapped(entry["report"], indent=6)
 
 
 def print_difference(found: Mapping[str, Any]) -> None:

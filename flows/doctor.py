@@ -33,7 +33,7 @@ def examine(store: Store, verify: bool) -> list[Finding]:
         _check_store(store),
         *_check_registry(store),
         _check_runs(store),
-        _check_server(store),
+        *_check_server(store),
     ]
     return [*checks, _verify_files(store)] if verify else checks
 
@@ -138,7 +138,7 @@ def _check_runs(store: Store) -> Finding:
     return _finding("ok", "runs", counts or "none yet")
 
 
-def _check_server(store: Store) -> Finding:
+def _check_server(store: Store) -> Iterator[Finding]:
     from flows.environment import find_running_server, is_supervised
     from flows.server_api import is_there
 
@@ -147,12 +147,24 @@ def _check_server(store: Store) -> Finding:
         found = f"{named}, named by PREFECT_API_URL, " + (
             "answers" if answers else "doesn't answer"
         )
-        return _finding("ok" if answers else "error", "server", found)
-    if (url := find_running_server(store)) is not None:
-        return _finding("ok", "server", f"answers at {url}")
-    if is_supervised(store):
-        return _finding("error", "server", "was started and doesn't answer: make down, make up")
-    return _finding("ok", "server", "none is running; make up starts one, runs do without")
+        yield _finding("ok" if answers else "error", "server", found)
+    elif (url := find_running_server(store)) is not None:
+        yield _finding("ok", "server", f"answers at {url}")
+        yield from _check_service(url)
+    elif is_supervised(store):
+        yield _finding("error", "server", "was started and doesn't answer: make down, make up")
+    else:
+        yield _finding("ok", "server", "none is running; make up starts one, runs do without")
+
+
+def _check_service(url: str) -> Iterator[Finding]:
+    from flows.server_api import ServerRefused
+    from flows.service_health import check_service
+
+    try:
+        yield from (_finding(*fact) for fact in check_service(url))
+    except ServerRefused as exc:
+        yield _finding("error", "server", str(exc))
 
 
 def _verify_files(store: Store) -> Finding:

@@ -47,6 +47,9 @@ LEASES = {
         "prefect.server.concurrency.lease_storage.filesystem"
     ),
 }
+# A watcher that looks every five minutes would fill the server's database for ever: runs are
+# kept for 90 days there, and for ever in ours.
+VACUUM = {"PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs"}
 PATIENCE = {
     # The default of 20 s is less than a fresh database takes on a slow machine.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
@@ -91,7 +94,7 @@ def prefect_environment(
     quiet : bool
         Keep Prefect's log off the console; the UI shows it all the same.
     """
-    wanted = OFFLINE | LOOPBACK | BATCHES | LEASES | PATIENCE | LOGGING
+    wanted = OFFLINE | LOOPBACK | BATCHES | LEASES | VACUUM | PATIENCE | LOGGING
     wanted = wanted | QUIET if quiet else wanted
     wanted["PREFECT_HOME"] = str(store_root / "prefect")
     wanted["PREFECT_RESULTS_LOCAL_STORAGE_PATH"] = str(store_root / "results")

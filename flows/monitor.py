@@ -30,8 +30,10 @@ def monitor_digits(config: str | TrainConfig = "configs/digits.yaml") -> State:
         Path of a config file, or the config itself.
     """
     settings = resolve_config(config)
-    with open_job(settings, f"monitor-{settings.model}", TASKS, job="monitor"):
-        return monitor_once(settings)
+    with open_job(settings, f"monitor-{settings.model}", TASKS, job="monitor") as run:
+        state = monitor_once(settings)
+        run.log.update(found=state.message)
+    return state
 
 
 def monitor_once(config: TrainConfig) -> State:

@@ -41,7 +41,7 @@ def retrain_on_drift(config: str | TrainConfig = "configs/digits.yaml") -> State
     begun = list_begun(store, settings.model)
     if run not in begun:
         if (refusal := find_refusal(store, settings, datetime.now(UTC), begun)) is not None:
-            label_flow_run("nothing trained")
+            label_flow_run("nothing trained", settings.model, "nothing-trained")
             return Completed(message=refusal, name="NothingTrained")
         _, last = count_new(store, settings.model)
         add_lesson(store, settings.model, run, REASON, "started", last)

@@ -14,9 +14,10 @@ from prefect.futures import PrefectFuture
 
 from digitflow.artifacts import open_store
 from digitflow.config import Candidate, TrainConfig
-from digitflow.errors import DamagedArtifact, StorageError
+from digitflow.errors import DamagedArtifact, DigitflowError, StorageError
 from digitflow.evaluation.leaderboard import Entry
 from digitflow.runs import open_run
+from digitflow.versions import COMMAND_LINE
 from digitflow.workers import WorkerPool, count_cores
 from flows.launching import resolve_config
 from tasks.caching import collect
@@ -38,8 +39,11 @@ def name_run(prefix: str = "") -> str:
     begun, *_ = (prefect.runtime.flow_run.name or "nameless").split()
     if (open_store().root / "runs" / begun / "run.json").is_file():
         return begun
-    config = resolve_config(prefect.runtime.flow_run.parameters["config"])
-    return f"{prefix}{config.model}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{token_hex(2)}"
+    try:
+        model = resolve_config(prefect.runtime.flow_run.parameters["config"]).model
+    except DigitflowError:
+        model = "no-config"  # the flow itself fails of it, and says why
+    return f"{prefix}{model}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{token_hex(2)}"
 
 
 def training_run(config: TrainConfig) -> AbstractContextManager[RunContext]:
@@ -75,6 +79,7 @@ def open_job(
             config=config.model_dump(mode="json"),
             cores=count_cores(),
             flow_run_id=flow_run.id,
+            deployment=prefect.runtime.deployment.name or COMMAND_LINE,
             **fields,
         ) as log,
         WorkerPool(budget.parallel, budget.threads) as workers,

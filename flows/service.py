@@ -26,6 +26,7 @@ from flows.supervisor import (
     READY,
     ServiceFailed,
     Supervisor,
+    choose_host,
     log_path,
 )
 
@@ -119,8 +120,9 @@ def start_supervisor(store: Store, project: Path) -> "subprocess.Popen[bytes]":
     Raises
     ------
     InputError
-        If the folder has no prefect.yaml.
+        If the folder has no prefect.yaml, or the server would be open to anybody.
     """
+    choose_host(os.environ)
     if not (project / "prefect.yaml").is_file():
         raise InputError(f"{project} has no prefect.yaml; name its folder by --project")
     log = log_path(store, "service")

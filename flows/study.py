@@ -24,14 +24,14 @@ from tasks.choose import choose_digits
 from tasks.context import current_run
 from tasks.experiment import run_experiment
 from tasks.ingest import fingerprint_source, ingest_digits
-from tasks.publishing import publish_chapter
+from tasks.publishing import publish_chapter, publish_study
 from tasks.study_report import write_report
 from tasks.validate import validate_digits
 
 # Task threads only wait: how much is computed at once is the worker slots' business.
 TASK_THREADS = 64
-# Of the digits before the first section, and of the report after the last.
-OTHER_TASKS = 5
+# Of the digits before the first section, and of the report and its link after the last.
+OTHER_TASKS = 6
 # The chapter of a section, and what it shows in the UI.
 TASKS_A_SECTION = 2
 
@@ -70,9 +70,10 @@ def study_once(config: TrainConfig, sections: Sequence[str]) -> None:
     announce(plans)
     studied = [study_section(section, plan, scope, data) for section, plan in plans.items()]
     call(write_report, config, raw.origin, scope, studied)
-    for section in studied:
-        if section.chapter is not None:
-            call(publish_chapter, config.model, section.chapter)
+    chapters = [section.chapter for section in studied if section.chapter is not None]
+    call(publish_study, config.model, len(chapters), len(studied))
+    for chapter in chapters:
+        call(publish_chapter, config.model, chapter)
 
 
 def announce(plans: dict[str, tuple[Experiment, ...]]) -> None:

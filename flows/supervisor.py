@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from digitflow.artifacts import Store
-from digitflow.errors import DigitflowError
+from digitflow.errors import DigitflowError, InputError
 from digitflow.locks import acquire_lock, release_lock
 from flows.dead_runs import begin_again, crash_dead_commands, crash_dead_runs
 from flows.environment import (
@@ -47,6 +47,9 @@ POLL_SECONDS = 0.25
 SECONDS_BETWEEN_LOOKS = 30.0
 LOGGED_LINES = 12
 READY = "ready"
+NOTIFICATIONS = "configs/notifications.yaml"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 
 
 class ServiceFailed(DigitflowError):
@@ -61,7 +64,7 @@ class Child:
     name : str
         Its name, also that of its log.
     arguments : list of str
-        What follows `prefect` on the command line.
+        A module and what follows it on the command line.
     """
 
     def __init__(self, name: str, arguments: list[str]) -> None:
@@ -73,7 +76,7 @@ class Child:
 
     def start(self, store: Store, folder: Path, environ: dict[str, str]) -> None:
         """Start it with its output in its log."""
-        self.process = start_prefect(self.name, self.arguments, store, folder, environ)
+        self.process = start_module(self.name, self.arguments, store, folder, environ)
         self.starts += 1
         pause = min(2.0**self.starts, LONGEST_PAUSE_SECONDS)
         self._not_before = time.monotonic() + pause
@@ -129,20 +132,25 @@ class Supervisor:
         self.stopping.set()
 
     def _start_and_watch(self) -> None:
-        port = choose_port(os.environ)
-        self.environ = service_environment(self.store, port)
-        self._note(url=f"http://127.0.0.1:{port}", phase="starting the server")
-        self._start("server", ["server", "start", "--host", "127.0.0.1", "--port", str(port)])
+        host, port = choose_host(os.environ), choose_port(os.environ)
+        url = write_url(host, port)
+        self.environ = service_environment(self.store, url)
+        self._note(url=url, phase="starting the server")
+        server = ["prefect", "server", "start", "--host", host, "--port", str(port)]
+        self._start("server", server)
         self._wait_for("server", lambda: is_there(self.state.api_url, "/health"))
         self._revive_runs()
         self._note(phase="starting a worker")
         # The worker makes the pool where there is none, and leaves one that was changed alone.
-        worker = ["worker", "start", "--pool", POOL, "--type", "process", "--name", "digitflow"]
-        self._start("worker", worker)
+        worker = ["prefect", "worker", "start", "--pool", POOL, "--type", "process"]
+        self._start("worker", [*worker, "--name", "digitflow"])
         self._wait_for("worker", lambda: is_there(self.state.api_url, f"/work_pools/{POOL}"))
         limit_queue(self.state.api_url)
         self._note(phase="deploying prefect.yaml")
-        self._run_once("deploy", ["--no-prompt", "deploy", "--all"])
+        self._run_once("deploy", ["prefect", "--no-prompt", "deploy", "--all"])
+        if (self.folder / NOTIFICATIONS).is_file():
+            self._note(phase="reading notifications.yaml")
+            self._run_once("notifications", ["flows.notifications", NOTIFICATIONS])
         self._note(phase=READY)
         while not self.stopping.wait(1.0):
             self._keep_alive()
@@ -153,7 +161,7 @@ class Supervisor:
         self._note()
 
     def _run_once(self, name: str, arguments: list[str]) -> None:
-        process = start_prefect(name, arguments, self.store, self.folder, self.environ)
+        process = start_module(name, arguments, self.store, self.folder, self.environ)
         deadline = time.monotonic() + DEPLOY_PATIENCE_SECONDS
         while process.poll() is None:
             self._pause()
@@ -231,16 +239,40 @@ def limit_queue(api_url: str) -> None:
         call_api(api_url, f"/work_pools/{POOL}/queues", queue)
 
 
-def service_environment(store: Store, port: int) -> dict[str, str]:
+def write_url(host: str, port: int) -> str:
+    """Return the address at which this machine reaches its server."""
+    name = LOOPBACK[0] if host in EVERYWHERE else host
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
+def service_environment(store: Store, url: str) -> dict[str, str]:
     """Return the whole environment of the server, the worker and what it runs."""
     ours = prefect_environment(store.root, os.environ, quiet=False)
     address = {
-        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_API_URL": f"{url}/api",
         # The page asks the server that it came from, whatever the port.
         "PREFECT_SERVER_UI_API_URL": "/api",
         "PYTHONUNBUFFERED": "1",
     }
     return {**os.environ, **ours, **address}
+
+
+def choose_host(environ: Mapping[str, str]) -> str:
+    """Return where the server listens: on this machine alone, or where the user says.
+
+    Raises
+    ------
+    InputError
+        If others could reach it without a password: who does may run anything here.
+    """
+    host = environ.get("PREFECT_SERVER_API_HOST", LOOPBACK[0])
+    if host not in LOOPBACK and "PREFECT_SERVER_API_AUTH_STRING" not in environ:
+        raise InputError(
+            f"PREFECT_SERVER_API_HOST={host} opens the server to other machines, and who "
+            "reaches it may run anything on this one. Set a password too: "
+            "PREFECT_SERVER_API_AUTH_STRING=user:password"
+        )
+    return host
 
 
 def choose_port(environ: Mapping[str, str]) -> int:
@@ -257,13 +289,13 @@ def choose_port(environ: Mapping[str, str]) -> int:
         return int(probe.getsockname()[1])
 
 
-def start_prefect(
+def start_module(
     name: str, arguments: list[str], store: Store, folder: Path, environ: dict[str, str]
 ) -> "subprocess.Popen[bytes]":
-    """Start `prefect ...` from this Python; what it prints is added to its log."""
+    """Start `python -m ...` from this Python; what it prints is added to its log."""
     with log_path(store, name).open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "prefect", *arguments],
+            [sys.executable, "-m", *arguments],
             cwd=folder,
             env=environ,
             stdin=subprocess.DEVNULL,

@@ -1,5 +1,7 @@
 """Look for new labelled pictures and new corrections; say so when there are enough."""
 
+from functools import partial
+
 from prefect import flow
 from prefect.client.schemas import State
 from prefect.states import Completed
@@ -9,12 +11,14 @@ from digitflow.config import TrainConfig
 from digitflow.feedback import add_lesson, count_new
 from digitflow.inbox import take_pictures
 from flows.launching import resolve_config
+from flows.running import name_run
 from tasks.events import announce
+from tasks.publishing import label_flow_run
 
 REASON = "announced"
 
 
-@flow(name="watch-inbox")
+@flow(name="watch-inbox", flow_run_name=partial(name_run, "watch-"))
 def watch_inbox(config: str | TrainConfig = "configs/digits.yaml") -> State:
     """Take new pictures in; announce a new dataset when enough is new to learn from.
 
@@ -29,7 +33,9 @@ def watch_inbox(config: str | TrainConfig = "configs/digits.yaml") -> State:
     new, last = count_new(store, settings.model)
     found = f"{taken} new pictures; {new} corrections to learn from, {rule.enough} are enough"
     if not is_due(store, settings):
+        label_flow_run(f"{taken} new pictures" if taken else "nothing due", settings.model)
         return Completed(message=found)
+    label_flow_run("retraining due", settings.model, "due")
     announce("digitflow.dataset.updated", settings.model, corrections=new, last=last)
     add_lesson(store, settings.model, "", REASON, "waiting", last)
     return Completed(message=f"{found}: a retraining is due")

@@ -114,6 +114,7 @@ def describe_making(
     modules = list_code(config)
     return Facts(
         run=current_run().log.run,
+        deployment=current_run().log.record["deployment"],
         config=write_config(config),
         seed=config.seed,
         data={name: part.images.digest for name, part in data.parts().items()},

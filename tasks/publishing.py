@@ -30,6 +30,8 @@ SECONDS_BETWEEN_UPDATES = 0.5
 # Characters; the server refuses the event of an artifact that is several times larger.
 LARGEST_ARTIFACT = 900_000
 DECIMALS = 5
+# A tag of every flow run of ours, also of one without a deployment.
+OURS = "digitflow"
 VERDICT_COLUMNS = (
     "check", "on", "verdict", "challenger", "champion", "difference", "p", "limit", "why"
 )  # fmt: skip
@@ -99,7 +101,11 @@ PICTURES = {
 def publish_run(model: str, verdict: Verdict, version: str | None, figures: Figures) -> None:
     """Show the run's leaderboard, verdict, report, arrays and pictures in the Prefect UI."""
     run = current_run()
-    label_flow_run(verdict.outcome if version is None else f"{verdict.outcome} v{version}")
+    label_flow_run(
+        verdict.outcome if version is None else f"{verdict.outcome} v{version}",
+        model,
+        verdict.outcome,
+    )
     link_page(f"reports/{run.log.run}/index.html", f"report-{model}", "The run's report")
     publish_leaderboard(model, run.log.record["leaderboard"])
     publish_verdict(model, verdict)
@@ -173,11 +179,21 @@ def publish_arrays(model: str, tasks: Sequence[Mapping[str, Any]]) -> None:
     )
 
 
-def label_flow_run(words: str) -> None:
-    """Add to the flow run's name what it did; its record keeps the name it began with."""
+def label_flow_run(words: str, *tags: str) -> None:
+    """Add to the flow run's name what it did; its record keeps the name it began with.
+
+    Parameters
+    ----------
+    *tags
+        Added to those of its deployment, so that the UI can filter by them.
+    """
     flow_run = prefect.runtime.flow_run
     with get_client(sync_client=True) as client:
-        client.update_flow_run(UUID(flow_run.id), name=f"{flow_run.name} {words}")
+        client.update_flow_run(
+            UUID(flow_run.id),
+            name=f"{flow_run.name} {words}",
+            tags=sorted({OURS, *flow_run.tags, *tags}),
+        )
 
 
 def link_page(page: str, key: str, title: str) -> None:
@@ -195,7 +211,8 @@ def link_page(page: str, key: str, title: str) -> None:
 @plain_task(run_name="publish drift")
 def publish_drift(report: Report, page: str) -> None:
     """Show a look of the monitor in the Prefect UI: its alarms, drift table and page."""
-    label_flow_run("drift" if report.drifted else "calm")
+    found = "drift" if report.drifted else "calm"
+    label_flow_run(found, report.model, found)
     link_page(page, f"monitoring-{report.model}", "The monitor's report")
     table = [
         {
@@ -213,6 +230,15 @@ def publish_drift(report: Report, page: str) -> None:
         key=f"drift-{report.model}",
         description=f"Version {report.version}, {report.lately.size} predictions: {said}",
     )
+
+
+@plain_task(run_name="publish the study")
+def publish_study(model: str, done: int, asked: int) -> None:
+    """Link a study's report in the Prefect UI, and say in the run's name how it went."""
+    words = f"{done} sections" if done == asked else f"{done} of {asked} sections"
+    label_flow_run(words, model)
+    page = f"reports/{current_run().log.run}/index.html"
+    link_page(page, f"study-report-{model}", "The study's report")
 
 
 @plain_task(run_name="publish {chapter.section}")

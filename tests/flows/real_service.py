@@ -15,7 +15,9 @@ from digitflow.artifacts import Store
 from flows.environment import read_state
 from flows.processes import find_process, list_descendants
 from flows.server_api import call_api
+from flows.supervisor import NOTIFICATIONS
 
+CHECKOUT = Path(__file__).parents[2]
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
@@ -84,12 +86,21 @@ class Service:
     def state_of(self, run):
         return self.api(f"/flow_runs/{run}")["state"]["type"]
 
+    def list_states(self, run):
+        """Return the names of a run's states, the first one first."""
+        states = self.api(f"/flow_run_states/?flow_run_id={run}")
+        return [state["name"] for state in sorted(states, key=lambda state: state["timestamp"])]
 
-def serve(folder, config, **variables):
+
+def serve(folder, config, enable_notifications=False, **variables):
     """Run the service of a folder, its deployments on `config`; yield it, then end it."""
-    shutil.copy(Path(__file__).parents[2] / "prefect.yaml", folder / "prefect.yaml")
+    shutil.copy(CHECKOUT / "prefect.yaml", folder / "prefect.yaml")
     (folder / "configs").mkdir()
     (folder / "configs" / "digits.yaml").write_text(yaml.safe_dump(config))
+    example = (CHECKOUT / NOTIFICATIONS).read_text()
+    if enable_notifications:
+        example = example.replace("enabled: false", "enabled: true")
+    (folder / NOTIFICATIONS).write_text(example)
     service = Service(Store(folder / "artifacts"), folder, **variables)
     up = service.run("up")
     assert up.returncode == 0, up.stderr

@@ -93,12 +93,13 @@ def test_a_second_up_says_that_it_runs_already_and_starts_nothing(service):
     assert read_state(service.store) == before
 
 
-def test_a_killed_worker_is_started_again_and_its_lost_runs_count_as_crashed(service):
-    lost = service.start_run(state={"type": "RUNNING"})
+def test_a_killed_worker_is_started_again_and_its_lost_runs_crash_and_begin_again(service):
+    lost = service.start_run(parameters={"config": TINY}, state={"type": "RUNNING"})
     before = read_state(service.store).processes["worker"]
     os.kill(before.pid, 9)
     wait_for(lambda: read_state(service.store).processes["worker"] != before)
-    wait_for(lambda: service.state_of(lost) == "CRASHED")
+    wait_for(lambda: "AwaitingRetry" in service.list_states(lost))
+    assert service.list_states(lost)[:3] == ["Running", "Crashed", "AwaitingRetry"]
 
 
 def test_down_leaves_no_process_and_a_second_down_finds_nothing(service):

@@ -1,10 +1,13 @@
 """Left alone for days: nobody answers, workers die, and runs come while others go on."""
 
+import json
 import subprocess
 import sys
 import time
 from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import psutil
 import pytest
@@ -47,8 +50,30 @@ def asking(model, minutes):
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory):
-    yield from serve(tmp_path_factory.mktemp("unattended"), CONFIG)
+def told():
+    """What a receiver on this machine was told; its address is in the environment."""
+    messages = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self):
+            length = int(self.headers["Content-Length"])
+            messages.append(json.loads(self.rfile.read(length)))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as receiver:
+        Thread(target=receiver.serve_forever, daemon=True).start()
+        yield messages, f"json://127.0.0.1:{receiver.server_port}"
+        receiver.shutdown()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory, told):
+    folder, (_, address) = tmp_path_factory.mktemp("unattended"), told
+    yield from serve(folder, CONFIG, enable_notifications=True, DIGITFLOW_NOTIFY_URL=address)
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +82,6 @@ def trained(service):
     run = service.finish(service.start_run())
     assert run["state"]["type"] == "COMPLETED", run["state"]["message"]
     return service
-
-
-def list_states(service, run):
-    """Return the names of a run's states, the first one first."""
-    states = service.api(f"/flow_run_states/?flow_run_id={run}")
-    return [state["name"] for state in sorted(states, key=lambda state: state["timestamp"])]
 
 
 def list_processes(run):
@@ -138,12 +157,28 @@ def test_nobody_answers_and_that_is_a_no(trained):
     run = trained.start_run(parameters={"config": asking("digits-unanswered", 0.05)})
     ended = trained.finish(run)
     assert ended["state"]["type"] == "COMPLETED", ended["state"]["message"]
-    assert "Suspended" in list_states(trained, run)
+    assert "Suspended" in trained.list_states(run)
     verdict = find_record(trained, run)["verdict"]
     assert "no answer within 0.05 minutes" in verdict["reason"]
     assert read_champion(trained.store, "digits-unanswered") is None
     release = read_release(trained.store, "digits-unanswered", "1")
     assert "no answer" in release.version.reason
+
+
+def test_people_are_told_of_a_rejection_and_of_a_failure(trained, told):
+    messages, _ = told
+    failed = trained.start_run(parameters={"config": "configs/missing.yaml"})
+    assert trained.finish(failed)["state"]["type"] == "FAILED"
+
+    def find(words):
+        return [one for one in messages if words in one["title"]]
+
+    (failure,) = wait_for(lambda: find("no-config"))
+    assert failure["title"].endswith("failed")
+    assert "configs/missing.yaml" in failure["message"]
+    # Of the run before: nobody answered.
+    (rejection,) = wait_for(lambda: find("digits-unanswered keeps its champion"))
+    assert "no answer" in rejection["message"]
 
 
 def test_a_second_run_of_a_deployment_is_cancelled_and_another_training_waits(
@@ -177,7 +212,7 @@ def test_a_run_whose_worker_is_killed_is_marked_and_goes_on_from_what_was_finish
         process.kill()
     ended = trained.finish(run)
     assert ended["state"]["type"] == "COMPLETED", ended["state"]["message"]
-    states = list_states(trained, run)
+    states = trained.list_states(run)
     assert states[-1] == "Completed"
     assert states.index("Crashed") < states.index("AwaitingRetry")
     assert ended["run_count"] == 2
