@@ -1,6 +1,7 @@
 """What the benchmarks share: where MNIST is, a server to train against, a ratio's line."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -8,7 +9,10 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.environment import prefect_environment
+import yaml
+
+from digitflow.artifacts import Store
+from flows.environment import prefect_environment, read_state
 from flows.server_api import is_there
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -50,6 +54,26 @@ def run_server(store):
     finally:
         process.terminate()
         process.wait()
+
+
+@contextmanager
+def run_service(folder, config):
+    """Run the service of `make up` in a folder, its deployments on `config`; yield its API."""
+    shutil.copy(REPOSITORY / "prefect.yaml", folder / "prefect.yaml")
+    (folder / "configs").mkdir()
+    (folder / "configs" / "digits.yaml").write_text(yaml.safe_dump(config))
+    store = Store(folder / "artifacts")
+    environment = os.environ | {"DIGITFLOW_ARTIFACTS": str(store.root)}
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "flows.service", *arguments]
+        subprocess.run(command, env=environment, cwd=REPOSITORY, check=True)
+
+    run("up", "--project", str(folder))
+    try:
+        yield read_state(store).api_url
+    finally:
+        run("down")
 
 
 def report_ratio(name, ours, theirs, limit):

@@ -129,6 +129,33 @@ class Database:
             connection.commit()
         return last
 
+    @contextmanager
+    def removing(self, store: Store, *tables: str) -> Iterator[Any]:
+        """Yield a connection that may remove rows of append-only tables; all or nothing.
+
+        Others wait meanwhile, and the tables refuse again for whoever comes next.
+        """
+        with self.connect(store) as connection:
+            if connection.dialect.name == "sqlite":
+                # By hand: Python's sqlite3 would commit after each statement on a trigger.
+                connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+                opening, closing = ["BEGIN IMMEDIATE"], ["COMMIT"]
+                lift = [f"DROP TRIGGER {table}_refuse_DELETE" for table in tables]
+                refuse = [_write_sqlite_refusal(table, "DELETE") for table in tables]
+            else:
+                opening, closing = [], []
+                switch = [
+                    f"ALTER TABLE {table} {{}} TRIGGER {table}_refuse" for table in tables
+                ]
+                lift = [text.format("DISABLE") for text in switch]
+                refuse = [text.format("ENABLE") for text in switch]
+            for statement in opening + lift:
+                connection.exec_driver_sql(statement)
+            yield connection
+            for statement in refuse + closing:
+                connection.exec_driver_sql(statement)
+            connection.commit()
+
     def require_tables(self, store: Store) -> None:
         """Make the tables unless they are there."""
         if not self.is_missing(store):
@@ -220,9 +247,7 @@ def stat_database(path: Path) -> dict[str, int] | None:
 def refuse_changes(table: Any) -> None:
     """Let the database itself refuse to change or remove a row of a table."""
     for change in ("UPDATE", "DELETE"):
-        trigger = f"CREATE TRIGGER {table.name}_refuse_{change} BEFORE {change} ON {table.name}"
-        raising = f"BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END"
-        _after_create(table, "sqlite", f"{trigger} {raising}")
+        _after_create(table, "sqlite", _write_sqlite_refusal(table.name, change))
     function = (
         "CREATE OR REPLACE FUNCTION digitflow_refuse() RETURNS trigger LANGUAGE plpgsql AS "
         f"$$ BEGIN RAISE EXCEPTION '{_REFUSAL}'; END $$"
@@ -230,6 +255,11 @@ def refuse_changes(table: Any) -> None:
     trigger = f"CREATE TRIGGER {table.name}_refuse BEFORE UPDATE OR DELETE OR TRUNCATE"
     calling = f"ON {table.name} FOR EACH STATEMENT EXECUTE FUNCTION digitflow_refuse()"
     _after_create(table, "postgresql", function, f"{trigger} {calling}")
+
+
+def _write_sqlite_refusal(table: str, change: str) -> str:
+    trigger = f"CREATE TRIGGER {table}_refuse_{change} BEFORE {change} ON {table}"
+    return f"{trigger} BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END"
 
 
 def _after_create(table: Any, dialect: str, *statements: str) -> None:

@@ -7,16 +7,22 @@ from typing import Any
 
 from digitflow.artifacts import Store
 from digitflow.errors import StorageError, list_some
+from digitflow.feedback import forget_predictions
 from digitflow.registry import Registration, free_versions
 from digitflow.runs import GC_LOCK, list_runs, read_events
 from digitflow.versions import list_files
 
+MONITOR = "monitor"
 # A search that has ended is a result; its database only serves one that was cut off.
 FOLDERS = ("arrays", "models", "figures", "quarantine", "results", "searches")
 
 
 def collect_garbage(
-    store: Store, keep_runs: int, keep_versions: int, dry_run: bool = False
+    store: Store,
+    keep_runs: int,
+    keep_versions: int,
+    dry_run: bool = False,
+    keep_days: int | None = None,
 ) -> dict[str, Any]:
     """Remove versions, and files that no kept version and none of the newest runs needs.
 
@@ -26,17 +32,21 @@ def collect_garbage(
     Parameters
     ----------
     keep_runs : int
-        How many of the newest runs keep their arrays, models and cached results. The
-        record and the report of every run stay.
+        How many of the newest runs of each job keep their arrays, models and cached
+        results. The records and reports of trainings and studies stay; those of older looks
+        of the monitor go, since its history is in the database.
     keep_versions : int
         How many of the newest versions of each model stay.
     dry_run : bool
         Only count.
+    keep_days : int, optional
+        Predictions that are older, and that nobody corrected, are forgotten; none is without.
 
     Returns
     -------
     dict
-        files, bytes, by_folder {folder: bytes}, versions ["model version", ...], dry_run.
+        files, bytes, by_folder {folder: bytes}, versions ["model version", ...],
+        predictions, dry_run.
 
     Raises
     ------
@@ -57,12 +67,16 @@ def collect_garbage(
                 store.remove(name)
                 store.remove(f"stats/{name.replace('/', '-')}.json")
         if not dry_run:
+            for run in list_runs(store, MONITOR)[keep_runs:]:
+                store.remove(f"runs/{run['run']}")
             store.sweep_temporary()
+    forgotten = 0 if keep_days is None else forget_predictions(store, keep_days, dry_run)
     return {
         "files": len(doomed) + freed.files,
         "bytes": sum(by_folder.values()),
         "by_folder": by_folder,
         "versions": freed.versions,
+        "predictions": forgotten,
         "dry_run": dry_run,
     }
 

@@ -204,6 +204,10 @@ def gc(
     keep_versions: Annotated[
         int, typer.Option(min=0, help="Newest versions of each model that stay.")
     ] = 10,
+    keep_days: Annotated[
+        int | None,
+        typer.Option(min=1, help="Forget older predictions that nobody corrected; else none."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option(help="Only say what would be freed.")] = False,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -213,9 +217,8 @@ def gc(
     from digitflow.retention import collect_garbage
     from flows.console import print_freed
 
-    print_result(
-        collect_garbage(open_store(), keep_runs, keep_versions, dry_run), as_json, print_freed
-    )
+    freed = collect_garbage(open_store(), keep_runs, keep_versions, dry_run, keep_days)
+    print_result(freed, as_json, print_freed)
 
 
 @app.command()

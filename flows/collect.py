@@ -26,17 +26,21 @@ def name_collection() -> str:
     retries=12,
     retry_delay_seconds=PATIENCE_SECONDS,
 )
-def free_unneeded(keep_runs: int = 10, keep_versions: int = 10) -> State:
+def free_unneeded(
+    keep_runs: int = 10, keep_versions: int = 10, keep_days: int | None = None
+) -> State:
     """Remove versions and files that no kept version and no recent run needs.
 
     Parameters
     ----------
     keep_runs, keep_versions : int
         How many of the newest stay, as `digitflow gc` counts them.
+    keep_days : int, optional
+        Forget older predictions, of which nobody said anything; without it none.
     """
-    freed = collect_garbage(open_store(), keep_runs, keep_versions)
+    freed = collect_garbage(open_store(), keep_runs, keep_versions, keep_days=keep_days)
     label_flow_run(f"freed {format_bytes(freed['bytes'])}")
     return Completed(
         message=f"{freed['files']} files and {len(freed['versions'])} versions, "
-        f"{format_bytes(freed['bytes'])}"
+        f"{format_bytes(freed['bytes'])}; {freed['predictions']} old predictions"
     )

@@ -227,6 +227,8 @@ def print_freed(freed: dict[str, Any]) -> None:
     word = "would free" if freed["dry_run"] else "freed"
     versions = f"{len(freed['versions'])} versions, " if freed["versions"] else ""
     OUTPUT.print(f"{word} {versions}{freed['files']} files, {format_bytes(freed['bytes'])}")
+    if freed["predictions"]:
+        OUTPUT.print(f"  {freed['predictions']} old predictions")
     for folder, size in freed["by_folder"].items():
         if size:
             OUTPUT.print(f"  {folder:<12} {format_bytes(size)}")

@@ -1,7 +1,8 @@
 """What was predicted, what people said of it, and what was learnt from that.
 
 Predictions, corrections and the monitor's inspections are tables of one database: SQLite in
-the store, or where `DIGITFLOW_DATABASE_URL` says. Nothing in it is ever changed.
+the store, or where `DIGITFLOW_DATABASE_URL` says. Nothing in it is ever changed;
+only old predictions are forgotten, where somebody asks for it.
 """
 
 from digitflow.feedback.corrections import Corrected as Corrected
@@ -12,6 +13,7 @@ from digitflow.feedback.corrections import choose_role as choose_role
 from digitflow.feedback.corrections import list_conflicts as list_conflicts
 from digitflow.feedback.corrections import list_corrections as list_corrections
 from digitflow.feedback.corrections import read_corrected as read_corrected
+from digitflow.feedback.forgetting import forget_predictions as forget_predictions
 from digitflow.feedback.learning import Lesson as Lesson
 from digitflow.feedback.learning import add_lesson as add_lesson
 from digitflow.feedback.learning import count_new as count_new

@@ -11,7 +11,7 @@ from digitflow.errors import StorageError
 from digitflow.registry.freeing import Freed
 from digitflow.releases import Doubt, Golden, Release
 from digitflow.retention import collect_garbage
-from digitflow.runs import open_run
+from digitflow.runs import list_runs, open_run
 
 
 def _finish_run(store, name, *arrays):
@@ -55,6 +55,16 @@ def test_a_dry_run_only_counts(store, two_runs):
     old, _ = two_runs
     assert collect_garbage(store, keep_runs=1, keep_versions=1, dry_run=True)["files"] == 3
     assert store.is_intact(old)
+
+
+def test_records_of_older_looks_of_the_monitor_go(store):
+    for day in range(1, 5):
+        with open_run(store, f"monitor-{day}", job="monitor"):
+            pass
+        _age(store, f"monitor-{day}", f"2026-01-0{day}")
+    _finish_run(store, "training", np.zeros(3))
+    collect_garbage(store, keep_runs=2, keep_versions=1)
+    assert {run["run"] for run in list_runs(store)} == {"monitor-4", "monitor-3", "training"}
 
 
 def test_records_of_runs_stay(store, two_runs):
