@@ -6,6 +6,7 @@ import typing
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import BaseModel
 from typer.main import get_command
 
@@ -79,6 +80,13 @@ def test_every_command_and_option_is_documented(words):
 @pytest.mark.parametrize("check", config.CHECKS)
 def test_every_check_of_the_gate_is_explained(check):
     assert f"`{check}`" in _read("docs/gates.md")
+
+
+def test_every_deployment_is_explained():
+    deployments = yaml.safe_load(_read("prefect.yaml"))["deployments"]
+    page = _read("docs/unattended.md")
+    assert deployments
+    assert all(f"`{deployment['name']}`" in page for deployment in deployments)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
