@@ -62,7 +62,13 @@ class Lately(_Record):
 class Report(_Record):
     """One look of the monitor at a model.
 
-    `alarms` are sentences, the worst first; without any nothing is to be done.
+    Attributes
+    ----------
+    judged : Share or None
+        How many of the corrections that judge it reads right, predicted lately or not; None
+        where there are none.
+    alarms : tuple of str
+        Sentences, the worst first; without any nothing is to be done.
     """
 
     model: str
@@ -70,6 +76,7 @@ class Report(_Record):
     at: str
     lately: Lately
     inspection: Inspection
+    judged: Share | None = None
     alarms: tuple[str, ...]
 
     @property
@@ -115,7 +122,12 @@ def collect_lately(
 
 
 def judge_lately(
-    model: str, version: str, lately: Lately, inspection: Inspection, rule: MonitoringRule
+    model: str,
+    version: str,
+    lately: Lately,
+    inspection: Inspection,
+    rule: MonitoringRule,
+    judged: Share | None = None,
 ) -> Report:
     """Say what alarms: an effect beyond its limit, or more known errors than the rule allows.
 
@@ -140,6 +152,7 @@ def judge_lately(
         at=now(),
         lately=lately,
         inspection=inspection,
+        judged=judged,
         alarms=tuple(alarms),
     )
 

@@ -54,6 +54,8 @@ def draw_figures(
         figures += [_draw_latest(reports[-1]), _draw_images(store, reports[-1])]
     if len(reports) > 1:
         figures += [_draw_history(reports), _draw_errors(reports)]
+        if any(report.judged is not None for report in reports):
+            figures.append(_draw_accuracy(reports))
         if any(report.lately.latency_ms is not None for report in reports):
             figures.append(_draw_latency(reports))
     if days := count_by_day(store, model):
@@ -132,6 +134,25 @@ def _draw_errors(reports: Sequence[Report]) -> tuple[str, str, bytes]:
         f"{doubted[-1]:.1f} % were doubted by the model itself."
     )
     return "Known errors and doubts", said, png
+
+
+def _draw_accuracy(reports: Sequence[Report]) -> tuple[str, str, bytes]:
+    looks = np.arange(len(reports)) - len(reports) + 1
+    judged = [report.judged for report in reports]
+    shares = np.array([100 * one.correct / one.n if one else np.nan for one in judged])
+    png = draw_lines(
+        {"read right": (looks, shares)},
+        "Accuracy on corrections that judge",
+        "look of the monitor (0 = the latest)",
+        "share of them (%)",
+    )
+    last, version = judged[-1], reports[-1].version
+    said = "Corrections are mostly of what was read wrong: it rises where a model learns." + (
+        f" Version {version} reads {last.correct} of {last.n}, which it never learnt from."
+        if last
+        else ""
+    )
+    return "Accuracy on feedback", said, png
 
 
 def _draw_latency(reports: Sequence[Report]) -> tuple[str, str, bytes]:

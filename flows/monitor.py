@@ -7,17 +7,21 @@ from prefect.client.schemas import State
 from prefect.states import Completed
 
 from digitflow.config import TrainConfig
+from digitflow.evaluation.evidence import Share
 from digitflow.monitoring import Report, judge_lately
 from digitflow.registry import Champion
 from flows.launching import resolve_config
 from flows.running import call, name_run, open_job
+from tasks.evaluate import score_on_test
 from tasks.events import announce
+from tasks.feedback import look_at_corrections
 from tasks.gate import find_champion
 from tasks.monitor import calibrate_limits, collect_lately, inspect_window, keep_report
 from tasks.publishing import publish_drift
 
-# The champion, its window, limits, the comparison, the report and what the UI shows.
-TASKS = 6
+# The champion, its window, limits, the comparison, corrections and how they are read, the
+# report and what the UI shows.
+TASKS = 8
 
 
 @flow(name="monitor-digits", flow_run_name=partial(name_run, "monitor-"))
@@ -77,4 +81,15 @@ def look_at(config: TrainConfig, champion: Champion) -> Report | None:
         config.seed,
     )
     inspection = call(inspect_window, reference, limits, lately, config.seed)
-    return judge_lately(config.model, champion.version, lately, inspection, rule)
+    judged = read_corrections(champion)
+    return judge_lately(config.model, champion.version, lately, inspection, rule, judged)
+
+
+def read_corrections(champion: Champion) -> Share | None:
+    """Return how many of the corrections that judge the champion reads right."""
+    images = call(look_at_corrections).judging
+    if images is None:
+        return None
+    name = f"champion version {champion.version}"
+    score = call(score_on_test, name, "feedback", champion.model, images).score
+    return Share(correct=score.correct, n=score.n)

@@ -5,6 +5,7 @@ import pytest
 
 from digitflow.config import MonitoringRule
 from digitflow.drift import MEASURES, Finding, Inspection
+from digitflow.evaluation.evidence import Share
 from digitflow.feedback import PredictionLog, add_corrections
 from digitflow.monitoring import (
     collect_lately,
@@ -96,8 +97,9 @@ def test_reports_are_kept_and_the_page_shows_them(store, predict):
     assert "Nothing to look at yet" in page.read_text()
     predict(80)
     lately = collect_lately(store, "digits", "3", RULE)
-    for value in (0.05, 0.3):
-        keep_report(store, judge_lately("digits", "3", lately, inspect(lately, value), RULE))
+    for value, judged in ((0.05, None), (0.3, Share(correct=7, n=9))):
+        found = inspect(lately, value)
+        keep_report(store, judge_lately("digits", "3", lately, found, RULE, judged))
     newest, oldest = list_reports(store, "digits")
     assert newest.drifted
     assert not oldest.drifted
@@ -105,5 +107,6 @@ def test_reports_are_kept_and_the_page_shows_them(store, predict):
     text = (store.root / write_page(store, "digits")).read_text()
     assert "What comes in has changed" in text
     assert "psi.ink 0.300, over its limit 0.200" in text
-    assert text.count("data:image/png") == 6
+    assert "reads 7 of 9" in text
+    assert text.count("data:image/png") == 7
     assert "http://" not in text.replace("http://www.w3.org", "")
