@@ -10,6 +10,7 @@ from real_service import Service, wait_for
 from digitflow.artifacts import Store
 from flows.environment import find_running_server, read_state
 from flows.processes import find_process, is_alive
+from flows.service_health import check_service
 
 pytestmark = pytest.mark.slow
 
@@ -65,6 +66,23 @@ def test_the_deployments_of_prefect_yaml_are_there(service):
     assert schedule["schedule"]["cron"] == "0 2 * * *"
     # The form in the UI is made from this.
     assert "TrainConfig" in asked["parameter_openapi_schema"]["definitions"]
+
+
+def test_the_doctor_looks_at_the_worker_the_deployments_and_the_runs(service):
+    api = f"http://127.0.0.1:{service.port}/api"
+
+    def examine():
+        return {what: (level, said) for level, what, said in check_service(api)}
+
+    found = examine()
+    assert found["worker"] == ("ok", "digitflow online")
+    assert found["deployments"] == ("ok", "10, 5 of them with a schedule")
+    monitor = service.api("/deployments/name/monitor-digits/monitor-digits")["id"]
+    service.api(f"/deployments/{monitor}/pause_deployment", {})
+    level, said = examine()["deployments"]
+    assert level == "warning"
+    assert "start nothing: monitor-digits" in said
+    service.api(f"/deployments/{monitor}/resume_deployment", {})
 
 
 def test_nightly_runs_are_scheduled(service):

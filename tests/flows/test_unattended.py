@@ -146,6 +146,7 @@ def test_a_run_that_waits_for_a_person_frees_its_place_and_goes_on_when_answered
     assert "Ada" in last.why
     assert "reads my sevens" in last.why
 
+    assert {"digitflow", "training", MODEL, "promote"} <= set(ended["tags"])
     # One run, one record: it went on from what it had computed before the question.
     after = find_record(trained, waiting)
     assert after["started"] == record["started"]
