@@ -7,12 +7,15 @@ import pwd
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from digitflow.artifacts import Store
 
 VARIABLE = "DIGITFLOW_DATABASE_URL"
+SHARING_A_SERVICE = ("test_by_itself", "test_unattended")
 MNIST_FOLDER = Path(__file__).parents[1] / "../shared/data/mnist"
 
 
@@ -85,12 +88,34 @@ def any_database(request, tmp_path, monkeypatch):
     return Store(tmp_path / "artifacts")
 
 
+class ByWhatIsShared(LoadScopeScheduling):
+    """Runs the tests of a file in one process, as they share what is dear.
+
+    So do the files that share a service: xdist's own groups ask for what pytest 9.2 no longer
+    has.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "service" if Path(file).stem in SHARING_A_SERVICE else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByWhatIsShared:
+    """Say which tests go to the same process."""
+    return ByWhatIsShared(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs MNIST; begin with the tests of flows, which mostly wait.
+    """Mark what needs MNIST; begin with the tests of flows, those of the service first.
 
     Begun last, the longest of them would leave one process alone at the end.
     """
-    items.sort(key=lambda item: "tests/flows/" not in item.path.as_posix())
+    items.sort(
+        key=lambda item: (
+            item.path.stem not in SHARING_A_SERVICE,
+            "tests/flows/" not in item.path.as_posix(),
+        )
+    )
     for item in items:
         if "mnist_folder" in getattr(item, "fixturenames", ()):
             item.add_marker("mnist")

@@ -8,10 +8,13 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import yaml
+from real_service import PASSWORD, serve
 
 from digitflow.artifacts import Store
 from digitflow.runs import list_runs, read_events
@@ -36,6 +39,44 @@ CONFIG = {
         "robustness": {"images": 60, "floors": {"shift-1": 0.5, "inverted": 0.5}},
     },
 }
+
+
+@pytest.fixture(scope="session")
+def told():
+    """What a receiver on this machine was told, and its address."""
+    messages = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self):
+            length = int(self.headers["Content-Length"])
+            messages.append(json.loads(self.rfile.read(length)))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as receiver:
+        Thread(target=receiver.serve_forever, daemon=True).start()
+        yield messages, f"json://127.0.0.1:{receiver.server_port}"
+        receiver.shutdown()
+
+
+@pytest.fixture(scope="session")
+def lasting_service(tmp_path_factory, told):
+    """The service that two modules share: behind a password, with notifications."""
+    folder, (_, address) = tmp_path_factory.mktemp("lasting"), told
+    yield from serve(
+        folder, PREFECT_SERVER_API_AUTH_STRING=PASSWORD, DIGITFLOW_NOTIFY_URL=address
+    )
+
+
+@pytest.fixture(scope="module")
+def service(lasting_service):
+    """The service, whose password is in the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_SERVER_API_AUTH_STRING", PASSWORD)
+        yield lasting_service
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,23 @@ from flows.server_api import call_api
 from flows.supervisor import NOTIFICATIONS
 
 CHECKOUT = Path(__file__).parents[2]
+PASSWORD = "admin:not a secret"
+# 359 test images and one candidate: what matters is what follows what, not how well it reads.
+GATE = {
+    "floor": {"min_accuracy": 0.5},
+    "slices": {"min_images": 30},
+    "calibration": dict.fromkeys(("max_ece", "max_brier", "max_log_loss"), 1.0)
+    | dict.fromkeys(("ece_margin", "brier_margin", "log_loss_margin"), 1.0),
+    "robustness": {"images": 60, "floors": {"shift-1": 0.5, "inverted": 0.5}},
+}
+CONFIG = {
+    "model": "digits-sample",
+    "source": {"kind": "builtin"},
+    "candidates": [{"name": "svm", "estimator": "svm", "recipe": "strokes"}],
+    "feedback": {"enough": 30, "inbox": "../inbox"},
+    "monitoring": {"window": 200, "least": 100},
+    "gate": GATE,
+}
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
@@ -73,6 +90,11 @@ class Service:
         deployment = self.api(f"/deployments/name/{name}")["id"]
         return self.api(f"/deployments/{deployment}/create_flow_run", fields)["id"]
 
+    def follow(self, run, seconds=240):
+        """Wait until a run has completed, also after a crash; return it."""
+        wait_for(lambda: self.state_of(run) in ("COMPLETED", "FAILED"), seconds)
+        return self.api(f"/flow_runs/{run}")
+
     def list_runs(self, deployment):
         """Return the runs of a deployment, the newest first."""
         wanted = {"deployments": {"name": {"any_": [deployment]}}, "sort": "START_TIME_DESC"}
@@ -92,15 +114,14 @@ class Service:
         return [state["name"] for state in sorted(states, key=lambda state: state["timestamp"])]
 
 
-def serve(folder, config, enable_notifications=False, **variables):
-    """Run the service of a folder, its deployments on `config`; yield it, then end it."""
+def serve(folder, **variables):
+    """Run the service of a folder, its deployments on CONFIG; yield it, then end it."""
     shutil.copy(CHECKOUT / "prefect.yaml", folder / "prefect.yaml")
-    (folder / "configs").mkdir()
-    (folder / "configs" / "digits.yaml").write_text(yaml.safe_dump(config))
+    for made in ("configs", "inbox"):
+        (folder / made).mkdir()
+    (folder / "configs" / "digits.yaml").write_text(yaml.safe_dump(CONFIG))
     example = (CHECKOUT / NOTIFICATIONS).read_text()
-    if enable_notifications:
-        example = example.replace("enabled: false", "enabled: true")
-    (folder / NOTIFICATIONS).write_text(example)
+    (folder / NOTIFICATIONS).write_text(example.replace("enabled: false", "enabled: true"))
     service = Service(Store(folder / "artifacts"), folder, **variables)
     up = service.run("up")
     assert up.returncode == 0, up.stderr

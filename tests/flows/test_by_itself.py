@@ -7,7 +7,7 @@ from datetime import datetime
 
 import numpy as np
 import pytest
-from real_service import serve, wait_for
+from real_service import wait_for
 
 from digitflow.config import BuiltinSource
 from digitflow.data.sources import builtin
@@ -26,33 +26,6 @@ pytestmark = pytest.mark.slow
 
 MODEL = "digits-sample"
 CORRECTED = 60
-CONFIG = {
-    "model": MODEL,
-    "source": {"kind": "builtin"},
-    "candidates": [{"name": "svm", "estimator": "svm", "recipe": "strokes"}],
-    "feedback": {"enough": 30, "inbox": "inbox"},
-    "monitoring": {"window": 200, "least": 100},
-    # 359 test images and one candidate: what matters here is what follows what.
-    "gate": {
-        "floor": {"min_accuracy": 0.9},
-        "slices": {"min_images": 30},
-        "calibration": dict.fromkeys(("max_ece", "max_brier", "max_log_loss"), 1.0)
-        | dict.fromkeys(("ece_margin", "brier_margin", "log_loss_margin"), 1.0),
-        "robustness": {"images": 60, "floors": {"shift-1": 0.5, "inverted": 0.5}},
-    },
-}
-PASSWORD = "admin:not a secret"
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory):
-    """A service whose deployments train a small config; its API is behind a password."""
-    folder = tmp_path_factory.mktemp("by-itself")
-    (folder / "inbox").mkdir()
-    config = CONFIG | {"feedback": CONFIG["feedback"] | {"inbox": str(folder / "inbox")}}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_SERVER_API_AUTH_STRING", PASSWORD)
-        yield from serve(folder, config, PREFECT_SERVER_API_AUTH_STRING=PASSWORD)
 
 
 @pytest.fixture(scope="module")
