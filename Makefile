@@ -9,8 +9,13 @@ ARGS :=
 # A pyenv shim may be on the PATH and still not run, so each is tried.
 PYTHONS = $(PYTHON) python3 python3.11 python3.12 python3.13
 SUITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
-INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --compile \
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --no-compile \
 	--constraint constraints.txt --editable
+# pip would compile one file after another. Some of what is installed is for other Pythons.
+COMPILE := $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
+
+# Tests run in two processes: a thread that waits in the one must not hold the other's core.
+QUIETLY := OMP_WAIT_POLICY=PASSIVE OPENBLAS_THREAD_TIMEOUT=4
 
 # An environment whose Python is gone, or that was made for another folder, is made anew.
 ifneq ($(shell $(BIN)/python -c "" 2>/dev/null && cat $(VENV)/.made 2>/dev/null),$(CURDIR))
@@ -27,7 +32,7 @@ run: $(VENV)/.installed ## Train on the built-in handwriting (CONFIG=configs/mni
 	$(BIN)/digitflow train --config $(CONFIG)
 
 test: lint ## Run the linters and the tests (ARGS="-k name": some of them)
-	$(BIN)/python -m pytest $(ARGS)
+	$(QUIETLY) $(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style, types and which module may import which
 	$(BIN)/ruff check .
@@ -65,9 +70,11 @@ $(VENV)/.made:
 $(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing into $(VENV), once: 1.3 GB, some minutes"
 	@$(INSTALL) .
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing with the tools for tests into $(VENV), once: 1.7 GB, some minutes"
 	@$(INSTALL) ".[dev]"
+	@$(COMPILE)
 	@touch $(VENV)/.installed $@

@@ -1,4 +1,7 @@
-"""A person is asked in the Prefect UI before anything is promoted."""
+"""A person is asked in the Prefect UI before anything is promoted, by a command's run.
+
+A deployment's run is suspended meanwhile, and a yes is said there: test_unattended.py.
+"""
 
 import time
 
@@ -52,16 +55,6 @@ def _train_and_answer(project, **answer):
     assert process.returncode == 0, errors
     assert "waiting up to 5 minutes for a yes or no" in errors
     return list_runs(project.store)[0], output
-
-
-@pytest.mark.slow
-def test_a_yes_promotes_and_the_history_says_whose_it_was(asking):
-    record, _ = _train_and_answer(asking, promote=True, name="Ada", why="reads my sevens")
-    assert record["promoted"]
-    assert read_champion(asking.store, "digits-sample").version == "2"
-    last = list_history(asking.store, "digits-sample")[0]
-    assert "Ada" in last.why
-    assert "reads my sevens" in last.why
 
 
 @pytest.mark.slow
