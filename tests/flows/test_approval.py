@@ -8,7 +8,6 @@ import time
 import pytest
 
 from digitflow.registry import (
-    list_history,
     list_judgements,
     read_champion,
     read_release,
