@@ -11,6 +11,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+import typer
 import yaml
 from prefect import get_client
 from prefect.blocks import notifications
@@ -21,7 +22,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from digitflow.errors import DigitflowError, InputError, list_some
 
-FILE = "configs/notifications.yaml"
 TAG = "digitflow-notifications"
 BLOCK = "digitflow"
 
@@ -54,7 +54,7 @@ def main(file: Path) -> None:
     try:
         apply_notifications(read_notifications(file))
     except DigitflowError as exc:
-        print(exc, file=sys.stderr)  # noqa: T201
+        typer.echo(str(exc), err=True)
         sys.exit(exc.exit_code)
 
 

@@ -170,6 +170,18 @@ def test_drift_is_seen_and_without_anything_new_nothing_is_trained(trained):
     assert len(list_versions(store, MODEL)) == versions
 
 
+def test_drift_with_something_new_is_learnt_from_and_the_next_alarm_waits(trained, sevens):
+    store, name = trained.store, "retrain-on-drift/retrain-on-drift"
+    add_corrections(store, list(sevens[120:130]), [7] * 10, "writer@test", "a test")
+    ended = trained.finish(trained.start_run(name))
+    assert ended["state"]["message"].startswith("trained with the corrections so far: ")
+    assert [lesson.reason for lesson in list_lessons(store, MODEL)][-2:] == ["drift", "trained"]
+    add_corrections(store, list(sevens[130:140]), [7] * 10, "writer@test", "a test")
+    waits = trained.finish(trained.start_run(name))
+    assert waits["state"]["name"] == "NothingTrained"
+    assert "cool_down_hours" in waits["state"]["message"]
+
+
 def test_pictures_in_the_inbox_become_corrections_and_nothing_is_lost(trained, sevens):
     import cv2
 
