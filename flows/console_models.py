@@ -134,7 +134,8 @@ def _print_entries(entries: Sequence[Mapping[str, Any]]) -> None:
         of = f", of {entry['deployment']}" if entry["deployment"] else ""
         _print_wrapped(f"run {entry['run']}{of}", indent=6)
         if entry["report"]:
-            _print_wrapped(entry["report"], indent=6)
+            # Whole, to be clicked or copied.
+            OUTPUT.print(f"      {escape(entry['report'])}")
 
 
 def print_difference(found: Mapping[str, Any]) -> None:

@@ -30,7 +30,7 @@ from tasks.feedback import (
     look_at_corrections,
     note_lesson,
 )
-from tasks.gate import Decision, file_report, prepare_registry
+from tasks.gate import Decision, file_report, is_repeated, prepare_registry
 from tasks.ingest import fingerprint_source, ingest_digits
 from tasks.other_hands import photograph_digits, read_photographs
 from tasks.prepare import prepare_recipe
@@ -122,9 +122,14 @@ def use_corrections(
 
 
 def say_what_was_decided(model: str, decision: Decision) -> None:
-    """Tell other flows of a promotion or a rejection; an unchanged champion is no news."""
+    """Tell other flows of a promotion or a rejection.
+
+    An unchanged champion is no news, nor is the same challenger, rejected again each night.
+    """
     verdict = decision.verdict
     if decision.version is None:
+        return
+    if not verdict.promoted and call(is_repeated, model, verdict):
         return
     announce(
         "digitflow.model.promoted" if verdict.promoted else "digitflow.model.rejected",

@@ -83,6 +83,12 @@ def register_challenger(model: str, release: Release, verdict: Verdict, making: 
     return version
 
 
+@plain_task(run_name="look for the same verdict")
+def is_repeated(model: str, verdict: Verdict) -> bool:
+    """Tell whether the challenger was judged before, against the same champion, like this."""
+    return registry.is_repeated(current_run().store, model, verdict)
+
+
 @plain_task(run_name="keep the champion")
 def keep_champion(champion: Champion | None, verdict: Verdict) -> Champion | None:
     """Return the champion; if it was judged on new test images, note its score on those."""

@@ -12,6 +12,7 @@ from digitflow.history.entries import Kind as Kind
 from digitflow.history.entries import add_judgement as add_judgement
 from digitflow.history.entries import adopt_champions as adopt_champions
 from digitflow.history.entries import append_entry as append_entry
+from digitflow.history.entries import is_repeated as is_repeated
 from digitflow.history.entries import list_challengers as list_challengers
 from digitflow.history.entries import list_entries as list_entries
 from digitflow.history.entries import list_judgements as list_judgements

@@ -162,6 +162,21 @@ def list_challengers(store: Store, model: str, test_digest: str) -> set[str]:
     return {row["challenger_digest"] for row in HISTORY.select_rows(store, query)}
 
 
+def is_repeated(store: Store, model: str, verdict: Verdict) -> bool:
+    """Tell whether the last two judgements on a challenger say the same.
+
+    The same outcome, on the same test images, against the same champion.
+    """
+    table = define_tables().tables["judgements"]
+    query = table.select().with_only_columns(
+        table.c.test_digest, table.c.champion_entry, table.c.outcome
+    )
+    digest = verdict.contest.challenger_digest
+    query = query.where(table.c.model == model, table.c.challenger_digest == digest)
+    last = HISTORY.select_rows(store, query.order_by(table.c.id.desc()).limit(2))
+    return len(last) == 2 and last[0] == last[1]
+
+
 def list_models(store: Store) -> list[str]:
     """Return the models that have a history."""
     table = define_tables().tables["promotions"]

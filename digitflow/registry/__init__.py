@@ -20,6 +20,7 @@ from digitflow.registry.following import read_champion as read_champion
 from digitflow.registry.freeing import free_versions as free_versions
 from digitflow.registry.listing import choose_model as choose_model
 from digitflow.registry.listing import count_looks as count_looks
+from digitflow.registry.listing import is_repeated as is_repeated
 from digitflow.registry.listing import list_history as list_history
 from digitflow.registry.listing import list_judgements as list_judgements
 from digitflow.registry.listing import list_models as list_models

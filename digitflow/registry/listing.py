@@ -6,6 +6,7 @@ from digitflow import history, tracking
 from digitflow.artifacts import Store
 from digitflow.champions import DEFAULT_MODELS, list_pointers
 from digitflow.errors import InputError, list_some
+from digitflow.gates import Verdict
 from digitflow.history import Entry, Judgement
 from digitflow.registry.following import mend, require_history
 from digitflow.versions import Registration, Version, read_registration, read_version
@@ -50,6 +51,12 @@ def read_release(store: Store, model: str, version: str) -> Registration:
         found = tracking.find_version(client, model, version)
         registered = tracking.find_registered(client, model)
         return read_registration(found, {} if registered is None else registered.aliases)
+
+
+def is_repeated(store: Store, model: str, verdict: Verdict) -> bool:
+    """Tell whether the last two judgements on a challenger say the same."""
+    require_history(store, model)
+    return history.is_repeated(store, model, verdict)
 
 
 def list_history(store: Store, model: str) -> list[Entry]:

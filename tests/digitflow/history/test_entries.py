@@ -33,6 +33,22 @@ def test_an_entry_is_read_as_it_was_written(store, make_champion, make_verdict):
     assert math.isnan(written.verdict["challenger"]["interval"][0])
 
 
+def test_a_verdict_is_repeated_where_nothing_but_the_moment_differs(store, make_verdict):
+    def judge(verdict):
+        history.add_judgement(store, "digits", "2", verdict, "run")
+        return history.is_repeated(store, "digits", verdict)
+
+    keep = make_verdict("m2")
+    assert not history.is_repeated(store, "digits", keep)
+    assert not judge(keep)
+    assert judge(keep)
+    assert not judge(make_verdict("m3"))
+    assert judge(keep)
+    assert not judge(make_verdict("m2", test="others"))
+    assert not judge(make_verdict("m2", outcome="reject"))
+    assert not history.is_repeated(store, "housing", keep)
+
+
 def test_entries_follow_one_another_for_each_model_apart(store, make_champion):
     first = append(store, make_champion(1), 0)
     other = append(store, make_champion(1, "housing"), 0)
