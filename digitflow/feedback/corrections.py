@@ -6,7 +6,7 @@ digest: what a model learnt from never judges it.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from digitflow.artifacts import Store
 from digitflow.data.frame import SIDE
 from digitflow.feedback.pictures import add_pictures, read_pictures
-from digitflow.feedback.tables import FEEDBACK, define_tables
+from digitflow.feedback.tables import FEEDBACK, define_tables, iterate_parts
 from digitflow.runs import now
 
 Role = Literal["training", "gate"]
@@ -88,16 +88,14 @@ def add_corrections(
         If the database can't be written.
     """
     FEEDBACK.require_tables(store)
-    said = {
-        (row.picture, row.who): row.digit for row in list_corrections(store) if row.who == who
-    }
     table, rows, at = define_tables().tables["corrections"], [], now()
     with FEEDBACK.connect(store) as connection:
         digests = add_pictures(connection, images)
+        said = _list_said(connection, who, digests)
         for digest, digit in zip(digests, digits, strict=True):
-            if said.get((digest, who)) == digit:
+            if said.get(digest) == digit:
                 continue
-            said[digest, who] = digit
+            said[digest] = digit
             role = choose_role(digest)
             rows.append(
                 {
@@ -109,6 +107,16 @@ def add_corrections(
             connection.execute(table.insert(), rows)
         connection.commit()
     return len(rows)
+
+
+def _list_said(connection: Any, who: str, digests: Sequence[str]) -> dict[str, int]:
+    """Return what somebody said last of these pictures, of as many as they said something."""
+    table, said = define_tables().tables["corrections"], {}
+    for part in iterate_parts(digests):
+        query = table.select().where(table.c.who == who, table.c.picture.in_(part))
+        for row in connection.execute(query.order_by(table.c.id)).mappings():
+            said[row["picture"]] = row["digit"]
+    return said
 
 
 def list_corrections(store: Store) -> list[Correction]:

@@ -9,7 +9,7 @@ import numpy as np
 from digitflow.artifacts import Store
 from digitflow.data.frame import SIDE
 from digitflow.errors import InputError
-from digitflow.feedback.tables import FEEDBACK, define_tables
+from digitflow.feedback.tables import FEEDBACK, define_tables, iterate_parts
 from digitflow.runs import now
 
 LEAST_PREFIX = 4
@@ -80,10 +80,9 @@ def find_picture(store: Store, beginning: str) -> str:
 
 def read_pictures(store: Store, digests: Iterable[str]) -> dict[str, np.ndarray]:
     """Return the images (28, 28), uint8, of pictures by their digests."""
-    wanted: list[Any] = list(digests)
     table, found = define_tables().tables["pictures"], {}
-    for start in range(0, len(wanted), 500):
-        query = table.select().where(table.c.digest.in_(wanted[start : start + 500]))
+    for part in iterate_parts(list(digests)):
+        query = table.select().where(table.c.digest.in_(part))
         for row in FEEDBACK.select_rows(store, query):
             found[row["digest"]] = read_image(row)
     return found

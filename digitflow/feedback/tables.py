@@ -1,11 +1,20 @@
 """The tables of the feedback's database."""
 
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
 from digitflow.databases import Database, refuse_changes
 
 FILE = "feedback/feedback.db"
+# Older builds of SQLite take 999 parameters.
+MOST_NAMED = 500
+
+
+def iterate_parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield values in as many as one query may name."""
+    for start in range(0, len(values), MOST_NAMED):
+        yield values[start : start + MOST_NAMED]
 
 
 @lru_cache
