@@ -106,7 +106,7 @@ def _suspend(question: dict[str, Any], minutes: float) -> Answer:
     except ObjectNotFound as exc:
         raise InputError(
             f"gate.approval needs the deployment {SILENCE} of prefect.yaml, which says no when "
-            "nobody answers; `prefect deploy --all` makes it"
+            "nobody answers; `make down up` makes it"
         ) from exc
     answer: Answer = suspend_flow_run(**question)
     return answer
