@@ -1,6 +1,7 @@
 """The monitor's page: drift, known errors, doubts, speed and volume over time."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,24 +16,36 @@ SHOWN_REPORTS = 200
 SHOWN_DAYS = 30
 SHOWN_IMAGES = 24
 LEAST_SHOWN = 1.0
+PICTURES, HISTORY = "Pictures", "Drift over time"
 STATUSES = ("read", "unsure", "not a digit")
 
 
-def write_page(store: Store, model: str) -> str:
-    """Write reports/monitoring-<model>/index.html; return its name.
+Figure = tuple[str, str, bytes]
+
+
+class Page(NamedTuple):
+    """The name of a page that was written, and (title, what it shows, PNG) of its figures."""
+
+    name: str
+    figures: Sequence[Figure]
+
+
+def write_page(store: Store, model: str) -> Page:
+    """Write reports/monitoring-<model>/index.html.
 
     It has what the monitor saw up to now; without any look it says so.
     """
     name = f"reports/monitoring-{model}/index.html"
     reports = list_reports(store, model, SHOWN_REPORTS)
     corrections = list_corrections(store)
+    figures = draw_figures(store, model, reports[::-1])
     page = render_page(
         "monitoring.html.j2",
         model=model,
         reports=reports,
         latest=reports[0] if reports else None,
         accuracy=read_accuracy(reports[0].lately) if reports else None,
-        figures=draw_figures(store, model, reports[::-1]),
+        figures=figures,
         corrections=corrections,
         roles={
             role: len({row.picture for row in corrections if row.role == role})
@@ -42,12 +55,10 @@ def write_page(store: Store, model: str) -> str:
         lessons=list_lessons(store, model)[::-1][:SHOWN_DAYS],
     )
     store.write_text(name, page)
-    return name
+    return Page(name, figures)
 
 
-def draw_figures(
-    store: Store, model: str, reports: Sequence[Report]
-) -> list[tuple[str, str, bytes]]:
+def draw_figures(store: Store, model: str, reports: Sequence[Report]) -> list[Figure]:
     """Return (title, what it shows, PNG) of each figure, the oldest look at the left."""
     figures = []
     if reports:
@@ -63,7 +74,7 @@ def draw_figures(
     return figures
 
 
-def _draw_latest(report: Report) -> tuple[str, str, bytes]:
+def _draw_latest(report: Report) -> Figure:
     found = report.inspection.findings
     worst = max(found, key=lambda finding: finding.value / finding.limit)
     png = draw_bars(
@@ -80,16 +91,16 @@ def _draw_latest(report: Report) -> tuple[str, str, bytes]:
     return "Drift now", said, png
 
 
-def _draw_images(store: Store, report: Report) -> tuple[str, str, bytes]:
+def _draw_images(store: Store, report: Report) -> Figure:
     images = store.open_array(report.lately.images)[-SHOWN_IMAGES:]
     digits = store.open_array(report.lately.digits)[-SHOWN_IMAGES:]
     sure = store.open_array(report.lately.confidence)[-SHOWN_IMAGES:]
     captions = [f"{digit}\n{share:.0%}" for digit, share in zip(digits, sure, strict=True)]
     png = draw_gallery(np.array(images), captions, "What was predicted last")
-    return "Pictures", "What was read, and how surely, the latest at the end.", png
+    return PICTURES, "What was read, and how surely, the latest at the end.", png
 
 
-def _draw_history(reports: Sequence[Report]) -> tuple[str, str, bytes]:
+def _draw_history(reports: Sequence[Report]) -> Figure:
     looks = np.arange(len(reports)) - len(reports) + 1
     # Those that come nearest to their limits; the table has all of the latest look.
     names = [finding.measure for finding in reports[-1].inspection.findings]
@@ -106,7 +117,7 @@ def _draw_history(reports: Sequence[Report]) -> tuple[str, str, bytes]:
     )
     alarms = sum(report.drifted for report in reports)
     said = f"Of {len(reports)} looks {alarms} alarm: a line is over 100 %, or people object."
-    return "Drift over time", said, png
+    return HISTORY, said, png
 
 
 def _share_of_limit(report: Report, name: str) -> float:
@@ -119,7 +130,7 @@ def _show(share: float) -> float:
     return max(LEAST_SHOWN, 100 * share)
 
 
-def _draw_errors(reports: Sequence[Report]) -> tuple[str, str, bytes]:
+def _draw_errors(reports: Sequence[Report]) -> Figure:
     looks = np.arange(len(reports)) - len(reports) + 1
     wrong = np.array([100 * report.lately.wrong / report.lately.size for report in reports])
     doubted = np.array([100 * report.lately.doubted / report.lately.size for report in reports])
@@ -136,7 +147,7 @@ def _draw_errors(reports: Sequence[Report]) -> tuple[str, str, bytes]:
     return "Known errors and doubts", said, png
 
 
-def _draw_accuracy(reports: Sequence[Report]) -> tuple[str, str, bytes]:
+def _draw_accuracy(reports: Sequence[Report]) -> Figure:
     looks = np.arange(len(reports)) - len(reports) + 1
     judged = [report.judged for report in reports]
     shares = np.array([100 * one.correct / one.n if one else np.nan for one in judged])
@@ -155,7 +166,7 @@ def _draw_accuracy(reports: Sequence[Report]) -> tuple[str, str, bytes]:
     return "Accuracy on feedback", said, png
 
 
-def _draw_latency(reports: Sequence[Report]) -> tuple[str, str, bytes]:
+def _draw_latency(reports: Sequence[Report]) -> Figure:
     looks = np.arange(len(reports)) - len(reports) + 1
     lines = {
         "median": [report.lately.latency_ms for report in reports],
@@ -174,7 +185,7 @@ def _draw_latency(reports: Sequence[Report]) -> tuple[str, str, bytes]:
     return "Speed", said, png
 
 
-def _draw_volume(days: dict[str, dict[str, int]]) -> tuple[str, str, bytes]:
+def _draw_volume(days: dict[str, dict[str, int]]) -> Figure:
     shown = list(days)[-SHOWN_DAYS:]
     png = draw_bars(
         shown,

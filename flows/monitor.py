@@ -51,8 +51,7 @@ def monitor_once(config: TrainConfig) -> State:
             message=f"nothing to say of version {champion.version}: it has no reference, or "
             f"fewer than {config.monitoring.least} predictions"
         )
-    page = call(keep_report, report)
-    call(publish_drift, report, page)
+    call(publish_drift, report, call(keep_report, report))
     if not report.drifted:
         return Completed(message=f"no drift in {report.lately.size} predictions")
     announce(

@@ -1,10 +1,13 @@
 """Look at what was predicted lately, and compare it with what the champion learnt from."""
 
+from pydantic import BaseModel, ConfigDict
+
 from digitflow import drift, monitoring
+from digitflow.artifacts import FileRef
 from digitflow.config import MonitoringRule
 from digitflow.drift import Inspection, Limits, Window
 from digitflow.monitoring import Lately, Report
-from digitflow.monitoring_report import write_page
+from digitflow.monitoring_report import HISTORY, PICTURES, write_page
 from digitflow.releases import Reference
 from tasks.caching import cached_task, plain_task
 from tasks.context import current_run
@@ -54,9 +57,26 @@ def inspect_window(
     return drift.inspect_window(store.root, reference, limits, window, seed)
 
 
+class Shown(BaseModel):
+    """The monitor's page by its name, and those of its pictures that the UI shows, by title."""
+
+    model_config = ConfigDict(frozen=True)
+
+    page: str
+    pictures: dict[str, FileRef]
+
+
 @plain_task(run_name="keep the report")
-def keep_report(report: Report) -> str:
-    """Add the report to the monitor's history; write its page, and return the page's name."""
+def keep_report(report: Report) -> Shown:
+    """Add the report to the monitor's history, and write its page."""
     store = current_run().store
     monitoring.keep_report(store, report)
-    return write_page(store, report.model)
+    page = write_page(store, report.model)
+    # Hour by hour the history would fill the UI's database: it is there when it is needed.
+    wanted = (PICTURES, HISTORY) if report.drifted else (PICTURES,)
+    pictures = {
+        title: store.put_bytes(png, "figures", ".png")
+        for title, _, png in page.figures
+        if title in wanted
+    }
+    return Shown(page=page.name, pictures=pictures)

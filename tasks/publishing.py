@@ -25,6 +25,7 @@ from digitflow.study_markdown import write_chapter
 from digitflow.why import summarise_tasks
 from tasks.caching import plain_task
 from tasks.context import current_run
+from tasks.monitor import Shown
 
 SECONDS_BETWEEN_UPDATES = 0.5
 # Characters; the server refuses the event of an artifact that is several times larger.
@@ -209,11 +210,14 @@ def link_page(page: str, key: str, title: str) -> None:
 
 
 @plain_task(run_name="publish drift")
-def publish_drift(report: Report, page: str) -> None:
-    """Show a look of the monitor in the Prefect UI: its alarms, drift table and page."""
+def publish_drift(report: Report, shown: Shown) -> None:
+    """Show a look of the monitor in the Prefect UI: alarms, drift table, pictures, page."""
     found = "drift" if report.drifted else "calm"
     label_flow_run(found, report.model, found)
-    link_page(page, f"monitoring-{report.model}", "The monitor's report")
+    link_page(shown.page, f"monitoring-{report.model}", "The monitor's report")
+    for title, picture in shown.pictures.items():
+        name = f"monitor-{title.lower().replace(' ', '-')}"
+        publish_picture(report.model, name, title, current_run().store.read_bytes(picture))
     table = [
         {
             "measure": found.measure,

@@ -93,7 +93,7 @@ def test_without_labels_there_is_no_accuracy_and_no_latency_where_none_was_measu
 
 
 def test_reports_are_kept_and_the_page_shows_them(store, predict):
-    page = store.root / write_page(store, "digits")
+    page = store.root / write_page(store, "digits").name
     assert "Nothing to look at yet" in page.read_text()
     predict(80)
     lately = collect_lately(store, "digits", "3", RULE)
@@ -104,7 +104,7 @@ def test_reports_are_kept_and_the_page_shows_them(store, predict):
     assert newest.drifted
     assert not oldest.drifted
     assert len(newest.alarms) == len(MEASURES)
-    text = (store.root / write_page(store, "digits")).read_text()
+    text = (store.root / write_page(store, "digits").name).read_text()
     assert "What comes in has changed" in text
     assert "psi.ink 0.300, over its limit 0.200" in text
     assert "reads 7 of 9" in text

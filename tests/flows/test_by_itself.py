@@ -162,6 +162,10 @@ def test_drift_is_seen_and_without_anything_new_nothing_is_trained(trained):
     page = store.root / "reports" / f"monitoring-{MODEL}" / "index.html"
     assert "What comes in has changed" in page.read_text()
 
+    shown = trained.api("/artifacts/filter", {"flow_runs": {"id": {"any_": [alarmed["id"]]}}})
+    assert {f"{name}-{MODEL}" for name in ("drift", "monitor-pictures", "monitoring")} <= {
+        artifact["key"] for artifact in shown
+    }
     versions = len(list_versions(store, MODEL))
     (run,) = wait_for(lambda: trained.list_runs("retrain-on-drift"), seconds=60)
     ended = trained.finish(run["id"])
