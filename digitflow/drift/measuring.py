@@ -141,15 +141,15 @@ def compare_counts(known: np.ndarray, found: np.ndarray) -> float:
 def tell_apart(window: np.ndarray, others: np.ndarray) -> float:
     """Return how well a linear classifier tells two sets of features (n, d), (m, d) apart.
 
+    Ridge regression by its normal equations: limits are calibrated on thousands of windows,
+    and checking its input takes an estimator ten times as long as fitting this little.
+
     Returns
     -------
     float
         Cross-validated area under the ROC curve: 0.5 by chance (or less, by bad luck), 1
         for certain.
     """
-    from sklearn.linear_model import Ridge
-    from sklearn.metrics import roc_auc_score
-
     rows = np.vstack([window, others])
     wanted = np.repeat([1.0, 0.0], [len(window), len(others)])
     scores = np.empty(len(rows))
@@ -157,13 +157,23 @@ def tell_apart(window: np.ndarray, others: np.ndarray) -> float:
     folds = np.concatenate([np.arange(len(part)) % FOLDS for part in (window, others)])
     for fold in range(FOLDS):
         held = folds == fold
-        model = Ridge(RIDGE).fit(rows[~held], wanted[~held])
+        weights = _fit_ridge(rows[~held], wanted[~held])
         # Each fold has a model of its own: only ranks within it can be compared.
-        scores[held] = _rank(model.predict(rows[held]))
-    return float(roc_auc_score(wanted, scores))
+        scores[held] = _rank(rows[held] @ weights) / held.sum()
+    # The area, by the Mann-Whitney statistic.
+    ranks = _rank(scores)[: len(window)].sum() - len(window) * (len(window) + 1) / 2
+    return float(ranks / (len(window) * len(others)))
+
+
+def _fit_ridge(rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return the weights (d,); without the intercept, which changes no rank."""
+    centred = rows - rows.mean(axis=0)
+    gram = centred.T @ centred
+    gram[np.diag_indices_from(gram)] += RIDGE
+    return np.asarray(np.linalg.solve(gram, centred.T @ (wanted - wanted.mean())))
 
 
 def _rank(values: np.ndarray) -> np.ndarray:
     from scipy.stats import rankdata
 
-    return np.asarray(rankdata(values) / len(values))
+    return np.asarray(rankdata(values))

@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata
+from sklearn.linear_model import Ridge
+from sklearn.metrics import roc_auc_score
 
 from digitflow.artifacts import Store
 from digitflow.config import BuiltinSource
@@ -15,7 +18,7 @@ from digitflow.drift import (
     limits,
     record_reference,
 )
-from digitflow.drift.measuring import compare_counts, tell_apart
+from digitflow.drift.measuring import FOLDS, RIDGE, compare_counts, tell_apart
 from digitflow.drift.statistics import STATISTICS, measure_images
 from digitflow.errors import InputError
 from digitflow.evaluation import perturbations
@@ -105,6 +108,22 @@ def test_a_classifier_tells_apart_what_differs_and_nothing_else():
     one, same = generator.normal(size=(2, 300, 5))
     assert tell_apart(one, same) == pytest.approx(0.5, abs=0.1)
     assert tell_apart(one, same + np.eye(5)[0] * 3) > 0.95
+
+
+@pytest.mark.parametrize("shift", [0, 0.2, 1])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_domain_classifier_is_scikit_learns_ridge_in_folds(shift, dtype):
+    generator = np.random.default_rng(3)
+    one = (generator.normal(size=(83, 12)) + shift).astype(dtype)
+    other = generator.normal(size=(90, 12)).astype(dtype)
+    rows, wanted = np.vstack([one, other]), np.repeat([1.0, 0.0], [len(one), len(other)])
+    fold_of = np.concatenate([np.arange(len(part)) % FOLDS for part in (one, other)])
+    scores = np.empty(len(rows))
+    for fold in range(FOLDS):
+        held = fold_of == fold
+        model = Ridge(RIDGE).fit(rows[~held], wanted[~held])
+        scores[held] = rankdata(model.predict(rows[held])) / held.sum()
+    assert tell_apart(one, other) == pytest.approx(roc_auc_score(wanted, scores), abs=1e-3)
 
 
 def test_of_a_hundred_clean_windows_hardly_any_alarms(known, digits):
