@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 REPAIRS = 3
 # Ingest to split before the candidates; scoring, gate and report after them.
-OTHER_TASKS = 12
+OTHER_TASKS = 14
 
 
 def name_run(prefix: str = "") -> str:

@@ -30,7 +30,13 @@ from tasks.feedback import (
     look_at_corrections,
     note_lesson,
 )
-from tasks.gate import Decision, file_report, is_repeated, prepare_registry
+from tasks.gate import (
+    Decision,
+    check_test_images,
+    file_report,
+    is_repeated,
+    prepare_registry,
+)
 from tasks.ingest import fingerprint_source, ingest_digits
 from tasks.other_hands import photograph_digits, read_photographs
 from tasks.prepare import prepare_recipe
@@ -80,6 +86,7 @@ def train_once(config: TrainConfig) -> None:
     raw = call(ingest_digits, config.source, call(fingerprint_source, config.source))
     checked = call(validate_digits, raw, config.validation)
     splits = call(split_digits, checked, config.split, config.seed)
+    call(check_test_images, config.model, splits.test, config.gate)
     corrections = call(look_at_corrections) if config.feedback.learn else NOTHING
     splits, judging = use_corrections(config, splits, corrections)
     training = augment_training(config, splits.train)

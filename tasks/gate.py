@@ -1,14 +1,17 @@
 """Judge the challenger, register it, and promote it when the verdict says so."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import yaml
 from pydantic import BaseModel, ConfigDict
 
 from digitflow import gates, registry
 from digitflow.artifacts import digest_json
+from digitflow.champions import read_pointer
 from digitflow.config import GateLimits, TrainConfig
 from digitflow.data.sets import ImageSet, PreparedData
+from digitflow.errors import DamagedArtifact
 from digitflow.evaluation.dossier import Dossier, open_evidence
 from digitflow.evaluation.leaderboard import Entry, Winner, choose_winner
 from digitflow.evaluation.scoring import digest_test_set
@@ -61,6 +64,24 @@ def require_comparable(champion: Champion | None, test: ImageSet, limits: GateLi
     """
     if champion is not None and not limits.accept_new_test:
         gates.require_same_test(champion.score.test_digest, digest_test_set(test))
+
+
+@plain_task(run_name="look at the champion's test images")
+def check_test_images(model: str, test: ImageSet, limits: GateLimits) -> None:
+    """Stop before anything is trained where the gate could not compare in the end.
+
+    By the pointer file, which may be behind or damaged: the gate asks the registry, and mends
+    it.
+
+    Raises
+    ------
+    TestSetChanged
+        It says how to accept the new images.
+    """
+    with suppress(DamagedArtifact):
+        pointer = read_pointer(current_run().store, model)
+        champion = None if pointer is None else pointer.champion
+        require_comparable(champion, test, limits)
 
 
 @plain_task(run_name="gate")

@@ -98,6 +98,9 @@ def test_other_test_images_stop_the_run_until_they_are_accepted(project):
     project.train(code=2)
     assert before["champion"]["test_digest"] in project.errors
     assert "--accept-new-test" in project.errors
+    # Before anything is trained in vain.
+    assert "split" in project.computed()
+    assert not [task for task in project.computed() if task.startswith(("prepare", "train"))]
     record = project.train("--accept-new-test")
     assert record["verdict"]["outcome"] in ("promote", "keep")
 
