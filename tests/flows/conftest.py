@@ -17,6 +17,7 @@ import yaml
 from real_service import PASSWORD, serve
 
 from digitflow.artifacts import Store
+from digitflow.locks import acquire_lock, release_lock
 from digitflow.runs import list_runs, read_events
 from digitflow.why import summarise_tasks
 from flows.environment import prefect_environment
@@ -24,6 +25,7 @@ from flows.server_api import is_there
 
 SERVER_SECONDS = 180
 COMMAND = Path(sys.executable).with_name("digitflow")
+BETTER = {"name": "svm-strokes", "estimator": "svm", "recipe": "strokes"}
 CONFIG = {
     "model": "digits-sample",
     "source": {"kind": "builtin"},
@@ -179,26 +181,60 @@ def empty_project(tmp_path, make_project):
 
 
 @pytest.fixture(scope="session")
-def trained_once(tmp_path_factory, server):
+def make_once(tmp_path_factory, server):
+    """Make a project that no test changes: once, for all processes of the tests."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def make(name, fill):
+        project, made = Project(shared / name, server), shared / f"{name}.made"
+        lock = shared / f"{name}.lock"
+        descriptor = acquire_lock(lock)
+        try:
+            if not made.exists():
+                project.folder.mkdir()
+                fill(project)
+                made.touch()
+        finally:
+            release_lock(lock, descriptor)
+        return project
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def trained_once(make_once):
     """A project that has a champion; tests copy it, and never change it."""
-    project = Project(tmp_path_factory.mktemp("trained"), server)
-    project.train()
+    return make_once("trained", Project.train)
+
+
+@pytest.fixture(scope="session")
+def refused_once(make_once, trained_once):
+    """The same with a better challenger that an impossible floor kept out; to be copied."""
+
+    def train(project):
+        copy_artifacts(trained_once, project)
+        project.config["candidates"].append(BETTER)
+        project.config["gate"]["floor"]["min_accuracy"] = 1.0
+        assert project.train()["verdict"]["outcome"] == "keep"
+
+    return make_once("refused", train)
+
+
+def copy_artifacts(source, project):
+    """Give a project all that another one has made; return it."""
+    copied = project.folder / "artifacts"
+    shutil.copytree(source.folder / "artifacts", copied, symlinks=True)
     return project
 
 
 @pytest.fixture(scope="session")
-def copy_project(trained_once):
-    """Copy a project that has a champion into a folder, and return the copy."""
-
-    def copy(folder):
-        source = trained_once.folder / "artifacts"
-        shutil.copytree(source, folder / "artifacts", symlinks=True)
-        return Project(folder, trained_once.server)
-
-    return copy
+def copy_project(server):
+    """Copy a project into a folder, and return the copy."""
+    return lambda source, folder: copy_artifacts(source, Project(folder, server))
 
 
 @pytest.fixture
-def project(copy_project, tmp_path):
+def project(copy_project, trained_once, tmp_path):
     """A copy of a project that has a champion."""
-    return copy_project(tmp_path)
+    return copy_project(trained_once, tmp_path)

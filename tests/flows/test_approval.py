@@ -38,7 +38,8 @@ def _wait_for_pause(project, process):
 
 
 @pytest.fixture
-def asking(project):
+def asking(copy_project, refused_once, tmp_path):
+    project = copy_project(refused_once, tmp_path)
     project.config["candidates"].append(BETTER)
     project.config["gate"]["approval"] = {"timeout_minutes": 5}
     return project

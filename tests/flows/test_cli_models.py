@@ -22,11 +22,9 @@ back.command()(rollback)
 
 
 @pytest.fixture(scope="module")
-def trained_twice(trained_once, tmp_path_factory):
-    """A project whose second champion is an SVM; only read."""
-    folder = tmp_path_factory.mktemp("twice")
-    shutil.copytree(trained_once.folder / "artifacts", folder / "artifacts", symlinks=True)
-    project = type(trained_once)(folder, trained_once.server)
+def trained_twice(copy_project, refused_once, tmp_path_factory):
+    """A project whose second champion is an SVM, once refused; only read."""
+    project = copy_project(refused_once, tmp_path_factory.mktemp("twice"))
     project.config["candidates"].append(BETTER)
     assert project.train()["verdict"]["outcome"] == "promote"
     return project
@@ -75,7 +73,7 @@ def test_show_tells_all_that_a_version_carries(store, name):
     assert shown["release"]["golden"]["images"]["shape"] == [32, 28, 28]
     assert shown["signature"]["probabilities"] == ["float64", [-1, 10]]
     assert [entry["kind"] for entry in shown["history"]] == ["promote"]
-    assert [judged["outcome"] for judged in shown["judgements"]] == ["promote"]
+    assert [judged["outcome"] for judged in shown["judgements"]] == ["promote", "keep"]
     assert len(list(store.root.glob("registry/artifacts/*/artifacts/report/index.html"))) == 2
 
 

@@ -8,66 +8,60 @@ import yaml
 from digitflow.registry import list_history, list_judgements, read_champion, record_score
 
 MODEL = "digits-sample"
-BETTER = {"name": "svm-strokes", "estimator": "svm", "recipe": "strokes"}
 
 
 @pytest.fixture(scope="module")
-def refused_once(copy_project, tmp_path_factory):
+def refused(copy_project, refused_once, tmp_path_factory):
     """A project with a better challenger that an impossible floor kept out."""
-    project = copy_project(tmp_path_factory.mktemp("refused"))
-    project.config["candidates"].append(BETTER)
-    project.config["gate"]["floor"]["min_accuracy"] = 1.0
-    record = project.train()
-    assert record["verdict"]["outcome"] == "keep"
-    return project
+    return copy_project(refused_once, tmp_path_factory.mktemp("refused"))
 
 
-def test_a_dry_run_explains_each_check_and_changes_nothing(refused_once):
-    before = list_history(refused_once.store, MODEL), list_judgements(refused_once.store, MODEL)
-    output = refused_once.run("gate", "--dry-run", "challenger")
+def test_a_dry_run_explains_each_check_and_changes_nothing(refused):
+    before = list_history(refused.store, MODEL), list_judgements(refused.store, MODEL)
+    output = refused.run("gate", "--dry-run", "challenger")
     for expected in ("min_accuracy", "superior", "digit 4", "verdict   keep"):
         assert expected in output
-    after = list_history(refused_once.store, MODEL), list_judgements(refused_once.store, MODEL)
+    after = list_history(refused.store, MODEL), list_judgements(refused.store, MODEL)
     assert after == before
-    assert read_champion(refused_once.store, MODEL).version == "1"
+    assert read_champion(refused.store, MODEL).version == "1"
 
 
-def test_against_another_version_it_is_always_dry(refused_once):
+def test_against_another_version_it_is_always_dry(refused):
     arguments = ("gate", "1", "--against", "challenger", "--json")
-    verdict = json.loads(refused_once.run(*arguments))
+    verdict = json.loads(refused.run(*arguments))
     assert verdict["outcome"] == "keep"
     assert verdict["contest"]["champion_version"] == "2"
     wins = {check["id"]: check for check in verdict["checks"]}["better.superior"]
     assert wins["delta"] < 0
 
 
-def test_what_a_limit_kept_out_is_promoted_once_the_limit_has_changed(refused_once):
-    store = refused_once.store
-    (refused_once.folder / "lenient.yaml").write_text(
+def test_what_a_limit_kept_out_is_promoted_once_the_limit_has_changed(refused):
+    store = refused.store
+    (refused.folder / "lenient.yaml").write_text(
         yaml.safe_dump({"gate": {"floor": {"min_accuracy": 0.9}}})
     )
     why = "the floor was a typing error"
-    output = refused_once.run("gate", "challenger", "--config", "lenient.yaml", "--why", why)
+    output = refused.run("gate", "challenger", "--config", "lenient.yaml", "--why", why)
     assert "verdict   promote" in output
     assert read_champion(store, MODEL).version == "2"
     assert list_history(store, MODEL)[0].why == why
     assert list_judgements(store, MODEL)[0].outcome == "promote"
-    again = refused_once.run("gate", "--dry-run", "challenger")
+    again = refused.run("gate", "--dry-run", "challenger")
     assert "unchanged: this is the champion" in again
 
 
-def test_a_champion_that_was_judged_on_other_images_since_is_not_replaced(refused_once):
-    champion = read_champion(refused_once.store, MODEL)
+def test_a_champion_that_was_judged_on_other_images_since_is_not_replaced(refused):
+    champion = read_champion(refused.store, MODEL)
     newer = champion.score.model_copy(update={"test_digest": "other-images"})
-    record_score(refused_once.store, champion, newer)
-    refused_once.run("gate", "1", code=2)
-    assert "other-images" in refused_once.errors
-    assert read_champion(refused_once.store, MODEL).version == champion.version
-    assert "verdict" in refused_once.run("gate", "--dry-run", "1")
+    record_score(refused.store, champion, newer)
+    refused.run("gate", "1", code=2)
+    assert "other-images" in refused.errors
+    assert read_champion(refused.store, MODEL).version == champion.version
+    assert "verdict" in refused.run("gate", "--dry-run", "1")
 
 
-def test_a_version_that_is_not_there_is_said_so(refused_once):
-    refused_once.run("gate", "--dry-run", "99", code=2)
-    assert "99" in refused_once.errors
-    refused_once.run("gate", "--dry-run", "digits-sample-2026-no-such-run", code=2)
-    assert "no-such-run" in refused_once.errors
+def test_a_version_that_is_not_there_is_said_so(refused):
+    refused.run("gate", "--dry-run", "99", code=2)
+    assert "99" in refused.errors
+    refused.run("gate", "--dry-run", "digits-sample-2026-no-such-run", code=2)
+    assert "no-such-run" in refused.errors
