@@ -9,13 +9,14 @@ from prefect.states import Completed
 from digitflow.artifacts import Store, open_store
 from digitflow.config import TrainConfig
 from digitflow.feedback import add_lesson, count_new
-from digitflow.inbox import take_pictures
+from digitflow.inbox import REFUSED, Taken, take_pictures
 from flows.launching import resolve_config
 from flows.running import name_run
 from tasks.events import announce
 from tasks.publishing import label_flow_run
 
 REASON = "announced"
+NOTHING = Taken(new=0, seen=0, refused={})
 
 
 @flow(name="watch-inbox", flow_run_name=partial(name_run, "watch-"))
@@ -29,11 +30,14 @@ def watch_inbox(config: str | TrainConfig = "configs/digits.yaml") -> State:
     """
     settings, store = resolve_config(config), open_store()
     rule = settings.feedback
-    taken = take_pictures(store, rule.inbox).new if rule.inbox is not None else 0
+    taken = NOTHING if rule.inbox is None else take_pictures(store, rule.inbox)
+    pictures = f"{taken.new} new pictures"
+    if taken.refused:
+        pictures = f"{pictures}, {len(taken.refused)} refused ({rule.inbox}/{REFUSED})"
     new, last = count_new(store, settings.model)
-    found = f"{taken} new pictures; {new} corrections to learn from, {rule.enough} are enough"
+    found = f"{pictures}; {new} corrections to learn from, {rule.enough} are enough"
     if not is_due(store, settings):
-        label_flow_run(f"{taken} new pictures" if taken else "nothing due", settings.model)
+        label_flow_run(pictures if taken.seen else "nothing due", settings.model)
         return Completed(message=found)
     label_flow_run("retraining due", settings.model, "due")
     announce("digitflow.dataset.updated", settings.model, corrections=new, last=last)

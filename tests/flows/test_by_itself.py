@@ -194,7 +194,7 @@ def test_pictures_in_the_inbox_become_corrections_and_nothing_is_lost(trained, s
     cv2.imwrite(str(inbox / "7" / "one.png"), np.kron(sevens[150], np.ones((4, 4), np.uint8)))
     (inbox / "7" / "broken.png").write_text("no picture")
     ended = trained.finish(trained.start_run("watch-inbox/watch-inbox"))
-    assert ended["state"]["message"].startswith("1 new pictures")
+    assert ended["state"]["message"].startswith("1 new pictures, 1 refused (")
     assert (inbox / "taken" / "7" / "one.png").is_file()
     assert "no picture" in (inbox / "refused" / "7" / "broken.png").read_text()
     assert (inbox / "refused" / "7" / "broken.png.why.txt").read_text()
