@@ -6,13 +6,13 @@ Each change is from one prediction to the next: the delay is how many prediction
 monitor, which looks every 50, says so.
 """
 
-import os
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from measuring import find_mnist
 from sklearn.pipeline import Pipeline
 
 from digitflow.artifacts import Store
@@ -190,12 +190,11 @@ def measure(folder: Path, root: Path) -> bool:
 
 def main() -> None:
     """Measure, and fail where the contract doesn't hold."""
-    folder = os.environ.get("DIGITFLOW_MNIST_DIR")
-    if not folder:
-        print("skipped: set DIGITFLOW_MNIST_DIR to the folder of MNIST's IDX files")
+    folder = find_mnist()
+    if folder is None:
         return
     with tempfile.TemporaryDirectory() as root:
-        kept = measure(Path(folder), Path(root))
+        kept = measure(folder, Path(root))
     if not kept:
         sys.exit("contract broken: clean windows alarm in more than 1 of 100")
 
