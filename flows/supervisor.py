@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -27,6 +28,7 @@ from flows.environment import (
     prefect_environment,
     write_state,
 )
+from flows.missed_runs import skip_missed_runs
 from flows.processes import (
     end_processes,
     is_alive,
@@ -139,6 +141,7 @@ class Supervisor:
         server = ["prefect", "server", "start", "--host", host, "--port", str(port)]
         self._start("server", server)
         self._wait_for("server", lambda: is_there(self.state.api_url, "/health"))
+        skip_missed_runs(self.state.api_url, datetime.now(UTC).isoformat())
         self._revive_runs()
         self._note(phase="starting a worker")
         # The worker makes the pool where there is none, and leaves one that was changed alone.

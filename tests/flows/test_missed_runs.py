@@ -1,0 +1,63 @@
+"""After a night switched off the latest missed run of each deployment is made up for."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from flows import missed_runs
+from flows.missed_runs import skip_missed_runs
+from flows.server_api import call_api
+
+NOW = datetime.now(UTC)
+HOURS = 8
+
+
+@pytest.fixture
+def deployments(server):
+    """Two deployments that should have run each hour; the second one was also asked to."""
+    flow = call_api(server, "/flows/", {"name": f"slept-{uuid4()}"})["id"]
+    schedule = {"schedule": {"interval": 3600, "anchor_date": NOW.isoformat()}}
+    first, last = (NOW - timedelta(hours=hours) for hours in (HOURS + 0.5, 0.5))
+    asked = {
+        "start_time": first.isoformat(),
+        "end_time": last.isoformat(),
+        "min_runs": 50,
+        "max_runs": 50,
+    }
+    found = []
+    for name in ("hourly", "asked"):
+        body = {"name": name, "flow_id": flow, "schedules": [schedule]}
+        found.append(call_api(server, "/deployments/", body)["id"])
+        call_api(server, f"/deployments/{found[-1]}/schedule", asked)
+    due = {"type": "SCHEDULED", "state_details": {"scheduled_time": first.isoformat()}}
+    call_api(server, f"/deployments/{found[-1]}/create_flow_run", {"state": due})
+    return found
+
+
+def list_due(server, deployment, *states):
+    """Return a deployment's runs that were due, the newest first."""
+    filters = {
+        "state": {"name": {"any_": states}},
+        "expected_start_time": {"before_": NOW.isoformat()},
+    }
+    wanted = {"deployments": {"id": {"any_": [deployment]}}, "flow_runs": filters}
+    return call_api(server, "/flow_runs/filter", wanted | {"sort": "EXPECTED_START_TIME_DESC"})
+
+
+@pytest.mark.parametrize("page", [3, 200])
+def test_of_the_scheduled_runs_that_were_missed_only_the_latest_stays(
+    server, deployments, monkeypatch, page
+):
+    monkeypatch.setattr(missed_runs, "PAGE", page)
+    waiting = ("Scheduled", "Late")
+    before = [list_due(server, one, *waiting) for one in deployments]
+    assert [len(runs) for runs in before] == [HOURS, HOURS + 1]
+    # Those of other tests' deployments, of which none is due, are not touched.
+    assert skip_missed_runs(server, NOW.isoformat()) == 2 * (HOURS - 1)
+    hourly, asked = (list_due(server, one, *waiting) for one in deployments)
+    assert [run["id"] for run in hourly] == [before[0][0]["id"]]
+    assert len(list_due(server, deployments[0], "Missed")) == HOURS - 1
+    # What was asked for stays, however late it is.
+    assert [run["auto_scheduled"] for run in asked] == [True, False]
+    assert skip_missed_runs(server, NOW.isoformat()) == 0
