@@ -159,9 +159,7 @@ def _draw_accuracy(reports: Sequence[Report]) -> Figure:
     )
     last, version = judged[-1], reports[-1].version
     said = "Corrections are mostly of what was read wrong: it rises where a model learns." + (
-        f" Version {version} reads {last.correct} of {last.n}, which it never learnt from."
-        if last
-        else ""
+        f" Version {version} reads {last.correct} of {last.n}." if last else ""
     )
     return "Accuracy on feedback", said, png
 

@@ -35,8 +35,9 @@ def skip_missed_runs(api_url: str, moment: str) -> int:
             # The newest first: the first of each deployment stays.
             for run in page:
                 if not run["auto_scheduled"] or run["deployment_id"] not in kept:
-                    kept.add(run["deployment_id"] if run["auto_scheduled"] else run["id"])
                     offset += 1
+                    if run["auto_scheduled"]:
+                        kept.add(run["deployment_id"])
                     continue
                 state = {"type": "CANCELLED", "name": "Missed", "message": MISSED}
                 call_api(api_url, f"/flow_runs/{run['id']}/set_state", {"state": state})
@@ -49,13 +50,14 @@ def skip_missed_runs(api_url: str, moment: str) -> int:
 
 
 def _list_due(api_url: str, moment: str, offset: int) -> list[dict[str, Any]]:
-    """Return a page of the deployments' runs that wait and were due, the newest first.
+    """Return a page of the deployments' runs that were due, the newest first.
 
-    What is cancelled is in no page after: `offset` counts what stays.
+    None that has begun before, and waits to go on. What is cancelled is in no page after:
+    `offset` counts what stays.
     """
     wanted = {
         "flow_runs": {
-            "state": {"type": {"any_": ["SCHEDULED"]}},
+            "state": {"name": {"any_": ["Scheduled", "Late"]}},
             "expected_start_time": {"before_": moment},
             "deployment_id": {"is_null_": False},
         },

@@ -12,64 +12,46 @@ from string import Template
 from typing import Any
 
 import typer
-import yaml
 from prefect import get_client
 from prefect.blocks import notifications
 from prefect.blocks.abstract import NotificationBlock
 from prefect.events.actions import SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, ValidationError
 
+from digitflow.config import Section, load_section
 from digitflow.errors import DigitflowError, InputError, list_some
 
 TAG = "digitflow-notifications"
 BLOCK = "digitflow"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Message(_Part):
+class Message(Section):
     """What is told of which events; subject and body are Prefect's templates."""
 
     name: str
     expect: set[str]
-    match_related: dict[str, Any] = {}
+    match_related: dict[str, Any] = Field(default_factory=dict)
     subject: str
     body: str
 
 
-class Notifications(_Part):
+class Notifications(Section):
     """The file: which block sends which messages, and whether at all."""
 
     enabled: bool = False
     block: str = "slack-webhook"
-    fields: dict[str, Any] = {}
+    fields: dict[str, Any] = Field(default_factory=dict)
     messages: tuple[Message, ...] = ()
 
 
 def main(file: Path) -> None:
     """Bring the server's automations in line with a file; bad input is one message."""
     try:
-        apply_notifications(read_notifications(file))
+        apply_notifications(load_section(file, Notifications))
     except DigitflowError as exc:
         typer.echo(str(exc), err=True)
         sys.exit(exc.exit_code)
-
-
-def read_notifications(file: Path) -> Notifications:
-    """Read the file.
-
-    Raises
-    ------
-    InputError
-        If it is no YAML, or a key or a value doesn't fit.
-    """
-    try:
-        return Notifications.model_validate(yaml.safe_load(file.read_text("utf-8")) or {})
-    except (OSError, yaml.YAMLError, ValidationError) as exc:
-        raise InputError(f"{file} can't be used: {exc}") from exc
 
 
 def apply_notifications(wanted: Notifications) -> None:

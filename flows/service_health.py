@@ -53,7 +53,7 @@ def _check_deployments(api_url: str) -> Fact:
 
 
 def _check_late(api_url: str) -> Iterator[Fact]:
-    """Tell of runs that nobody takes; one that waits for a place of its queue is not late."""
+    """Tell of runs that nobody has taken; Prefect calls those in a full queue late too."""
     moment = (datetime.now(UTC) - LATE).isoformat()
     late = _find_runs(
         api_url,

@@ -12,7 +12,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 import psutil
@@ -50,8 +52,7 @@ SECONDS_BETWEEN_LOOKS = 30.0
 LOGGED_LINES = 12
 READY = "ready"
 NOTIFICATIONS = "configs/notifications.yaml"
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
+OWN_ADDRESS = "127.0.0.1"
 
 
 class ServiceFailed(DigitflowError):
@@ -244,7 +245,8 @@ def limit_queue(api_url: str) -> None:
 
 def write_url(host: str, port: int) -> str:
     """Return the address at which this machine reaches its server."""
-    name = LOOPBACK[0] if host in EVERYWHERE else host
+    address = _read_address(host)
+    name = OWN_ADDRESS if address is not None and address.is_unspecified else host
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
@@ -268,14 +270,23 @@ def choose_host(environ: Mapping[str, str]) -> str:
     InputError
         If others could reach it without a password: who does may run anything here.
     """
-    host = environ.get("PREFECT_SERVER_API_HOST", LOOPBACK[0])
-    if host not in LOOPBACK and "PREFECT_SERVER_API_AUTH_STRING" not in environ:
+    host = environ.get("PREFECT_SERVER_API_HOST", OWN_ADDRESS)
+    address = _read_address(host)
+    is_open = host != "localhost" if address is None else not address.is_loopback
+    if is_open and "PREFECT_SERVER_API_AUTH_STRING" not in environ:
         raise InputError(
             f"PREFECT_SERVER_API_HOST={host} opens the server to other machines, and who "
             "reaches it may run anything on this one. Set a password too: "
             "PREFECT_SERVER_API_AUTH_STRING=user:password"
         )
     return host
+
+
+def _read_address(host: str) -> IPv4Address | IPv6Address | None:
+    """Return what a host is as a number; None for a name."""
+    with suppress(ValueError):
+        return ip_address(host)
+    return None
 
 
 def choose_port(environ: Mapping[str, str]) -> int:

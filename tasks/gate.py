@@ -1,7 +1,6 @@
 """Judge the challenger, register it, and promote it when the verdict says so."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 
 import yaml
 from pydantic import BaseModel, ConfigDict
@@ -70,18 +69,21 @@ def require_comparable(champion: Champion | None, test: ImageSet, limits: GateLi
 def check_test_images(model: str, test: ImageSet, limits: GateLimits) -> None:
     """Stop before anything is trained where the gate could not compare in the end.
 
-    By the pointer file, which may be behind or damaged: the gate asks the registry, and mends
-    it.
+    By the pointer file, at no cost; the registry is asked where that says no, as it may be
+    behind. Where it is damaged, the gate's own look mends it.
 
     Raises
     ------
     TestSetChanged
         It says how to accept the new images.
     """
-    with suppress(DamagedArtifact):
-        pointer = read_pointer(current_run().store, model)
-        champion = None if pointer is None else pointer.champion
-        require_comparable(champion, test, limits)
+    store = current_run().store
+    try:
+        pointer = read_pointer(store, model)
+    except DamagedArtifact:
+        return
+    if pointer is not None and pointer.champion.score.test_digest != digest_test_set(test):
+        require_comparable(registry.read_champion(store, model), test, limits)
 
 
 @plain_task(run_name="gate")

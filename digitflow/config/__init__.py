@@ -31,8 +31,10 @@ from digitflow.config.gate import GateLimits as GateLimits
 from digitflow.config.gate import RobustnessLimits as RobustnessLimits
 from digitflow.config.gate import SliceLimits as SliceLimits
 from digitflow.config.reading import load_config as load_config
+from digitflow.config.reading import load_section as load_section
 from digitflow.config.reading import parse_config as parse_config
 from digitflow.config.reading import parse_yaml as parse_yaml
+from digitflow.config.section import Section as Section
 from digitflow.config.study import StudySettings as StudySettings
 from digitflow.config.training import Calibration as Calibration
 from digitflow.config.training import Candidate as Candidate

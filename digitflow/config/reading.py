@@ -10,7 +10,7 @@ from digitflow.config.section import Section
 from digitflow.config.training import TrainConfig
 from digitflow.errors import InputError, list_some
 
-Anchored = TypeVar("Anchored", bound=Section)
+Part = TypeVar("Part", bound=Section)
 
 
 def load_config(path: Path) -> TrainConfig:
@@ -21,11 +21,19 @@ def load_config(path: Path) -> TrainConfig:
     InputError
         If the file is missing, is no YAML mapping, or has a wrong key or value.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise InputError(f"can't read the config {path}: {exc}") from exc
-    return _anchor_paths(parse_yaml(text, str(path)), path.parent)
+    return _anchor_paths(parse_yaml(_read_text(path), str(path)), path.parent)
+
+
+def load_section(path: Path, kind: type[Part]) -> Part:
+    """Read and check a YAML file of any section; an empty one has every default.
+
+    Raises
+    ------
+    InputError
+        As `load_config`.
+    """
+    values = _read_yaml(_read_text(path), str(path))
+    return _parse_section({} if values is None else values, kind, str(path))
 
 
 def parse_yaml(text: str, where: str = "config") -> TrainConfig:
@@ -36,13 +44,7 @@ def parse_yaml(text: str, where: str = "config") -> TrainConfig:
     InputError
         If it is no YAML mapping, or has a wrong key or value.
     """
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as exc:
-        raise InputError(f"{where} is no valid YAML: {exc}") from exc
-    if not isinstance(values, dict):
-        raise InputError(f"{where} must hold keys and values, got {type(values).__name__}")
-    return parse_config(values, where)
+    return _parse_section(_read_yaml(text, where), TrainConfig, where)
 
 
 def parse_config(values: dict[str, Any], where: str = "config") -> TrainConfig:
@@ -53,8 +55,28 @@ def parse_config(values: dict[str, Any], where: str = "config") -> TrainConfig:
     InputError
         If a key is unknown or a value doesn't fit.
     """
+    return _parse_section(values, TrainConfig, where)
+
+
+def _read_text(path: Path) -> str:
     try:
-        return TrainConfig.model_validate(values)
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InputError(f"can't read the config {path}: {exc}") from exc
+
+
+def _read_yaml(text: str, where: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as exc:
+        raise InputError(f"{where} is no valid YAML: {exc}") from exc
+
+
+def _parse_section(values: Any, kind: type[Part], where: str) -> Part:
+    if not isinstance(values, dict):
+        raise InputError(f"{where} must hold keys and values, got {type(values).__name__}")
+    try:
+        return kind.model_validate(values)
     except ValidationError as exc:
         lines = [_describe(error) for error in exc.errors()]
         raise InputError(f"{where}: {list_some(lines)}") from exc
@@ -78,7 +100,7 @@ def _anchor_paths(config: TrainConfig, folder: Path) -> TrainConfig:
     return config.model_copy(update=anchored | {"gate": gate})
 
 
-def _anchor(section: Anchored, folder: Path) -> Anchored:
+def _anchor(section: Part, folder: Path) -> Part:
     """Make a section's relative paths start at the config's folder."""
     changed = {
         key: (folder / value).resolve()

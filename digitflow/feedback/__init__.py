@@ -1,8 +1,8 @@
 """What was predicted, what people said of it, and what was learnt from that.
 
 Predictions, corrections and the monitor's inspections are tables of one database: SQLite in
-the store, or where `DIGITFLOW_DATABASE_URL` says. Nothing in it is ever changed;
-only old predictions are forgotten, where somebody asks for it.
+the store, or where `DIGITFLOW_DATABASE_URL` says. Nothing in it is ever changed; only old
+predictions are forgotten, where somebody asks for it.
 """
 
 from digitflow.feedback.corrections import Corrected as Corrected

@@ -14,7 +14,7 @@ from threading import Thread
 
 import pytest
 import yaml
-from real_service import PASSWORD, serve
+from real_service import BETTER, PASSWORD, serve
 
 from digitflow.artifacts import Store
 from digitflow.locks import acquire_lock, release_lock
@@ -25,7 +25,6 @@ from flows.server_api import is_there
 
 SERVER_SECONDS = 180
 COMMAND = Path(sys.executable).with_name("digitflow")
-BETTER = {"name": "svm-strokes", "estimator": "svm", "recipe": "strokes"}
 CONFIG = {
     "model": "digits-sample",
     "source": {"kind": "builtin"},

@@ -18,6 +18,7 @@ from flows.server_api import call_api
 from flows.supervisor import NOTIFICATIONS
 
 CHECKOUT = Path(__file__).parents[2]
+BETTER = {"name": "svm-strokes", "estimator": "svm", "recipe": "strokes"}
 PASSWORD = "admin:not a secret"
 # 359 test images and one candidate: what matters is what follows what, not how well it reads.
 GATE = {

@@ -1,13 +1,15 @@
 """A person is asked in the Prefect UI before anything is promoted, by a command's run.
 
-A deployment's run is suspended meanwhile, and a yes is said there: test_unattended.py.
+A deployment's run is suspended meanwhile: test_unattended.py.
 """
 
 import time
 
 import pytest
+from real_service import BETTER
 
 from digitflow.registry import (
+    list_history,
     list_judgements,
     read_champion,
     read_release,
@@ -16,7 +18,6 @@ from digitflow.runs import list_runs
 from flows.server_api import call_api
 
 SECONDS = 120
-BETTER = {"name": "svm-strokes", "estimator": "svm", "recipe": "strokes"}
 
 
 def _call(url, body):
@@ -55,6 +56,16 @@ def _train_and_answer(project, **answer):
     assert process.returncode == 0, errors
     assert "waiting up to 5 minutes for a yes or no" in errors
     return list_runs(project.store)[0], output
+
+
+@pytest.mark.slow
+def test_a_yes_promotes_and_the_history_says_whose_it_was(asking):
+    record, _ = _train_and_answer(asking, promote=True, name="Ada", why="reads my sevens")
+    assert record["promoted"]
+    assert read_champion(asking.store, "digits-sample").version == "2"
+    last = list_history(asking.store, "digits-sample")[0]
+    assert "Ada" in last.why
+    assert "reads my sevens" in last.why
 
 
 @pytest.mark.slow

@@ -60,7 +60,9 @@ def test_lists_are_empty_before_the_first_run(empty_project, command):
 
 
 def test_runs_models_and_why_tell_what_happened(project):
-    (run,) = json.loads(project.run("runs", "--json"))
+    (run,) = json.loads(project.run("runs", "--job", "train", "--json"))
+    assert run["deployment"] == "command line"
+    assert json.loads(project.run("runs", "--job", "monitor", "--json")) == []
     assert run["verdict"]["outcome"] == "bootstrap"
     assert run["run"] in project.run("runs")
     (version,) = json.loads(project.run("models", "--json"))

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import typer
+from real_service import BETTER
 from typer.testing import CliRunner
 
 from digitflow import registry
@@ -14,7 +15,6 @@ from flows.cli_models import app, rollback
 from flows.console_models import print_comparison
 
 MODEL = "digits-sample"
-BETTER = {"name": "svm-strokes", "estimator": "svm", "recipe": "strokes"}
 WIDTH = 80
 
 back = typer.Typer()

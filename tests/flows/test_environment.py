@@ -39,6 +39,13 @@ def test_nothing_leaves_the_machine_and_everything_lies_in_the_store():
     assert ours["PREFECT_RESULTS_LOCAL_STORAGE_PATH"] == "/somewhere/artifacts/results"
 
 
+def test_the_server_forgets_old_runs_not_only_old_events(own_environment):
+    from prefect.settings.models.server.services import ServerServicesDBVacuumSettings
+
+    os.environ |= prefect_environment(ROOT, {})
+    assert {"events", "flow_runs"} <= ServerServicesDBVacuumSettings().enabled_vacuum_types
+
+
 def test_what_the_user_has_set_stays():
     theirs = {"PREFECT_HOME": "/theirs", "PREFECT_WORKER_QUERY_SECONDS": "30"}
     assert not prefect_environment(ROOT, theirs).keys() & theirs.keys()

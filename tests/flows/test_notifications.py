@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
+from digitflow.config import load_section
 from digitflow.errors import InputError
-from flows.notifications import Notifications, make_block, read_notifications
+from flows.notifications import Notifications, make_block
 from flows.supervisor import NOTIFICATIONS
 
 # Apprise's plugin for mail imports what Python 3.13 no longer has.
@@ -16,7 +16,7 @@ EXAMPLE = Path(__file__).parents[2] / NOTIFICATIONS
 
 
 def test_the_example_is_off_and_works_once_its_address_is_set(monkeypatch):
-    example = read_notifications(EXAMPLE)
+    example = load_section(EXAMPLE, Notifications)
     assert not example.enabled
     assert {event for message in example.messages for event in message.expect} == {
         "prefect.flow-run.Failed",
@@ -30,7 +30,8 @@ def test_the_example_is_off_and_works_once_its_address_is_set(monkeypatch):
 
 def test_an_empty_file_tells_nobody(tmp_path):
     (tmp_path / "empty.yaml").write_text("")
-    assert read_notifications(tmp_path / "empty.yaml") == Notifications(enabled=False)
+    empty = load_section(tmp_path / "empty.yaml", Notifications)
+    assert empty == Notifications(enabled=False)
 
 
 @pytest.mark.parametrize(
@@ -48,9 +49,16 @@ def test_a_block_that_can_t_send_is_bad_input(block, fields, words):
         make_block(block, fields)
 
 
-@pytest.mark.parametrize("wrong", ["{", yaml.safe_dump({"enabld": True})])
-def test_a_wrong_file_is_named(tmp_path, wrong):
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", r"wrong\.yaml is no valid YAML"),
+        ("enabld: true", r"wrong\.yaml: enabld is not a key"),
+        ("messages: [{name: x}]", r"wrong\.yaml: messages\.0\.expect is missing"),
+    ],
+)
+def test_a_wrong_file_is_named_and_what_is_wrong_in_it(tmp_path, text, words):
     file = tmp_path / "wrong.yaml"
-    file.write_text(wrong)
-    with pytest.raises(InputError, match=r"wrong\.yaml can't be used"):
-        read_notifications(file)
+    file.write_text(text)
+    with pytest.raises(InputError, match=words):
+        load_section(file, Notifications)

@@ -8,9 +8,9 @@ import pytest
 from real_service import Service, wait_for
 
 from digitflow.artifacts import Store
+from flows import doctor
 from flows.environment import find_running_server, read_state
 from flows.processes import find_process, is_alive
-from flows.service_health import check_service
 
 pytestmark = pytest.mark.slow
 
@@ -63,12 +63,12 @@ def test_the_deployments_of_prefect_yaml_are_there(service):
 
 
 def test_the_doctor_looks_at_the_worker_the_deployments_and_the_runs(service):
-    api = f"http://127.0.0.1:{service.port}/api"
-
     def examine():
-        return {what: (level, said) for level, what, said in check_service(api)}
+        findings = list(doctor._check_server(service.store))
+        return {one["what"]: (one["level"], one["found"]) for one in findings}
 
     found = examine()
+    assert found["server"] == ("ok", f"answers at http://127.0.0.1:{service.port}/api")
     assert found["worker"] == ("ok", "digitflow online")
     assert found["deployments"] == ("ok", "10, 5 of them with a schedule")
     monitor = service.api("/deployments/name/monitor-digits/monitor-digits")["id"]
@@ -118,12 +118,20 @@ def test_down_leaves_no_process_and_a_second_down_finds_nothing(service):
     assert service.run("status").returncode == 3
 
 
-def test_a_folder_without_prefect_yaml_is_bad_input(tmp_path):
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({}, "--project"),
+        ({"PREFECT_SERVER_API_HOST": "0.0.0.0"}, "PREFECT_SERVER_API_AUTH_STRING"),
+    ],
+    ids=["a folder without prefect.yaml", "open to anybody"],
+)
+def test_what_can_t_be_started_is_bad_input(tmp_path, variables, words):
     arguments = ["-m", "flows.service", "up", "--project", str(tmp_path)]
-    environment = os.environ | {"DIGITFLOW_ARTIFACTS": str(tmp_path)}
+    environment = os.environ | {"DIGITFLOW_ARTIFACTS": str(tmp_path)} | variables
     ended = subprocess.run(
         [sys.executable, *arguments], env=environment, capture_output=True, text=True
     )
     assert ended.returncode == 2
-    assert "--project" in ended.stderr
+    assert words in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -6,13 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 
 from digitflow.runs import list_runs, read_events
 from digitflow.why import summarise_tasks
+from flows.server_api import call_api
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("--train-size", 300)
@@ -58,17 +58,22 @@ def test_a_study_made_again_computes_nothing(studied_once):
 
 
 def test_a_section_is_an_artifact_of_the_run(studied_once):
-    request = urllib.request.Request(
-        f"{studied_once.server}/artifacts/latest/filter",
-        data=json.dumps(
-            {"artifacts": {"key": {"like_": "study-digits-sample-"}}, "limit": 50}
-        ).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    found = json.load(urllib.request.urlopen(request))
+    wanted = {"artifacts": {"key": {"like_": "study-"}}, "limit": 50}
+    found = call_api(studied_once.server, "/artifacts/latest/filter", wanted)
     shown = {artifact["key"]: artifact["data"] for artifact in found}
     assert {"study-digits-sample-explore", "study-digits-sample-detector"} <= shown.keys()
     assert "data:image/png;base64," in shown["study-digits-sample-detector"]
+
+
+def test_its_flow_run_says_what_it_did_and_links_the_report(studied_once):
+    record = list_runs(studied_once.store)[0]
+    flow_run = call_api(studied_once.server, f"/flow_runs/{record['flow_run_id']}")
+    assert flow_run["name"] == f"{record['run']} 2 sections"
+    assert {"digitflow", "digits-sample"} <= set(flow_run["tags"])
+    of_run = {"flow_runs": {"id": {"any_": [flow_run["id"]]}}}
+    found = call_api(studied_once.server, "/artifacts/filter", of_run)
+    (link,) = [one["data"] for one in found if one["key"] == "study-report-digits-sample"]
+    assert f"{record['run']}/index.html" in link
 
 
 def test_another_size_is_another_study_and_both_are_explained(studied_once):

@@ -11,12 +11,14 @@ PASSWORD = {"PREFECT_SERVER_API_AUTH_STRING": "admin:x"}
 
 def test_unless_told_otherwise_the_server_is_on_this_machine_only():
     assert choose_host({}) == "127.0.0.1"
-    assert choose_host({"PREFECT_SERVER_API_HOST": "localhost"}) == "localhost"
+    for host in ("localhost", "::1", "127.0.0.2"):
+        assert choose_host({"PREFECT_SERVER_API_HOST": host}) == host
 
 
 def test_nobody_else_reaches_it_without_a_password():
-    with pytest.raises(InputError, match="PREFECT_SERVER_API_AUTH_STRING"):
-        choose_host(OPEN)
+    for host in ("0.0.0.0", "::", "192.0.2.1", "trainer.lan"):
+        with pytest.raises(InputError, match="PREFECT_SERVER_API_AUTH_STRING"):
+            choose_host({"PREFECT_SERVER_API_HOST": host})
     assert choose_host(OPEN | PASSWORD) == "0.0.0.0"
 
 

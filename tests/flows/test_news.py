@@ -1,0 +1,35 @@
+"""What others are told of a verdict, and what is no news."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from flows import train
+from tasks.gate import is_repeated
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Decide, where the verdict was reached before or not; return the events."""
+
+    def decide(promoted, version="2", repeated=False):
+        events = []
+        monkeypatch.setattr(train, "announce", lambda event, *_, **__: events.append(event))
+        monkeypatch.setattr(train, "call", lambda task, *_: task is is_repeated and repeated)
+        verdict = SimpleNamespace(promoted=promoted, reason="so")
+        train.say_what_was_decided("digits", SimpleNamespace(verdict=verdict, version=version))
+        return events
+
+    return decide
+
+
+def test_a_promotion_and_a_rejection_are_news(told):
+    assert told(True) == ["digitflow.model.promoted"]
+    assert told(False) == ["digitflow.model.rejected"]
+
+
+def test_the_champion_itself_and_the_same_rejection_again_are_none(told):
+    assert told(False, version=None) == []
+    assert told(False, repeated=True) == []
+    # A challenger that was refused before, and is promoted now, is.
+    assert told(True, repeated=True) == ["digitflow.model.promoted"]
