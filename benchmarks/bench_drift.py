@@ -15,19 +15,19 @@ import numpy as np
 from measuring import find_mnist
 from sklearn.pipeline import Pipeline
 
-from digitflow.artifacts import Store
-from digitflow.config import MnistSource, MonitoringRule
+from digitflow.config.data import MnistSource
+from digitflow.config.feedback import MonitoringRule
 from digitflow.data.digits import LabelledImages
 from digitflow.data.sources.mnist import load
 from digitflow.data.splits import choose_subset
-from digitflow.drift import calibrate_limits, record_reference
-from digitflow.drift.limits import Limits
-from digitflow.drift.measuring import Described, Ruler
-from digitflow.drift.reference import describe_images, open_reference
-from digitflow.evaluation import perturbations
+from digitflow.evaluation import robustness
 from digitflow.evaluation.scoring import predict_in_chunks
 from digitflow.features.catalogue import build_steps
 from digitflow.models.catalogue import build_estimator
+from digitflow.monitoring.limits import Limits, calibrate_limits
+from digitflow.monitoring.measures import Described, Ruler
+from digitflow.monitoring.reference import describe_images, open_reference, record_reference
+from digitflow.store.artifacts import Store
 
 SEED = 42
 LEARNT, COMPARED = 10_000, 5_000
@@ -39,12 +39,12 @@ ALLOWED = 0.01
 
 Alter = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 CHANGES: dict[str, Alter] = {
-    "shift by 2 pixels": lambda images, g: perturbations.shift_images(images, g, 2),
-    "shift by 3 pixels": lambda images, g: perturbations.shift_images(images, g, 3),
-    "rotation by 15 degrees": lambda images, g: perturbations.rotate_images(images, g, 15),
-    "rotation by 30 degrees": lambda images, g: perturbations.rotate_images(images, g, 30),
-    "thinner pens": lambda images, g: perturbations.change_strokes(images, g, -0.5),
-    "noise": lambda images, g: perturbations.add_noise(images, g, 30),
+    "shift by 2 pixels": lambda images, g: robustness.shift_images(images, g, 2),
+    "shift by 3 pixels": lambda images, g: robustness.shift_images(images, g, 3),
+    "rotation by 15 degrees": lambda images, g: robustness.rotate_images(images, g, 15),
+    "rotation by 30 degrees": lambda images, g: robustness.rotate_images(images, g, 30),
+    "thinner pens": lambda images, g: robustness.change_strokes(images, g, -0.5),
+    "noise": lambda images, g: robustness.add_noise(images, g, 30),
     "inverted": lambda images, g: np.invert(images),
 }
 

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from measuring import run_service
 
-from flows.server_api import call_api
+from digitflow.service.server_api import call_api
 
 EVENTS = {
     "digitflow.dataset.updated": "retrain-on-new-data",

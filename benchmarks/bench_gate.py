@@ -29,10 +29,10 @@ from multiprocessing import get_context
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from digitflow.config import GateLimits
+from digitflow.config.gate import GateLimits
 from digitflow.evaluation.evidence import Costs, Evidence, LoadCheck, ScoredSet, Share
 from digitflow.evaluation.intervals import wilson_interval
-from digitflow.gates import Contest, Verdict, judge
+from digitflow.gate.verdict import Contest, Verdict, judge
 
 DRAWS = 2000
 PROCESSES = 2

@@ -20,7 +20,7 @@ import psutil
 import yaml
 from measuring import REPOSITORY, find_mnist, report_ratio, run_server
 
-from digitflow.artifacts import Store
+from digitflow.store.artifacts import Store
 from digitflow.workers import count_cores
 
 COMMAND = Path(sys.executable).with_name("digitflow")

@@ -24,14 +24,15 @@ from sklearn.datasets import load_digits
 from sklearn.pipeline import Pipeline
 
 from digitflow.augment.catalogue import augmentation_module
-from digitflow.config import MnistSource, load_config
-from digitflow.data.frame import to_mnist_frame
-from digitflow.data.pictures import to_gray
+from digitflow.augment.photographs import SERIES, iterate_photographs
+from digitflow.config.data import MnistSource
+from digitflow.config.reading import load_config
 from digitflow.data.sources import mnist
 from digitflow.data.splits import split_rows
 from digitflow.errors import InputError
-from digitflow.evaluation.photographs import SERIES, iterate_photographs
 from digitflow.features.catalogue import build_steps
+from digitflow.images.frame import to_mnist_frame
+from digitflow.images.pictures import to_gray
 from digitflow.models.catalogue import build_estimator
 from digitflow.workers import count_cores
 

@@ -30,19 +30,20 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
-from digitflow.artifacts import ARTIFACTS_VARIABLE, Store, open_store
-from digitflow.champions import Champion, Pointer, write_pointer
-from digitflow.config import BuiltinSource, MnistSource, load_config
+from digitflow.config.data import BuiltinSource, MnistSource
+from digitflow.config.reading import load_config
 from digitflow.data.sets import store_set
 from digitflow.data.sources import builtin, mnist
 from digitflow.errors import InputError
 from digitflow.evaluation.scoring import TestScore
 from digitflow.features.catalogue import build_steps
-from digitflow.golden import record_golden
+from digitflow.models.bundle import Release
 from digitflow.models.catalogue import build_estimator
+from digitflow.models.golden import record_golden
 from digitflow.models.persistence import dump_model
-from digitflow.predict import Predictor, find_champion
-from digitflow.releases import Release
+from digitflow.predict.predictor import Predictor, find_champion
+from digitflow.registry.pointer import Champion, Pointer, write_pointer
+from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store, open_store
 from digitflow.workers import count_cores
 
 COMMAND = Path(sys.executable).with_name("digitflow")

@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from digitflow.augment.shift import STEPS, count_copies, shift_images, write_copies
-from digitflow.config import ShiftAugmentation
+from digitflow.augment.backends.shift import STEPS, count_copies, shift_images, write_copies
+from digitflow.config.data import ShiftAugmentation
 
 IMAGES = 60_000
 SCIPY_IMAGES = 2_000

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import yaml
 
-from digitflow.artifacts import Store
-from flows.environment import prefect_environment, read_state
-from flows.server_api import is_there
+from digitflow.service.environment import prefect_environment, read_state
+from digitflow.service.server_api import is_there
+from digitflow.store.artifacts import Store
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 MNIST_PLACES = (REPOSITORY.parent / "shared" / "data" / "mnist",)
@@ -66,7 +66,7 @@ def run_service(folder, config):
     environment = os.environ | {"DIGITFLOW_ARTIFACTS": str(store.root)}
 
     def run(*arguments):
-        command = [sys.executable, "-m", "flows.service", *arguments]
+        command = [sys.executable, "-m", "digitflow.service.control", *arguments]
         subprocess.run(command, env=environment, cwd=REPOSITORY, check=True)
 
     run("up", "--project", str(folder))

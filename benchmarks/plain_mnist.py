@@ -23,24 +23,24 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import accuracy_score
 from sklearn.pipeline import Pipeline
 
-from digitflow import plots
-from digitflow.artifacts import Store
 from digitflow.augment.catalogue import augmentation_module
-from digitflow.config import load_config
+from digitflow.config.reading import load_config
 from digitflow.data.sets import store_set
 from digitflow.data.sources import mnist
 from digitflow.data.splits import split_rows
 from digitflow.data.validation import check_digits
 from digitflow.evaluation.costs import measure_costs
-from digitflow.evaluation.doubt import choose_doubt, trace_risk
 from digitflow.evaluation.metrics import measure_predictions
 from digitflow.evaluation.mistakes import find_mistakes
 from digitflow.evaluation.other_hands import photograph_digits, read_photographs
-from digitflow.evaluation.perturbations import score_altered
+from digitflow.evaluation.robustness import score_altered
+from digitflow.evaluation.selective import choose_doubt, trace_risk
 from digitflow.features.catalogue import build_steps
-from digitflow.golden import check_golden, record_golden
 from digitflow.models.catalogue import build_estimator
+from digitflow.models.golden import check_golden, record_golden
 from digitflow.models.persistence import dump_model
+from digitflow.reports import plots
+from digitflow.store.artifacts import Store
 from digitflow.workers import count_cores
 
 PARTS = ("train", "calibrate", "compare")

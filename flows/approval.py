@@ -16,9 +16,9 @@ from prefect.input import RunInput
 from prefect.states import Completed
 from pydantic import Field
 
-from digitflow.config import Approval
+from digitflow.config.gate import Approval
 from digitflow.errors import InputError
-from digitflow.gates import Verdict, declined
+from digitflow.gate.verdict import Verdict, declined
 from tasks.publishing import describe_verdict, label_flow_run
 
 logger = logging.getLogger(__name__)

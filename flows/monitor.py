@@ -6,12 +6,12 @@ from prefect import flow
 from prefect.client.schemas import State
 from prefect.states import Completed
 
-from digitflow.config import TrainConfig
+from digitflow.cli.launching import resolve_config
+from digitflow.config.training import TrainConfig
 from digitflow.evaluation.evidence import Share
-from digitflow.monitoring import Report, judge_lately
-from digitflow.registry import Champion
-from flows.launching import resolve_config
-from flows.running import call, name_run, open_job
+from digitflow.monitoring.window import Report, judge_lately
+from digitflow.registry.pointer import Champion
+from flows.run import call, name_run, open_job
 from tasks.evaluate import score_on_test
 from tasks.events import announce
 from tasks.feedback import look_at_corrections

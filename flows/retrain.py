@@ -9,13 +9,13 @@ from prefect.client.schemas import State
 from prefect.states import Cancelled, Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from digitflow.artifacts import Store, open_store
-from digitflow.config import TrainConfig
-from digitflow.feedback import add_lesson, count_new, list_lessons
-from flows.launching import resolve_config
-from flows.running import name_run
+from digitflow.cli.launching import resolve_config
+from digitflow.config.training import TrainConfig
+from digitflow.feedback.learning import add_lesson, count_new, list_lessons
+from digitflow.store.artifacts import Store, open_store
+from flows.concurrency import find_earlier_run
+from flows.run import name_run
 from flows.train import TASK_THREADS, train
-from flows.turns import find_earlier_run
 from tasks.publishing import label_flow_run
 
 REASON = "drift"

@@ -8,16 +8,16 @@ from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from digitflow.chapters.chapter import Chapter
-from digitflow.config import TrainConfig
+from digitflow.cli.launching import resolve_config
+from digitflow.config.training import TrainConfig
 from digitflow.errors import DamagedArtifact, StorageError
-from digitflow.studies.catalogue import choose_sections, plan_section
+from digitflow.studies.chapter import Chapter
 from digitflow.studies.choosing import describe_scope
-from digitflow.studies.experiment import Experiment, Findings, Scope, StudyData
+from digitflow.studies.plan import Experiment, Findings, Scope, StudyData
+from digitflow.studies.report import SectionFacts
 from digitflow.studies.running import check_plan
-from digitflow.study_report import SectionFacts
-from flows.launching import resolve_config
-from flows.running import call, heal_damage, name_run, open_job
+from digitflow.studies.sections import choose_sections, plan_section
+from flows.run import call, heal_damage, name_run, open_job
 from tasks.caching import collect
 from tasks.chapter import draw_chapter
 from tasks.choose import choose_digits

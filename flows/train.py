@@ -8,16 +8,16 @@ from prefect.futures import PrefectFuture
 from prefect.states import Cancelled
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from digitflow.config import Candidate, TrainConfig
+from digitflow.cli.launching import resolve_config
+from digitflow.config.training import Candidate, TrainConfig
 from digitflow.data.sets import ImageSet, PreparedData, Splits
 from digitflow.evaluation.evidence import Share
 from digitflow.evaluation.leaderboard import Entry, Winner, choose_winner
+from digitflow.models.bundle import Release
 from digitflow.models.fitting import FittedModel
-from digitflow.releases import Release
-from flows.judging import judge_and_promote
-from flows.launching import resolve_config
-from flows.running import call, collect_entry, heal_damage, name_run, training_run
-from flows.turns import find_earlier_run
+from flows.concurrency import find_earlier_run
+from flows.judge import judge_and_promote
+from flows.run import call, collect_entry, heal_damage, name_run, training_run
 from tasks.augment import augment_images
 from tasks.caching import collect
 from tasks.evaluate import evaluate_candidate
@@ -30,13 +30,7 @@ from tasks.feedback import (
     look_at_corrections,
     note_lesson,
 )
-from tasks.gate import (
-    Decision,
-    check_test_images,
-    file_report,
-    is_repeated,
-    prepare_registry,
-)
+from tasks.gate import Decision, check_test_images, file_report, is_repeated, prepare_registry
 from tasks.ingest import fingerprint_source, ingest_digits
 from tasks.other_hands import photograph_digits, read_photographs
 from tasks.prepare import prepare_recipe

@@ -6,12 +6,12 @@ from prefect import flow
 from prefect.client.schemas import State
 from prefect.states import Completed
 
-from digitflow.artifacts import Store, open_store
-from digitflow.config import TrainConfig
-from digitflow.feedback import add_lesson, count_new
-from digitflow.inbox import REFUSED, Taken, take_pictures
-from flows.launching import resolve_config
-from flows.running import name_run
+from digitflow.cli.launching import resolve_config
+from digitflow.config.training import TrainConfig
+from digitflow.feedback.inbox import REFUSED, Taken, take_pictures
+from digitflow.feedback.learning import add_lesson, count_new
+from digitflow.store.artifacts import Store, open_store
+from flows.run import name_run
 from tasks.events import announce
 from tasks.publishing import label_flow_run
 

@@ -1,1 +1,0 @@
-"""Prefect tasks: cache key, names and progress over digitflow's plain functions."""

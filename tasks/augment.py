@@ -4,10 +4,10 @@ from importlib import import_module
 
 import numpy as np
 
-from digitflow.artifacts import ArrayRef
 from digitflow.augment.catalogue import augmentation_module
-from digitflow.config import Augmentation
+from digitflow.config.data import Augmentation
 from digitflow.data.sets import ImageSet
+from digitflow.store.artifacts import ArrayRef
 from tasks.caching import cached_task
 from tasks.context import current_run
 

@@ -20,9 +20,9 @@ from prefect.futures import PrefectFuture
 from prefect.serializers import JSONSerializer
 from pydantic import BaseModel
 
-from digitflow.artifacts import FileRef, digest_json, open_store
 from digitflow.errors import DamagedArtifact
-from digitflow.lineage import digest_modules, find_libraries
+from digitflow.store.artifacts import FileRef, digest_json, open_store
+from digitflow.store.lineage import digest_modules, find_libraries
 from tasks.context import current_run
 from tasks.locking import StoreLocks
 

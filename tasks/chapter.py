@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping
 
-from digitflow.chapters import catalogue
-from digitflow.chapters.chapter import Chapter
-from digitflow.studies.experiment import Findings, Scope, StudyData
+from digitflow.studies import chapter_catalogue
+from digitflow.studies.chapter import Chapter
+from digitflow.studies.plan import Findings, Scope, StudyData
 from tasks.caching import cached_task
 from tasks.context import current_run
 
 
 @cached_task(
     run_name="{section}: chapter",
-    modules=lambda inputs: (catalogue.chapter_module(inputs["section"]),),
+    modules=lambda inputs: (chapter_catalogue.chapter_module(inputs["section"]),),
 )
 def draw_chapter(
     section: str,
@@ -27,5 +27,5 @@ def draw_chapter(
     """
     run = current_run()
     return run.workers.run(
-        catalogue.draw_chapter, run.store.root, section, scope, data, results
+        chapter_catalogue.draw_chapter, run.store.root, section, scope, data, results
     )

@@ -1,9 +1,9 @@
 """Choose the digits that a study is about."""
 
-from digitflow.config import SplitShares
+from digitflow.config.data import SplitShares
 from digitflow.data.sets import CheckedSets
 from digitflow.studies import choosing
-from digitflow.studies.experiment import StudyData
+from digitflow.studies.plan import StudyData
 from tasks.caching import cached_task
 from tasks.context import current_run
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
-from digitflow.artifacts import Store
-from digitflow.runs import RunLog
+from digitflow.store.artifacts import Store
+from digitflow.store.runs import RunLog
 from digitflow.workers import WorkerPool
 
 

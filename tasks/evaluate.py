@@ -1,10 +1,10 @@
 """Compare the candidates on validation images, and score models on the test images."""
 
-from digitflow.artifacts import ModelRef
 from digitflow.data.sets import ImageSet
 from digitflow.evaluation import scoring
 from digitflow.evaluation.scoring import Evaluation, TestResult
 from digitflow.models.fitting import FittedModel
+from digitflow.store.artifacts import ModelRef
 from tasks.caching import cached_task
 from tasks.context import current_run
 from tasks.prepare import PreparedFeatures

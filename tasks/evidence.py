@@ -1,12 +1,12 @@
 """What the gate wants to know of a challenger beside what it reads in the test images."""
 
-from digitflow import golden
-from digitflow.artifacts import ModelRef
-from digitflow.config import RobustnessLimits
+from digitflow.config.gate import RobustnessLimits
 from digitflow.data.sets import ImageSet
-from digitflow.evaluation import costs, perturbations
+from digitflow.evaluation import costs, robustness
 from digitflow.evaluation.evidence import Costs, LoadCheck, Share
-from digitflow.releases import Release
+from digitflow.models import golden
+from digitflow.models.bundle import Release
+from digitflow.store.artifacts import ModelRef
 from tasks.caching import cached_task
 from tasks.context import current_run
 
@@ -18,7 +18,7 @@ def score_altered(
     """Alter a sample of the test images and read it, the way pictures are read."""
     run = current_run()
     return run.workers.run(
-        perturbations.score_altered,
+        robustness.score_altered,
         run.store.root,
         model,
         test,

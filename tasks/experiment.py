@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from digitflow.studies.experiment import Experiment, Findings, StudyData, compute
+from digitflow.studies.plan import Experiment, Findings, StudyData, compute
 from tasks.caching import cached_task
 from tasks.context import current_run
 

@@ -3,18 +3,17 @@
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from digitflow.artifacts import ArrayRef, Store
 from digitflow.data.digits import LabelledImages
 from digitflow.data.sets import ImageSet, Splits, open_set, store_set
-from digitflow.feedback import (
-    Role,
+from digitflow.feedback.corrections import Role, read_corrected
+from digitflow.feedback.learning import (
     add_lesson,
     digest_all,
     find_others,
     join_corrections,
-    read_corrected,
     to_images,
 )
+from digitflow.store.artifacts import ArrayRef, Store
 from tasks.caching import cached_task, plain_task
 from tasks.context import current_run
 

@@ -5,22 +5,25 @@ from collections.abc import Sequence
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from digitflow import gates, registry
-from digitflow.artifacts import digest_json
-from digitflow.champions import read_pointer
-from digitflow.config import GateLimits, TrainConfig
+from digitflow.config.gate import GateLimits
+from digitflow.config.training import TrainConfig
 from digitflow.data.sets import ImageSet, PreparedData
 from digitflow.errors import DamagedArtifact
 from digitflow.evaluation.dossier import Dossier, open_evidence
 from digitflow.evaluation.leaderboard import Entry, Winner, choose_winner
 from digitflow.evaluation.scoring import digest_test_set
 from digitflow.features.catalogue import recipe_module
-from digitflow.gates import Verdict
-from digitflow.judging import Opponent, describe_contest
-from digitflow.lineage import digest_modules, find_libraries
+from digitflow.gate import verdict as gates
+from digitflow.gate.verdict import Verdict
+from digitflow.models.bundle import Release
 from digitflow.models.catalogue import estimator_module
-from digitflow.registry import Champion, Facts
-from digitflow.releases import Release
+from digitflow.registry import listing, promotion
+from digitflow.registry.champion import initialise, is_missing, read_champion
+from digitflow.registry.judging import Opponent, describe_contest
+from digitflow.registry.pointer import Champion, read_pointer
+from digitflow.registry.versions import Facts
+from digitflow.store.artifacts import digest_json
+from digitflow.store.lineage import digest_modules, find_libraries
 from tasks.caching import plain_task
 from tasks.context import current_run
 
@@ -43,14 +46,14 @@ class Decision(BaseModel):
 def prepare_registry() -> None:
     """Make the registry's databases on the first run of all, beside other work."""
     run = current_run()
-    if registry.is_missing(run.store):
-        run.workers.run(registry.initialise, run.store.root)
+    if is_missing(run.store):
+        run.workers.run(initialise, run.store.root)
 
 
 @plain_task(run_name="find the champion")
 def find_champion(model: str) -> Champion | None:
     """Return the registered champion, or None before the first promotion."""
-    return registry.read_champion(current_run().store, model)
+    return read_champion(current_run().store, model)
 
 
 def require_comparable(champion: Champion | None, test: ImageSet, limits: GateLimits) -> None:
@@ -83,7 +86,7 @@ def check_test_images(model: str, test: ImageSet, limits: GateLimits) -> None:
     except DamagedArtifact:
         return
     if pointer is not None and pointer.champion.score.test_digest != digest_test_set(test):
-        require_comparable(registry.read_champion(store, model), test, limits)
+        require_comparable(read_champion(store, model), test, limits)
 
 
 @plain_task(run_name="gate")
@@ -101,15 +104,15 @@ def judge_challenger(
 def register_challenger(model: str, release: Release, verdict: Verdict, making: Facts) -> str:
     """Register the challenger with its verdict, whatever that is; return its version."""
     store = current_run().store
-    version = registry.register(store, model, release, verdict, making)
-    registry.record_judgement(store, model, version, verdict, making.run)
+    version = promotion.register(store, model, release, verdict, making)
+    promotion.record_judgement(store, model, version, verdict, making.run)
     return version
 
 
 @plain_task(run_name="look for the same verdict")
 def is_repeated(model: str, verdict: Verdict) -> bool:
     """Tell whether the challenger was judged before, against the same champion, like this."""
-    return registry.is_repeated(current_run().store, model, verdict)
+    return listing.is_repeated(current_run().store, model, verdict)
 
 
 @plain_task(run_name="keep the champion")
@@ -118,14 +121,14 @@ def keep_champion(champion: Champion | None, verdict: Verdict) -> Champion | Non
     score = verdict.champion
     if champion is None or score is None or champion.score.test_digest == score.test_digest:
         return champion
-    return registry.record_score(current_run().store, champion, score)
+    return promotion.record_score(current_run().store, champion, score)
 
 
 @plain_task(run_name="promote")
 def promote_challenger(model: str, version: str, verdict: Verdict, why: str) -> Champion:
     """Make the challenger champion; `ChampionMoved` if somebody else was faster."""
     run = current_run()
-    return registry.promote(run.store, model, version, verdict, why, run.log.run)
+    return promotion.promote(run.store, model, version, verdict, why, run.log.run)
 
 
 @plain_task(run_name="file the report")
@@ -133,7 +136,7 @@ def file_report(model: str, version: str) -> None:
     """Add the run's report to what the registered version carries."""
     run = current_run()
     report = run.store.root / "reports" / run.log.run / "index.html"
-    registry.attach_report(run.store, model, version, report)
+    promotion.attach_report(run.store, model, version, report)
 
 
 def describe_making(

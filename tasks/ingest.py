@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from digitflow.config import Source
+from digitflow.config.data import Source
 from digitflow.data.catalogue import source_module
 from digitflow.data.sets import RawSets, store_set
 from tasks.caching import cached_task, plain_task

@@ -5,8 +5,8 @@ Prefect's own lock files stay for ever after kill -9, and the next run waits for
 
 from dataclasses import dataclass, field
 
-from digitflow.artifacts import open_store
-from digitflow.locks import acquire_lock, is_locked, release_lock
+from digitflow.store.artifacts import open_store
+from digitflow.store.locks import acquire_lock, is_locked, release_lock
 
 
 @dataclass

@@ -2,13 +2,16 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from digitflow import drift, monitoring
-from digitflow.artifacts import FileRef
-from digitflow.config import MonitoringRule
-from digitflow.drift import Inspection, Limits, Window
-from digitflow.monitoring import Lately, Report
-from digitflow.monitoring_report import HISTORY, PICTURES, write_page
-from digitflow.releases import Reference
+from digitflow.config.feedback import MonitoringRule
+from digitflow.models.bundle import Reference
+from digitflow.monitoring import drift
+from digitflow.monitoring import limits as monitoring_limits
+from digitflow.monitoring import window as monitoring
+from digitflow.monitoring.drift import Inspection, Window
+from digitflow.monitoring.limits import Limits
+from digitflow.monitoring.window import Lately, Report
+from digitflow.reports.monitoring import HISTORY, PICTURES, write_page
+from digitflow.store.artifacts import FileRef
 from tasks.caching import cached_task, plain_task
 from tasks.context import current_run
 
@@ -31,7 +34,7 @@ def calibrate_limits(
     """Draw clean windows from the reference; set from where on a measure alarms."""
     run = current_run()
     return run.workers.run(
-        drift.calibrate_limits,
+        monitoring_limits.calibrate_limits,
         run.store.root,
         reference,
         size,

@@ -1,9 +1,9 @@
 """Read what others wrote, from photographs."""
 
-from digitflow.artifacts import ModelRef
 from digitflow.evaluation import other_hands
 from digitflow.evaluation.evidence import Share
 from digitflow.evaluation.other_hands import Photographed
+from digitflow.store.artifacts import ModelRef
 from tasks.caching import cached_task
 from tasks.context import current_run
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from digitflow.artifacts import ArrayRef, ModelRef, Store
 from digitflow.features.catalogue import recipe_module
 from digitflow.features.preparing import fit_recipe, transform_images
 from digitflow.models.persistence import dump_model
+from digitflow.store.artifacts import ArrayRef, ModelRef, Store
 from tasks.caching import cached_task
 from tasks.context import current_run
 

@@ -16,13 +16,13 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
-from digitflow.chapters.chapter import Chapter
-from digitflow.figures import Figures
-from digitflow.gates import Verdict
-from digitflow.monitoring import Report
-from digitflow.readable import format_number, format_signed
-from digitflow.study_markdown import write_chapter
-from digitflow.why import summarise_tasks
+from digitflow.formatting import format_number, format_signed
+from digitflow.gate.verdict import Verdict
+from digitflow.monitoring.window import Report
+from digitflow.reports.figures import Figures
+from digitflow.store.why import summarise_tasks
+from digitflow.studies.chapter import Chapter
+from digitflow.studies.markdown import write_chapter
 from tasks.caching import plain_task
 from tasks.context import current_run
 from tasks.monitor import Shown

@@ -1,12 +1,13 @@
 """What is shipped beside a fitted pipeline: when to doubt it, and what it must repeat."""
 
-from digitflow import drift, golden
-from digitflow.artifacts import ArrayRef, ModelRef
-from digitflow.config import DoubtRule
+from digitflow.config.training import DoubtRule
 from digitflow.data.sets import ImageSet
-from digitflow.evaluation import doubt
+from digitflow.evaluation import selective
 from digitflow.evaluation.scoring import Evaluation
-from digitflow.releases import Doubt, Golden, Reference
+from digitflow.models import golden
+from digitflow.models.bundle import Doubt, Golden, Reference
+from digitflow.monitoring import reference
+from digitflow.store.artifacts import ArrayRef, ModelRef
 from tasks.caching import cached_task
 from tasks.context import current_run
 from tasks.prepare import PreparedFeatures
@@ -24,7 +25,7 @@ def choose_doubt(
     """Choose on the comparison images what is answered, and what is a digit at all."""
     run = current_run()
     return run.workers.run(
-        doubt.choose_doubt,
+        selective.choose_doubt,
         run.store.root,
         (prepared.train, labels),
         (prepared.compare, compare.labels),
@@ -41,7 +42,7 @@ def record_reference(
     """Note what the training images are like and how the comparison images were read."""
     run = current_run()
     return run.workers.run(
-        drift.record_reference,
+        reference.record_reference,
         run.store.root,
         train.images,
         train.labels,

@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 
-from digitflow import figures, summary
-from digitflow.artifacts import digest_json
-from digitflow.config import TrainConfig
+from digitflow.config.training import TrainConfig
 from digitflow.data.sets import ImageSet, PreparedData
 from digitflow.evaluation.evidence import Share
 from digitflow.evaluation.leaderboard import Entry, choose_winner, describe_entries
 from digitflow.evaluation.scoring import Evaluation
-from digitflow.figures import Figures
-from digitflow.lineage import find_libraries
-from digitflow.releases import Release
-from digitflow.report import render_report
-from digitflow.why import summarise_tasks
+from digitflow.models.bundle import Release
+from digitflow.reports import figures, summary
+from digitflow.reports.figures import Figures
+from digitflow.reports.page import render_report
+from digitflow.store.artifacts import digest_json
+from digitflow.store.lineage import find_libraries
+from digitflow.store.why import summarise_tasks
 from tasks.caching import cached_task, plain_task
 from tasks.context import current_run
 from tasks.gate import Decision, list_code, write_config

@@ -1,6 +1,6 @@
 """Part checked digits into training, calibration, comparison and test images."""
 
-from digitflow.config import SplitShares
+from digitflow.config.data import SplitShares
 from digitflow.data.sets import CheckedSets, Splits, open_set, store_set
 from digitflow.data.splits import split_rows
 from tasks.caching import cached_task

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from digitflow.artifacts import digest_json
-from digitflow.config import TrainConfig
-from digitflow.lineage import digest_modules, find_libraries
-from digitflow.studies.experiment import Scope
-from digitflow.study_markdown import write_results
-from digitflow.study_report import SectionFacts, StudyFacts, list_known, write_study
-from digitflow.summary import list_versions
+from digitflow.config.training import TrainConfig
+from digitflow.reports.summary import list_versions
+from digitflow.store.artifacts import digest_json
+from digitflow.store.lineage import digest_modules, find_libraries
+from digitflow.studies.markdown import write_results
+from digitflow.studies.plan import Scope
+from digitflow.studies.report import SectionFacts, StudyFacts, list_known, write_study
 from tasks.caching import plain_task
 from tasks.context import current_run
 from tasks.gate import write_config
@@ -20,7 +20,8 @@ def write_report(
 ) -> None:
     """Write the page, its tables and results.md into reports/<run>, and the record."""
     run = current_run()
-    modules = digest_modules(*(f"digitflow.studies.{each.section}" for each in sections))
+    sources = (f"digitflow.studies.experiments.{each.section}" for each in sections)
+    modules = digest_modules(*sources)
     facts = StudyFacts(
         run=run.log.run,
         started=run.log.record["started"],

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from digitflow.artifacts import ArrayRef
-from digitflow.config import Candidate
+from digitflow.config.training import Candidate
 from digitflow.data.sets import ImageSet, Splits
 from digitflow.models import fitting
 from digitflow.models.catalogue import estimator_module
 from digitflow.models.fitting import EstimatorChoice, FittedModel
+from digitflow.store.artifacts import ArrayRef
 from tasks.caching import cached_task
 from tasks.context import current_run
 from tasks.prepare import PreparedFeatures

@@ -4,11 +4,11 @@ import csv
 import io
 from collections import Counter
 
-from digitflow.artifacts import FileRef
-from digitflow.config import ValidationRules
+from digitflow.config.data import ValidationRules
 from digitflow.data.digits import Digits
 from digitflow.data.sets import CheckedSets, ImageSet, RawSets, open_set, store_set
 from digitflow.data.validation import CheckedDigits, check_digits, check_feedback
+from digitflow.store.artifacts import FileRef
 from tasks.caching import cached_task
 from tasks.context import current_run
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from digitflow.artifacts import Store
+from digitflow.store.artifacts import Store
 
 VARIABLE = "DIGITFLOW_DATABASE_URL"
 SHARING_A_SERVICE = ("test_by_itself", "test_unattended")

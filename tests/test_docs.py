@@ -10,17 +10,18 @@ import yaml
 from pydantic import BaseModel
 from typer.main import get_command
 
-from digitflow import config
+from digitflow.cli.main import app
+from digitflow.config import data, feedback, gate, reading, section, study, training
 from digitflow.features.catalogue import list_recipes
 from digitflow.models.catalogue import list_estimators
-from flows.cli import app
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "artifacts" / "README.md"]
 SECTIONS = [
     value
-    for _, value in inspect.getmembers(config, inspect.isclass)
-    if issubclass(value, BaseModel) and value.__module__.startswith(config.__name__)
+    for module in (data, feedback, gate, reading, section, study, training)
+    for _, value in inspect.getmembers(module, inspect.isclass)
+    if issubclass(value, BaseModel) and value.__module__ == module.__name__
 ]
 KEYS = sorted({field for section in SECTIONS for field in section.model_fields})
 
@@ -77,7 +78,7 @@ def test_every_command_and_option_is_documented(words):
             assert any(f"{option}" in page for option in parameter.opts), parameter.opts
 
 
-@pytest.mark.parametrize("check", config.CHECKS)
+@pytest.mark.parametrize("check", gate.CHECKS)
 def test_every_check_of_the_gate_is_explained(check):
     assert f"`{check}`" in _read("docs/gates.md")
 

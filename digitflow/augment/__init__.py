@@ -1,1 +1,0 @@
-"""Altered copies of training images, one module a backend."""

@@ -4,13 +4,13 @@ A backend is a module of this package that defines
 `count_copies(settings) -> int` and `write_copies(images, settings, seed, out)`.
 """
 
-from digitflow.named_modules import find_module, list_modules
+from digitflow.catalogue import find_module, list_modules
 
-PACKAGE = "digitflow.augment"
+PACKAGE = "digitflow.augment.backends"
 
 
 def augmentation_module(backend: str) -> str:
-    """Return the dotted name of a backend's module, such as "digitflow.augment.shift".
+    """Return the dotted name of a backend's module, such as "digitflow.augment.backends.shift".
 
     Raises
     ------

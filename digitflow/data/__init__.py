@@ -1,1 +1,0 @@
-"""Where digits come from, what they must hold, and how they are divided."""

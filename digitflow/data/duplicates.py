@@ -5,7 +5,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from digitflow.data.frame import SIDE
+from digitflow.images.frame import SIDE
 
 _KEY_BYTES = 16
 

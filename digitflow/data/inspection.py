@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from digitflow.data.digits import LabelledImages
-from digitflow.data.frame import SIDE
-from digitflow.data.ink import MIN_CONTRAST, read_border
 from digitflow.data.problems import REASONS, Problem, Reason, Split
 from digitflow.errors import InputError
+from digitflow.images.frame import SIDE
+from digitflow.images.ink import MIN_CONTRAST, read_border
 
 CLASSES = 10
 _BRIGHTEST = 255

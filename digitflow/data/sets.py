@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from digitflow.artifacts import ArrayRef, FileRef, Store
 from digitflow.data.digits import LabelledImages
+from digitflow.store.artifacts import ArrayRef, FileRef, Store
 
 
 class ImageSet(BaseModel):

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from digitflow.config import SplitShares
+from digitflow.config.data import SplitShares
 from digitflow.data.digits import UNKNOWN_WRITER
 from digitflow.errors import InputError, list_some
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from digitflow.config import ValidationRules
+from digitflow.config.data import ValidationRules
 from digitflow.data.digits import Digits, LabelledImages
 from digitflow.data.duplicates import Duplicates, find_duplicates
 from digitflow.data.inspection import CLASSES, Inspection, inspect_rows

@@ -1,1 +1,0 @@
-"""How good a model is: metrics, intervals, mistakes, and the ranking of candidates."""

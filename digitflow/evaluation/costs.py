@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from digitflow.artifacts import ModelRef, Store
 from digitflow.data.sets import ImageSet
 from digitflow.evaluation.evidence import Costs
 from digitflow.models.persistence import load_model
+from digitflow.store.artifacts import ModelRef, Store
 
 ROUNDS = 40
 TURN_IMAGES = 10

@@ -2,10 +2,10 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from digitflow.artifacts import Store
 from digitflow.data.sets import ImageSet, open_set
 from digitflow.evaluation.evidence import Costs, Evidence, LoadCheck, ScoredSet, Share
 from digitflow.evaluation.scoring import TestResult
+from digitflow.store.artifacts import Store
 
 
 class Readings(BaseModel):

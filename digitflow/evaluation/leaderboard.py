@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from digitflow.config import Candidate
+from digitflow.config.training import Candidate
 from digitflow.errors import CandidateFailed, list_some
 from digitflow.evaluation.intervals import wilson_interval
 from digitflow.evaluation.scoring import Evaluation

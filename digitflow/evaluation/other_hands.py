@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from digitflow.artifacts import ModelRef, Store
+from digitflow.augment.photographs import SERIES, iterate_photographs
 from digitflow.data.digits import LabelledImages
-from digitflow.data.frame import to_mnist_frame
-from digitflow.data.pictures import to_gray
 from digitflow.data.sets import ImageSet, store_set
 from digitflow.errors import InputError
 from digitflow.evaluation.evidence import Share
-from digitflow.evaluation.photographs import SERIES, iterate_photographs
 from digitflow.evaluation.scoring import predict_in_chunks
+from digitflow.images.frame import to_mnist_frame
+from digitflow.images.pictures import to_gray
 from digitflow.models.persistence import load_model
+from digitflow.store.artifacts import ModelRef, Store
 
 
 class Photographed(BaseModel):

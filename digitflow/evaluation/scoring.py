@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from digitflow.artifacts import ArrayRef, ModelRef, Store, digest_json
 from digitflow.data.sets import ImageSet
 from digitflow.evaluation.intervals import wilson_interval
 from digitflow.evaluation.metrics import Metrics, measure_predictions
 from digitflow.models.persistence import load_model
+from digitflow.store.artifacts import ArrayRef, ModelRef, Store, digest_json
 
 CHUNK_ROWS = 1024
 TIMED_IMAGES = 30

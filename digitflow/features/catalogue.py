@@ -8,13 +8,13 @@ A recipe is a module of this package that defines
 from importlib import import_module
 from typing import Any
 
-from digitflow.named_modules import find_module, list_modules
+from digitflow.catalogue import find_module, list_modules
 
-PACKAGE = "digitflow.features"
+PACKAGE = "digitflow.features.recipes"
 
 
 def recipe_module(name: str) -> str:
-    """Return the dotted name of a recipe's module, such as "digitflow.features.strokes".
+    """Return the dotted name of a recipe's module, "digitflow.features.recipes.strokes".
 
     Raises
     ------

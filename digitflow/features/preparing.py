@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from digitflow.artifacts import ArrayRef, Store
 from digitflow.errors import InputError
 from digitflow.features import catalogue
+from digitflow.store.artifacts import ArrayRef, Store
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline

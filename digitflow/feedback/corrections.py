@@ -11,11 +11,11 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from digitflow.artifacts import Store
-from digitflow.data.frame import SIDE
 from digitflow.feedback.pictures import add_pictures, read_pictures
 from digitflow.feedback.tables import FEEDBACK, define_tables, iterate_parts
-from digitflow.runs import now
+from digitflow.images.frame import SIDE
+from digitflow.store.artifacts import Store
+from digitflow.store.runs import now
 
 Role = Literal["training", "gate"]
 # One picture of so many judges; the others are learnt from.

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from digitflow.artifacts import Store
 from digitflow.feedback.tables import FEEDBACK, define_tables
+from digitflow.store.artifacts import Store
 
 
 def forget_predictions(store: Store, days: int, dry_run: bool = False) -> int:

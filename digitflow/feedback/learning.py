@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from digitflow.artifacts import Store
 from digitflow.data.digits import LabelledImages
 from digitflow.feedback.corrections import Corrected, list_conflicts, list_corrections
 from digitflow.feedback.pictures import digest_picture
 from digitflow.feedback.tables import FEEDBACK, define_tables
-from digitflow.runs import now
+from digitflow.store.artifacts import Store
+from digitflow.store.runs import now
 
 UNKNOWN = -1  # the writer of whoever drew a correction
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from digitflow.artifacts import Store
-from digitflow.data.frame import SIDE
 from digitflow.errors import InputError
 from digitflow.feedback.tables import FEEDBACK, define_tables, iterate_parts
-from digitflow.runs import now
+from digitflow.images.frame import SIDE
+from digitflow.store.artifacts import Store
+from digitflow.store.runs import now
 
 LEAST_PREFIX = 4
 

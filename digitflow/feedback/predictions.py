@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from digitflow.artifacts import Store
-from digitflow.data.frame import SIDE
 from digitflow.feedback.pictures import add_pictures, read_image
 from digitflow.feedback.tables import FEEDBACK, define_tables
-from digitflow.runs import now
+from digitflow.images.frame import SIDE
+from digitflow.store.artifacts import Store
+from digitflow.store.runs import now
 
 # Written at once; what a crash loses is no more.
 BUFFERED = 1000

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-from digitflow.databases import Database, refuse_changes
+from digitflow.store.databases import Database, refuse_changes
 
 FILE = "feedback/feedback.db"
 # Older builds of SQLite take 999 parameters.

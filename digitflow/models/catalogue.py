@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from digitflow.catalogue import find_module, list_modules
 from digitflow.errors import CandidateFailed, list_some
-from digitflow.named_modules import find_module, list_modules
 
 PACKAGE = "digitflow.models.estimators"
 

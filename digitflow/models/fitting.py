@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from digitflow.artifacts import ArrayRef, ModelRef, Store
 from digitflow.errors import CandidateFailed
 from digitflow.models.catalogue import build_estimator
 from digitflow.models.persistence import dump_model, load_model
+from digitflow.store.artifacts import ArrayRef, ModelRef, Store
 
 REFIT_FOLDS = 3
 

@@ -13,11 +13,11 @@ from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 
-from digitflow.artifacts import FileRef, ModelRef, Store, digest_bytes, digest_file
 from digitflow.errors import DamagedArtifact, InputError, list_some
 from digitflow.models import allowed
 from digitflow.models.allowed import SCHEMA, iterate_nodes, list_types
 from digitflow.models.soundness import require_sound
+from digitflow.store.artifacts import FileRef, ModelRef, Store, digest_bytes, digest_file
 
 # Nobody can tell two equal ones apart; sharing them is an accident of the process.
 _IMMUTABLE_NODES = {"JsonNode", "TypeNode", "FunctionNode", "TupleNode", "DTypeNode"}

@@ -4,19 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from digitflow.artifacts import Store
-from digitflow.data.batches import iterate_frames
-from digitflow.data.frame import SIDE
 from digitflow.errors import InputError
-from digitflow.feedback import (
-    Correction,
-    add_corrections,
-    digest_picture,
-    find_picture,
-    list_corrections,
-    read_pictures,
-)
+from digitflow.feedback.corrections import Correction, add_corrections, list_corrections
+from digitflow.feedback.pictures import digest_picture, find_picture, read_pictures
+from digitflow.images.batches import iterate_frames
+from digitflow.images.frame import SIDE
 from digitflow.predict.predictor import frame_page, read_pixels
+from digitflow.store.artifacts import Store
 
 
 def correct_file(

@@ -8,24 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from digitflow.artifacts import Store
-from digitflow.champions import DEFAULT_MODELS, Champion, list_pointers, read_pointer
-from digitflow.data.batches import iterate_frames
-from digitflow.data.frame import SIDE, frame_ink
-from digitflow.data.pages import Found, find_digits
-from digitflow.data.pictures import MAX_FILE_BYTES, decode_picture, read_picture
 from digitflow.errors import InputError, list_some
-from digitflow.feedback import PredictionLog, digest_picture
-from digitflow.golden import load_release
+from digitflow.feedback.pictures import digest_picture
+from digitflow.feedback.predictions import PredictionLog
+from digitflow.images.batches import iterate_frames
+from digitflow.images.frame import SIDE, frame_ink
+from digitflow.images.pages import Found, find_digits
+from digitflow.images.pictures import MAX_FILE_BYTES, decode_picture, read_picture
+from digitflow.models.bundle import Doubt
+from digitflow.models.golden import load_release
 from digitflow.models.persistence import load_model
-from digitflow.predict.predictions import (
-    Prediction,
-    Status,
-    Unread,
-    doubt_page,
-    locate_digit,
-)
-from digitflow.releases import Doubt
+from digitflow.predict.predictions import Prediction, Status, Unread, doubt_page, locate_digit
+from digitflow.registry.pointer import DEFAULT_MODELS, Champion, list_pointers, read_pointer
+from digitflow.store.artifacts import Store
 
 RUNNERS_UP = 3
 STANDARD_INPUT = Path("-")

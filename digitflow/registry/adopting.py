@@ -3,19 +3,20 @@
 import logging
 from typing import Any
 
-from digitflow import golden, history, tracking
-from digitflow.artifacts import Store
-from digitflow.champions import Champion
-from digitflow.config import BuiltinSource
+from digitflow.config.data import BuiltinSource
+from digitflow.models import golden
+from digitflow.models.bundle import Release
+from digitflow.registry import history, mlflow, mlflow_client
+from digitflow.registry.pointer import Champion
 from digitflow.registry.restoring import restore_file
-from digitflow.releases import Release
-from digitflow.versions import (
+from digitflow.registry.versions import (
     MODEL_FILE,
     make_champion,
     read_model,
     read_release_tag,
     read_version,
 )
+from digitflow.store.artifacts import Store
 
 logger = logging.getLogger(__name__)
 
@@ -30,11 +31,11 @@ def adopt(store: Store, model: str) -> bool:
     DamagedArtifact
         If the champion's file is gone.
     """
-    if tracking.is_missing(store):
+    if mlflow_client.is_missing(store):
         return False
-    with tracking.open_client(store) as client:
-        previous = tracking.find_alias(client, model, tracking.PREVIOUS)
-        champion = tracking.find_alias(client, model, tracking.CHAMPION)
+    with mlflow_client.open_client(store) as client:
+        previous = mlflow.find_alias(client, model, mlflow.PREVIOUS)
+        champion = mlflow.find_alias(client, model, mlflow.CHAMPION)
         if champion is None:
             return False
         known = [champion] if previous is None else [previous, champion]

@@ -2,14 +2,14 @@
 
 import logging
 
-from digitflow import history, tracking
-from digitflow.artifacts import Store
-from digitflow.champions import DEFAULT_MODELS, list_pointers
 from digitflow.errors import InputError, list_some
-from digitflow.gates import Verdict
-from digitflow.history import Entry, Judgement
-from digitflow.registry.following import mend, require_history
-from digitflow.versions import Registration, Version, read_registration, read_version
+from digitflow.gate.verdict import Verdict
+from digitflow.registry import history, mlflow, mlflow_client
+from digitflow.registry.champion import mend, require_history
+from digitflow.registry.history import Entry, Judgement
+from digitflow.registry.pointer import DEFAULT_MODELS, list_pointers
+from digitflow.registry.versions import Registration, Version, read_registration, read_version
+from digitflow.store.artifacts import Store
 
 logger = logging.getLogger(__name__)
 
@@ -28,12 +28,12 @@ def list_versions(store: Store, model: str | None = None) -> list[Version]:
         if model in (None, known):
             for behind in mend(store, known):
                 logger.warning("%s: mended", behind)
-    with tracking.open_client(store) as client:
+    with mlflow_client.open_client(store) as client:
         return [
             read_version(version, registered.aliases)
-            for registered in tracking.list_registered(client)
+            for registered in mlflow.list_registered(client)
             if model in (None, registered.name)
-            for version in tracking.list_versions(client, registered.name)
+            for version in mlflow.list_versions(client, registered.name)
         ]
 
 
@@ -47,9 +47,9 @@ def read_release(store: Store, model: str, version: str) -> Registration:
     """
     if _is_empty(store):
         raise InputError(f"{model} has no version {version!r}: nothing is registered yet")
-    with tracking.open_client(store) as client:
-        found = tracking.find_version(client, model, version)
-        registered = tracking.find_registered(client, model)
+    with mlflow_client.open_client(store) as client:
+        found = mlflow.find_version(client, model, version)
+        registered = mlflow.find_registered(client, model)
         return read_registration(found, {} if registered is None else registered.aliases)
 
 
@@ -79,8 +79,8 @@ def list_models(store: Store) -> list[str]:
     """Return the names of the registered models, without asking MLflow where none can be."""
     if _is_empty(store):
         return []
-    with tracking.open_client(store) as client:
-        return [registered.name for registered in tracking.list_registered(client)]
+    with mlflow_client.open_client(store) as client:
+        return [registered.name for registered in mlflow.list_registered(client)]
 
 
 def choose_model(store: Store, name: str | None) -> str:
@@ -104,4 +104,4 @@ def _is_empty(store: Store) -> bool:
     """Tell whether nothing was registered yet; a history that was lost is an error."""
     for model in list_pointers(store):
         require_history(store, model)
-    return tracking.is_missing(store)
+    return mlflow_client.is_missing(store)

@@ -1,1 +1,0 @@
-"""The studies: one module a section, which plans experiments and computes them."""

@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from digitflow.artifacts import Store
-from digitflow.config import SplitShares, StudySettings
+from digitflow.config.data import SplitShares
+from digitflow.config.study import StudySettings
 from digitflow.data.digits import LabelledImages
 from digitflow.data.sets import CheckedSets, open_set, store_set
 from digitflow.data.splits import choose_subset, split_rows
 from digitflow.errors import InputError, list_some
-from digitflow.studies.experiment import Scope, StudyData
+from digitflow.store.artifacts import Store
+from digitflow.studies.plan import Scope, StudyData
 
 CLASSES = 10
 # Of each digit, in training and in test: some must be left when a part is held out.

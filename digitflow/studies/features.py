@@ -8,7 +8,7 @@ from digitflow.data.digits import LabelledImages
 from digitflow.features.catalogue import recipe_module
 from digitflow.features.preparing import fit_recipe, transform_images
 from digitflow.models.persistence import dump_model
-from digitflow.studies.experiment import Experiment, Findings, Lab
+from digitflow.studies.plan import Experiment, Findings, Lab
 
 Split = Literal["own", "80/20"]
 SHARE_OUT = 0.2

@@ -13,8 +13,8 @@ from sklearn.pipeline import Pipeline
 from digitflow.evaluation.scoring import predict_in_chunks
 from digitflow.models.catalogue import build_estimator
 from digitflow.models.persistence import dump_model, load_model
-from digitflow.studies.experiment import Experiment, Findings, Lab
 from digitflow.studies.features import PARTS, Split, plan_features
+from digitflow.studies.plan import Experiment, Findings, Lab
 
 
 class Algorithm(BaseModel):

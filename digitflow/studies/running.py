@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from digitflow.artifacts import Store
 from digitflow.errors import InputError, list_some
-from digitflow.studies.experiment import Experiment, Findings, StudyData, compute
+from digitflow.store.artifacts import Store
+from digitflow.studies.plan import Experiment, Findings, StudyData, compute
 
 
 def run_plan(

@@ -1,21 +1,22 @@
 """Evidence for the gate and its checks, made to order; real digits for the studies."""
 
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 
-from digitflow.config import (
-    BuiltinSource,
-    GateLimits,
-    SplitShares,
-    StudySettings,
-    ValidationRules,
-)
+from digitflow.config.data import BuiltinSource, MnistSource, SplitShares, ValidationRules
+from digitflow.config.gate import GateLimits
+from digitflow.config.study import StudySettings
 from digitflow.data.digits import Digits
 from digitflow.data.sets import CheckedSets, store_set
 from digitflow.data.sources import builtin
+from digitflow.data.sources import mnist as mnist_source
 from digitflow.data.validation import check_digits
 from digitflow.evaluation.evidence import Costs, Evidence, LoadCheck, ScoredSet, Share
-from digitflow.gates import Contest
+from digitflow.gate.verdict import Contest
 from digitflow.studies.choosing import choose_digits, describe_scope
 
 COSTS = Costs(
@@ -108,3 +109,24 @@ def make_study(digits, store):
         return describe_scope("builtin", checked, data, 42, chosen), data
 
     return make
+
+
+@pytest.fixture(scope="session")
+def mnist(mnist_folder: Path) -> Digits:
+    """All of MNIST, with writers."""
+    return mnist_source.load(MnistSource(folder=mnist_folder))
+
+
+@pytest.fixture(scope="session")
+def draw_digit() -> Callable[..., np.ndarray]:
+    """Draw a digit as a gray picture: draw_digit("3", side=100, ink=0, ground=255)."""
+
+    def draw(text: str, side: int = 100, ink: int = 255, ground: int = 0) -> np.ndarray:
+        picture = np.full((side, side), ground, np.uint8)
+        size, thickness = side / 36, max(1, side // 14)
+        cv2.putText(
+            picture, text, (side // 4, side * 3 // 4), 0, size, ink, thickness, cv2.LINE_AA
+        )
+        return picture
+
+    return draw

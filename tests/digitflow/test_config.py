@@ -2,7 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from digitflow.config import OpencvAugmentation, TrainConfig, load_config, parse_config
+from digitflow.config.data import OpencvAugmentation
+from digitflow.config.reading import load_config, parse_config
+from digitflow.config.training import TrainConfig
 from digitflow.errors import InputError
 
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -16,12 +16,12 @@ import pytest
 import yaml
 from real_service import BETTER, PASSWORD, serve
 
-from digitflow.artifacts import Store
-from digitflow.locks import acquire_lock, release_lock
-from digitflow.runs import list_runs, read_events
-from digitflow.why import summarise_tasks
-from flows.environment import prefect_environment
-from flows.server_api import is_there
+from digitflow.service.environment import prefect_environment
+from digitflow.service.server_api import is_there
+from digitflow.store.artifacts import Store
+from digitflow.store.locks import acquire_lock, release_lock
+from digitflow.store.runs import list_runs, read_events
+from digitflow.store.why import summarise_tasks
 
 SERVER_SECONDS = 180
 COMMAND = Path(sys.executable).with_name("digitflow")

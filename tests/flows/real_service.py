@@ -11,11 +11,11 @@ from pathlib import Path
 
 import yaml
 
-from digitflow.artifacts import Store
-from flows.environment import read_state
-from flows.processes import find_process, list_descendants
-from flows.server_api import call_api
-from flows.supervisor import NOTIFICATIONS
+from digitflow.service.environment import read_state
+from digitflow.service.processes import find_process, list_descendants
+from digitflow.service.server_api import call_api
+from digitflow.service.supervisor import NOTIFICATIONS
+from digitflow.store.artifacts import Store
 
 CHECKOUT = Path(__file__).parents[2]
 BETTER = {"name": "svm-strokes", "estimator": "svm", "recipe": "strokes"}
@@ -60,10 +60,10 @@ class Service:
         return kept | ours | self.variables
 
     def run(self, command):
-        """Run `python -m flows.service COMMAND` and return how it ended."""
+        """Run `python -m digitflow.service.control COMMAND` and return how it ended."""
         where = ["--project", str(self.project)] if self.project and command == "up" else []
         return subprocess.run(
-            [sys.executable, "-m", "flows.service", command, *where],
+            [sys.executable, "-m", "digitflow.service.control", command, *where],
             env=self.environment(),
             capture_output=True,
             text=True,

@@ -8,14 +8,10 @@ import time
 import pytest
 from real_service import BETTER
 
-from digitflow.registry import (
-    list_history,
-    list_judgements,
-    read_champion,
-    read_release,
-)
-from digitflow.runs import list_runs
-from flows.server_api import call_api
+from digitflow.registry.champion import read_champion
+from digitflow.registry.listing import list_history, list_judgements, read_release
+from digitflow.service.server_api import call_api
+from digitflow.store.runs import list_runs
 
 SECONDS = 120
 

@@ -9,18 +9,15 @@ import numpy as np
 import pytest
 from real_service import wait_for
 
-from digitflow.config import BuiltinSource
+from digitflow.config.data import BuiltinSource
 from digitflow.data.sources import builtin
-from digitflow.feedback import (
-    PredictionLog,
-    add_corrections,
-    choose_role,
-    digest_picture,
-    list_lessons,
-)
-from digitflow.monitoring import list_reports
-from digitflow.predict import Predictor
-from digitflow.registry import list_history, list_versions
+from digitflow.feedback.corrections import add_corrections, choose_role
+from digitflow.feedback.learning import list_lessons
+from digitflow.feedback.pictures import digest_picture
+from digitflow.feedback.predictions import PredictionLog
+from digitflow.monitoring.window import list_reports
+from digitflow.predict.predictor import Predictor
+from digitflow.registry.listing import list_history, list_versions
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +48,7 @@ def read(store, images):
 
 
 def test_the_api_is_closed_without_the_password(service, monkeypatch):
-    from flows.server_api import ServerRefused
+    from digitflow.service.server_api import ServerRefused
 
     monkeypatch.delenv("PREFECT_SERVER_API_AUTH_STRING")
     with pytest.raises(ServerRefused, match="401"):

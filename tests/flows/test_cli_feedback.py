@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from digitflow.config import BuiltinSource
+from digitflow.cli.main import app
+from digitflow.config.data import BuiltinSource
 from digitflow.data.sources import builtin
-from flows.cli import app
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import typer
 from real_service import BETTER
 from typer.testing import CliRunner
 
-from digitflow import registry
-from digitflow.artifacts import ARTIFACTS_VARIABLE, Store
+from digitflow.cli.console_models import print_comparison
+from digitflow.cli.models import app, rollback
 from digitflow.errors import InputError
-from flows.cli_models import app, rollback
-from flows.console_models import print_comparison
+from digitflow.registry.champion import read_champion
+from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store
 
 MODEL = "digits-sample"
 WIDTH = 80
@@ -95,7 +95,7 @@ def test_compare_scores_both_on_the_same_images(store, capsys):
     assert verdict["contest"]["champion_version"] == "2"
     assert verdict["challenger"]["test_digest"] == verdict["champion"]["test_digest"]
     assert verdict["champion"]["correct"] > verdict["challenger"]["correct"]
-    assert registry.read_champion(store, MODEL).version == "2"
+    assert read_champion(store, MODEL).version == "2"
     print_comparison(compared)
     assert "challenger: version 1; champion: version 2" in capsys.readouterr().out
 
@@ -131,7 +131,7 @@ def test_rollback_makes_the_one_before_champion_and_the_history_says_so(store):
     assert "of command line" in text
     assert text.count("/index.html\n") == 3
     assert "version 2" in run("--to", "2", commands=back)
-    assert registry.read_champion(store, MODEL).version == "2"
+    assert read_champion(store, MODEL).version == "2"
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from digitflow.predict import Prediction, Predictor, Unread
-from flows.cli import app
-from flows.console_predict import MOST_DOUBTS, describe_file
+from digitflow.cli.console_predict import MOST_DOUBTS, describe_file
+from digitflow.cli.main import app
+from digitflow.predict.predictions import Prediction, Unread
+from digitflow.predict.predictor import Predictor
 
 
 def make_digit(digit, status="read", line=0, doubts=("why",), box=(10, 20, 30, 40)):

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from digitflow import registry
-from flows import doctor
+from digitflow.cli import doctor
+from digitflow.registry import champion, listing
 
 
 def link(number, predecessor):
@@ -25,10 +25,10 @@ def test_entries_out_of_line_are_named():
 
 
 def test_what_was_behind_is_a_warning(store, monkeypatch):
-    monkeypatch.setattr(registry, "list_models", lambda store: ["digits"])
-    monkeypatch.setattr(registry, "mend", lambda store, model: ["the alias was on 1, not 2"])
-    monkeypatch.setattr(registry, "list_history", lambda store, model: [])
-    monkeypatch.setattr(registry, "read_champion", lambda store, model: None)
+    monkeypatch.setattr(listing, "list_models", lambda store: ["digits"])
+    monkeypatch.setattr(champion, "mend", lambda store, model: ["the alias was on 1, not 2"])
+    monkeypatch.setattr(listing, "list_history", lambda store, model: [])
+    monkeypatch.setattr(champion, "read_champion", lambda store, model: None)
     first, second, third = doctor._check_registry(store)
     assert first["level"] == "warning"
     assert first["found"] == "the alias was on 1, not 2: mended"

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.environment import (
+from digitflow.service.environment import (
     STATE_FILE,
     ProcessMark,
     ServiceState,

@@ -5,7 +5,9 @@ import json
 import pytest
 import yaml
 
-from digitflow.registry import list_history, list_judgements, read_champion, record_score
+from digitflow.registry.champion import read_champion
+from digitflow.registry.listing import list_history, list_judgements
+from digitflow.registry.promotion import record_score
 
 MODEL = "digits-sample"
 

@@ -6,9 +6,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from flows import missed_runs
-from flows.missed_runs import skip_missed_runs
-from flows.server_api import call_api
+from digitflow.service import missed_runs
+from digitflow.service.missed_runs import skip_missed_runs
+from digitflow.service.server_api import call_api
 
 NOW = datetime.now(UTC)
 HOURS = 8

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from digitflow.config import load_section
+from digitflow.config.reading import load_section
 from digitflow.errors import InputError
-from flows.notifications import Notifications, make_block
-from flows.supervisor import NOTIFICATIONS
+from digitflow.service.notifications import Notifications, make_block
+from digitflow.service.supervisor import NOTIFICATIONS
 
 # Apprise's plugin for mail imports what Python 3.13 no longer has.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")

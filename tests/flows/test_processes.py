@@ -4,7 +4,7 @@ import sys
 
 import psutil
 
-from flows.processes import (
+from digitflow.service.processes import (
     ProcessMark,
     end_processes,
     find_process,
@@ -51,7 +51,7 @@ def test_a_process_that_ended_is_not_found_even_before_it_is_reaped():
 
 
 def test_a_process_that_ignores_the_signal_is_killed(monkeypatch):
-    monkeypatch.setattr("flows.processes.ENDING_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("digitflow.service.processes.ENDING_PATIENCE_SECONDS", 0.2)
     process = start(DEAF)
     found = psutil.Process(process.pid)
     assert found in list_descendants(psutil.Process())

@@ -8,9 +8,9 @@ import time
 import numpy as np
 import pytest
 
-from digitflow.predict import Predictor
-from digitflow.registry import list_history, list_versions
-from digitflow.runs import list_runs, read_events
+from digitflow.predict.predictor import Predictor
+from digitflow.registry.listing import list_history, list_versions
+from digitflow.store.runs import list_runs, read_events
 
 STAGES = (
     "ingest builtin",

@@ -5,8 +5,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from digitflow.config import MonitoringRule, TrainConfig
-from digitflow.feedback import add_corrections, add_lesson, choose_role, digest_picture
+from digitflow.config.feedback import MonitoringRule
+from digitflow.config.training import TrainConfig
+from digitflow.feedback.corrections import add_corrections, choose_role
+from digitflow.feedback.learning import add_lesson
+from digitflow.feedback.pictures import digest_picture
 from flows.retrain import REASON, find_refusal, list_begun
 
 MODEL = "digits-sample"

@@ -4,8 +4,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from flows import server_api
-from flows.server_api import ServerRefused, call_api, is_there
+from digitflow.service import server_api
+from digitflow.service.server_api import ServerRefused, call_api, is_there
 
 
 class Answers(BaseHTTPRequestHandler):

@@ -7,10 +7,10 @@ import sys
 import pytest
 from real_service import Service, wait_for
 
-from digitflow.artifacts import Store
-from flows import doctor
-from flows.environment import find_running_server, read_state
-from flows.processes import find_process, is_alive
+from digitflow.cli import doctor
+from digitflow.service.environment import find_running_server, read_state
+from digitflow.service.processes import find_process, is_alive
+from digitflow.store.artifacts import Store
 
 pytestmark = pytest.mark.slow
 
@@ -127,7 +127,7 @@ def test_down_leaves_no_process_and_a_second_down_finds_nothing(service):
     ids=["a folder without prefect.yaml", "open to anybody"],
 )
 def test_what_can_t_be_started_is_bad_input(tmp_path, variables, words):
-    arguments = ["-m", "flows.service", "up", "--project", str(tmp_path)]
+    arguments = ["-m", "digitflow.service.control", "up", "--project", str(tmp_path)]
     environment = os.environ | {"DIGITFLOW_ARTIFACTS": str(tmp_path)} | variables
     ended = subprocess.run(
         [sys.executable, *arguments], env=environment, capture_output=True, text=True

@@ -1,8 +1,8 @@
 """What the doctor says of a server without a worker; with one: test_service.py."""
 
-from flows.server_api import call_api, is_there
-from flows.service_health import check_service
-from flows.supervisor import POOL
+from digitflow.service.health import check_service
+from digitflow.service.server_api import call_api, is_there
+from digitflow.service.supervisor import POOL
 
 
 def test_a_server_without_a_worker_and_deployments_is_in_trouble(server):

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from digitflow.runs import list_runs, read_events
-from digitflow.why import summarise_tasks
-from flows.server_api import call_api
+from digitflow.service.server_api import call_api
+from digitflow.store.runs import list_runs, read_events
+from digitflow.store.why import summarise_tasks
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("--train-size", 300)
@@ -131,10 +131,10 @@ def _wait_for_experiments(project, process, count):
 FAILING = """
 from prefect import flow
 
-from digitflow.studies.experiment import Experiment
+from digitflow.studies.plan import Experiment
 from digitflow.studies.features import plan_features
-from flows.launching import resolve_config
-from flows.running import call, open_job
+from digitflow.cli.launching import resolve_config
+from flows.run import call, open_job
 from flows.study import choose_digits, describe_scope, fingerprint_source, ingest_digits
 from flows.study import study_section, validate_digits
 

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from digitflow.artifacts import Store
-from digitflow.predict import Predictor
-from digitflow.registry import list_versions
-from digitflow.runs import list_runs
+from digitflow.predict.predictor import Predictor
+from digitflow.registry.listing import list_versions
+from digitflow.store.artifacts import Store
+from digitflow.store.runs import list_runs
 
 NEW_CANDIDATE = {"name": "logistic-pca", "estimator": "logistic", "recipe": "pca"}
 

@@ -11,11 +11,12 @@ import pytest
 import yaml
 from real_service import CONFIG, ENDED, GATE, wait_for
 
-from digitflow.registry import list_history, list_versions, read_champion, read_release
-from digitflow.runs import list_runs, read_events
-from flows.dead_runs import RUN_VARIABLE
-from flows.environment import read_state
-from flows.processes import find_process, list_descendants, read_environ
+from digitflow.registry.champion import read_champion
+from digitflow.registry.listing import list_history, list_versions, read_release
+from digitflow.service.dead_runs import RUN_VARIABLE
+from digitflow.service.environment import read_state
+from digitflow.service.processes import find_process, list_descendants, read_environ
+from digitflow.store.runs import list_runs, read_events
 
 pytestmark = pytest.mark.slow
 

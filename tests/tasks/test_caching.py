@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from digitflow.artifacts import ARTIFACTS_VARIABLE
-from digitflow.config import BuiltinSource
+from digitflow.config.data import BuiltinSource
 from digitflow.errors import DamagedArtifact
 from digitflow.models.fitting import EstimatorChoice, FittedModel
-from digitflow.runs import RunLog
+from digitflow.store.artifacts import ARTIFACTS_VARIABLE
+from digitflow.store.runs import RunLog
 from digitflow.workers import WorkerPool
 from tasks.caching import CheckedSerializer, ContentPolicy, name_refs
 from tasks.context import RunContext, run_context
@@ -57,7 +57,10 @@ def test_the_key_covers_the_chosen_estimator_and_no_other(ref):
     assert "digitflow.models.estimators.tree" in modules
     assert "digitflow.models.estimators.svm" not in modules
     assert "tasks.train" in modules
-    assert not {"digitflow.report", "digitflow.plots", "digitflow.registry"} & modules.keys()
+    assert (
+        not {"digitflow.reports.page", "digitflow.reports.plots", "digitflow.registry"}
+        & modules.keys()
+    )
 
 
 def test_the_key_covers_the_libraries_behind_the_code(ref):

@@ -5,8 +5,8 @@ import pytest
 
 from digitflow.data.digits import LabelledImages
 from digitflow.data.sets import store_set
-from digitflow.studies.experiment import Findings, StudyData
 from digitflow.studies.features import plan_features
+from digitflow.studies.plan import Findings, StudyData
 from tasks.chapter import draw_chapter
 from tasks.experiment import run_experiment
 
@@ -65,12 +65,12 @@ def test_a_picture_is_in_no_key_of_what_is_computed(describe):
     modules = describe()["modules"]
     assert "digitflow.studies.features" in modules
     assert not any("chapters" in name or "charts" in name for name in modules)
-    assert "digitflow.studies.catalogue" not in modules
+    assert "digitflow.studies.sections" not in modules
 
 
 def test_a_chapter_depends_on_its_own_module_and_no_other():
     inputs = {"section": "explore", "scope": None, "data": None, "results": {}, "measured": {}}
     modules = draw_chapter.cache_policy.describe(inputs)["modules"]
-    assert "digitflow.chapters.explore" in modules
-    assert "digitflow.charts" in modules
-    assert "digitflow.chapters.detector" not in modules
+    assert "digitflow.studies.chapters.explore" in modules
+    assert "digitflow.reports.charts" in modules
+    assert "digitflow.studies.chapters.detector" not in modules

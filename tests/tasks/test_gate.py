@@ -5,13 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from digitflow import registry
-from digitflow.config import GateLimits
+from digitflow.config.gate import GateLimits
 from digitflow.data.digits import LabelledImages
 from digitflow.data.sets import store_set
 from digitflow.errors import DamagedArtifact, TestSetChanged
 from digitflow.evaluation.scoring import digest_test_set
-from digitflow.runs import open_run
+from digitflow.store.runs import open_run
 from digitflow.workers import WorkerPool
 from tasks import gate
 from tasks.context import RunContext, run_context
@@ -45,7 +44,7 @@ def check(store, test_images, monkeypatch):
             return make_champion(registered)
 
         monkeypatch.setattr(gate, "read_pointer", read)
-        monkeypatch.setattr(registry, "read_champion", ask)
+        monkeypatch.setattr(gate, "read_champion", ask)
         with (
             open_run(store, "a-run") as log,
             WorkerPool(1, 1) as workers,

@@ -1,6 +1,6 @@
 import pytest
 
-from digitflow.artifacts import ARTIFACTS_VARIABLE
+from digitflow.store.artifacts import ARTIFACTS_VARIABLE
 from tasks.locking import StoreLocks
 
 

@@ -1,1 +1,0 @@
-"""One module a source; each has `fingerprint(source)` and `load(source)`."""

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from digitflow.config import BuiltinSource
+from digitflow.config.data import BuiltinSource
 from digitflow.data.digits import Digits, LabelledImages
-from digitflow.data.frame import to_mnist_frame
-from digitflow.lineage import installed_version
+from digitflow.images.frame import to_mnist_frame
+from digitflow.store.lineage import installed_version
 
 # They were scanned at 32x32 and stored as the number of ink pixels in each 4x4 cell.
 _CELL_PIXELS = 16

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from digitflow.artifacts import digest_json
-from digitflow.config import ImagesSource
+from digitflow.config.data import ImagesSource
 from digitflow.data.digits import Digits, LabelledImages
-from digitflow.data.frame import SIDE, to_mnist_frame
-from digitflow.data.pictures import read_picture
 from digitflow.data.writers import number_writers
 from digitflow.errors import InputError, list_some
+from digitflow.images.frame import SIDE, to_mnist_frame
+from digitflow.images.pictures import read_picture
+from digitflow.store.artifacts import digest_json
 
 if TYPE_CHECKING:
     import pandas as pd

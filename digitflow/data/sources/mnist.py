@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from digitflow.artifacts import digest_file, digest_json
-from digitflow.config import MnistSource
+from digitflow.config.data import MnistSource
 from digitflow.data.digits import UNKNOWN_WRITER, Digits, LabelledImages
-from digitflow.data.frame import SIDE
 from digitflow.data.idx import read_idx
 from digitflow.errors import InputError, list_some
+from digitflow.images.frame import SIDE
+from digitflow.store.artifacts import digest_file, digest_json
 
 logger = logging.getLogger(__name__)
 

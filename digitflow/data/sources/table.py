@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from digitflow.artifacts import digest_file, digest_json
-from digitflow.config import TableSource
+from digitflow.config.data import TableSource
 from digitflow.data.digits import Digits, LabelledImages
-from digitflow.data.frame import SIDE
 from digitflow.data.writers import number_writers
 from digitflow.errors import InputError, list_some
+from digitflow.images.frame import SIDE
+from digitflow.store.artifacts import digest_file, digest_json
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -1,1 +1,0 @@
-"""Estimators for digits, one module each, with defaults that suit MNIST."""

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.svm import SVC
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from digitflow.models.estimators.kernels import CHUNK_ROWS, choose_gamma, compute_kernel
+from digitflow.models.kernels import CHUNK_ROWS, choose_gamma, compute_kernel
 
 # Scores are 1 at the margin; chosen on MNIST's validation images, flat from 2 to 8.
 SHARPNESS = 4.0

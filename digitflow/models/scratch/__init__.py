@@ -1,1 +1,0 @@
-"""Models written in numpy alone, as scikit-learn estimators."""

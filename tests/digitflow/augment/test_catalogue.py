@@ -7,7 +7,7 @@ from digitflow.errors import InputError
 
 
 def test_a_backend_is_a_module_of_its_name():
-    assert augmentation_module("shift") == "digitflow.augment.shift"
+    assert augmentation_module("shift") == "digitflow.augment.backends.shift"
     assert "shift" in list_backends()
 
 

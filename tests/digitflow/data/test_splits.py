@@ -3,7 +3,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from digitflow.config import SplitShares
+from digitflow.config.data import SplitShares
 from digitflow.data.splits import split_rows
 from digitflow.errors import InputError
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from digitflow.config import ValidationRules
+from digitflow.config.data import ValidationRules
 from digitflow.data.digits import Digits, LabelledImages
 from digitflow.data.validation import check_digits
 from digitflow.errors import InputError

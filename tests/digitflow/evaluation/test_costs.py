@@ -4,7 +4,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
-from digitflow.config import BuiltinSource
+from digitflow.config.data import BuiltinSource
 from digitflow.data.sets import store_set
 from digitflow.data.sources.builtin import load
 from digitflow.evaluation import costs

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from digitflow.artifacts import ArrayRef, ModelRef
-from digitflow.config import Candidate
+from digitflow.config.training import Candidate
 from digitflow.errors import CandidateFailed
 from digitflow.evaluation.leaderboard import (
     Entry,
@@ -13,6 +12,7 @@ from digitflow.evaluation.leaderboard import (
 from digitflow.evaluation.metrics import measure_predictions
 from digitflow.evaluation.scoring import Evaluation
 from digitflow.models.fitting import FittedModel
+from digitflow.store.artifacts import ArrayRef, ModelRef
 
 
 def _make_entry(name, wrong=None, sure=0.9):

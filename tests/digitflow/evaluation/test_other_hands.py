@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 from sklearn.pipeline import Pipeline
 
-from digitflow.artifacts import Store
-from digitflow.config import BuiltinSource
+from digitflow.augment.photographs import SERIES
+from digitflow.config.data import BuiltinSource
 from digitflow.data.sources import builtin
 from digitflow.evaluation.other_hands import photograph_digits, read_photographs
-from digitflow.evaluation.photographs import SERIES
 from digitflow.features.catalogue import build_steps
 from digitflow.models.catalogue import build_estimator
 from digitflow.models.persistence import dump_model
+from digitflow.store.artifacts import Store
 
 EACH = 8
 

@@ -12,7 +12,7 @@ def test_a_recipe_is_a_module_that_defines_its_steps():
 
 
 def test_a_recipe_has_the_dotted_name_of_its_module():
-    assert recipe_module("strokes") == "digitflow.features.strokes"
+    assert recipe_module("strokes") == "digitflow.features.recipes.strokes"
 
 
 @pytest.mark.parametrize("name", ["preparing", "catalogue", "Strokes", "", "no.pixels"])

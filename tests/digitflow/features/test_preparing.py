@@ -8,11 +8,11 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 from skops import io as skops_io
 
-from digitflow.artifacts import Store
 from digitflow.errors import InputError
 from digitflow.features import catalogue, preparing
 from digitflow.features.catalogue import list_recipes
 from digitflow.features.preparing import fit_recipe, transform_images
+from digitflow.store.artifacts import Store
 
 every_recipe = pytest.mark.parametrize("name", list_recipes())
 

@@ -4,15 +4,14 @@ import numpy as np
 import pytest
 
 from digitflow.errors import InputError, StorageError
-from digitflow.feedback import (
+from digitflow.feedback.corrections import (
     add_corrections,
     choose_role,
-    digest_picture,
-    find_picture,
     list_conflicts,
     list_corrections,
     read_corrected,
 )
+from digitflow.feedback.pictures import digest_picture, find_picture
 from digitflow.feedback.tables import FEEDBACK
 
 JUDGING_SHARE = 1 / 3

@@ -4,16 +4,11 @@ import numpy as np
 import pytest
 
 from digitflow.errors import StorageError
-from digitflow.feedback import (
-    PredictionLog,
-    add_corrections,
-    digest_picture,
-    forget_predictions,
-    list_corrections,
-    predictions,
-    read_pictures,
-    read_recent,
-)
+from digitflow.feedback import predictions
+from digitflow.feedback.corrections import add_corrections, list_corrections
+from digitflow.feedback.forgetting import forget_predictions
+from digitflow.feedback.pictures import digest_picture, read_pictures
+from digitflow.feedback.predictions import PredictionLog, read_recent
 from digitflow.feedback.tables import FEEDBACK
 
 

@@ -4,17 +4,16 @@ import numpy as np
 import pytest
 
 from digitflow.data.digits import LabelledImages
-from digitflow.feedback import (
-    add_corrections,
+from digitflow.feedback.corrections import add_corrections, choose_role
+from digitflow.feedback.learning import (
     add_lesson,
-    choose_role,
     count_new,
     digest_all,
-    digest_picture,
     find_others,
     join_corrections,
     list_lessons,
 )
+from digitflow.feedback.pictures import digest_picture
 
 
 @pytest.fixture

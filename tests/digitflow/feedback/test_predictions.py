@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from digitflow.errors import StorageError
-from digitflow.feedback import PredictionLog, count_by_day, digest_picture, read_recent
-from digitflow.feedback.predictions import BUFFERED
+from digitflow.feedback.pictures import digest_picture
+from digitflow.feedback.predictions import BUFFERED, PredictionLog, count_by_day, read_recent
 from digitflow.feedback.tables import FEEDBACK
 
 # Keeps images from a process of its own.
 KEEPING = """
 from pathlib import Path
 import numpy as np
-from digitflow.artifacts import Store
-from digitflow.feedback import PredictionLog
+from digitflow.store.artifacts import Store
+from digitflow.feedback.predictions import PredictionLog
 images = np.load({images!r})
 with PredictionLog(Store(Path({root!r}))) as log:
     log.add(images, np.eye(10)[[2] * len(images)], ["read"] * len(images), "digits", "1")
@@ -96,7 +96,7 @@ def test_processes_that_keep_the_same_pictures_at_once_lose_nothing(store, image
 
 
 def test_a_database_that_cannot_be_written_is_one_clear_error(tmp_path, images, monkeypatch):
-    from digitflow.artifacts import Store
+    from digitflow.store.artifacts import Store
 
     monkeypatch.delenv("DIGITFLOW_DATABASE_URL", raising=False)
     store = Store(tmp_path / "elsewhere")

@@ -13,13 +13,13 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
-from digitflow.artifacts import Store
 from digitflow.data.idx import read_idx
 from digitflow.features.preparing import fit_recipe
 from digitflow.models.catalogue import build_estimator, list_estimators
 from digitflow.models.estimators.nystroem import NystroemRidge
 from digitflow.models.estimators.svm import SHARPNESS, RbfSvm, rate_classes, score_duels
 from digitflow.models.persistence import dump_model, load_model
+from digitflow.store.artifacts import Store
 
 LEAST_ACCURACY = {
     "tree": 0.75, "sgd": 0.9, "logistic": 0.9, "mlp": 0.85, "forest": 0.91,

@@ -20,14 +20,14 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from digitflow.artifacts import ModelRef, Store
-from digitflow.config import BuiltinSource
+from digitflow.config.data import BuiltinSource
 from digitflow.data.sources.builtin import load
 from digitflow.errors import DamagedArtifact, InputError
 from digitflow.features.catalogue import build_steps, list_recipes
 from digitflow.models.allowed import iterate_nodes
 from digitflow.models.catalogue import build_estimator, list_estimators
 from digitflow.models.persistence import dump_model, load_model
+from digitflow.store.artifacts import ModelRef, Store
 
 SMALL = {
     "extra_trees": {"n_estimators": 5},
@@ -210,7 +210,7 @@ def make_call(module, name, *args):
         ("digitflow.models.persistence", "digest_file"),
         ("digitflow.models.persistence.os", "mkdir"),
         ("digitflow.models.nothing", "Estimator"),
-        ("digitflow.artifacts", "Store"),
+        ("digitflow.store.artifacts", "Store"),
         ("digitflow.featuresque", "Estimator"),
     ],
 )
@@ -386,7 +386,7 @@ def test_an_array_that_claims_to_be_huge_is_refused_in_bounded_memory(store, tmp
     code = """
 import sys
 from pathlib import Path
-from digitflow.evaluation.environment import measure_peak_memory
+from digitflow.models.environment import measure_peak_memory
 from digitflow.models.persistence import load_model
 try:
     load_model(Path(sys.argv[1]), None)

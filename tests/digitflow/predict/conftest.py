@@ -7,18 +7,18 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
-from digitflow.artifacts import Store
-from digitflow.champions import Champion, Pointer, write_pointer
-from digitflow.config import BuiltinSource
+from digitflow.config.data import BuiltinSource
 from digitflow.data.sets import store_set
 from digitflow.data.sources import builtin
 from digitflow.evaluation.scoring import TestScore
 from digitflow.features.catalogue import build_steps
-from digitflow.golden import record_golden
+from digitflow.models.bundle import Release
 from digitflow.models.catalogue import build_estimator
+from digitflow.models.golden import record_golden
 from digitflow.models.persistence import dump_model
-from digitflow.predict import find_champion
-from digitflow.releases import Release
+from digitflow.predict.predictor import find_champion
+from digitflow.registry.pointer import Champion, Pointer, write_pointer
+from digitflow.store.artifacts import Store
 
 TRAINED = 1200
 

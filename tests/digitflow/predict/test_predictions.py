@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from digitflow.predict import Predictor
-from digitflow.releases import Doubt
+from digitflow.models.bundle import Doubt
+from digitflow.predict.predictor import Predictor
 
 
 class Screen:

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from sklearn.pipeline import Pipeline
 
-from digitflow.artifacts import Store
 from digitflow.errors import DamagedArtifact, InputError
 from digitflow.features.catalogue import build_steps
 from digitflow.models.catalogue import build_estimator
 from digitflow.models.persistence import dump_model
-from digitflow.predict import Prediction, Predictor, Unread, find_champion, predict_files
+from digitflow.predict.predictions import Prediction, Unread
+from digitflow.predict.predictor import Predictor, find_champion, predict_files
+from digitflow.store.artifacts import Store
 
 TRAINED = 1200
 SLOW_LIBRARIES = "{'prefect', 'mlflow', 'matplotlib'}"
@@ -31,14 +32,14 @@ def run_python(code, *arguments):
 
 def test_importing_it_brings_nothing_slow():
     slow = f"{SLOW_LIBRARIES} | {{'sklearn', 'cv2', 'skops', 'pandas', 'scipy'}}"
-    code = f"import digitflow.predict, sys; print(({slow}) & set(sys.modules))"
+    code = f"import digitflow.predict.predictor, sys; print(({slow}) & set(sys.modules))"
     assert run_python(code).strip() == "set()"
 
 
 def test_predicting_brings_neither_prefect_nor_mlflow_nor_matplotlib(store, folder):
     code = (
-        "import sys; from pathlib import Path; from digitflow.artifacts import Store;"
-        "from digitflow.predict import predict_files;"
+        "import sys; from pathlib import Path; from digitflow.store.artifacts import Store;"
+        "from digitflow.predict.predictor import predict_files;"
         "(result,) = predict_files([Path(sys.argv[2])], Store(Path(sys.argv[1])));"
         f"print(result.digit, {SLOW_LIBRARIES} & set(sys.modules))"
     )

@@ -12,18 +12,20 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from digitflow import registry
-from digitflow.artifacts import Store
-from digitflow.champions import read_pointer
 from digitflow.data.digits import LabelledImages
 from digitflow.data.sets import store_set
 from digitflow.errors import ChampionMoved
 from digitflow.evaluation.scoring import TestScore
-from digitflow.features.pixels import FlattenImages
-from digitflow.gates import Contest, Verdict
-from digitflow.golden import record_golden
+from digitflow.features.recipes.pixels import FlattenImages
+from digitflow.gate.verdict import Contest, Verdict
+from digitflow.models.bundle import Release
+from digitflow.models.golden import record_golden
 from digitflow.models.persistence import dump_model
-from digitflow.releases import Release
+from digitflow.registry import listing, promotion
+from digitflow.registry.champion import read_champion
+from digitflow.registry.pointer import read_pointer
+from digitflow.registry.versions import Facts
+from digitflow.store.artifacts import Store
 
 N = 1000
 MOVED = 3
@@ -79,21 +81,21 @@ class Project:
             "libraries": {"numpy": np.__version__},
             "metrics": {"validation_accuracy": 0.97, "validation_log_loss": float("nan")},
         }
-        return registry.Facts(**values | changed)
+        return Facts(**values | changed)
 
     def register(self, strength, champion, outcome=None):
         """Register a challenger of that strength; return its version and its verdict."""
         release = self.make_release(strength)
         verdict = self.judge(release, champion, outcome)
         facts = self.make_facts(f"run-{strength}")
-        return registry.register(self.store, self.model, release, verdict, facts), verdict
+        return promotion.register(self.store, self.model, release, verdict, facts), verdict
 
     def promote(self, strength, champion, why=""):
         version, verdict = self.register(strength, champion)
-        return registry.promote(self.store, self.model, version, verdict, why)
+        return promotion.promote(self.store, self.model, version, verdict, why)
 
     def champion(self):
-        return registry.read_champion(self.store, self.model)
+        return read_champion(self.store, self.model)
 
     def pointed(self):
         """Return whom the pointer names; nothing is opened, so that forks share nothing."""
@@ -101,12 +103,12 @@ class Project:
 
     def versions(self):
         """Return {version: aliases}."""
-        found = registry.list_versions(self.store, self.model)
+        found = listing.list_versions(self.store, self.model)
         return {version.version: version.aliases for version in found}
 
     def chain(self):
         """Return the versions that were champion, the first one first."""
-        entries = registry.list_history(self.store, self.model)[::-1]
+        entries = listing.list_history(self.store, self.model)[::-1]
         links = [entry.predecessor for entry in entries]
         assert links == [0, *(entry.id for entry in entries)][:-1]
         return [entry.version for entry in entries]

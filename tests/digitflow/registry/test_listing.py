@@ -1,8 +1,8 @@
 import pytest
 
-from digitflow import tracking
 from digitflow.errors import InputError
-from digitflow.registry import choose_model, list_models, list_versions, read_release
+from digitflow.registry import mlflow_client
+from digitflow.registry.listing import choose_model, list_models, list_versions, read_release
 
 
 def test_versions_are_listed_the_newest_first(project):
@@ -19,7 +19,7 @@ def test_versions_are_listed_the_newest_first(project):
 
 
 def test_a_version_of_somebody_else_is_not_listed(project):
-    with tracking.open_client(project.store) as client:
+    with mlflow_client.open_client(project.store) as client:
         client.create_model_version("digits", "file:///nowhere")
     assert [version.version for version in list_versions(project.store)] == ["1"]
     with pytest.raises(InputError, match="no version '2'"):
@@ -35,7 +35,7 @@ def test_without_a_name_the_model_is_digits_else_digits_sample(project):
     with pytest.raises(InputError, match=r"housing is not registered.*digits, digits-sample"):
         choose_model(project.store, "housing")
 
-    with tracking.open_client(project.store) as client:
+    with mlflow_client.open_client(project.store) as client:
         client.delete_registered_model("digits")
     assert choose_model(project.store, None) == "digits-sample"
 

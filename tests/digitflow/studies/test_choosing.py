@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from digitflow.config import SplitShares, StudySettings
+from digitflow.config.data import SplitShares
+from digitflow.config.study import StudySettings
 from digitflow.data.digits import LabelledImages
 from digitflow.data.sets import CheckedSets, open_set, store_set
 from digitflow.data.splits import choose_subset, split_rows

@@ -7,7 +7,7 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 
 from digitflow.studies.confident_learning import find_suspects
-from digitflow.studies.errors import sharpen
+from digitflow.studies.experiments.errors import sharpen
 
 
 def test_the_joint_is_that_of_a_naive_loop():

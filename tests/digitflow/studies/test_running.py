@@ -6,8 +6,8 @@ import pytest
 from digitflow.data.digits import LabelledImages
 from digitflow.data.sets import store_set
 from digitflow.errors import InputError
-from digitflow.studies.experiment import Experiment, StudyData
 from digitflow.studies.features import plan_features
+from digitflow.studies.plan import Experiment, StudyData
 from digitflow.studies.running import check_plan, run_plan
 
 

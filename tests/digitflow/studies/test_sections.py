@@ -1,51 +1,57 @@
-"""Every section, on a few real digits: findings alike for equal seeds, and a whole chapter."""
-
-import csv
-import io
-import json
+"""Sections are found by name, in the order of the report."""
 
 import pytest
 
-from digitflow.chapters.catalogue import draw_chapter
-from digitflow.chapters.chapter import Figure, Known, Table
-from digitflow.studies.catalogue import ORDER, plan_section
-from digitflow.studies.running import run_plan
+from digitflow.config.study import StudySettings
+from digitflow.errors import InputError
+from digitflow.studies.chapter_catalogue import chapter_module
+from digitflow.studies.plan import Scope
+from digitflow.studies.running import check_plan
+from digitflow.studies.sections import ORDER, choose_sections, list_sections, plan_section
 
-SETTINGS = {"altered_images": 40, "augmented_size": 100, "search_size": 150, "folds": 2}
+SCOPES = {
+    "mnist": Scope(
+        source="mnist",
+        train_rows=60_000,
+        test_rows=10_000,
+        complete=True,
+        writers=True,
+        test_writers=True,
+        seed=42,
+        settings=StudySettings(),
+    ),
+    "builtin": Scope(
+        source="builtin",
+        train_rows=1437,
+        test_rows=360,
+        complete=True,
+        writers=False,
+        test_writers=False,
+        seed=42,
+        settings=StudySettings(),
+    ),
+}
 
 
+def test_all_sections_are_there_in_their_order():
+    assert tuple(list_sections()) == ORDER
+
+
+def test_sections_are_chosen_once_and_in_order():
+    assert choose_sections(("detector", "explore", "detector")) == ["explore", "detector"]
+    assert choose_sections(()) == list(ORDER)
+
+
+def test_an_unknown_section_lists_the_known_ones():
+    with pytest.raises(InputError, match=r"no section detektor; known: explore, detector, .*"):
+        choose_sections(("detektor", "explore"))
+
+
+@pytest.mark.parametrize("scope", SCOPES.values(), ids=SCOPES)
 @pytest.mark.parametrize("section", ORDER)
-def test_a_section_finds_shows_and_says_something(section, make_study, store):
-    scope, data = make_study(300, **SETTINGS)
+def test_every_plan_can_be_carried_out_and_has_a_chapter(section, scope):
     plan = plan_section(section, scope)
-    found = run_plan(store, plan, data, 42)
-    json.dumps([facts.values for facts in found.values()], allow_nan=False)
-    chapter = draw_chapter(store.root, section, scope, data, found)
-    assert chapter.section == section
-    assert chapter.findings
-    figures = [part for part in chapter.parts if isinstance(part, Figure)]
-    tables = [part for part in chapter.parts if isinstance(part, Table)]
-    assert figures
-    assert tables
-    for figure in figures:
-        assert figure.title
-        assert figure.sentence.endswith(".")
-        assert store.read_bytes(figure.png).startswith(b"\x89PNG")
-    for table in tables:
-        rows = list(csv.reader(io.StringIO(table.to_csv())))
-        assert {len(row) for row in rows} == {len(table.columns)}
-    names = [part.name for part in (*figures, *tables)]
-    assert len({part.name for part in figures}) == len(figures), names
-    assert len({part.name for part in tables}) == len(tables), names
-    # The published figures are of all of MNIST, and of nothing else.
-    assert not any(isinstance(part, Known) for part in chapter.parts)
-
-
-@pytest.mark.parametrize("section", ["detector", "multioutput", "scratch", "errors"])
-def test_a_section_finds_the_same_again(section, make_study, store):
-    scope, data = make_study(200, **SETTINGS)
-    plan = plan_section(section, scope)
-    first, again = (run_plan(store, plan, data, 42) for _ in range(2))
-    for name in first:
-        assert first[name].values == again[name].values
-        assert first[name].arrays == again[name].arrays
+    check_plan(plan)
+    assert plan
+    assert plan == plan_section(section, scope)
+    assert chapter_module(section) == f"digitflow.chapters.{section}"

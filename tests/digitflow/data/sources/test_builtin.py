@@ -3,10 +3,10 @@ import pytest
 from scipy import ndimage
 from sklearn.datasets import load_digits
 
-from digitflow.config import BuiltinSource, ValidationRules
-from digitflow.data.frame import is_framed
+from digitflow.config.data import BuiltinSource, ValidationRules
 from digitflow.data.sources.builtin import fingerprint, load
 from digitflow.data.validation import check_digits
+from digitflow.images.frame import is_framed
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ import cv2
 import numpy as np
 import pytest
 
-from digitflow.config import ImagesSource, ValidationRules
-from digitflow.data.frame import to_mnist_frame
+from digitflow.config.data import ImagesSource, ValidationRules
 from digitflow.data.sources import images
 from digitflow.data.validation import check_digits
 from digitflow.errors import InputError
+from digitflow.images.frame import to_mnist_frame
 
 
 def write_picture(path, picture):

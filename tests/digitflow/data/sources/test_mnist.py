@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 
-from digitflow.config import MnistSource
+from digitflow.config.data import MnistSource
 from digitflow.data.sources import mnist
 from digitflow.errors import InputError
 

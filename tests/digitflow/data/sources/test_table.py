@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from digitflow.config import TableSource, ValidationRules
+from digitflow.config.data import TableSource, ValidationRules
 from digitflow.data.sources import table
 from digitflow.data.validation import check_digits
 from digitflow.errors import InputError

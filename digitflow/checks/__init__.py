@@ -1,1 +1,0 @@
-"""The gate's checks, a module each: from evidence to answers, without I/O."""

@@ -1,0 +1,250 @@
+"""What the command line shows: progress while a run goes on, and tables at its end."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from textwrap import shorten
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from digitflow.formatting import format_bytes, format_number, format_seconds, format_signed
+
+# Tables keep their width where no terminal sets one.
+OUTPUT = Console(highlight=False, soft_wrap=True)
+SHORT_VERDICT = 24
+OUR_LOGGERS = ("digitflow", "tasks", "flows")
+SIGNS = {"computed": "[green]✓[/]", "cached": "[cyan]=[/]", "failed": "[red]✗[/]"}
+CHECK_SIGNS = {
+    "pass": "[green]pass[/]",
+    "warn": "[yellow]warn[/]",
+    "fail": "[red]fail[/]",
+    "insufficient": "[cyan]insufficient[/]",
+    "error": "[red]error[/]",
+}
+SAID = ("warn", "fail", "error")
+LEVELS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "error": "[red]error[/]"}
+
+
+@contextmanager
+def show_progress(debug: bool) -> Iterator[None]:
+    """Show each task as it ends on standard error; with a terminal, what runs now too."""
+    console = Console(stderr=True, highlight=False)
+    with console.status("starting", spinner="dots") as status:
+        handler = ProgressHandler(console, status)
+        loggers = [logging.getLogger(name) for name in OUR_LOGGERS]
+        levels = [ours.level for ours in loggers]
+        for ours in loggers:
+            ours.addHandler(handler)
+            ours.setLevel(logging.DEBUG if debug else logging.INFO)
+        try:
+            yield
+        finally:
+            for ours, level in zip(loggers, levels, strict=True):
+                ours.removeHandler(handler)
+                ours.setLevel(level)
+
+
+class ProgressHandler(logging.Handler):
+    """Turns the events of a run, and warnings, into lines."""
+
+    def __init__(self, console: Console, status: Any) -> None:
+        super().__init__()
+        self.console = console
+        self.status = status
+        self.running: dict[str, None] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one log record."""
+        event = getattr(record, "run_event", None)
+        if event is not None:
+            self._show_event(event)
+        elif record.levelno >= logging.WARNING:
+            self.console.print(f"  [yellow]warning[/] {escape(record.getMessage())}")
+
+    def _show_event(self, event: dict[str, Any]) -> None:
+        kind, task = event["event"], event["task"]
+        if kind == "started":
+            self.running[task] = None
+        elif kind in SIGNS:
+            self.running.pop(task, None)
+            self.console.print(f"  {SIGNS[kind]} {escape(task):<36} {_describe_end(event)}")
+        self.status.update(escape(", ".join(self.running)) or "working")
+
+
+def _describe_end(event: dict[str, Any]) -> str:
+    if event["event"] == "computed":
+        return f"{event['seconds']:8.2f} s"
+    return "  cached" if event["event"] == "cached" else escape(event["error"])
+
+
+def print_training(record: dict[str, Any]) -> None:
+    """Print leaderboard, verdict, the champion's accuracy and the report's path."""
+    OUTPUT.print()
+    OUTPUT.print(leaderboard_table(record["leaderboard"]))
+    for row in record["leaderboard"]:
+        if row["error"] is not None:
+            OUTPUT.print(f"[red]failed[/]    {row['name']}: {escape(row['error'])}")
+    verdict, champion = record["verdict"], record["champion"]
+    print_outcome(verdict)
+    if champion is None:
+        OUTPUT.print("[bold]champion[/]  none")
+    else:
+        low, high = champion["interval"]
+        OUTPUT.print(
+            f"[bold]champion[/]  {record['model']} version {champion['version']}: "
+            f"test accuracy {champion['accuracy']:.2%} "
+            f"(95 % interval {low:.2%} to {high:.2%}, {champion['n']:,} images)"
+        )
+    OUTPUT.print(f"[bold]report[/]    {escape(record['report'])}")
+
+
+def print_study(record: dict[str, Any]) -> None:
+    """Print what each section found, the published figures and the report's path."""
+    for section in record["sections"]:
+        took = format_seconds(section["elapsed"])
+        OUTPUT.print(f"\n[bold]{section['section']}[/] ({took})")
+        for sentence in section["findings"]:
+            _print_field("", escape(sentence))
+        for error in section["errors"]:
+            _print_field("[red]failed[/]", escape(error))
+    known = record["known"]
+    OUTPUT.print()
+    if known["of"]:
+        _print_field("published", f"{known['met']} of {known['of']} figures reproduced")
+    OUTPUT.print(f"[bold]report[/]    {escape(record['report'])}")
+
+
+def print_outcome(verdict: dict[str, Any]) -> None:
+    """Print what was decided, how the checks came out, and what those say that did not pass."""
+    reason = verdict["reason"].removeprefix(f"{verdict['outcome']}: ")
+    _print_field("verdict", f"{verdict['outcome']}: {escape(reason)}")
+    found = Counter(check["verdict"] for check in verdict["checks"])
+    counts = ", ".join(f"{found[name]} {name}" for name in CHECK_SIGNS if found[name])
+    if counts:
+        _print_field("checks", counts)
+    # What is only one of several reasons to promote is no news where another held.
+    promoted = verdict["outcome"] in ("bootstrap", "promote")
+    for check in verdict["checks"]:
+        if check["verdict"] in SAID and not (promoted and not check["blocks"]):
+            _print_field("", f"{CHECK_SIGNS[check['verdict']]}: {escape(check['detail'])}")
+
+
+def _print_field(name: str, text: str) -> None:
+    """Print text beside its name, its further lines under its first."""
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(min_width=9)
+    grid.add_column(overflow="fold")
+    grid.add_row(f"[bold]{name}[/]", text)
+    OUTPUT.print(grid, soft_wrap=False)
+
+
+def print_verdict(verdict: dict[str, Any]) -> None:
+    """Print a verdict with all its checks as a table."""
+    table = _table("check", "on", "verdict")
+    for name in ("challenger", "champion", "difference", "p"):
+        table.add_column(name, justify="right", no_wrap=True)
+    group = None
+    for check in verdict["checks"]:
+        # By groups, or the names of checks would leave no room for their figures.
+        before, (group, _, question) = group, check["id"].partition(".")
+        if group != before:
+            table.add_row(f"[bold]{group}[/]")
+        figures = (check["challenger"], check["champion"])
+        table.add_row(
+            f"  {question}",
+            check["slice"],
+            CHECK_SIGNS[check["verdict"]],
+            *("" if value is None else format_number(value) for value in figures),
+            "" if check["delta"] is None else format_signed(check["delta"]),
+            "" if check["p"] is None else f"{check['p']:.2g}",
+        )
+    if verdict["checks"]:
+        OUTPUT.print(table)
+    looks = verdict["contest"]["looks"]
+    OUTPUT.print(f"challengers judged on these test images so far: {looks}")
+    print_outcome(verdict)
+
+
+def leaderboard_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """Lay out the leaderboard; figures are of the comparison images."""
+    table = _table("candidate", "recipe", title="leaderboard, on validation images")
+    for name in ("accuracy", "F1", "log loss", "fit", "1 image", "size"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*_leaderboard_cells(row), style="bold" if row["winner"] else None)
+    return table
+
+
+def _leaderboard_cells(row: dict[str, Any]) -> list[str]:
+    head = [row["name"], row["recipe"]]
+    if row["error"] is not None:
+        return [*head, "failed", *[""] * 5]
+    return [
+        *head,
+        f"{row['accuracy']:.2%}",
+        f"{row['f1']:.4f}",
+        f"{row['log_loss']:.4f}",
+        f"{row['fit_seconds']:.1f} s",
+        f"{row['latency_ms']:.1f} ms",
+        format_bytes(row["bytes"]),
+    ]
+
+
+def print_runs(runs: Sequence[dict[str, Any]]) -> None:
+    """Print the runs as a table."""
+    if not runs:
+        OUTPUT.print("no runs yet: `digitflow train` makes one")
+        return
+    table = _table("run", "status", "seconds", "verdict")
+    for run in runs:
+        verdict = (run.get("verdict") or {}).get("outcome") or run.get("error")
+        verdict = verdict or run.get("found") or ""
+        # A run's name, which begins with its time, must never be cut; an error may be.
+        verdict = shorten(verdict, SHORT_VERDICT, placeholder=" ...")
+        cells = (run["run"], run.get("status"), run.get("seconds"), verdict)
+        table.add_row(*("" if cell is None else escape(str(cell)) for cell in cells))
+    OUTPUT.print(table)
+
+
+def print_reasons(explained: dict[str, Any]) -> None:
+    """Print what a run computed and why."""
+    before = explained["before"] or "none, it was the first of its model"
+    OUTPUT.print(f"[bold]{explained['run']}[/], compared with the run before: {before}")
+    for task in explained["tasks"]:
+        seconds = "" if task["seconds"] is None else f"{task['seconds']:.2f} s"
+        sign = SIGNS.get(task["state"], "?")
+        OUTPUT.print(f"  {sign} {escape(task['task']):<36} {task['state']:<9} {seconds}")
+        for reason in [*task["reasons"], *filter(None, [task["error"]])]:
+            OUTPUT.print(f"      {escape(reason)}")
+
+
+def print_freed(freed: dict[str, Any]) -> None:
+    """Print what was freed, or would be."""
+    word = "would free" if freed["dry_run"] else "freed"
+    versions = f"{len(freed['versions'])} versions, " if freed["versions"] else ""
+    OUTPUT.print(f"{word} {versions}{freed['files']} files, {format_bytes(freed['bytes'])}")
+    if freed["predictions"]:
+        OUTPUT.print(f"  {freed['predictions']} old predictions")
+    for folder, size in freed["by_folder"].items():
+        if size:
+            OUTPUT.print(f"  {folder:<12} {format_bytes(size)}")
+
+
+def print_findings(findings: Sequence[dict[str, Any]]) -> None:
+    """Print what the doctor found."""
+    for finding in findings:
+        OUTPUT.print(
+            f"{LEVELS[finding['level']]:<20} {finding['what']}: {escape(finding['found'])}"
+        )
+
+
+def _table(*columns: str, title: str | None = None) -> Table:
+    # Eighty columns are all that a plain terminal has.
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    return table

@@ -1,0 +1,232 @@
+"""What `digitflow models ...` and `digitflow rollback` show, in eighty columns."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from textwrap import wrap
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from digitflow.cli.console import OUTPUT, print_verdict
+from digitflow.formatting import (
+    format_bytes,
+    format_moment,
+    format_number,
+    format_seconds,
+    format_share,
+)
+
+WIDTH = 80
+LABEL = 12
+WHICH = ("first", "second")
+OUTCOMES = {
+    "bootstrap": "[green]bootstrap[/]",
+    "promote": "[green]promote[/]",
+    "keep": "[yellow]keep[/]",
+    "reject": "[red]reject[/]",
+}
+
+
+def print_versions(versions: Sequence[Mapping[str, Any]]) -> None:
+    """Print the registered versions, a table for each model."""
+    if not versions:
+        OUTPUT.print("no model is registered yet: `digitflow train` makes one")
+    for model, listed in groupby(versions, key=lambda version: version["model"]):
+        table = Table(title=model, title_justify="left", box=None, padding=(0, 1, 0, 0))
+        for column in ("version", "registered", "accuracy", "verdict", "aliases"):
+            table.add_column(column, no_wrap=True)
+        for version in listed:
+            table.add_row(
+                version["version"],
+                format_moment(version["registered_at"]),
+                format_share(version["accuracy"]),
+                OUTCOMES.get(version["outcome"], version["outcome"]),
+                ", ".join(version["aliases"]),
+            )
+        OUTPUT.print(table)
+
+
+def print_registration(shown: Mapping[str, Any]) -> None:
+    """Print all that a version carries; its verdict last, where the eye is."""
+    version, facts = shown["version"], shown["facts"]
+    aliases = f" ({', '.join(version['aliases'])})" if version["aliases"] else ""
+    OUTPUT.print(f"[bold]{version['model']} version {version['version']}[/]{aliases}")
+    for label, text in _describe_registration(shown):
+        _print_labelled(label, text)
+    OUTPUT.print("\n[bold]config[/]")
+    OUTPUT.print(escape(facts["config"].rstrip()))
+    OUTPUT.print("\n[bold]history[/]")
+    _print_entries(shown["history"])
+    for judged in shown["judgements"]:
+        moment = format_moment(judged["at"])
+        OUTPUT.print(f"judged {moment} in {judged['run']}: {judged['outcome']}")
+    OUTPUT.print()
+    _print_verdict(shown["verdict"])
+
+
+def _describe_registration(shown: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield (label, text) of what a version is known by."""
+    version, facts, release = shown["version"], shown["facts"], shown["release"]
+    score = version["score"]
+    low, high = score["interval"]
+    yield "registered", format_moment(version["registered_at"])
+    yield "run", f"{version['run']}, of {facts['deployment']}"
+    accuracy = f"{format_share(version['accuracy'])} of {score['n']:,} images"
+    yield "test", f"{accuracy} (95 % interval {format_share(low)} to {format_share(high)})"
+    yield "test images", score["test_digest"]
+    yield "metrics", _join(facts["metrics"], format_number)
+    if facts["costs"] is not None:
+        yield "costs", _describe_costs(facts["costs"])
+    yield "seed", str(facts["seed"])
+    yield "code", facts["code"]
+    yield "data", _join(facts["data"], str)
+    yield "environment", _join(facts["libraries"], str)
+    takes, gives = (f"{dtype} {tuple(shape)}" for dtype, shape in shown["signature"].values())
+    yield "signature", f"images {takes} to probabilities {gives}"
+    yield "file", version["model_path"]
+    if release is not None:
+        yield from _describe_release(release)
+
+
+def _describe_release(release: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    golden, doubt = release["golden"], release["doubt"]
+    count = golden["images"]["shape"][0]
+    yield "golden", f"{count} images; made with {_join(golden['libraries'], str)}"
+    yield "on", golden["machine"]
+    if doubt is not None:
+        threshold = format_share(doubt["min_probability"])
+        yield "unsure", f"under {threshold}, to answer {format_share(doubt['coverage'])}"
+
+
+def _describe_costs(costs: Mapping[str, Any]) -> str:
+    parts = [format_bytes(costs["bytes"])]
+    latencies = (costs["latency_ms"], costs["latency_p95_ms"])
+    if None not in latencies:
+        median, p95 = (format_seconds(value / 1000) for value in latencies)
+        parts.append(f"one image {median} (95 % within {p95})")
+    if costs["memory_mb"] is not None:
+        parts.append(f"{format_number(costs['memory_mb'])} MB of memory")
+    if costs["fit_seconds"] is not None:
+        parts.append(f"fitted in {format_seconds(costs['fit_seconds'])}")
+    return ", ".join(parts)
+
+
+def print_history(entries: Sequence[Mapping[str, Any]]) -> None:
+    """Print who was champion when, and why."""
+    if not entries:
+        OUTPUT.print("nobody was champion yet")
+        return
+    OUTPUT.print(f"[bold]{entries[0]['model']}[/], the newest first")
+    _print_entries(entries)
+
+
+def _print_entries(entries: Sequence[Mapping[str, Any]]) -> None:
+    for entry in entries:
+        accuracy = format_share(entry["test_accuracy"])
+        OUTPUT.print(
+            f"[bold]{entry['id']:>4}[/]  version {entry['version']}  {entry['kind']}  "
+            f"{format_moment(entry['at'])}  test accuracy {accuracy}"
+        )
+        _print_wrapped(f"by {entry['who']}: {entry['why']}", indent=6)
+        if entry["reason"] and entry["reason"] != entry["why"]:
+            _print_wrapped(entry["reason"], indent=6)
+        of = f", of {entry['deployment']}" if entry["deployment"] else ""
+        _print_wrapped(f"run {entry['run']}{of}", indent=6)
+        if entry["report"]:
+            # Whole, to be clicked or copied.
+            OUTPUT.print(f"      {escape(entry['report'])}")
+
+
+def print_difference(found: Mapping[str, Any]) -> None:
+    """Print in what two versions differ."""
+    for which in WHICH:
+        head = found[which]
+        outcome = f"version {head['version']}, {head['run']}: {head['outcome']}"
+        OUTPUT.print(f"[bold]{which:<7}[/] {outcome}")
+        _print_wrapped(head["reason"], indent=8)
+    for section in ("config", "facts"):
+        OUTPUT.print(f"\n[bold]{section}[/]" + ("" if found[section] else "  the same"))
+        for item in found[section]:
+            _print_change(item["key"], _write(item["first"]), _write(item["second"]))
+    _print_changed_checks(found["checks"])
+
+
+def _print_changed_checks(checks: Sequence[Mapping[str, Any]]) -> None:
+    """Print the checks that came out otherwise; figures alone differ almost always."""
+    turned = [item for item in checks if _name_answer(item, 0) != _name_answer(item, 1)]
+    OUTPUT.print("\n[bold]checks[/]" + ("" if checks else "  the same"))
+    for item in turned:
+        _print_change(item["key"], *(_describe_answer(item[which]) for which in WHICH))
+    if len(checks) > len(turned):
+        same = len(checks) - len(turned)
+        OUTPUT.print(f"  {same} with the same answer, of other figures (--json has them)")
+
+
+def _name_answer(item: Mapping[str, Any], place: int) -> str | None:
+    answer = item[WHICH[place]]
+    return None if answer is None else answer["verdict"]
+
+
+def _describe_answer(answer: Mapping[str, Any] | None) -> str:
+    return "not asked" if answer is None else f"{answer['verdict']}: {answer['detail']}"
+
+
+def _print_change(key: str, first: str, second: str) -> None:
+    """Print a change on one line if it fits, else on lines of its own."""
+    line = f"{key}: {first} -> {second}"
+    if len(line) <= WIDTH - 2:
+        OUTPUT.print(f"  {escape(line)}")
+        return
+    OUTPUT.print(f"  {escape(key)}")
+    for sign, text in (("-", first), ("+", second)):
+        _print_wrapped(f"{sign} {text}", indent=4, hanging=2)
+
+
+def print_comparison(compared: Mapping[str, Any]) -> None:
+    """Print two versions, side by side, on the same images."""
+    OUTPUT.print(
+        f"challenger: version {compared['first']}; champion: version {compared['second']}; "
+        "nothing is promoted"
+    )
+    print_verdict(compared["verdict"])
+
+
+def print_rollback(champion: Mapping[str, Any]) -> None:
+    """Print who is champion again."""
+    OUTPUT.print(
+        f"[bold]champion[/]  {champion['name']} version {champion['version']}, loaded and "
+        "checked"
+    )
+
+
+def _print_verdict(verdict: Mapping[str, Any]) -> None:
+    if "contest" in verdict:
+        print_verdict(dict(verdict))
+    else:  # of an older form
+        _print_labelled("verdict", f"{verdict['outcome']}: {verdict['reason']}")
+
+
+def _print_labelled(label: str, text: str) -> None:
+    first, *rest = wrap(text, WIDTH - LABEL, break_long_words=False) or [""]
+    OUTPUT.print(f"[bold]{label:<{LABEL}}[/]{escape(first)}")
+    for line in rest:
+        OUTPUT.print(" " * LABEL + escape(line))
+
+
+def _print_wrapped(text: str, indent: int, hanging: int = 0) -> None:
+    following = " " * hanging
+    for line in wrap(text, WIDTH - indent, subsequent_indent=following, break_long_words=False):
+        OUTPUT.print(" " * indent + escape(line))
+
+
+def _join(values: Mapping[str, Any], write: Any) -> str:
+    return ", ".join(f"{name} {write(value)}" for name, value in values.items())
+
+
+def _write(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else format_number(value)
+    return str(value)

@@ -1,0 +1,145 @@
+"""`digitflow models ...` and `digitflow rollback`: what is registered, and going back."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from digitflow.cli.options import AsJson, Debug, ModelName, print_result
+
+if TYPE_CHECKING:
+    from digitflow.registry.history import Entry
+    from digitflow.store.artifacts import Store
+
+app = typer.Typer(name="models", help="List, show and compare registered versions.")
+
+_VERSION = typer.Argument(help="A version's number or an alias, such as champion.")
+VersionName = Annotated[str, _VERSION]
+
+
+@app.callback(invoke_without_command=True)
+def models(
+    context: typer.Context,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Only this registered model.")
+    ] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """List the registered versions, their verdicts and their aliases."""
+    if context.invoked_subcommand is not None:
+        return
+    from digitflow.cli.console_models import print_versions
+    from digitflow.registry.listing import list_versions
+    from digitflow.store.artifacts import open_store
+
+    found = list_versions(open_store(), model)
+    listed = [version.model_dump(mode="json") for version in found]
+    print_result(listed, as_json, print_versions)
+
+
+@app.command()
+def show(
+    version: VersionName, model: ModelName = None, as_json: AsJson = False, debug: Debug = False
+) -> None:
+    """Print all that a version carries: verdict, figures, config, digests, history."""
+    from digitflow.cli.console_models import print_registration
+    from digitflow.registry import listing, versions
+    from digitflow.store.artifacts import open_store
+
+    store = open_store()
+    name = listing.choose_model(store, model)
+    found = listing.read_release(store, name, version)
+    number = found.version.version
+    entries = [e for e in listing.list_history(store, name) if e.version == number]
+    judged = [j for j in listing.list_judgements(store, name) if j.version == number]
+    shown = found.model_dump(mode="json") | {
+        "signature": versions.SIGNATURE,
+        "history": [_shorten_entry(store, entry) for entry in entries],
+        "judgements": [judgement.model_dump(exclude={"verdict"}) for judgement in judged],
+    }
+    print_result(shown, as_json, print_registration)
+
+
+@app.command()
+def compare(
+    first: VersionName,
+    second: VersionName,
+    model: ModelName = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Score two versions on the same test images and compare them pair by pair."""
+    from digitflow.cli.console_models import print_comparison
+    from digitflow.registry.judging import judge_version
+    from digitflow.registry.listing import choose_model
+    from digitflow.store.artifacts import open_store
+
+    store = open_store()
+    verdict = judge_version(store, choose_model(store, model), first, second)
+    compared = {"first": first, "second": second, "verdict": verdict.model_dump(mode="json")}
+    print_result(compared, as_json, print_comparison)
+
+
+@app.command()
+def diff(
+    first: VersionName,
+    second: VersionName,
+    model: ModelName = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Show in what the configs, the figures and the verdicts of two versions differ."""
+    from digitflow.cli.console_models import print_difference
+    from digitflow.registry.diff import diff_versions
+    from digitflow.registry.listing import choose_model
+    from digitflow.store.artifacts import open_store
+
+    store = open_store()
+    found = diff_versions(store, choose_model(store, model), first, second)
+    print_result(found, as_json, print_difference)
+
+
+@app.command()
+def history(model: ModelName = None, as_json: AsJson = False, debug: Debug = False) -> None:
+    """Say who was champion when, by whom, why and by which verdict; the newest first."""
+    from digitflow.cli.console_models import print_history
+    from digitflow.registry.listing import choose_model, list_history
+    from digitflow.store.artifacts import open_store
+
+    store = open_store()
+    entries = list_history(store, choose_model(store, model))
+    print_result([_shorten_entry(store, entry) for entry in entries], as_json, print_history)
+
+
+def rollback(
+    to: Annotated[
+        str | None, typer.Option(help="Which former champion; else the one before this.")
+    ] = None,
+    why: Annotated[str, typer.Option(help="A sentence for the history.")] = "",
+    model: ModelName = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Make a former champion champion again, after loading and checking it."""
+    from digitflow.cli.console_models import print_rollback
+    from digitflow.registry import listing
+    from digitflow.registry import rollback as registry_rollback
+    from digitflow.store.artifacts import open_store
+
+    store = open_store()
+    champion = registry_rollback.rollback(store, listing.choose_model(store, model), to, why)
+    print_result(champion.model_dump(mode="json"), as_json, print_rollback)
+
+
+def _shorten_entry(store: "Store", entry: "Entry") -> dict[str, Any]:
+    """Return an entry as plain values: of its verdict the outcome, of its run the report."""
+    from digitflow.store.runs import find_run
+
+    verdict, run = entry.verdict or {}, find_run(store, entry.run) or {}
+    return entry.model_dump(mode="json", exclude={"verdict", "champion"}) | {
+        "outcome": verdict.get("outcome"),
+        "reason": verdict.get("reason"),
+        "test_accuracy": entry.champion.score.accuracy,
+        "deployment": run.get("deployment"),
+        "report": run.get("report"),
+    }

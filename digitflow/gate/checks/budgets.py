@@ -1,0 +1,51 @@
+"""Does the challenger stay within what a model may cost?"""
+
+from digitflow.config.gate import GateLimits
+from digitflow.evaluation.evidence import Costs, Evidence
+from digitflow.gate.check import Answer, Check
+
+MEGABYTE = 1e6
+UNITS = {
+    "latency_p95_ms": "ms for one image (95th percentile)",
+    "megabytes": "MB of file",
+    "memory_mb": "MB of memory",
+    "fit_seconds": "s of training",
+}
+
+
+def run(evidence: Evidence, limits: GateLimits, seed: int) -> list[Check]:
+    """Hold latency, size, memory and training time to their budgets."""
+    spent = _list_costs(evidence.costs)
+    return [_check_budget(name, spent[name], getattr(limits.budgets, name)) for name in UNITS]
+
+
+def _list_costs(costs: Costs | None) -> dict[str, float | None]:
+    if costs is None:
+        return dict.fromkeys(UNITS)
+    return {
+        "latency_p95_ms": costs.latency_p95_ms,
+        "megabytes": costs.bytes / MEGABYTE,
+        "memory_mb": costs.memory_mb,
+        "fit_seconds": costs.fit_seconds,
+    }
+
+
+def _check_budget(name: str, cost: float | None, budget: float) -> Check:
+    verdict, word = _answer(cost, budget)
+    figure = name if cost is None else f"{cost:,.4g} {UNITS[name]}"
+    return Check(
+        id=f"budgets.{name}",
+        slice="cost",
+        challenger=cost,
+        limit=budget,
+        verdict=verdict,
+        detail=f"{figure}{word}",
+    )
+
+
+def _answer(cost: float | None, budget: float) -> tuple[Answer, str]:
+    if cost is None:
+        return "insufficient", " was not measured"
+    if cost <= budget:
+        return "pass", f", within the budget of {budget:,g}"
+    return "fail", f", over the budget of {budget:,g}"

@@ -1,0 +1,27 @@
+"""Is the challenger good enough, whatever the champion is?"""
+
+from digitflow.config.gate import GateLimits
+from digitflow.evaluation.evidence import Evidence
+from digitflow.evaluation.intervals import wilson_interval
+from digitflow.gate.check import Check, write_percent
+
+
+def run(evidence: Evidence, limits: GateLimits, seed: int) -> list[Check]:
+    """Hold the accuracy on the test images to `floor.min_accuracy`."""
+    hits = evidence.test.challenger.argmax(axis=1) == evidence.test.labels
+    n, correct, floor = len(hits), int(hits.sum()), limits.floor.min_accuracy
+    reached = correct / n >= floor
+    place = "at or above" if reached else "under"
+    return [
+        Check(
+            id="floor.min_accuracy",
+            slice="test",
+            n=n,
+            challenger=correct / n,
+            interval=wilson_interval(correct, n),
+            limit=floor,
+            verdict="pass" if reached else "fail",
+            detail=f"the challenger reads {correct:,} of {n:,} test images right "
+            f"({write_percent(correct / n)}), {place} the floor of {write_percent(floor)}",
+        )
+    ]

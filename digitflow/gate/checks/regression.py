@@ -1,0 +1,97 @@
+"""Is one regression better than another? The questions of `better`, of squared errors."""
+
+from math import isnan
+from typing import Any
+
+import numpy as np
+
+from digitflow.config.gate import BetterLimits
+from digitflow.errors import InputError
+from digitflow.evaluation.comparison import ErrorDifference, compare_squared_errors
+from digitflow.gate.check import Answer, Check
+from digitflow.gate.paired import make_bootstrap
+
+
+def judge_errors(
+    challenger: np.ndarray,
+    champion: np.ndarray,
+    groups: np.ndarray | None,
+    rules: BetterLimits,
+    seed: int,
+) -> list[Check]:
+    """Compare two regressions by their mean squared errors on the same rows.
+
+    Parameters
+    ----------
+    challenger, champion : float ndarray of shape (n,)
+        Predicted less true value of each model.
+    groups : integer ndarray of shape (n,), or None
+        Rows that belong together (a writer, a district), drawn together; a negative number
+        is a group of its own.
+    rules : BetterLimits
+        `margin` is here a share of the champion's mean squared error.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    list of Check
+        "better.non_inferior" and "better.superior"; one error where the errors can't be
+        compared, NaN among them.
+    """
+    try:
+        found = compare_squared_errors(
+            challenger, champion, groups, make_bootstrap(rules, seed)
+        )
+    except InputError as exc:
+        detail = f"the errors can't be compared: {exc}"
+        return [Check(id="better", slice="test", verdict="error", detail=detail)]
+    return [_check_non_inferior(found, rules), _check_superior(found, rules)]
+
+
+def _check_non_inferior(found: ErrorDifference, rules: BetterLimits) -> Check:
+    allowed = rules.margin * found.champion
+    # At most, not less: two perfect regressions have no room between them.
+    within = found.upper <= allowed
+    word = "is not" if within else "may be"
+    detail = f"{_describe(found)}: it {word} higher by more than {allowed:.4g}"
+    verdict = _decide(found, within)
+    return _make_check("non_inferior", found, verdict, detail, limit=allowed)
+
+
+def _check_superior(found: ErrorDifference, rules: BetterLimits) -> Check:
+    better = found.upper < 0 and found.p <= rules.significance
+    word = "lower beyond chance" if better else "not lower beyond chance"
+    detail = f"{_describe(found)}: {word} (p = {found.p:.2g})"
+    verdict = _decide(found, better)
+    return _make_check("superior", found, verdict, detail, p=found.p, limit=0.0, blocks=False)
+
+
+def _decide(found: ErrorDifference, passed: bool) -> Answer:
+    if isnan(found.upper):
+        return "insufficient"
+    return "pass" if passed else "fail"
+
+
+def _describe(found: ErrorDifference) -> str:
+    return (
+        f"the mean squared error is {found.challenger:.4g}, the champion's "
+        f"{found.champion:.4g}, on {found.n:,} rows"
+    )
+
+
+def _make_check(
+    name: str, found: ErrorDifference, verdict: Answer, detail: str, **more: Any
+) -> Check:
+    return Check(
+        id=f"better.{name}",
+        slice="test",
+        n=found.n,
+        challenger=found.challenger,
+        champion=found.champion,
+        delta=found.delta,
+        interval=None if isnan(found.upper) else (found.lower, found.upper),
+        verdict=verdict,
+        detail=detail,
+        **more,
+    )

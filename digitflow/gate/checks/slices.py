@@ -1,0 +1,140 @@
+"""Is the challenger worse where the whole does not show it?
+
+Digits, series of writers, the most confused pairs and the feedback, each by an exact
+one-sided test, all of them together at one error rate (Holm).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from digitflow.config.gate import GateLimits, SliceLimits
+from digitflow.evaluation.comparison import bound_paired_difference, exact_mcnemar, holm
+from digitflow.evaluation.evidence import Evidence, ScoredSet
+from digitflow.evaluation.metrics import CLASSES
+from digitflow.gate.check import Answer, Check, write_count, write_points
+
+
+@dataclass(frozen=True)
+class _Slice:
+    """n images, and of how many only the one or only the other model is right."""
+
+    name: str
+    n: int
+    ours: int
+    theirs: int
+    wins: int
+    losses: int
+
+    @property
+    def delta(self) -> float:
+        return (self.wins - self.losses) / self.n
+
+
+def run(evidence: Evidence, limits: GateLimits, seed: int) -> list[Check]:
+    """Compare with the champion slice by slice; nothing where there is none."""
+    if evidence.test.champion is None:
+        return []
+    found = list(_slice_test(evidence.test, limits.slices.pairs))
+    if evidence.feedback is not None:
+        found.append(_count("feedback", *_read_hits(evidence.feedback)))
+    rules = limits.slices
+    large = [part for part in found if part.n >= rules.min_images]
+    # Losses first: here the question is whether the challenger is worse.
+    p_values = holm([exact_mcnemar(part.losses, part.wins) for part in large])
+    adjusted = {part.name: p for part, p in zip(large, p_values, strict=True)}
+    return [_check_slice(part, adjusted.get(part.name), len(large), rules) for part in found]
+
+
+def _slice_test(test: ScoredSet, pairs: int) -> Iterator[_Slice]:
+    ours, theirs = _read_hits(test)
+    for digit in range(CLASSES):
+        rows = test.labels == digit
+        yield _count(f"digit {digit}", ours[rows], theirs[rows])
+    if test.series is not None:
+        for series in np.unique(test.series[test.series >= 0]).tolist():
+            rows = test.series == series
+            yield _count(f"series {series}", ours[rows], theirs[rows])
+    yield from _slice_pairs(test, pairs)
+
+
+def _slice_pairs(test: ScoredSet, pairs: int) -> Iterator[_Slice]:
+    """Yield the most confused pairs: images of either digit, right unless taken for the other.
+
+    Chosen by both models' confusions together, so that the choice favours neither.
+    """
+    ours, theirs = _read_digits(test)
+    labels = test.labels.astype(np.int64)
+    cells = np.concatenate([labels * CLASSES + ours, labels * CLASSES + theirs])
+    counts = np.bincount(cells, minlength=CLASSES**2).reshape(CLASSES, CLASSES)
+    confused = np.triu(counts + counts.T, 1)
+    for flat in np.argsort(-confused, axis=None, kind="stable")[:pairs].tolist():
+        low, high = divmod(flat, CLASSES)
+        if confused[low, high]:
+            rows = (labels == low) | (labels == high)
+            other = low + high - labels[rows]
+            yield _count(f"{low}/{high}", ours[rows] != other, theirs[rows] != other)
+
+
+def _read_digits(scored: ScoredSet) -> tuple[np.ndarray, np.ndarray]:
+    if scored.champion is None:
+        raise ValueError("slices need a champion to compare with")
+    return scored.challenger.argmax(axis=1), scored.champion.argmax(axis=1)
+
+
+def _read_hits(scored: ScoredSet) -> tuple[np.ndarray, np.ndarray]:
+    if not len(scored.labels):
+        return np.empty(0, bool), np.empty(0, bool)
+    ours, theirs = _read_digits(scored)
+    return ours == scored.labels, theirs == scored.labels
+
+
+def _count(name: str, ours: np.ndarray, theirs: np.ndarray) -> _Slice:
+    wins, losses = np.count_nonzero(ours & ~theirs), np.count_nonzero(theirs & ~ours)
+    right = np.count_nonzero(ours), np.count_nonzero(theirs)
+    return _Slice(name, len(ours), *map(int, (*right, wins, losses)))
+
+
+def _check_slice(part: _Slice, p: float | None, tested: int, rules: SliceLimits) -> Check:
+    if p is None:
+        return Check(
+            id="slices.worse",
+            slice=part.name,
+            n=part.n,
+            verdict="insufficient",
+            detail=f"{write_count(part.n, 'image')}, fewer than {rules.min_images:,}",
+            blocks=False,
+        )
+    verdict, word = _answer(part, p, tested, rules)
+    return Check(
+        id="slices.worse",
+        slice=part.name,
+        n=part.n,
+        challenger=part.ours / part.n,
+        champion=part.theirs / part.n,
+        delta=part.delta,
+        interval=bound_paired_difference(part.wins, part.losses, part.n, rules.significance),
+        p=p,
+        limit=-rules.margin,
+        verdict=verdict,
+        detail=f"{_write_name(part.name)}: {write_points(part.delta)} points on "
+        f"{write_count(part.n, 'image')} ({write_count(part.wins, 'win')}, "
+        f"{write_count(part.losses, 'loss', 'losses')}){word}",
+    )
+
+
+def _answer(part: _Slice, p: float, tested: int, rules: SliceLimits) -> tuple[Answer, str]:
+    chance = f"(p = {p:.2g} over {tested} slices)"
+    if p <= rules.significance:
+        return "fail", f", worse beyond chance {chance}"
+    if part.delta < -rules.margin:
+        return "warn", f", worse, but chance could do it {chance}"
+    return "pass", ""
+
+
+def _write_name(name: str) -> str:
+    if "/" not in name:
+        return name
+    low, high = name.split("/")
+    return f"{low} and {high} told apart"

@@ -1,0 +1,237 @@
+"""From evidence to a verdict on a challenger. No I/O."""
+
+import logging
+import math
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from digitflow.config.gate import GateLimits
+from digitflow.errors import TestSetChanged
+from digitflow.evaluation.evidence import Evidence
+from digitflow.evaluation.intervals import wilson_interval
+from digitflow.evaluation.scoring import TestScore
+from digitflow.gate.catalogue import run_check
+from digitflow.gate.check import Check, write_count
+from digitflow.gate.usable import check_costs, check_sets
+
+Outcome = Literal["bootstrap", "promote", "keep", "unchanged", "reject"]
+# Any one of these is enough to replace a champion that the challenger is not worse than.
+REASONS = ("better.superior", "better.feedback", "better.cheaper")
+# What is named first when several checks stop a promotion.
+GRAVEST = ("error", "fail", "insufficient")
+
+logger = logging.getLogger(__name__)
+
+
+class _Record(BaseModel):
+    # "constants": a NaN survives being written as JSON and read again.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
+class Contest(_Record):
+    """Who is judged against whom, on which test images.
+
+    Attributes
+    ----------
+    test_digest : str
+        By which the frozen test images are known.
+    n : int
+        How many they are.
+    challenger_digest : str
+        Of the model's file.
+    champion_digest, champion_version, champion_entry : str, str, int, or None
+        The champion's file, its version, and the entry of the history that it is champion
+        by: a promotion names that entry again. None where there is no champion.
+    looks : int
+        How many different challengers were judged on these test images, this one included.
+    """
+
+    test_digest: str
+    n: int
+    challenger_digest: str
+    champion_digest: str | None = None
+    champion_version: str | None = None
+    champion_entry: int | None = None
+    looks: int = 1
+
+
+class Verdict(_Record):
+    """What becomes of a challenger, and why.
+
+    `outcome` is "bootstrap" (it becomes the first champion), "promote" (it replaces the
+    champion), "keep" (the champion stays), "unchanged" (it is the champion) or "reject"
+    (there is no champion, and this one isn't fit to be the first). `reason` is one sentence.
+    """
+
+    outcome: Outcome
+    reason: str
+    checks: tuple[Check, ...]
+    contest: Contest
+    challenger: TestScore
+    champion: TestScore | None = None
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the challenger is to become champion."""
+        return self.outcome in ("bootstrap", "promote")
+
+    @property
+    def champion_version(self) -> str | None:
+        """The version it was judged against; None where there was no champion."""
+        return self.contest.champion_version
+
+
+def judge(evidence: Evidence, contest: Contest, limits: GateLimits, seed: int) -> Verdict:
+    """Decide whether a challenger becomes champion.
+
+    Every check that the config names is made, whatever the others say. Nothing is promoted
+    where one of them stops it, where none passes, or, against a champion, without one of
+    the reasons: superior on the test images, superior on the feedback, equal and cheaper.
+    Evidence that can't be used is an answer too ("error"), not an exception.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Both models on the same test images, and what else was measured.
+    contest : Contest
+        Whom the evidence is about.
+    limits : GateLimits
+        The config's section `gate`.
+    seed : int
+        Of the bootstrap: the same evidence and seed, the same verdict.
+    """
+    same = contest.challenger_digest == contest.champion_digest
+    checks = () if same else _ask_checks(evidence, contest, limits, seed)
+    has_champion = contest.champion_digest is not None
+    outcome, reason = _conclude(checks, has_champion, same)
+    return Verdict(
+        outcome=outcome,
+        reason=reason,
+        checks=checks,
+        contest=contest,
+        challenger=_score(evidence, evidence.test.challenger, contest),
+        champion=_score_champion(evidence, contest),
+    )
+
+
+def declined(verdict: Verdict, reason: str) -> Verdict:
+    """Turn a promotion that a person refused into its opposite; `reason` says who and why."""
+    outcome = "reject" if verdict.contest.champion_digest is None else "keep"
+    return verdict.model_copy(update={"outcome": outcome, "reason": reason})
+
+
+def require_same_test(recorded: str, current: str) -> None:
+    """Refuse to compare scores on different test images.
+
+    Parameters
+    ----------
+    recorded, current : str
+        Digests of the test images of the champion's score and of this run.
+
+    Raises
+    ------
+    TestSetChanged
+        If they differ.
+    """
+    if recorded == current:
+        return
+    raise TestSetChanged(
+        f"the champion was judged on the test images {recorded}, this run has {current}; "
+        "their scores can't be compared, and the champion stays. To judge the champion "
+        "again on the new images, run with --accept-new-test, or set "
+        "gate.accept_new_test: true in the config."
+    )
+
+
+def _ask_checks(
+    evidence: Evidence, contest: Contest, limits: GateLimits, seed: int
+) -> tuple[Check, ...]:
+    # Nothing else is worth asking of images that can't be judged.
+    unusable = check_sets(evidence, contest.n, contest.champion_digest is not None)
+    if unusable:
+        return tuple(unusable)
+    answers = check_costs(evidence)
+    for name in limits.checks:
+        answers += _ask_check(name, evidence, limits, seed)
+    return tuple(answers)
+
+
+def _ask_check(name: str, evidence: Evidence, limits: GateLimits, seed: int) -> list[Check]:
+    try:
+        return run_check(name, evidence, limits, seed)
+    except Exception as exc:  # whatever a check dies of, the challenger has not passed it
+        logger.warning("the check %s could not be made", name, exc_info=exc)
+        detail = f"the check {name} could not be made: {exc or type(exc).__name__}"
+        return [Check(id=name, slice="all", verdict="error", detail=detail)]
+
+
+def _conclude(checks: tuple[Check, ...], has_champion: bool, same: bool) -> tuple[Outcome, str]:
+    if same:
+        return "unchanged", "unchanged: this is the champion"
+    stay: Outcome = "keep" if has_champion else "reject"
+    stopping = [check for check in checks if check.stops]
+    if stopping:
+        return stay, _name_gravest(stopping)
+    if not any(check.passed for check in checks):
+        return stay, "no check passed: nothing shows that it is fit"
+    if not has_champion:
+        return "bootstrap", f"the first champion, by absolute checks only: {checks[0].detail}"
+    found = {check.id: check for check in checks if check.id in REASONS}
+    for name in REASONS:
+        if name in found and found[name].passed:
+            return "promote", found[name].detail
+    return stay, _explain_keeping(found)
+
+
+def _name_gravest(stopping: list[Check]) -> str:
+    first = min(stopping, key=lambda check: GRAVEST.index(check.verdict))
+    others = len(stopping) - 1
+    more = f" ({write_count(others, 'more check')} against it)" if others else ""
+    return first.detail + more
+
+
+def _explain_keeping(found: dict[str, Check]) -> str:
+    if "better.superior" not in found:
+        return "the check `better` is not made: nothing could show that it is better"
+    return f"not shown to be better: {found['better.superior'].detail}"
+
+
+def _score_champion(evidence: Evidence, contest: Contest) -> TestScore | None:
+    digest = contest.champion_digest
+    if digest is None:
+        return None
+    theirs = evidence.test.champion
+    # The champion judged against itself was read once.
+    if theirs is None and digest == contest.challenger_digest:
+        theirs = evidence.test.challenger
+    return _score(evidence, theirs, contest, digest)
+
+
+def _score(
+    evidence: Evidence,
+    probabilities: np.ndarray | None,
+    contest: Contest,
+    digest: str | None = None,
+) -> TestScore:
+    labels = evidence.test.labels
+    n, correct = len(labels), _count_hits(labels, probabilities)
+    return TestScore(
+        model_digest=digest or contest.challenger_digest,
+        test_digest=contest.test_digest,
+        n=n,
+        correct=correct or 0,
+        interval=(math.nan, math.nan) if correct is None else wilson_interval(correct, n),
+    )
+
+
+def _count_hits(labels: np.ndarray, probabilities: Any) -> int | None:
+    """Return how many are right; None where that can't be said."""
+    usable = (
+        probabilities is not None
+        and len(labels) > 0
+        and np.shape(probabilities) == (len(labels), 10)
+        and bool(np.isfinite(probabilities).all())
+    )
+    return int((probabilities.argmax(axis=1) == labels).sum()) if usable else None

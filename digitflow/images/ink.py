@@ -1,0 +1,198 @@
+"""Ink on paper: from a gray picture to how much ink is where, the paper taken away."""
+
+import numpy as np
+
+from digitflow.errors import InputError
+from digitflow.images.ground import estimate_ground, is_ink_darker, measure_light
+
+MIN_CONTRAST = 32
+"""Difference of ink and ground, of 255, below which a picture counts as blank."""
+
+# A median of more pixels a side takes long and is no other.
+_SAMPLE_SIDE = 256
+# A smaller picture is cut close: its strokes are as wide as its ground.
+_LEAST_SIDE = 64
+# Where so much of the border is on one side of the middle, it tells ink from ground.
+_CLEAR_SHARE = 0.85
+# Of the depth of a shadow: how much of it is left around strokes that hide its course.
+_LEFT_SHARE = 0.15
+# Of the strongest ink; what is left of a shadow's edge is less than strong.
+_STRONG_SHARE, _FAINT_SHARE = 0.4, 0.15
+# Of the longest side: how far the soft edge of a stroke reaches.
+_EDGE_SHARE, _LEAST_EDGE = 0.03, 12
+
+
+def extract_ink(picture: np.ndarray) -> np.ndarray:
+    """Return the ink of a picture: bright where there is some, 0 where there is none.
+
+    Polarity and ground are read from the picture; uneven light, shadows and the even noise
+    of paper are removed. Strokes keep their soft edges.
+
+    Parameters
+    ----------
+    picture : ndarray of shape (height, width), uint8
+        Gray, any size, either polarity.
+
+    Returns
+    -------
+    ndarray of shape (height, width), uint8
+
+    Raises
+    ------
+    InputError
+        If it is no gray uint8 picture, or shows no ink.
+    """
+    import cv2
+
+    check_gray(picture)
+    bright = make_bright(picture)
+    if max(bright.shape) < _LEAST_SIDE:
+        return remove_ground(bright)
+    ground = estimate_ground(bright)
+    paper = ground if bright is picture else np.invert(ground)
+    ink = cv2.subtract(bright, _enlarge(ground, bright), dtype=cv2.CV_32F)
+    sample = _sample_pixels(ink)
+    level, noise = _measure_noise(sample[sample <= sample.max() / 2])
+    noise += _LEFT_SHARE * float(np.ptp(ground))
+    ink = cv2.multiply(ink - np.float32(level), _enlarge(measure_light(paper), ink), dst=ink)
+    return _clear_faint(_clear_noise(ink, noise))
+
+
+def check_gray(picture: np.ndarray) -> None:
+    """Raise `InputError` unless it is a gray uint8 picture with some contrast."""
+    if picture.ndim != 2 or picture.dtype != np.uint8 or picture.size == 0:
+        raise InputError(
+            "a picture must be gray, uint8 of shape (height, width), "
+            f"got {picture.dtype} of shape {picture.shape}"
+        )
+    contrast = int(picture.max()) - int(picture.min())
+    if contrast < MIN_CONTRAST:
+        raise InputError(
+            f"the picture is blank: ink and ground differ by {contrast} of 255, "
+            f"at least {MIN_CONTRAST} are needed"
+        )
+
+
+def make_bright(picture: np.ndarray) -> np.ndarray:
+    """Return a gray uint8 picture with its ink brighter than its ground."""
+    return np.invert(picture) if _is_inverted(picture) else picture
+
+
+def remove_ground(image: np.ndarray) -> np.ndarray:
+    """Subtract the ground's level, and clear what is no stronger than its noise.
+
+    Parameters
+    ----------
+    image : ndarray of shape (height, width)
+        Ink brighter than its ground, 0 to 255.
+
+    Returns
+    -------
+    ndarray of shape (height, width), uint8
+
+    Raises
+    ------
+    InputError
+        If no ink stands out.
+    """
+    image = _level_light(image)
+    level, noise = _measure_ground(image)
+    return _clear_noise(image - level, noise)
+
+
+def read_border(images: np.ndarray) -> np.ndarray:
+    """Return the outermost pixels of images (..., height, width), as (..., pixels)."""
+    edges = (
+        images[..., 0, :],
+        images[..., -1, :],
+        images[..., 1:-1, 0],
+        images[..., 1:-1, -1],
+    )
+    return np.concatenate(edges, axis=-1)
+
+
+def _is_inverted(picture: np.ndarray) -> bool:
+    # Half-way between the extremes, not 127: a photo's paper may be darker than that.
+    middle = (int(picture.min()) + int(picture.max())) / 2
+    share = float(np.mean(read_border(picture) > middle))
+    if max(picture.shape) >= _LEAST_SIDE and 1 - _CLEAR_SHARE < share < _CLEAR_SHARE:
+        return is_ink_darker(picture)
+    return share > 0.5
+
+
+def _sample_pixels(picture: np.ndarray) -> np.ndarray:
+    step = max(1, max(picture.shape) // _SAMPLE_SIDE)
+    return picture[::step, ::step]
+
+
+def _enlarge(small: np.ndarray, picture: np.ndarray) -> np.ndarray:
+    import cv2
+
+    size = picture.shape[1], picture.shape[0]
+    return np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR))
+
+
+def _clear_noise(ink: np.ndarray, noise: float) -> np.ndarray:
+    """Return ink (height, width), any float, as uint8 without what is weaker than noise."""
+    import cv2
+
+    strongest = min(float(ink.max()), 255.0)
+    if strongest < MIN_CONTRAST:
+        raise InputError(
+            f"the picture is blank: no ink stands out from its ground by {MIN_CONTRAST} of 255"
+        )
+    least = noise if noise <= strongest / 2 else 0.0
+    return cv2.convertScaleAbs(cv2.threshold(ink, least, 0, cv2.THRESH_TOZERO)[1])
+
+
+def _clear_faint(ink: np.ndarray) -> np.ndarray:
+    """Clear what is faint, unless it is near a mark that is strong somewhere."""
+    import cv2
+
+    peak = int(cv2.blur(ink, (3, 3)).max())
+    count, labels = cv2.connectedComponents((ink > _FAINT_SHARE * peak).view(np.uint8))
+    kept = np.zeros(count, np.uint8)
+    kept[labels[ink > _STRONG_SHARE * peak]] = 255
+    kept[0] = 0
+    if not kept.any():
+        return ink
+    reach = 2 * max(_LEAST_EDGE, round(_EDGE_SHARE * max(ink.shape))) + 1
+    near = cv2.dilate(kept[labels], np.ones((reach, reach), np.uint8))
+    return np.asarray(cv2.bitwise_and(ink, near))
+
+
+def _measure_ground(image: np.ndarray) -> tuple[float, float]:
+    """Return the ground's level and how far its noise reaches above it."""
+    level, noise = _measure_noise(_pick_ground(read_border(image), image))
+    if noise > (float(image.max()) - level) / 2:
+        # Cut so close that the border shows the soft edges of strokes, not the ground.
+        return float(image.min()), 0.0
+    return level, noise
+
+
+def _measure_noise(ground: np.ndarray) -> tuple[float, float]:
+    level = float(np.median(ground))
+    # Six median deviations are four standard deviations of even noise.
+    return level, 6 * float(np.median(np.abs(ground - level)))
+
+
+def _level_light(image: np.ndarray) -> np.ndarray:
+    """Take out light that falls from one side: the ground's level differs between sides."""
+    height, width = image.shape
+    tilt_down = _measure_tilt(image[0], image[-1], image)
+    tilt_right = _measure_tilt(image[:, 0], image[:, -1], image)
+    down = np.linspace(-tilt_down / 2, tilt_down / 2, height)[:, np.newaxis]
+    right = np.linspace(-tilt_right / 2, tilt_right / 2, width)
+    return np.asarray(image - down - right)
+
+
+def _measure_tilt(first: np.ndarray, last: np.ndarray, image: np.ndarray) -> float:
+    levels = [_pick_ground(side, image) for side in (first, last)]
+    if any(level.size == 0 for level in levels):
+        return 0.0
+    return float(np.median(levels[1]) - np.median(levels[0]))
+
+
+def _pick_ground(pixels: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """Leave out ink that touches the border: what is in the brighter half of the range."""
+    return pixels[pixels <= (float(image.min()) + float(image.max())) / 2]

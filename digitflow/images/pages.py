@@ -1,0 +1,168 @@
+"""Several digits in one picture: where each is, in the order in which people read."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from digitflow.errors import InputError
+from digitflow.images.ink import extract_ink
+from digitflow.images.pieces import (
+    Piece,
+    assemble_digits,
+    drop_strangers,
+    estimate_height,
+    order_lines,
+)
+from digitflow.images.ruling import erase_rules
+from digitflow.images.touching import look_touching
+
+MAX_MARKS = 2000
+# Sixty lines on a page leave 25 pixels for each; the model sees 20.
+_LARGEST_SIDE = 1600
+# Of the usual strength of ink. What is paler is the soft edge of a stroke, which would join
+# it to its neighbour, or a mark that nobody meant.
+_STRONG_SHARE, _FAINT_SHARE = 0.35, 0.15
+_STRENGTH_SIDE, _DARKEST_SHADOW = 64, 0.2
+_MIN_SIDE = 5
+# Of the usual height of a digit.
+_TWO_LINES = 1.7
+# Of its own height: as far as the soft edges of its strokes may reach.
+_EDGE = 0.04
+
+
+@dataclass(frozen=True)
+class Found:
+    """One digit of a picture.
+
+    Attributes
+    ----------
+    box : tuple of int
+        left, top, width, height in pixels of the picture.
+    line : int
+        0 for the uppermost line.
+    touching : bool
+        It looks like several digits that touch: what a model reads in it is doubtful.
+    ink : ndarray of shape (h, w), uint8
+        Its own strokes alone, bright on 0; at a smaller scale where the picture is large.
+    """
+
+    box: tuple[int, int, int, int]
+    line: int
+    touching: bool
+    ink: np.ndarray
+
+
+def find_digits(picture: np.ndarray) -> list[Found]:
+    """Find the digits of a picture, line by line and from left to right.
+
+    Strokes of one digit that don't touch are put together; specks, dashes and ruled lines
+    are left out. What looks like digits that touch is one `Found`, and says so.
+
+    Parameters
+    ----------
+    picture : ndarray of shape (height, width), uint8
+        Gray, any size, either polarity.
+
+    Returns
+    -------
+    list of Found
+        Empty where there is ink, but nothing of it could be a digit.
+
+    Raises
+    ------
+    InputError
+        If the picture is blank, or holds more marks than a page of digits has.
+    """
+    reduced = _reduce(picture)
+    ink, labels, pieces = _find_pieces(extract_ink(reduced))
+    if not pieces:
+        return []
+    usual = estimate_height(pieces)
+    lines = order_lines(assemble_digits(drop_strangers(pieces, usual, ink.shape), usual))
+    scale = picture.shape[0] / reduced.shape[0], picture.shape[1] / reduced.shape[1]
+    return [
+        Found(
+            box=_scale_box(digit, scale),
+            line=number,
+            touching=_is_doubtful(labels, digit, usual),
+            ink=_cut_ink(ink, labels, digit),
+        )
+        for number, line in enumerate(lines)
+        for digit in line
+    ]
+
+
+def _reduce(picture: np.ndarray) -> np.ndarray:
+    import cv2
+
+    scale = _LARGEST_SIDE / max(picture.shape)
+    if scale >= 1:
+        return picture
+    height, width = (max(1, round(side * scale)) for side in picture.shape)
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA))
+
+
+def _find_pieces(ink: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[Piece]]:
+    """Return ink without ruled lines, what is connected in it (labels), and the boxes."""
+    import cv2
+
+    strength = _measure_strength(ink)
+    mask = (ink > _STRONG_SHARE * strength).astype(np.uint8)
+    cleaned = erase_rules(mask, (ink > _FAINT_SHARE * strength).astype(np.uint8))
+    erased = cv2.dilate(mask & (1 - cleaned), np.ones((3, 3), np.uint8)) & (1 - cleaned)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(cleaned, connectivity=8)
+    sizes = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
+    numbers = 1 + np.flatnonzero(sizes[1:].max(axis=1) >= _MIN_SIDE)
+    if len(numbers) > MAX_MARKS:
+        raise InputError(
+            f"the picture holds {len(numbers):,} marks, a page of digits has {MAX_MARKS:,} at "
+            "most. Is it a photo of something else?"
+        )
+    pieces = [_make_piece(stats[number], int(number)) for number in numbers]
+    return np.where(erased, np.uint8(0), ink), labels, pieces
+
+
+def _measure_strength(ink: np.ndarray) -> np.ndarray:
+    """Return how strong ink is around each pixel: less where a shadow falls."""
+    import cv2
+
+    step = max(1, round(max(ink.shape) / _STRENGTH_SIDE))
+    peaks = cv2.dilate(ink, np.ones((step, step), np.uint8))[::step, ::step]
+    near = np.ones((_STRENGTH_SIDE // 8,) * 2, np.uint8)
+    local = cv2.blur(cv2.dilate(peaks, near), near.shape).astype(np.float32)
+    usual = float(np.percentile(ink[ink > 0], 95)) if ink.any() else 0.0
+    # Where no ink is near, the strongest is noise.
+    local = local.clip(_DARKEST_SHADOW * usual, usual)
+    return np.asarray(cv2.resize(local, ink.shape[::-1], interpolation=cv2.INTER_LINEAR))
+
+
+def _make_piece(stats: np.ndarray, number: int) -> Piece:
+    left, top, width, height = stats[:4].tolist()  # in OpenCV's order
+    return Piece(left, top, left + width, top + height, (number,))
+
+
+def _is_doubtful(labels: np.ndarray, digit: Piece, usual: float) -> bool:
+    if digit.height > _TWO_LINES * usual:
+        return True
+    cut = labels[digit.top : digit.bottom, digit.left : digit.right]
+    return look_touching(np.isin(cut, digit.labels).astype(np.uint8))
+
+
+def _scale_box(piece: Piece, scale: tuple[float, float]) -> tuple[int, int, int, int]:
+    down, right = scale
+    left, top = round(piece.left * right), round(piece.top * down)
+    return left, top, round(piece.right * right) - left, round(piece.bottom * down) - top
+
+
+def _cut_ink(ink: np.ndarray, labels: np.ndarray, digit: Piece) -> np.ndarray:
+    """Cut a digit out with the soft edges of its strokes, without its neighbours'."""
+    import cv2
+
+    edge = max(2, round(_EDGE * digit.height))
+    window = (
+        slice(max(0, digit.top - edge), digit.bottom + edge),
+        slice(max(0, digit.left - edge), digit.right + edge),
+    )
+    own = np.isin(labels[window], digit.labels)
+    near = cv2.dilate(own.astype(np.uint8), np.ones((2 * edge + 1,) * 2, np.uint8)) > 0
+    return np.where(near & (own | (labels[window] == 0)), ink[window], np.uint8(0))

@@ -1,0 +1,104 @@
+"""What is shipped when a model is promoted: all that predicting needs, as records.
+
+The pipeline alone does not say when to doubt it, nor how to tell that it still reads as it
+did on the day it was judged.
+"""
+
+from pydantic import BaseModel, ConfigDict
+
+from digitflow.store.artifacts import ArrayRef, ModelRef
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Doubt(_Record):
+    """When a model says `unsure` or `not a digit`, chosen on the comparison images.
+
+    Attributes
+    ----------
+    coverage : float
+        The share of the comparison images that is to be answered, 0 to 1.
+    min_probability : float
+        A highest probability below this is `unsure`.
+    risk : float
+        Share of wrong answers among those comparison images that are answered.
+    screen : ModelRef or None
+        A `TypicalityScreen` over the features of the pipeline's recipe; None where there
+        is none, and then nothing is called `not a digit`.
+    max_strangeness : float
+        A strangeness above this is `not a digit`.
+    """
+
+    coverage: float
+    min_probability: float
+    risk: float
+    screen: ModelRef | None
+    max_strangeness: float
+
+
+class Golden(_Record):
+    """Images and what a model read in them: it must say the same wherever it is loaded.
+
+    Attributes
+    ----------
+    images : ArrayRef
+        uint8 (k, 28, 28).
+    probabilities : ArrayRef
+        float64 (k, 10), computed as one batch in one thread.
+    libraries : dict of str to str
+        Versions of Python and of the libraries behind the numbers.
+    machine : str
+        Kind of processor; the same one repeats the numbers to the bit.
+    """
+
+    images: ArrayRef
+    probabilities: ArrayRef
+    libraries: dict[str, str]
+    machine: str
+
+
+class Reference(_Record):
+    """What a model learnt from and how it read: later images are compared with it.
+
+    Attributes
+    ----------
+    statistics : ArrayRef
+        float32 (m, 7) of some training images, a column each of `digitflow.drift.COLUMNS`.
+    components : ArrayRef
+        float32 (21, 784): the mean image, then the principal components, of pixels 0 to 1.
+    projected : ArrayRef
+        float32 (m, 20): the same images along the components.
+    predicted : ArrayRef
+        uint8 (k,): what the model read in the comparison images.
+    confidence : ArrayRef
+        float32 (k,): the probability of it.
+    """
+
+    statistics: ArrayRef
+    components: ArrayRef
+    projected: ArrayRef
+    predicted: ArrayRef
+    confidence: ArrayRef
+
+
+class Release(_Record):
+    """A model as it is judged, registered and loaded.
+
+    Attributes
+    ----------
+    model : ModelRef
+        A pipeline from uint8 images (n, 28, 28) to probabilities.
+    doubt : Doubt or None
+        None where it was never chosen; then every answer counts as sure.
+    golden : Golden
+        What the model must repeat.
+    reference : Reference or None
+        None where it was registered before there was a monitor.
+    """
+
+    model: ModelRef
+    doubt: Doubt | None
+    golden: Golden
+    reference: Reference | None = None

@@ -1,0 +1,248 @@
+"""Golden predictions: what a model read once it must read wherever it is loaded.
+
+On the same kind of processor with the same versions to the bit, elsewhere the same labels
+and probabilities within 1e-6. `python -m digitflow.models.golden` is the fresh process that
+tries it: an order on standard input, a `LoadCheck` on standard output, both JSON.
+"""
+
+import logging
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from digitflow.data.sampling import choose_rows
+from digitflow.data.sets import ImageSet
+from digitflow.errors import DamagedArtifact, DigitflowError, InputError
+from digitflow.evaluation.evidence import LoadCheck
+from digitflow.models.bundle import Golden, Release
+from digitflow.models.environment import (
+    describe_machine,
+    list_differences,
+    list_libraries,
+    measure_peak_memory,
+)
+from digitflow.models.persistence import load_model
+from digitflow.store.artifacts import ArrayRef, ModelRef, Store, digest_array
+from digitflow.workers import THREAD_VARIABLES
+
+logger = logging.getLogger(__name__)
+
+GOLDEN_IMAGES = 32
+TIME_LIMIT = 300.0
+# What a process may need to start and find its libraries; nothing that steers one.
+_KEPT_VARIABLES = (
+    "PATH", "HOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR",
+)  # fmt: skip
+
+
+class _Order(BaseModel):
+    """What a fresh process is to try."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: Path
+    model: ModelRef
+    golden: Golden
+
+
+def record_golden(
+    root: Path, model: ModelRef, images: ImageSet, count: int = GOLDEN_IMAGES
+) -> Golden:
+    """Note what a model reads in `count` images, every digit among them; nothing is random.
+
+    Raises
+    ------
+    DamagedArtifact, InputError
+        If the model can't be loaded.
+    """
+    store = Store(root)
+    pipeline = load_model(model, store)
+    rows = choose_rows(store.open_array(images.labels), count)
+    chosen = np.array(store.open_array(images.images)[rows])
+    return Golden(
+        images=store.put_array(chosen),
+        probabilities=store.put_array(_read(pipeline, chosen)),
+        libraries=list_libraries(),
+        machine=describe_machine(),
+    )
+
+
+def check_golden(
+    store: Store, model: ModelRef, golden: Golden, time_limit: float = TIME_LIMIT
+) -> LoadCheck:
+    """Load a model in a fresh process with nothing but the package, and repeat its readings.
+
+    The process sees no folder of the project, no setting of the environment and one
+    thread. Whatever goes wrong in it, a crash included, is in the result's `error`.
+    """
+    order = _Order(root=store.root, model=model, golden=golden)
+    # Neither the working directory nor PYTHONPATH brings other modules in. Not -I, which
+    # would leave out a package that was installed for this user only.
+    command = [sys.executable, "-E", "-P", "-m", "digitflow.models.golden"]
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run(
+                command,
+                input=order.model_dump_json(),
+                capture_output=True,
+                text=True,
+                encoding="utf-8",
+                check=False,
+                cwd=folder,
+                env=_clean_environment(),
+                timeout=time_limit,
+            )
+    except subprocess.TimeoutExpired:
+        return _failed(golden, f"it took longer than {time_limit:g} s and was ended")
+    return _read_answer(done, golden)
+
+
+def repeats(pipeline: Any, golden: Golden, store: Store) -> LoadCheck:
+    """Repeat the golden predictions with a loaded model, in this process.
+
+    Whatever goes wrong is in the result's `error`.
+    """
+    try:
+        images = _open_intact(store, golden.images)
+        expected = _open_intact(store, golden.probabilities)
+        found = _read(pipeline, images)
+        if found.shape != expected.shape:
+            return _failed(golden, f"it reads {found.shape}, it should {expected.shape}")
+    except Exception as exc:  # another version of a library may raise anything
+        return _failed(golden, _describe(exc))
+    return LoadCheck(
+        exact=same_environment(golden),
+        n=len(images),
+        labels_differ=int((found.argmax(axis=1) != expected.argmax(axis=1)).sum()),
+        # Of no images there is no largest; a NaN stays one.
+        largest_difference=float(np.abs(found - expected).max()) if found.size else math.nan,
+        memory_mb=measure_peak_memory(),
+    )
+
+
+def load_release(release: Release, store: Store) -> Any:
+    """Load a release's pipeline; made with other versions, only if it still reads the same.
+
+    Then a warning is logged.
+
+    Raises
+    ------
+    DamagedArtifact
+        If its file is missing or its bytes changed.
+    InputError
+        If it was made with other versions than are installed, and can't be loaded with
+        these or doesn't repeat its golden predictions; or if the file is no model of ours.
+    """
+    differ = list_differences(release.golden.libraries)
+    if not differ:
+        return load_model(release.model, store)
+    with _other_versions(differ):
+        pipeline = load_model(release.model, store)
+        tried = repeats(pipeline, release.golden, store)
+        if not tried.repeated:
+            raise InputError(_describe_failure(tried))
+    logger.warning(
+        "The model was made with %s. It repeats its %d golden predictions, so it is used; "
+        "train again to be sure.", differ, tried.n,
+    )  # fmt: skip
+    return pipeline
+
+
+def same_environment(golden: Golden) -> bool:
+    """Tell whether versions and kind of processor are those the numbers were made with."""
+    return golden.libraries == list_libraries() and golden.machine == describe_machine()
+
+
+def _read(pipeline: Any, images: np.ndarray) -> np.ndarray:
+    """Return probabilities (k, 10), computed as one batch in one thread."""
+    import joblib
+    from threadpoolctl import threadpool_limits
+
+    # A forest adds up its trees in the order in which its threads finish.
+    with threadpool_limits(1), joblib.parallel_config("sequential"):
+        return np.asarray(pipeline.predict_proba(images))
+
+
+def _open_intact(store: Store, ref: ArrayRef) -> np.ndarray:
+    array = np.array(store.open_array(ref))
+    if digest_array(array) != ref.digest:
+        raise DamagedArtifact(f"{store.path_of(ref)}: its bytes changed. Train again.")
+    return array
+
+
+@contextmanager
+def _other_versions(differ: str) -> Iterator[None]:
+    """Explain by the versions what goes wrong; scikit-learn's own warning says less."""
+    from sklearn.exceptions import InconsistentVersionWarning
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InconsistentVersionWarning)
+            yield
+    except InputError as exc:
+        raise InputError(
+            f"the model was made with {differ} and can't be used with these versions: {exc} "
+            "Install those, or train again."
+        ) from exc
+
+
+def _clean_environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    return kept | dict.fromkeys(THREAD_VARIABLES, "1")
+
+
+def _read_answer(done: "subprocess.CompletedProcess[str]", golden: Golden) -> LoadCheck:
+    try:
+        return LoadCheck.model_validate_json(done.stdout)
+    except ValidationError:
+        said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        return _failed(golden, f"it ended with exit code {done.returncode}: {said}")
+
+
+def _failed(golden: Golden, error: str) -> LoadCheck:
+    return LoadCheck(
+        exact=same_environment(golden),
+        n=golden.images.shape[0],
+        labels_differ=0,
+        largest_difference=math.nan,
+        memory_mb=math.nan,
+        error=error,
+    )
+
+
+def _describe(exc: Exception) -> str:
+    return str(exc) if isinstance(exc, DigitflowError) else f"{type(exc).__name__}: {exc}"
+
+
+def _describe_failure(tried: LoadCheck) -> str:
+    if tried.error is not None:
+        return tried.error
+    return (
+        f"of {tried.n} golden images {tried.labels_differ} are read as another digit, "
+        f"probabilities differ by up to {tried.largest_difference:.2g}."
+    )
+
+
+def main() -> None:
+    """Try an order from standard input; in the fresh process."""
+    order = _Order.model_validate_json(sys.stdin.read())
+    store = Store(order.root)
+    try:
+        tried = repeats(load_model(order.model, store), order.golden, store)
+    except DigitflowError as exc:
+        tried = _failed(order.golden, str(exc))
+    sys.stdout.write(tried.model_dump_json())
+
+
+if __name__ == "__main__":
+    main()

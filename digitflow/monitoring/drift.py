@@ -1,0 +1,107 @@
+"""One look at what was predicted lately."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from digitflow.errors import InputError
+from digitflow.models.bundle import Reference
+from digitflow.monitoring.limits import Limits
+from digitflow.monitoring.measures import MEASURES, Described, Ruler
+from digitflow.monitoring.reference import describe_images, open_reference
+from digitflow.store.artifacts import Store
+
+UNITS = {"domain": "area under the ROC curve"}
+PSI_UNIT = "population stability index"
+
+
+@dataclass(frozen=True)
+class Window:
+    """What was predicted lately, in random or any order.
+
+    Attributes
+    ----------
+    images : ndarray of shape (n, 28, 28), uint8
+    predicted : ndarray of shape (n,), integer
+    confidence : ndarray of shape (n,), float
+        The probability of what was read.
+    """
+
+    images: np.ndarray
+    predicted: np.ndarray
+    confidence: np.ndarray
+
+
+class Finding(BaseModel):
+    """One measure of a window: how far, how far is too far, and how far is usual."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    measure: str
+    unit: str
+    value: float
+    limit: float
+    clean: float
+    alarm: bool
+
+
+class Inspection(BaseModel):
+    """What was found in a window; `drifted` where any finding alarms."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    images: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def drifted(self) -> bool:
+        """Whether any measure alarms."""
+        return any(finding.alarm for finding in self.findings)
+
+    @property
+    def alarms(self) -> tuple[Finding, ...]:
+        """Those that alarm, the farthest beyond its limit first."""
+        found = (finding for finding in self.findings if finding.alarm)
+        return tuple(sorted(found, key=lambda finding: -finding.value / finding.limit))
+
+
+def inspect_window(
+    root: Path, reference: Reference, limits: Limits, window: Window, seed: int
+) -> Inspection:
+    """Compare a window with the reference, measure by measure.
+
+    Raises
+    ------
+    InputError
+        If the window has another size than the limits are for.
+    """
+    if len(window.images) != limits.size:
+        raise InputError(
+            f"the limits are for windows of {limits.size} images, got {len(window.images)}"
+        )
+    ruler = Ruler(open_reference(Store(root), reference))
+    generator = np.random.default_rng(seed)
+    # Neighbours in time are alike: in order, a fold of the classifier would be one writer.
+    order = generator.permutation(limits.size)
+    statistics, projected = describe_images(window.images[order], ruler.reference.components)
+    described = Described(
+        statistics, projected, window.predicted[order], window.confidence[order]
+    )
+    rows, read = (generator.permutation(count) for count in (ruler.rows, ruler.read))
+    effects = ruler.measure(described, rows, read)
+    return Inspection(
+        images=limits.size,
+        findings=tuple(
+            Finding(
+                measure=name,
+                unit=UNITS.get(name, PSI_UNIT),
+                value=effects[name],
+                limit=limits.limits[name],
+                clean=limits.clean[name],
+                alarm=effects[name] > limits.limits[name],
+            )
+            for name in MEASURES
+        ),
+    )

@@ -1,0 +1,103 @@
+"""How large an effect must be before it counts, found by drawing clean windows."""
+
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from digitflow.models.bundle import Reference
+from digitflow.monitoring.measures import MEASURES, Ruler
+from digitflow.monitoring.reference import open_reference
+from digitflow.store.artifacts import Store
+
+DRAWS = 2000
+# Of a measure that hardly ever moves, as the confidence of a model that is always certain:
+# one that does would else be so many spreads away that no other had a limit.
+LEAST_SPREAD = 0.01
+
+
+class Limits(BaseModel):
+    """From where on each measure alarms, for windows of one size.
+
+    Attributes
+    ----------
+    size : int
+        Images of a window.
+    limits : dict of str to float
+        By `MEASURES`; a window alarms where any measure is above its own.
+    clean : dict of str to float
+        The median of clean windows.
+    false_alarms : float
+        The share of the drawn clean windows that alarm.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: int
+    limits: dict[str, float]
+    clean: dict[str, float]
+    false_alarms: float
+
+
+def calibrate_limits(
+    root: Path,
+    reference: Reference,
+    size: int,
+    rate: float,
+    least_psi: float,
+    least_auc: float,
+    seed: int,
+    threads: int,
+) -> Limits:
+    """Draw clean windows from a reference; set limits that so few of them pass.
+
+    Each measure is as many of its own spreads from its median as the others are, where it
+    alarms: none has more of the false alarms than another.
+
+    Parameters
+    ----------
+    size : int
+        Images of a window.
+    rate : float
+        Share of clean windows that may alarm, by all measures together.
+    least_psi, least_auc : float
+        Smaller effects never count, however sure they are.
+    """
+    from threadpoolctl import threadpool_limits
+
+    ruler = Ruler(open_reference(Store(root), reference))
+    generator = np.random.default_rng([seed, size])
+    with threadpool_limits(threads):
+        drawn = [_draw(ruler, size, generator) for _ in range(DRAWS)]
+    effects = np.array([list(found.values()) for found in drawn])
+    median = np.median(effects, axis=0)
+    spread = np.maximum(np.quantile(effects, 0.95, axis=0) - median, LEAST_SPREAD)
+    worst = ((effects - median) / spread).max(axis=1)
+    reach = np.quantile(worst, 1 - rate, method="higher")
+    least = np.array([least_auc if name == "domain" else least_psi for name in MEASURES])
+    limits = np.maximum(median + reach * spread, least)
+    return Limits(
+        size=size,
+        limits=dict(zip(MEASURES, limits.tolist(), strict=True)),
+        clean=dict(zip(MEASURES, median.tolist(), strict=True)),
+        false_alarms=float((effects > limits).any(axis=1).mean()),
+    )
+
+
+def _draw(ruler: Ruler, size: int, generator: np.random.Generator) -> dict[str, float]:
+    """Measure a clean window: drawn from one half of the reference, compared with the other.
+
+    Compared with what it was drawn from, it would be nearer than any new image can be.
+    """
+    rows, drawn = _halve(ruler.rows, size, generator)
+    read, said = _halve(ruler.read, size, generator)
+    return ruler.measure(ruler.describe_rows(drawn, said), rows, read)
+
+
+def _halve(
+    count: int, size: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return one half of so many rows, and `size` rows of the other."""
+    order = generator.permutation(count)
+    one, other = order[: count // 2], order[count // 2 :]
+    return one, other[:size] if size <= len(other) else generator.choice(other, size)

@@ -1,0 +1,272 @@
+"""Charts for any numbers, as PNG bytes: lines, bars, matrices, galleries, clouds.
+
+Each has a title and named axes with their units. What is told apart by colour is told
+apart by a marker or a dash too.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from math import ceil
+from typing import Any
+
+import numpy as np
+
+from digitflow.reports.figure_style import (
+    COLOURS,
+    DASHES,
+    INK,
+    MARKERS,
+    NO_VALUE,
+    draw_digit,
+    encode,
+    fill_matrix,
+    new_figure,
+    soften_frame,
+)
+
+WIDTH = 7.2
+# A line of more points than this is drawn without a marker for each.
+MARKED_POINTS = 30
+
+Line = tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray]
+
+
+def draw_lines(
+    lines: Mapping[str, Line],
+    title: str,
+    x_label: str,
+    y_label: str,
+    bands: Mapping[str, Line] | None = None,
+    marks: Mapping[str, tuple[float, float]] | None = None,
+    log_x: bool = False,
+    log_y: bool = False,
+    x_range: tuple[float, float] | None = None,
+    y_range: tuple[float, float] | None = None,
+    height: float = 4.2,
+) -> bytes:
+    """Draw lines through points (x, y).
+
+    Parameters
+    ----------
+    lines : mapping of str to (x, y)
+        By what the legend calls them; one line alone has no legend.
+    bands : mapping of str to (low, high), optional
+        Around the line of the same name, at its x: an interval, a spread.
+    marks : mapping of str to (x, y), optional
+        Single points with a word beside them.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    figure = new_figure(WIDTH, height)
+    axes = figure.add_subplot()
+    for (name, (x, y)), style in zip(lines.items(), _styles(), strict=False):
+        marker = style["marker"] if len(x) <= MARKED_POINTS else ""
+        axes.plot(x, y, label=name, linewidth=1.8, markersize=5, **style | {"marker": marker})
+        if bands and name in bands:
+            axes.fill_between(x, *bands[name], color=style["color"], alpha=0.15, linewidth=0)
+    for name, (at, value) in (marks or {}).items():
+        axes.plot(at, value, "o", color=INK, markersize=7, zorder=5)
+        axes.annotate(name, (at, value), xytext=(8, 8), textcoords="offset points", color=INK)
+    if log_x:
+        axes.set_xscale("log")
+    elif all(np.asarray(x).dtype.kind in "iu" for x, _ in lines.values()):
+        # Half a member or a seventh of a fold is no point on such an axis.
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if log_y:
+        axes.set_yscale("log")
+    if x_range:
+        axes.set_xlim(*x_range)
+    if y_range:
+        axes.set_ylim(*y_range)
+    _finish(axes, title, x_label, y_label)
+    if len(lines) > 1:
+        _add_legend(figure, axes)
+    return encode(figure)
+
+
+def draw_bars(
+    names: Sequence[str],
+    series: Mapping[str, Sequence[float | None]],
+    title: str,
+    value_label: str,
+    decimals: int = 2,
+    low: float = 0.0,
+    errors: Mapping[str, Sequence[float]] | None = None,
+    log: bool = False,
+) -> bytes:
+    """Draw lying bars, a group a name, a bar a series; the value stands at its end.
+
+    Parameters
+    ----------
+    names : sequence of str
+        From the top down.
+    series : mapping of str to sequence of float or None
+        A value for each name; None leaves a gap.
+    low : float
+        Where the axis begins; a title must say so where that is not 0.
+    errors : mapping of str to sequence of float, optional
+        Half the width of an interval at each value.
+    """
+    figure = new_figure(WIDTH, 1.3 + len(names) * (0.16 + 0.22 * len(series)))
+    axes = figure.add_subplot()
+    thick = 0.8 / len(series)
+    places = np.arange(len(names), dtype=float)
+    for number, (name, values) in enumerate(series.items()):
+        heights = np.array([np.nan if value is None else value for value in values], float)
+        at = places + (number - (len(series) - 1) / 2) * thick
+        wide = None if errors is None else np.asarray(errors[name], float)
+        style: dict[str, Any] = {
+            "color": COLOURS[number % len(COLOURS)],
+            "hatch": ("", "//", "..", "xx")[number % 4],
+        }
+        bars = axes.barh(
+            at,
+            heights - (0 if log else low),
+            0.9 * thick,
+            left=0 if log else low,
+            xerr=wide,
+            label=name,
+            edgecolor="white",
+            linewidth=0.5,
+            ecolor=INK,
+            **style,
+        )
+        texts = ["" if np.isnan(value) else f"{value:.{decimals}f}" for value in heights]
+        axes.bar_label(bars, texts, padding=4, fontsize=9, color=INK)
+    axes.set_yticks(places, names)
+    axes.invert_yaxis()
+    if log:
+        axes.set_xscale("log")
+    axes.margins(x=0.14)
+    _finish(axes, title, value_label, "")
+    axes.grid(visible=False, axis="y")
+    if len(series) > 1:
+        _add_legend(figure, axes)
+    return encode(figure)
+
+
+def draw_matrix(
+    values: np.ndarray,
+    title: str,
+    x_label: str,
+    y_label: str,
+    x_names: Sequence[Any],
+    y_names: Sequence[Any],
+    decimals: int = 2,
+    highest: float | None = None,
+    colours: str = "Blues",
+    blank: Sequence[float] = (0.0,),
+) -> bytes:
+    """Draw numbers (rows, columns) as coloured cells with the number in each.
+
+    Parameters
+    ----------
+    values : ndarray of shape (rows, columns)
+        At least 0; NaN is left blank.
+    blank : sequence of float
+        Values that are not written, so that the others stand out.
+    """
+    values = np.asarray(values, float)
+    rows, columns = values.shape
+    written = np.isfinite(values) & ~np.isin(values, blank)
+    texts = np.where(written, np.char.mod(f"%.{decimals}f", np.nan_to_num(values)), "")
+    figure = new_figure(min(WIDTH, 2 + 0.62 * columns), 1.6 + 0.44 * rows)
+    axes = figure.add_subplot()
+    shown = np.nan_to_num(values)
+    fill_matrix(axes, shown, texts, colours, highest or float(shown.max()) or 1.0)
+    turned = max(len(str(name)) for name in x_names) > 6
+    # A turned name ends at its column.
+    style: dict[str, Any] = (
+        {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if turned else {}
+    )
+    axes.set_xticks(range(columns), x_names, **style)
+    axes.set_yticks(range(rows), y_names)
+    axes.set_title(title, color=INK)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    return encode(figure)
+
+
+def draw_gallery(
+    images: np.ndarray, captions: Sequence[str], title: str, columns: int = 8
+) -> bytes:
+    """Draw k images (k, height, width), uint8 with bright ink, a caption over each."""
+    rows = max(1, ceil(len(images) / columns))
+    lines = max((caption.count("\n") + 1 for caption in captions if caption), default=0)
+    figure = new_figure(WIDTH, rows * (WIDTH / columns + 0.17 * lines) + 0.5)
+    figure.suptitle(title, color=INK)
+    grid = figure.subplots(rows, columns, squeeze=False).flat
+    for axes, image, caption in zip(grid, images, captions, strict=False):
+        draw_digit(axes, image)
+        axes.set_title(caption, fontsize=9, color=INK)
+    for axes in grid[len(images) :]:
+        axes.set_axis_off()
+    return encode(figure)
+
+
+def draw_image_rows(rows: Mapping[str, np.ndarray], title: str) -> bytes:
+    """Draw a row of images (k, height, width), uint8, for each name, which stands at its left.
+
+    The rows are of equal length: what stands below one another belongs together.
+    """
+    count = max(len(images) for images in rows.values())
+    figure = new_figure(WIDTH, len(rows) * (WIDTH - 1) / count + 0.6)
+    figure.suptitle(title, color=INK)
+    grid = figure.subplots(len(rows), count, squeeze=False)
+    for line, (name, images) in zip(grid, rows.items(), strict=True):
+        for axes, image in zip(line, images, strict=False):
+            draw_digit(axes, image)
+        for axes in line[len(images) :]:
+            axes.set_axis_off()
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center", color=INK)
+    return encode(figure)
+
+
+def draw_histogram(
+    values: Mapping[str, np.ndarray], title: str, x_label: str, y_label: str, bins: int = 40
+) -> bytes:
+    """Draw how often values occur, an outline for each name, on common bins."""
+    figure = new_figure(WIDTH, 4.0)
+    axes = figure.add_subplot()
+    edges = np.histogram_bin_edges(np.concatenate(list(values.values())), bins)
+    for (name, sample), style in zip(values.items(), _styles(), strict=False):
+        counts, _ = np.histogram(sample, edges)
+        dash, colour = style["linestyle"], style["color"]
+        axes.stairs(counts, edges, label=name, color=colour, linestyle=dash, linewidth=1.8)
+    _finish(axes, title, x_label, y_label)
+    if len(values) > 1:
+        _add_legend(figure, axes)
+    return encode(figure)
+
+
+def draw_digit_cloud(
+    points: np.ndarray, labels: np.ndarray, title: str, x_label: str, y_label: str
+) -> bytes:
+    """Draw each point (n, 2) as the digit that it is, so that colour only helps."""
+    figure = new_figure(WIDTH, 6.0)
+    axes = figure.add_subplot()
+    for digit, colour in zip(np.unique(labels), cycle(COLOURS), strict=False):
+        x, y = points[labels == digit].T
+        axes.scatter(x, y, s=28, marker=f"${digit}$", color=colour, linewidth=0.3, alpha=0.8)
+    _finish(axes, title, x_label, y_label)
+    return encode(figure)
+
+
+def _styles() -> Any:
+    styles = zip(cycle(COLOURS), cycle(MARKERS), cycle(DASHES))
+    return ({"color": c, "marker": m, "linestyle": d} for c, m, d in styles)
+
+
+def _finish(axes: Any, title: str, x_label: str, y_label: str) -> None:
+    axes.set_title(title, color=INK)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.grid(color=NO_VALUE, linewidth=0.8)
+    axes.set_axisbelow(True)
+    soften_frame(axes)
+
+
+def _add_legend(figure: Any, axes: Any) -> None:
+    handles, names = axes.get_legend_handles_labels()
+    columns = min(4, len(names))
+    figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)

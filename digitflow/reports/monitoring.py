@@ -1,0 +1,198 @@
+"""The monitor's page: drift, known errors, doubts, speed and volume over time."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from digitflow.feedback.corrections import list_conflicts, list_corrections
+from digitflow.feedback.learning import list_lessons
+from digitflow.feedback.predictions import count_by_day
+from digitflow.monitoring.window import Report, list_reports, read_accuracy
+from digitflow.reports.charts import draw_bars, draw_gallery, draw_lines
+from digitflow.reports.page import render_page
+from digitflow.store.artifacts import Store
+
+# Older looks are in the database, not on the page.
+SHOWN_REPORTS = 200
+SHOWN_DAYS = 30
+SHOWN_IMAGES = 24
+LEAST_SHOWN = 1.0
+PICTURES, HISTORY = "Pictures", "Drift over time"
+STATUSES = ("read", "unsure", "not a digit")
+
+
+Figure = tuple[str, str, bytes]
+
+
+class Page(NamedTuple):
+    """The name of a page that was written, and (title, what it shows, PNG) of its figures."""
+
+    name: str
+    figures: Sequence[Figure]
+
+
+def write_page(store: Store, model: str) -> Page:
+    """Write reports/monitoring-<model>/index.html.
+
+    It has what the monitor saw up to now; without any look it says so.
+    """
+    name = f"reports/monitoring-{model}/index.html"
+    reports = list_reports(store, model, SHOWN_REPORTS)
+    corrections = list_corrections(store)
+    figures = draw_figures(store, model, reports[::-1])
+    page = render_page(
+        "reports/monitoring.html.j2",
+        model=model,
+        reports=reports,
+        latest=reports[0] if reports else None,
+        accuracy=read_accuracy(reports[0].lately) if reports else None,
+        figures=figures,
+        corrections=corrections,
+        roles={
+            role: len({row.picture for row in corrections if row.role == role})
+            for role in ("training", "gate")
+        },
+        conflicts=list_conflicts(store),
+        lessons=list_lessons(store, model)[::-1][:SHOWN_DAYS],
+    )
+    store.write_text(name, page)
+    return Page(name, figures)
+
+
+def draw_figures(store: Store, model: str, reports: Sequence[Report]) -> list[Figure]:
+    """Return (title, what it shows, PNG) of each figure, the oldest look at the left."""
+    figures = []
+    if reports:
+        figures += [_draw_latest(reports[-1]), _draw_images(store, reports[-1])]
+    if len(reports) > 1:
+        figures += [_draw_history(reports), _draw_errors(reports)]
+        if any(report.judged is not None for report in reports):
+            figures.append(_draw_accuracy(reports))
+        if any(report.lately.latency_ms is not None for report in reports):
+            figures.append(_draw_latency(reports))
+    if days := count_by_day(store, model):
+        figures.append(_draw_volume(days))
+    return figures
+
+
+def _draw_latest(report: Report) -> Figure:
+    found = report.inspection.findings
+    worst = max(found, key=lambda finding: finding.value / finding.limit)
+    png = draw_bars(
+        [finding.measure for finding in found],
+        {"share of its limit": [_show(finding.value / finding.limit) for finding in found]},
+        "The latest look: effects against their limits",
+        "effect (% of its limit; over 100 alarms)",
+        0,
+        log=True,
+    )
+    said = (
+        f"{worst.measure} is at {worst.value / worst.limit:.0%} of its limit, the others lower."
+    )
+    return "Drift now", said, png
+
+
+def _draw_images(store: Store, report: Report) -> Figure:
+    images = store.open_array(report.lately.images)[-SHOWN_IMAGES:]
+    digits = store.open_array(report.lately.digits)[-SHOWN_IMAGES:]
+    sure = store.open_array(report.lately.confidence)[-SHOWN_IMAGES:]
+    captions = [f"{digit}\n{share:.0%}" for digit, share in zip(digits, sure, strict=True)]
+    png = draw_gallery(np.array(images), captions, "What was predicted last")
+    return PICTURES, "What was read, and how surely, the latest at the end.", png
+
+
+def _draw_history(reports: Sequence[Report]) -> Figure:
+    looks = np.arange(len(reports)) - len(reports) + 1
+    # Those that come nearest to their limits; the table has all of the latest look.
+    names = [finding.measure for finding in reports[-1].inspection.findings]
+    shares = {
+        name: np.array([_share_of_limit(report, name) for report in reports]) for name in names
+    }
+    highest = sorted(names, key=lambda name: -float(np.nanmax(shares[name])))[:5]
+    png = draw_lines(
+        {name: (looks, shares[name]) for name in highest},
+        "Drift over time",
+        "look of the monitor (0 = the latest)",
+        "effect (% of its limit; over 100 alarms)",
+        log_y=True,
+    )
+    alarms = sum(report.drifted for report in reports)
+    said = f"Of {len(reports)} looks {alarms} alarm: a line is over 100 %, or people object."
+    return HISTORY, said, png
+
+
+def _share_of_limit(report: Report, name: str) -> float:
+    found = {finding.measure: finding for finding in report.inspection.findings}
+    return _show(found[name].value / found[name].limit) if name in found else np.nan
+
+
+def _show(share: float) -> float:
+    """Return a share in percent, at least 1: axes are logarithmic, and less is nothing."""
+    return max(LEAST_SHOWN, 100 * share)
+
+
+def _draw_errors(reports: Sequence[Report]) -> Figure:
+    looks = np.arange(len(reports)) - len(reports) + 1
+    wrong = np.array([100 * report.lately.wrong / report.lately.size for report in reports])
+    doubted = np.array([100 * report.lately.doubted / report.lately.size for report in reports])
+    png = draw_lines(
+        {"corrected by people": (looks, wrong), "unsure or not a digit": (looks, doubted)},
+        "Known errors and doubts",
+        "look of the monitor (0 = the latest)",
+        "share of the predictions (%)",
+    )
+    said = (
+        f"In the latest look {wrong[-1]:.1f} % of the predictions are corrected and "
+        f"{doubted[-1]:.1f} % were doubted by the model itself."
+    )
+    return "Known errors and doubts", said, png
+
+
+def _draw_accuracy(reports: Sequence[Report]) -> Figure:
+    looks = np.arange(len(reports)) - len(reports) + 1
+    judged = [report.judged for report in reports]
+    shares = np.array([100 * one.correct / one.n if one else np.nan for one in judged])
+    png = draw_lines(
+        {"read right": (looks, shares)},
+        "Accuracy on corrections that judge",
+        "look of the monitor (0 = the latest)",
+        "share of them (%)",
+    )
+    last, version = judged[-1], reports[-1].version
+    said = "Corrections are mostly of what was read wrong: it rises where a model learns." + (
+        f" Version {version} reads {last.correct} of {last.n}." if last else ""
+    )
+    return "Accuracy on feedback", said, png
+
+
+def _draw_latency(reports: Sequence[Report]) -> Figure:
+    looks = np.arange(len(reports)) - len(reports) + 1
+    lines = {
+        "median": [report.lately.latency_ms for report in reports],
+        "95 of 100 are quicker": [report.lately.latency_p95_ms for report in reports],
+    }
+    png = draw_lines(
+        {name: (looks, np.array(values, float)) for name, values in lines.items()},
+        "Time of a prediction",
+        "look of the monitor (0 = the latest)",
+        "time of an image (ms)",
+    )
+    last = reports[-1].lately.latency_ms
+    said = "How long the model took for an image, without finding it in a picture" + (
+        f": {last:.2f} ms in the latest look." if last is not None else "."
+    )
+    return "Speed", said, png
+
+
+def _draw_volume(days: dict[str, dict[str, int]]) -> Figure:
+    shown = list(days)[-SHOWN_DAYS:]
+    png = draw_bars(
+        shown,
+        {status: [days[day].get(status, 0) for day in shown] for status in STATUSES},
+        "Predictions a day",
+        "predictions",
+        0,
+    )
+    total = sum(sum(days[day].values()) for day in shown)
+    return "Volume", f"{total:,} predictions on the {len(shown)} days shown.", png

@@ -1,0 +1,137 @@
+"""What a result depends on: the source of our modules, and the versions of libraries.
+
+Imports are read from the source, those inside functions included, and followed
+transitively. So editing a helper changes the digest of exactly what imports it.
+"""
+
+import ast
+import threading
+from collections.abc import Iterator
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from digitflow.store.artifacts import digest_bytes
+
+ROOT = Path(__file__).resolve().parents[2]
+OUR_PACKAGES = ("digitflow", "tasks")
+
+# Configuration enters a key as the values that a task uses, and the cache's own
+# machinery carries results without shaping them.
+NOT_IN_KEYS = frozenset(
+    {"digitflow.store.lineage", "digitflow.store.runs", "digitflow.store.locks",
+     "tasks.caching", "tasks.context", "tasks.locking", "tasks.publishing"}
+)  # fmt: skip
+
+CONFIG = "digitflow.config"
+
+# Import name -> distribution, for the libraries that shape numbers and files.
+RESULT_LIBRARIES = {
+    "albumentations": ("albumentations", "albucore", "opencv-python-headless"),
+    "cv2": ("opencv-python-headless",),
+    "keras": ("keras", "jax", "jaxlib"),
+    "matplotlib": ("matplotlib",),
+    "numpy": ("numpy",),
+    "optuna": ("optuna",),
+    "pandas": ("pandas", "pyarrow"),
+    "scipy": ("scipy",),
+    "skops": ("skops",),
+    "sklearn": ("scikit-learn", "scipy", "numpy"),
+}
+
+
+def digest_modules(*roots: str) -> dict[str, str]:
+    """Return {module: digest of its source} of the roots and all of ours they import.
+
+    Parameters
+    ----------
+    *roots : str
+        Dotted names, such as "tasks.train".
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If a root is no module of ours.
+    """
+    for root in roots:
+        if _module_path(root) is None:
+            raise ModuleNotFoundError(f"{root} is no module of {' or '.join(OUR_PACKAGES)}")
+    pending = [name for root in roots for name in _resolve(root)]
+    found: dict[str, _Module] = {}
+    while pending:
+        name = pending.pop()
+        if name in found or name in NOT_IN_KEYS or name.startswith(CONFIG):
+            continue
+        found[name] = _read_module(name)
+        pending.extend(found[name].ours)
+    return {name: found[name].digest for name in sorted(found)}
+
+
+def find_libraries(modules: dict[str, str]) -> dict[str, str]:
+    """Return {distribution: version} of what the modules import and results depend on."""
+    imported = {library for name in modules for library in _read_module(name).libraries}
+    distributions = {d for library in imported for d in RESULT_LIBRARIES[library]}
+    return {name: installed_version(name) for name in sorted(distributions)}
+
+
+@lru_cache
+def installed_version(distribution: str) -> str:
+    """Return an installed distribution's version, or "not installed"."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+_PARSING = threading.Lock()
+
+
+class _Module:
+    def __init__(self, name: str) -> None:
+        path = _module_path(name)
+        assert path is not None, name
+        source = path.read_bytes()
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        # CPython 3.11 counts the depth of a tree in one place for all threads (its issue
+        # 106905): two that parse at once raise SystemError.
+        with _PARSING:
+            imported = set(_iterate_imports(ast.parse(source), package))
+        self.digest = digest_bytes(source)
+        self.ours = {n for full in imported for n in _resolve(full)} - {name}
+        self.libraries = {n.split(".")[0] for n in imported} & RESULT_LIBRARIES.keys()
+
+
+@lru_cache
+def _read_module(name: str) -> _Module:
+    # Cached: a process runs the code that it loaded, whatever happens to the file later.
+    return _Module(name)
+
+
+def _module_path(name: str) -> Path | None:
+    base = ROOT.joinpath(*name.split("."))
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+def _iterate_imports(tree: ast.Module, package: str) -> Iterator[str]:
+    """Yield full dotted names; `from a import b` gives a.b, which may be a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package.rsplit(".", node.level - 1)[0] if node.level else ""
+            module = ".".join(part for part in (base, node.module) if part)
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _resolve(full: str) -> Iterator[str]:
+    """Yield the modules of ours that a dotted name runs: its packages and itself."""
+    parts = full.split(".")
+    if parts[0] not in OUR_PACKAGES:
+        return
+    for length in range(1, len(parts) + 1):
+        name = ".".join(parts[:length])
+        if _module_path(name) is not None:
+            yield name

@@ -1,0 +1,170 @@
+"""What each run was given, did and decided: runs/<run>/run.json and events.jsonl."""
+
+import getpass
+import json
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from digitflow.errors import InputError, list_some
+from digitflow.store.artifacts import Store
+
+logger = logging.getLogger(__name__)
+
+GC_LOCK = "gc"
+WAITING = "waiting"
+ENDING = ("status", "finished", "seconds", "error")
+
+
+class RunLog:
+    """The record of one run, appended to while it goes on.
+
+    A run that was cut off, or that waited, and is begun again goes on with its record.
+
+    Parameters
+    ----------
+    store : Store
+        Where runs are kept.
+    run : str
+        The run's name; also the name of its folder under runs/ and reports/.
+    """
+
+    def __init__(self, store: Store, run: str) -> None:
+        self.store = store
+        self.run = run
+        self.record: dict[str, Any] = _continue(_load(store, run) or {"run": run})
+        self.events = read_events(store, run)
+        already = max((entry["at"] for entry in self.events), default=0.0)
+        self._started = time.monotonic() - already
+        self._writing = threading.Lock()
+
+    def update(self, **fields: Any) -> None:
+        """Set fields of run.json, which is rewritten whole."""
+        self.record |= fields
+        text = json.dumps(self.record, indent=2, default=str)
+        self.store.write_text(f"runs/{self.run}/run.json", text + "\n")
+
+    def note(self, event: str, task: str, **fields: Any) -> None:
+        """Append an event, and log it; its time is seconds since the run began."""
+        entry = {"event": event, "task": task, "at": round(self.seconds(), 3), **fields}
+        with self._writing:
+            self.events.append(entry)
+            line = json.dumps(entry, default=str)
+            self.store.append_line(f"runs/{self.run}/events.jsonl", line)
+        # Progress for whoever listens: the terminal shows it, Prefect keeps it.
+        took = f" in {fields['seconds']} s" if "seconds" in fields else ""
+        level = logging.DEBUG if event == "key" else logging.INFO
+        logger.log(level, "%s: %s%s", task, event, took, extra={"run_event": entry})
+
+    def seconds(self) -> float:
+        """Return the seconds since the run began; those in which it waited don't count."""
+        return time.monotonic() - self._started
+
+    def wait(self) -> None:
+        """Say that the run ends here for now, and will be begun again."""
+        self.update(**_ending(self, WAITING))
+
+
+@contextmanager
+def open_run(store: Store, run: str, **fields: Any) -> Iterator[RunLog]:
+    """Record a run from start to end; while it lasts, it is known to be alive."""
+    with store.lock(f"run-{run}"):
+        log = RunLog(store, run)
+        with store.lock(GC_LOCK):
+            pass  # whoever frees files now must end first; the next one will see us
+        log.update(**{"started": now(), **log.record, "status": "running", **fields})
+        try:
+            yield log
+        except BaseException as exc:
+            if log.record["status"] != WAITING:
+                with suppress(Exception):  # a full disk must not hide why the run failed
+                    log.update(**_ending(log, "failed"), error=str(exc) or type(exc).__name__)
+            raise
+        log.update(**_ending(log, "completed"))
+
+
+def _continue(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the record without how the run ended before."""
+    return {name: record[name] for name in record if name not in ENDING}
+
+
+def _ending(log: RunLog, status: str) -> dict[str, Any]:
+    return {"status": status, "finished": now(), "seconds": round(log.seconds(), 2)}
+
+
+def now() -> str:
+    """Return the current UTC time, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def name_user() -> str:
+    """Return who this is: user@host."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        user = f"user {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
+
+
+def list_runs(store: Store, job: str | None = None) -> list[dict[str, Any]]:
+    """Return the records of all runs, or of those of one job, newest first."""
+    paths = (store.root / "runs").glob("*/run.json")
+    found = [record for path in paths if (record := _load(store, path.parent.name))]
+    records = [record for record in found if job in (None, record.get("job", "train"))]
+    return sorted(records, key=lambda record: str(record.get("started")), reverse=True)
+
+
+def read_run(store: Store, run: str) -> dict[str, Any]:
+    """Return one run's record; `latest` is the newest.
+
+    Raises
+    ------
+    InputError
+        If there is no such run.
+    """
+    runs = list_runs(store)
+    for record in runs:
+        if run in ("latest", record["run"]):
+            return record
+    known = list_some([record["run"] for record in runs]) or "none yet"
+    raise InputError(f"there is no run {run!r}; runs in {store.root}: {known}")
+
+
+def find_run(store: Store, run: str) -> dict[str, Any] | None:
+    """Return the record of a run of this very name; None where there is none."""
+    return _load(store, run) if run else None
+
+
+def is_interrupted(store: Store, run: str) -> bool:
+    """Tell whether a run was begun, didn't end, and no process is at it."""
+    record = _load(store, run)
+    return record is not None and record.get("status") == "interrupted"
+
+
+def read_events(store: Store, run: str) -> list[dict[str, Any]]:
+    """Return a run's events in order; a last line cut by a kill is passed over."""
+    path = store.root / "runs" / run / "events.jsonl"
+    if not path.is_file():
+        return []
+    events = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        with suppress(ValueError):
+            events.append(json.loads(line))
+    return events
+
+
+def _load(store: Store, run: str) -> dict[str, Any] | None:
+    try:
+        text = (store.root / "runs" / run / "run.json").read_text(encoding="utf-8")
+        record: dict[str, Any] = json.loads(text)
+    except (OSError, ValueError):
+        return None
+    if record.get("status") == "running" and not store.is_locked(f"run-{run}"):
+        record["status"] = "interrupted"
+    return record

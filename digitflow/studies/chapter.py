@@ -1,0 +1,146 @@
+"""What a chapter of the studies' report is made of."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from digitflow.store.artifacts import FileRef, Store
+from digitflow.studies.plan import Findings, Scope, StudyData
+
+Cell = str | int | float | None
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Text(_Part):
+    """A paragraph of plain text."""
+
+    kind: Literal["text"] = "text"
+    text: str
+
+
+class Figure(_Part):
+    """A picture (PNG), its title, and one sentence that says what it shows."""
+
+    kind: Literal["figure"] = "figure"
+    name: str = Field(pattern=r"^[a-z0-9-]+$")
+    title: str
+    sentence: str
+    png: FileRef
+
+
+class Table(_Part):
+    """Numbers, on the page and as a CSV beside it, named `name`.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Headings, with the unit: "accuracy (%)", "fit (s)".
+    rows : tuple of tuple
+        Unrounded; None is shown as a dash. `decimals` are shown of floats.
+    shown : int or None
+        How many rows the page shows, the CSV has all; None shows all; 0 is a CSV alone: the
+        numbers behind a figure.
+    """
+
+    kind: Literal["table"] = "table"
+    name: str = Field(pattern=r"^[a-z0-9-]+$")
+    title: str
+    sentence: str = ""
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    decimals: int = 4
+    shown: int | None = None
+
+    def to_csv(self) -> str:
+        """Write the whole table as CSV, a header first."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows(self.rows)
+        return text.getvalue()
+
+
+class Known(_Part):
+    """A figure that others published, what was measured here, and whether they agree."""
+
+    kind: Literal["known"] = "known"
+    what: str
+    expected: str
+    measured: str
+    met: bool
+
+
+Part = Annotated[Text | Figure | Table | Known, Field(discriminator="kind")]
+
+
+class Chapter(_Part):
+    """A section of the report: a title, what was asked, and the parts in their order.
+
+    `findings` are one or two sentences: what a reader should take home, with figures.
+    """
+
+    section: str
+    title: str
+    question: str
+    findings: tuple[str, ...]
+    parts: tuple[Part, ...]
+
+
+class Press:
+    """What a chapter is composed from; keeps its pictures.
+
+    Parameters
+    ----------
+    store : Store
+        Where arrays are read and pictures are kept.
+    scope : Scope
+        What the study was about.
+    data : StudyData
+        References to the digits, to show some of them.
+    results : mapping of str to Findings
+        By the name of the experiment: all of the section's plan.
+    """
+
+    def __init__(
+        self, store: Store, scope: Scope, data: StudyData, results: Mapping[str, Findings]
+    ) -> None:
+        self.store = store
+        self.scope = scope
+        self.train = data.train
+        self.test = data.test
+        self.results = results
+
+    def figure(self, name: str, title: str, sentence: str, png: bytes) -> Figure:
+        """Keep a picture and return it as a part of a chapter."""
+        ref = self.store.put_bytes(png, "figures", ".png")
+        return Figure(name=name, title=title, sentence=sentence, png=ref)
+
+
+def check_number(what: str, expected: float, measured: float, tolerance: float) -> Known:
+    """Compare a published number with the measured one; see `check_numbers`."""
+    return check_numbers(what, (expected,), (measured,), tolerance)
+
+
+def check_numbers(
+    what: str, expected: Sequence[float], measured: Sequence[float], tolerance: float
+) -> Known:
+    """Compare published numbers with the measured ones.
+
+    Parameters
+    ----------
+    tolerance : float
+        How far apart two may be: half of the last published digit, where all are met.
+    """
+    pairs = zip(expected, measured, strict=True)
+    return Known(
+        what=what,
+        expected=", ".join(f"{one:.8g}" for one in expected),
+        measured=", ".join(f"{one:.8g}" for one in measured),
+        met=all(abs(wanted - found) <= tolerance for wanted, found in pairs),
+    )

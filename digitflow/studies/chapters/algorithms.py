@@ -1,0 +1,320 @@
+"""Chapter `algorithms`: eight of them side by side, and when to choose which."""
+
+from typing import Any
+
+import numpy as np
+
+from digitflow.formatting import format_bytes, format_seconds
+from digitflow.reports.charts import draw_bars, draw_matrix
+from digitflow.studies.chapter import Chapter, Known, Part, Press, Table, check_number
+from digitflow.studies.experiments.algorithms import SPLITS, name_judgement
+from digitflow.studies.features import Split
+from digitflow.studies.fitting import ALGORITHMS, plan_model
+
+DIGITS = range(10)
+# Accuracy in per cent, and how far "about" reaches.
+PUBLISHED = {"forest": 97.0, "knn": 97.0, "svm": 98.0}
+ABOUT = 0.7
+
+# What an algorithm is good for beyond the figures beside it.
+ADVICE = {
+    "logistic": "a baseline that can be read: a weight a pixel and digit; wants scaled pixels",
+    "knn": "nothing to fit and every answer shows its neighbours; pays at each prediction",
+    "svm": "the most accurate on few hundred features; time grows faster than the images",
+    "mlp": "learns its own features from scaled pixels; many settings, and luck in its seed",
+    "tree": "rules that can be followed by hand; alone the weakest",
+    "forest": "good without any setting or scaling; large files",
+    "extra-trees": "a forest that draws its thresholds: quicker to fit, as good, larger",
+    "boosting": "small files and quick answers from trees; the slowest of them to fit",
+}
+
+
+def compose(press: Press) -> Chapter:
+    """Show accuracy, errors and costs of every algorithm on both splits."""
+    judged = {
+        (split, name): press.results[name_judgement(name, split)].values
+        for split in SPLITS
+        for name in ALGORITHMS
+    }
+    best = max(ALGORITHMS, key=lambda name: judged["own", name]["accuracy"])
+    return Chapter(
+        section="algorithms",
+        title="Eight algorithms",
+        question="How well do they read digits, what do they cost, and when is which to be "
+        "chosen?",
+        findings=_conclude(press, judged, best),
+        parts=(
+            *_check_published(press, judged),
+            _show_accuracy(press, judged),
+            _list_costs(press, judged),
+            _advise(press, judged),
+            _show_classes(press, judged),
+            *_show_confusions(press, judged["own", best], best),
+            _list_binary(judged["own", best], best),
+            *_list_numbers(judged),
+        ),
+    )
+
+
+def _conclude(press: Press, judged: Any, best: str) -> tuple[str, ...]:
+    own, dealt = judged["own", best]["accuracy"], judged["80/20", best]["accuracy"]
+    worst = min(ALGORITHMS, key=lambda name: judged["own", name]["accuracy"])
+    gains = [
+        judged["80/20", name]["accuracy"] - judged["own", name]["accuracy"]
+        for name in ALGORITHMS
+    ]
+    return (
+        f"{best} reads best ({own:.2%} on the source's own split, {dealt:.2%} on 80/20), "
+        f"{worst} worst ({judged['own', worst]['accuracy']:.2%}).",
+        f"Dealt out anew, 80/20, accuracy changes by {100 * np.mean(gains):+.2f} points on "
+        f"average"
+        + (": the same hands may then be on both sides." if press.scope.writers else "."),
+    )
+
+
+def _check_published(press: Press, judged: Any) -> tuple[Known, ...]:
+    if not press.scope.is_mnist:
+        return ()
+    return tuple(
+        check_number(
+            f"accuracy of {name}, about (%)",
+            wanted,
+            round(100 * judged["own", name]["accuracy"], 2),
+            ABOUT,
+        )
+        for name, wanted in PUBLISHED.items()
+    )
+
+
+def _show_accuracy(press: Press, judged: Any) -> Part:
+    accuracy = {
+        _name_split(split): [100 * judged[split, name]["accuracy"] for name in ALGORITHMS]
+        for split in SPLITS
+    }
+    low = 5 * (min(min(values) for values in accuracy.values()) // 5)
+    spread = max(accuracy[_name_split("own")]) - min(accuracy[_name_split("own")])
+    return press.figure(
+        "accuracy",
+        "Accuracy of each algorithm",
+        f"Between the best and the worst lie {spread:.1f} points on the source's own split; "
+        f"the axis begins at {low:.0f} %.",
+        draw_bars(
+            list(ALGORITHMS),
+            accuracy,
+            f"Accuracy on test images (axis from {low:.0f} %)",
+            "accuracy (%)",
+            low=low,
+        ),
+    )
+
+
+def _name_split(split: Split) -> str:
+    return "own split" if split == "own" else split
+
+
+def _list_costs(press: Press, judged: Any) -> Table:
+    rows = []
+    for split in SPLITS:
+        for name, algorithm in ALGORITHMS.items():
+            fitted = press.results[plan_model(name, split)[1].name]
+            rows.append(
+                (
+                    name,
+                    _name_split(split),
+                    algorithm.recipe,
+                    100 * judged[split, name]["accuracy"],
+                    100 * judged[split, name]["f1"],
+                    fitted.measured["fit_seconds"],
+                    1e6 * fitted.measured["predict_seconds"] / fitted.values["n"],
+                    fitted.models["model"].bytes / 2**20,
+                )
+            )
+    return Table(
+        name="algorithms",
+        title="Accuracy and costs",
+        sentence="One thread each. F1 is the mean over the digits; the time of an image is "
+        "that of all test images, over how many there are.",
+        columns=(
+            "algorithm", "split", "features", "accuracy (%)", "F1 (%)", "fit (s)",
+            "predict (µs an image)", "size (MB)",
+        ),
+        rows=tuple(rows),
+        decimals=2,
+    )  # fmt: skip
+
+
+def _advise(press: Press, judged: Any) -> Table:
+    rows = []
+    for name in ALGORITHMS:
+        fitted = press.results[plan_model(name)[1].name]
+        rows.append(
+            (
+                name,
+                f"{judged['own', name]['accuracy']:.2%}",
+                format_seconds(fitted.measured["fit_seconds"]),
+                format_seconds(fitted.measured["predict_seconds"] / fitted.values["n"]),
+                format_bytes(fitted.models["model"].bytes),
+                ADVICE[name],
+            )
+        )
+    rows.sort(key=lambda row: row[1], reverse=True)
+    return Table(
+        name="choosing",
+        title="When to choose which",
+        sentence="The figures are of the source's own split.",
+        columns=("algorithm", "accuracy", "fit", "an image", "size", "choose it for"),
+        rows=tuple(rows),
+    )
+
+
+def _show_classes(press: Press, judged: Any) -> Part:
+    scores = np.array(
+        [[100 * facts["f1"] for facts in judged["own", name]["classes"]] for name in ALGORITHMS]
+    )
+    hardest = int(scores.mean(axis=0).argmin())
+    return press.figure(
+        "classes",
+        "F1 of each digit",
+        f"The digit {hardest} is the hardest for all together (mean F1 "
+        f"{scores[:, hardest].mean():.1f} %).",
+        draw_matrix(
+            scores,
+            "F1 of each digit, own split (%)",
+            "digit",
+            "",
+            DIGITS,
+            list(ALGORITHMS),
+            decimals=1,
+            blank=(),
+        ),
+    )
+
+
+def _show_confusions(press: Press, facts: Any, best: str) -> tuple[Part, ...]:
+    counts = np.array(facts["counts"])
+    off = counts - np.diag(np.diag(counts))
+    true, said = np.unravel_index(off.argmax(), off.shape)
+    rows, columns = np.array(facts["errors_by_row"]), np.array(facts["errors_by_column"])
+    top_row = np.unravel_index(rows.argmax(), rows.shape)
+    top_column = np.unravel_index(columns.argmax(), columns.shape)
+    kinds = (
+        (
+            "counts",
+            "number of images",
+            0,
+            f"{int(off.sum()):,} images are read wrong; most often a {true} is read as {said} "
+            f"({int(off[true, said])} times).",
+        ),
+        (
+            "by_row",
+            "% of the true digit",
+            1,
+            f"The diagonal is the recall of each digit, least for "
+            f"{int(np.diag(np.array(facts['by_row'])).argmin())}.",
+        ),
+        (
+            "by_column",
+            "% of what was read as the digit",
+            1,
+            f"The diagonal is the precision of each digit, least for "
+            f"{int(np.diag(np.array(facts['by_column'])).argmin())}.",
+        ),
+        (
+            "errors_by_row",
+            "errors only, % of the true digit's errors",
+            0,
+            f"Right answers weigh nothing here: {100 * rows.max():.0f} % of the errors with a "
+            f"{top_row[0]} read it as {top_row[1]}.",
+        ),
+        (
+            "errors_by_column",
+            "errors only, % of the errors that read a digit so",
+            0,
+            f"Of all that is wrongly read as {top_column[1]}, {100 * columns.max():.0f} % is a "
+            f"{top_column[0]}.",
+        ),
+    )
+    return tuple(
+        press.figure(
+            kind.replace("_", "-"),
+            f"Confusions of {best}: {unit}",
+            sentence,
+            draw_matrix(
+                np.array(facts[kind]) * (1 if kind == "counts" else 100),
+                f"Confusions of {best}: {unit}",
+                "predicted digit",
+                "true digit",
+                DIGITS,
+                DIGITS,
+                decimals=decimals,
+                colours="Oranges" if kind.startswith("errors") else "Blues",
+            ),
+        )
+        for kind, unit, decimals, sentence in kinds
+    )
+
+
+def _list_binary(facts: Any, best: str) -> Table:
+    rows = []
+    for digit, ((true_no, false_yes), (false_no, true_yes)) in enumerate(facts["binary"]):
+        scores = facts["classes"][digit]
+        rows.append(
+            (
+                digit,
+                true_yes,
+                false_yes,
+                false_no,
+                true_no,
+                *(100 * scores[key] for key in ("precision", "recall", "f1")),
+            )
+        )
+    return Table(
+        name="binary",
+        title=f"Each digit against the rest: {best}",
+        sentence="The multilabel confusion matrices, a row a digit, and its report.",
+        columns=(
+            "digit", "found", "false alarms", "missed", "rightly not", "precision (%)",
+            "recall (%)", "F1 (%)",
+        ),
+        rows=tuple(rows),
+        decimals=2,
+    )  # fmt: skip
+
+
+def _list_numbers(judged: Any) -> tuple[Part, ...]:
+    reports, confusions, binary = [], [], []
+    kinds = ("counts", "by_row", "by_column", "errors_by_row", "errors_by_column")
+    for (split, name), facts in judged.items():
+        for digit in DIGITS:
+            scores = facts["classes"][digit]
+            figures = (scores[key] for key in ("precision", "recall", "f1", "support"))
+            reports.append((split, name, digit, *figures))
+            binary.append((split, name, digit, *np.ravel(facts["binary"][digit]).tolist()))
+            for other in DIGITS:
+                cells = (facts[kind][digit][other] for kind in kinds)
+                confusions.append((split, name, digit, other, *cells))
+    return (
+        Table(
+            name="reports",
+            title="Reports",
+            columns=("split", "algorithm", "digit", "precision", "recall", "f1", "support"),
+            rows=tuple(reports),
+            shown=0,
+        ),
+        Table(
+            name="confusions",
+            title="Confusion matrices",
+            columns=("split", "algorithm", "true", "predicted", *kinds),
+            rows=tuple(confusions),
+            shown=0,
+        ),
+        Table(
+            name="binary-all",
+            title="Multilabel confusion matrices",
+            columns=(
+                "split", "algorithm", "digit", "rightly not", "false alarms", "missed", "found",
+            ),
+            rows=tuple(binary),
+            shown=0,
+        ),
+    )  # fmt: skip

@@ -1,0 +1,230 @@
+"""Chapter `detector`: is it the digit, or is it not?"""
+
+from typing import Any
+
+import numpy as np
+
+from digitflow.reports.charts import draw_lines, draw_matrix
+from digitflow.studies.chapter import (
+    Chapter,
+    Known,
+    Part,
+    Press,
+    Table,
+    check_number,
+    check_numbers,
+)
+
+# One of the last digit that was published: it may have been rounded either way.
+SEVEN, FIVE, FOUR = 1e-7, 1e-5, 1e-4
+PUBLISHED_SEED, PUBLISHED_DIGIT, PUBLISHED_FOLDS, PUBLISHED_PRECISION = 42, 5, 3, 0.9
+
+
+def compose(press: Press) -> Chapter:
+    """Show how the detector scores, and what another threshold makes of it."""
+    found = {name: result.values for name, result in press.results.items()}
+    digit = press.scope.settings.digit
+    return Chapter(
+        section="detector",
+        title=f"A detector of the digit {digit}",
+        question=f"Is it a {digit}? A linear classifier (SGD) on raw pixels, cross-validated.",
+        findings=_conclude(found, press),
+        parts=(
+            *_check_published(press, found),
+            _compare_folds(found),
+            _show_confusion(press, found, digit),
+            *_show_thresholds(press, found),
+            *_show_roc(press, found),
+            _show_shipped(found),
+        ),
+    )
+
+
+def _conclude(found: Any, press: Press) -> tuple[str, ...]:
+    scores, tuned = found["scores"], found["threshold"]
+    dummy = np.mean(found["always no"]["scores"])
+    accuracy = np.mean(found["folds by library"]["scores"])
+    wanted = press.scope.settings.precision
+    return (
+        f"{accuracy:.1%} accuracy says little where always saying no reaches {dummy:.1%}: "
+        f"{scores['precision']:.1%} of what it says yes to is a "
+        f"{press.scope.settings.digit}, and it finds {scores['recall']:.1%} of them.",
+        f"A threshold of {tuned['threshold']:.1f} buys {tuned['precision']:.1%} precision "
+        f"(asked: {wanted:.0%}) with a recall of {tuned['recall']:.1%}.",
+        f"A random forest ranks better: AUC {found['forest scores']['auc']:.4f} against "
+        f"{scores['auc']:.4f}."
+        if found["forest scores"]["auc"] > scores["auc"]
+        else f"A random forest ranks no better: AUC {found['forest scores']['auc']:.4f} "
+        f"against {scores['auc']:.4f}.",
+    )
+
+
+def _check_published(press: Press, found: Any) -> tuple[Known, ...]:
+    settings = press.scope.settings
+    asked = (press.scope.seed, settings.digit, settings.folds, settings.precision)
+    published = (PUBLISHED_SEED, PUBLISHED_DIGIT, PUBLISHED_FOLDS, PUBLISHED_PRECISION)
+    if not press.scope.is_mnist or asked != published:
+        return ()
+    scores, tuned = found["scores"], found["threshold"]
+    counts = [count for row in scores["confusion"] for count in row]
+    folds = found["folds by library"]["scores"]
+    return (
+        check_numbers("accuracy of the three folds", (0.95035, 0.96035, 0.9604), folds, FIVE),
+        check_numbers("confusion matrix", (53892, 687, 1891, 3530), counts, 0),
+        check_number("precision", 0.8370880, scores["precision"], SEVEN),
+        check_number("recall", 0.6511714, scores["recall"], SEVEN),
+        check_number("F1", 0.7325171, scores["f1"], SEVEN),
+        check_number("threshold for 90 % precision", 3370.0195, tuned["threshold"], FOUR),
+        check_number("recall at that threshold", 0.4799853, tuned["recall"], SEVEN),
+        check_number("AUC", 0.9604939, scores["auc"], SEVEN),
+    )
+
+
+def _compare_folds(found: Any) -> Table:
+    library, hand = (found[f"folds by {name}"]["scores"] for name in ("library", "hand"))
+    equal = "equal in every digit" if library == hand else "not equal"
+    return Table(
+        name="folds",
+        title="Accuracy of each fold",
+        sentence=f"By cross_val_score and by a loop that deals the rows out itself: {equal}.",
+        columns=("fold", "SGD, by library", "SGD, by hand", "always no"),
+        rows=tuple(
+            (number + 1, *scores)
+            for number, scores in enumerate(
+                zip(library, hand, found["always no"]["scores"], strict=True)
+            )
+        ),
+        decimals=5,
+    )
+
+
+def _show_confusion(press: Press, found: Any, digit: int) -> Part:
+    counts = np.array(found["scores"]["confusion"])
+    names = [f"not {digit}", str(digit)]
+    return press.figure(
+        "confusion",
+        "Confusion matrix",
+        f"{counts[0, 1]:,} others are taken for a {digit}, and {counts[1, 0]:,} of "
+        f"{counts[1].sum():,} images of a {digit} are missed; each image was scored by a "
+        f"detector that had not seen it.",
+        draw_matrix(counts, "Number of images", "said", "true", names, names, decimals=0),
+    )
+
+
+def _show_thresholds(press: Press, found: Any) -> tuple[Part, ...]:
+    curve, tuned = found["scores"]["curve"], found["threshold"]
+    at, precision, recall = (
+        np.array(curve[name]) for name in ("threshold", "precision", "recall")
+    )
+    here = tuned["threshold"]
+    # Scores far outside say nothing more, and would squeeze what matters.
+    low, high = float(np.quantile(at, 0.02)), max(float(at.max()), here)
+    return (
+        press.figure(
+            "threshold",
+            "Precision and recall against the threshold",
+            f"At a threshold of {here:.1f} the precision is {tuned['precision']:.1%}, and "
+            f"{tuned['recall']:.1%} of the digits are still found.",
+            draw_lines(
+                {"precision": (at, 100 * precision), "recall": (at, 100 * recall)},
+                "What a higher threshold buys and costs",
+                "threshold of the decision score (no unit)",
+                "share (%)",
+                marks={"chosen": (here, 100 * tuned["precision"])},
+                x_range=(low, high),
+            ),
+        ),
+        press.figure(
+            "precision-recall",
+            "Precision against recall",
+            f"Both together are best where {_find_best(precision, recall):.0%} of the digits "
+            f"are found; beyond that precision falls steeply.",
+            draw_lines(
+                {"SGD": (100 * recall, 100 * precision)},
+                "Precision against recall",
+                "recall (%)",
+                "precision (%)",
+                marks={"chosen": (100 * tuned["recall"], 100 * tuned["precision"])},
+            ),
+        ),
+        Table(
+            name="precision-recall",
+            title="Precision and recall by threshold",
+            columns=("threshold", "precision", "recall"),
+            rows=tuple(
+                zip(curve["threshold"], curve["precision"], curve["recall"], strict=True)
+            ),
+            shown=0,
+        ),
+    )
+
+
+def _find_best(precision: np.ndarray, recall: np.ndarray) -> float:
+    """Return the recall at which precision and recall together are most (the best F1)."""
+    together = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    return float(recall[together.argmax()])
+
+
+def _show_roc(press: Press, found: Any) -> tuple[Part, ...]:
+    scores, forest = found["scores"], found["forest scores"]
+    lines = {
+        f"{name} (AUC {facts['auc']:.4f})": (
+            100 * np.array(facts["roc"]["false"]),
+            100 * np.array(facts["roc"]["true"]),
+        )
+        for name, facts in (("SGD", scores), ("random forest", forest))
+    }
+    chance = {"chance (AUC 0.5)": (np.array([0, 100]), np.array([0, 100]))}
+    rows = [
+        (name, false, true)
+        for name, facts in (("SGD", scores), ("random forest", forest))
+        for false, true in zip(facts["roc"]["false"], facts["roc"]["true"], strict=True)
+    ]
+    figures = ("precision", "recall", "f1", "auc")
+    return (
+        press.figure(
+            "roc",
+            "ROC curves",
+            f"The area under the curve is {scores['auc']:.4f} for SGD and "
+            f"{forest['auc']:.4f} for a random forest of 100 trees.",
+            draw_lines(
+                lines | chance,
+                "True against false alarms",
+                "false positive rate (% of all other digits)",
+                "true positive rate, recall (%)",
+            ),
+        ),
+        Table(
+            name="roc",
+            title="ROC curves",
+            columns=("classifier", "false positive rate", "true positive rate"),
+            rows=tuple(rows),
+            shown=0,
+        ),
+        Table(
+            name="classifiers",
+            title="SGD and a random forest, cross-validated",
+            columns=("classifier", "precision", "recall", "F1", "AUC"),
+            rows=tuple(
+                (name, *(facts[key] for key in figures))
+                for name, facts in (("SGD", scores), ("random forest", forest))
+            ),
+            decimals=7,
+        ),
+    )
+
+
+def _show_shipped(found: Any) -> Table:
+    figures = ("accuracy", "precision", "recall", "f1")
+    rows = [
+        (name, *(found["shipped"][key][figure] for figure in figures))
+        for name, key in (("at a threshold of 0", "plain"), ("at the chosen one", "tuned"))
+    ]
+    return Table(
+        name="shipped",
+        title="The shipped detector on the test images",
+        sentence="Fitted on all training images; its threshold is part of the stored model, a "
+        "classifier that answers yes or no to images.",
+        columns=("detector", "accuracy", "precision", "recall", "F1"),
+        rows=tuple(rows),
+    )

@@ -1,0 +1,397 @@
+"""Chapter `ensembles`: what several models together add, and what they cost."""
+
+from typing import Any
+
+import numpy as np
+
+from digitflow.evaluation.comparison import holm
+from digitflow.formatting import format_seconds
+from digitflow.reports.charts import draw_bars, draw_gallery, draw_lines, draw_matrix
+from digitflow.studies.chapter import Chapter, Figure, Known, Part, Press, Table
+from digitflow.studies.chapters.ensembles_readers import (
+    Reader,
+    Team,
+    describe_bagging,
+    describe_team,
+)
+from digitflow.studies.experiments.ensembles import (
+    BAGGED,
+    BAGS,
+    CANDIDATES,
+    KINDS,
+    MEMBERS,
+    TEAMS,
+    name_bagging,
+)
+from digitflow.studies.experiments.ensembles_fits import (
+    BAG_SHARE,
+    HELD_OUT,
+    name_part,
+    name_whole,
+)
+
+SIGNIFICANT = 0.05
+
+
+def compose(press: Press) -> Chapter:
+    """Show the candidates alone, who of them was taken, and what they are together."""
+    teams = [describe_team(press, team) for team in TEAMS]
+    bagged = [describe_bagging(press, name) for name in BAGGED]
+    return Chapter(
+        section="ensembles",
+        title="Several models together",
+        question="Do voting, stacking and bagging read better than their best member, and what "
+        "does that cost?",
+        findings=_conclude(press, teams),
+        parts=(
+            *(_check_goal(press, team) for team in teams if press.scope.is_mnist),
+            _list_candidates(press, teams),
+            *(_show_accuracy(press, team) for team in teams),
+            _list_gains(press, teams, bagged),
+            _show_costs(press, teams),
+            *_show_growing(press, teams),
+            *_show_shared(press, teams[0]),
+            *(part for team in teams for part in _show_differences(press, team)),
+            *_show_bags(press),
+        ),
+    )
+
+
+def _judge(p: float) -> str:
+    return f"{'' if p < SIGNIFICANT else 'not '}beyond chance (p = {p:.2g})"
+
+
+def _conclude(press: Press, teams: list[Team]) -> tuple[str, ...]:
+    bagging = [
+        f"{100 * (values['accuracy'] - values['single']):+.2f} points to one {name}"
+        for name in BAGGED
+        for values in [press.results[name_bagging(name)].values]
+    ]
+    return (
+        *(_conclude_team(press, team) for team in teams),
+        f"Bagging adds {' and '.join(bagging)}.",
+    )
+
+
+def _conclude_team(press: Press, team: Team) -> str:
+    chosen, first = team.chosen, team.alone[0]
+    best = press.results[chosen.name].values["best"]
+    return (
+        f"{chosen.name.capitalize()} ({', '.join(team.choice['members'])}), chosen on held-out "
+        f"images, reads {chosen.accuracy:.2%} of the test images, {best['member']} alone "
+        f"{best['accuracy']:.2%}: {best['wins']} images won, {best['losses']} lost, "
+        f"{_judge(best['p'])}. It takes {_write_costs(chosen)} instead of "
+        f"{_write_costs(first)}."
+    )
+
+
+def _write_costs(reader: Reader) -> str:
+    return (
+        f"{format_seconds(reader.fit)} to fit, {format_seconds(reader.predict)} for all test "
+        f"images and {reader.size:.1f} MB"
+    )
+
+
+def _check_goal(press: Press, team: Team) -> Known:
+    chosen = team.chosen
+    strongest = press.results[chosen.name].values["strongest"]
+    return Known(
+        what=f"{chosen.name}, chosen on held-out images, against the member that is best on "
+        f"the test images (test accuracy, %)",
+        expected=f"better than {strongest['member']}: {100 * strongest['accuracy']:.2f}",
+        measured=f"{100 * chosen.accuracy:.2f} (p = {strongest['p']:.2g})",
+        met=chosen.accuracy > strongest["accuracy"],
+    )
+
+
+def _list_candidates(press: Press, teams: list[Team]) -> Table:
+    held = press.results[name_part(teams[0].alone[0].name)].values["n"]
+    bound = (
+        "no known writer is on both sides"
+        if press.scope.writers
+        else "who wrote them is not known"
+    )
+    weights = [
+        dict(zip(team.choice["members"], team.choice["weights"], strict=True)) for team in teams
+    ]
+    return Table(
+        name="candidates",
+        title="Who is taken",
+        sentence=f"{held:,} training images, a {HELD_OUT}th, are held out ({bound}): by them "
+        f"the members are chosen, each member's probabilities brought to one scale, votes "
+        f"weighed and the stack taught. Then the members learn from all training images. The "
+        f"team of the best takes the {MEMBERS} best of all candidates; equals are the "
+        f"{MEMBERS} best of those on pixels, none of which is far ahead.",
+        columns=(
+            "candidate", "features", "held out (%)",
+            *(f"weight in {team.name}" for team in teams),
+        ),
+        rows=tuple(
+            (
+                reader.name,
+                CANDIDATES[reader.name].recipe,
+                100 * (reader.held or 0.0),
+                *(weight.get(reader.name) for weight in weights),
+            )
+            for reader in teams[0].alone
+        ),
+        decimals=2,
+    )  # fmt: skip
+
+
+def _show_accuracy(press: Press, team: Team) -> Figure:
+    readers = (*team.members, *team.together)
+    values: dict[str, list[float | None]] = {
+        "held-out images": [100 * (reader.held or 0.0) for reader in readers],
+        "test images": [100 * reader.accuracy for reader in readers],
+    }
+    lowest = min(value for series in values.values() for value in series if value is not None)
+    low = float(np.floor(2 * lowest) / 2)
+    top = max(readers, key=lambda reader: reader.accuracy)
+    better = sum(joint.accuracy > team.alone[0].accuracy for joint in team.together)
+    return press.figure(
+        f"accuracy-{team.name.replace(' ', '-')}",
+        f"Members and ensembles of {team.name}",
+        f"{better} of {len(KINDS)} ensembles read more test images right than "
+        f"{team.alone[0].name}, the best member on held-out images; {top.name} reads best "
+        f"({top.accuracy:.2%}). The axis begins at {low:.1f} %.",
+        draw_bars(
+            [reader.name.removesuffix(f" of {team.name}") for reader in readers],
+            values,
+            f"Accuracy of {team.name} (axis from {low:.1f} %)",
+            "accuracy (%)",
+            low=low,
+        ),
+    )
+
+
+def _list_gains(press: Press, teams: list[Team], bagged: list[Reader]) -> Table:
+    joints = [reader for team in teams for reader in team.together]
+    against = [press.results[reader.name].values["best"] for reader in joints]
+    bagging = [press.results[name_bagging(name)].values for name in BAGGED]
+    compared = [
+        *((r, facts["accuracy"], facts) for r, facts in zip(joints, against, strict=True)),
+        *((r, facts["single"], facts) for r, facts in zip(bagged, bagging, strict=True)),
+    ]
+    adjusted = holm([facts["p"] for _, _, facts in compared])
+    empty = (None,) * 5
+    rows: list[tuple[Any, ...]] = [(*_list_costs(reader), *empty) for reader in teams[0].alone]
+    for (reader, other, facts), p in zip(compared, adjusted, strict=True):
+        gain = 100 * (reader.accuracy - other)
+        rows.append((*_list_costs(reader), gain, facts["wins"], facts["losses"], facts["p"], p))
+    return Table(
+        name="ensembles",
+        title="What each adds and costs",
+        sentence=f"The best against {teams[0].alone[0].name}, equals against "
+        f"{teams[1].alone[0].name} (their best members on held-out images), bags against one "
+        f"such model of all images; won and lost are test images that only one "
+        f"side reads right (exact McNemar test, two-sided; Holm's p holds for all rows "
+        f"together). Seconds and size are those of all members; to fit, weights and a stack "
+        f"also need the members' fits without the held-out images.",
+        columns=(
+            "model", "accuracy (%)", "fit (s)", "predict (s)", "size (MB)", "gain (points)",
+            "won", "lost", "p", "p (Holm)",
+        ),
+        rows=tuple(rows),
+        decimals=3,
+    )  # fmt: skip
+
+
+def _list_costs(reader: Reader) -> tuple[Any, ...]:
+    return (reader.name, 100 * reader.accuracy, reader.fit, reader.predict, reader.size)
+
+
+def _show_costs(press: Press, teams: list[Team]) -> Figure:
+    pairs = [(joint, team.alone[0]) for team in teams for joint in team.together]
+    costs = {
+        "seconds to fit": [joint.fit / best.fit for joint, best in pairs],
+        "seconds to predict": [joint.predict / best.predict for joint, best in pairs],
+        "size": [joint.size / best.size for joint, best in pairs],
+    }
+    return press.figure(
+        "costs",
+        "What each costs",
+        "As many times what the best member alone costs: "
+        + "; ".join(
+            f"{team.alone[0].name} takes {_write_costs(team.alone[0])}" for team in teams
+        )
+        + ".",
+        draw_bars(
+            [joint.name for joint, _ in pairs],
+            costs,
+            "Costs against the best member alone",
+            "times the cost of the best member (1 = as much)",
+            1,
+            log=True,
+        ),
+    )
+
+
+def _show_growing(press: Press, teams: list[Team]) -> tuple[Part, ...]:
+    gains = {
+        f"{team.name}, {name}": (
+            np.arange(1, len(team.alone) + 1),
+            100 * (np.array(team.choice["growing"][key]) - team.choice["growing"][key][0]),
+        )
+        for team in teams
+        for name, key in (("held out", "held"), ("test", "test"))
+    }
+    said = [_say_growth(team) for team in teams]
+    return (
+        press.figure(
+            "growing",
+            "More members, better votes?",
+            f"Soft voting of the best candidate, the best two, ...: {'; '.join(said)}. Who "
+            f"comes next is ranked on held-out images.",
+            draw_lines(
+                gains,
+                "What more members add to the best candidate",
+                "number of members",
+                "gain in accuracy (points)",
+            ),
+        ),
+        Table(
+            name="growing",
+            title="Soft voting of the best candidates",
+            columns=("team", "members", "added", "held out (%)", "test (%)"),
+            rows=tuple(
+                (team.name, count + 1, name, 100 * held, 100 * test)
+                for team in teams
+                for count, (name, held, test) in enumerate(
+                    zip(team.choice["ranked"], *team.choice["growing"].values(), strict=True)
+                )
+            ),
+            shown=0,
+        ),
+    )
+
+
+def _say_growth(team: Team) -> str:
+    held, test = (np.array(team.choice["growing"][key]) for key in ("held", "test"))
+    most = int(held.argmax())
+    if most == 0:
+        return f"of {team.name} none adds to the first on held-out images"
+    return (
+        f"of {team.name} the first {most + 1} do best on held-out images, and add "
+        f"{100 * (test[most] - test[0]):+.2f} points on the test images"
+    )
+
+
+def _show_shared(press: Press, team: Team) -> tuple[Part, ...]:
+    names = team.choice["ranked"]
+    shared = 100 * np.array(team.choice["shared"], float)
+    others = np.where(np.eye(len(names), dtype=bool), np.nan, shared)
+    if np.isnan(others).all():
+        return ()
+    one, other = np.unravel_index(np.nanargmin(others), others.shape)
+    return (
+        press.figure(
+            "shared-errors",
+            "Which errors they share",
+            f"Votes mend only what members do not share: least of all, {names[other]} makes "
+            f"{others[one, other]:.0f} % of the errors of {names[one]} too.",
+            draw_matrix(
+                shared,
+                "Shared errors (% of the row's)",
+                "made by this one too",
+                "errors of",
+                names,
+                names,
+                0,
+                highest=100,
+                blank=(),
+            ),
+        ),
+        Table(
+            name="shared-errors",
+            title="Which errors they share",
+            columns=("errors of", *(f"made by {name} too (%)" for name in names)),
+            rows=tuple(
+                (name, *(None if np.isnan(share) else float(share) for share in row))
+                for name, row in zip(names, shared, strict=True)
+            ),
+            shown=0,
+        ),
+    )
+
+
+def _show_differences(press: Press, team: Team) -> tuple[Figure, ...]:
+    chosen = team.chosen
+    facts = press.results[chosen.name].values
+    best = facts["best"]
+    said = press.store.open_array(press.results[chosen.name].arrays["predicted"])
+    alone = press.store.open_array(
+        press.results[name_whole(best["member"])].arrays["predicted"]
+    )
+    labels = press.store.open_array(press.test.labels)
+    images = press.store.open_array(press.test.images)
+    figures = []
+    for name, word, count in (
+        ("won", "right where its best member is wrong", best["wins"]),
+        ("lost", "wrong where its best member is right", best["losses"]),
+    ):
+        rows = facts[name]
+        if not rows:
+            continue
+        captions = [f"{labels[row]}: {alone[row]} → {said[row]}" for row in rows]
+        figures.append(
+            press.figure(
+                f"{name}-{team.name.replace(' ', '-')}",
+                f"{chosen.name.capitalize()} is {word}",
+                f"{len(rows)} of {count} such test images: the label, what {best['member']} "
+                f"reads, and what {chosen.name} makes of it.",
+                draw_gallery(
+                    np.array(images[rows]), captions, f"{name.capitalize()} by {chosen.name}", 6
+                ),
+            )
+        )
+    return tuple(figures)
+
+
+def _show_bags(press: Press) -> tuple[Part, ...]:
+    counts = np.arange(1, BAGS + 1)
+    found = {name: press.results[name_bagging(name)].values for name in BAGGED}
+    errors = {
+        title: 100 * (1 - values)
+        for name, facts in found.items()
+        for title, values in (
+            (f"bags of {name}", np.array(facts["growing"])),
+            (f"one {name} of all images", np.full(BAGS, facts["single"])),
+        )
+    }
+    gains = {
+        name: 100 * (np.array(facts["growing"]) - facts["single"])
+        for name, facts in found.items()
+    }
+    rows = press.results[f"bag 1 of {next(iter(BAGGED))}"].values
+    return (
+        press.figure(
+            "bags",
+            "Bagging, bag by bag",
+            f"Each bag is {rows['rows']:,} images drawn with replacement ({BAG_SHARE:.0%} of "
+            f"all; {rows['distinct']:,} different ones in the first). "
+            + " ".join(
+                f"{BAGS} bags of {name} read {facts['accuracy']:.2%}, one {name} of all "
+                f"images {facts['single']:.2%}."
+                for name, facts in found.items()
+            ),
+            draw_lines(
+                {name: (counts, values) for name, values in gains.items()},
+                "What bags add to one model of all images",
+                "number of bags",
+                "gain in accuracy (points)",
+            ),
+        ),
+        Table(
+            name="bags",
+            title="Errors by the number of bags (%)",
+            columns=("bags", *errors),
+            rows=tuple(
+                (k, *line)
+                for k, line in zip(
+                    counts.tolist(), np.stack(list(errors.values()), 1).tolist(), strict=True
+                )
+            ),
+            shown=0,
+        ),
+    )

@@ -1,0 +1,108 @@
+"""Who reads in the chapter `ensembles`: candidates, teams of them, bags, and their costs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from digitflow.studies.chapter import Press
+from digitflow.studies.experiments.ensembles import (
+    BAGS,
+    KINDS,
+    name_bagging,
+    name_choice,
+    name_joint,
+)
+from digitflow.studies.experiments.ensembles_fits import name_part, name_whole
+
+MEGABYTE = 2**20
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One model or several together: shares read right, seconds, megabytes.
+
+    `fit` is of all that it takes, from the held-out images' lessons to the last member.
+    """
+
+    name: str
+    held: float | None
+    accuracy: float
+    fit: float
+    predict: float
+    size: float
+
+
+@dataclass(frozen=True)
+class Team:
+    """The members of a team, the best on held-out images first, and what they are together.
+
+    `chosen` is the ensemble that is best on held-out images.
+    """
+
+    name: str
+    choice: Any
+    alone: tuple[Reader, ...]
+    together: tuple[Reader, ...]
+
+    @property
+    def chosen(self) -> Reader:
+        """The ensemble that is best on held-out images."""
+        return max(self.together, key=lambda reader: reader.held or 0.0)
+
+    @property
+    def members(self) -> tuple[Reader, ...]:
+        """Those of `alone` that were taken."""
+        return self.alone[: len(self.choice["members"])]
+
+
+def describe_team(press: Press, name: str) -> Team:
+    """Gather a team's candidates, the best on held-out images first, and its ensembles."""
+    choice = press.results[name_choice(name)].values
+    return Team(
+        name,
+        choice,
+        tuple(_describe_candidate(press, candidate) for candidate in choice["ranked"]),
+        tuple(_describe_joint(press, kind, name) for kind in KINDS),
+    )
+
+
+def _describe_candidate(press: Press, name: str) -> Reader:
+    part, whole = press.results[name_part(name)], press.results[name_whole(name)]
+    return Reader(
+        name,
+        part.values["accuracy"],
+        whole.values["accuracy"],
+        whole.measured["fit_seconds"],
+        whole.measured["predict_seconds"],
+        whole.models["model"].bytes / MEGABYTE,
+    )
+
+
+def _describe_joint(press: Press, kind: str, team: str) -> Reader:
+    facts = press.results[name_joint(kind, team)]
+    members = press.results[name_choice(team)].values["members"]
+    wholes = [_describe_candidate(press, name) for name in members]
+    # A vote of equals needs no lessons from held-out images.
+    lessons = sum(press.results[name_part(name)].measured["fit_seconds"] for name in members)
+    learns = kind in ("weighted voting", "stacking")
+    join = facts.measured["join_seconds"]
+    return Reader(
+        name_joint(kind, team),
+        facts.values["held_accuracy"],
+        facts.values["accuracy"],
+        sum(whole.fit for whole in wholes) + (lessons + join if learns else 0.0),
+        sum(whole.predict for whole in wholes),
+        sum(whole.size for whole in wholes),
+    )
+
+
+def describe_bagging(press: Press, name: str) -> Reader:
+    """Gather what the bags of one model read together, and cost."""
+    bags = [press.results[f"bag {number + 1} of {name}"] for number in range(BAGS)]
+    return Reader(
+        f"{BAGS} bags of {name}",
+        None,
+        press.results[name_bagging(name)].values["accuracy"],
+        sum(bag.measured["fit_seconds"] for bag in bags),
+        sum(bag.measured["predict_seconds"] for bag in bags),
+        sum(bag.models["model"].bytes for bag in bags) / MEGABYTE,
+    )

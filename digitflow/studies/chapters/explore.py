@@ -1,0 +1,252 @@
+"""Chapter `explore`: what the digits look like."""
+
+from typing import Any
+
+import numpy as np
+
+from digitflow.formatting import format_bytes
+from digitflow.reports.charts import draw_bars, draw_digit_cloud, draw_image_rows, draw_lines
+from digitflow.studies.chapter import Chapter, Figure, Known, Part, Press, Table, check_number
+
+# Half a component: the number of them is whole.
+EXACT = 0.5
+
+
+def compose(press: Press) -> Chapter:
+    """Show the sets, the classes, the pixels, their components and two maps."""
+    pixels, classes = (press.results[name].values for name in ("pixels", "classes"))
+    components = press.results["components"].values
+    return Chapter(
+        section="explore",
+        title="The digits themselves",
+        question="What is there to learn from, and how is it spread?",
+        findings=_conclude(pixels, classes, components),
+        parts=(
+            _list_sets(pixels["sets"]),
+            *_show_classes(press, classes),
+            *_show_pixels(press, pixels),
+            *_show_components(press, components),
+            *_show_maps(press, components),
+        ),
+    )
+
+
+def _conclude(pixels: Any, classes: Any, components: Any) -> tuple[str, ...]:
+    train = pixels["sets"]["train"]
+    counts = classes["counts"]["train"]
+    return (
+        f"{train['shape'][0]:,} training images of 28 x 28 pixels, from {min(counts):,} of the "
+        f"digit {int(np.argmin(counts))} to {max(counts):,} of the digit "
+        f"{int(np.argmax(counts))}; {train['missing']} values are missing.",
+        f"{components['needed']['0.95']} of 784 components hold 95 % of the variance; "
+        f"{pixels['constant']} pixels never change.",
+    )
+
+
+def _list_sets(sets: Any) -> Table:
+    rows = [
+        (
+            name,
+            " x ".join(f"{size:,}" for size in facts["shape"]),
+            facts["dtype"],
+            facts["labels_dtype"],
+            format_bytes(facts["bytes"]),
+            facts["lowest"],
+            facts["highest"],
+            facts["missing"],
+            facts["classes"],
+            facts["writers"],
+        )
+        for name, facts in sets.items()
+    ]
+    columns = (
+        "set", "shape", "pixels", "labels", "size", "lowest", "highest", "missing (NaN)",
+        "classes", "writers",
+    )  # fmt: skip
+    return Table(name="sets", title="The two sets", columns=columns, rows=tuple(rows))
+
+
+def _show_classes(press: Press, classes: Any) -> tuple[Part, ...]:
+    counts, arrays = classes["counts"], press.results["classes"].arrays
+    shares = {
+        name: [100 * count / sum(found) for count in found] for name, found in counts.items()
+    }
+    digits = [str(digit) for digit in range(10)]
+    samples, means, spreads = (
+        press.store.open_array(arrays[name]) for name in ("samples", "means", "spreads")
+    )
+    widest = int(np.argmax([spread.mean() for spread in spreads]))
+    narrowest = int(np.argmin([spread.mean() for spread in spreads]))
+    heavy, light = int(np.argmax(classes["ink"])), int(np.argmin(classes["ink"]))
+    return (
+        press.figure(
+            "classes",
+            "How often each digit occurs",
+            f"Every digit is between {min(shares['train']):.1f} and {max(shares['train']):.1f} "
+            f"% of the training images, so accuracy is a fair measure.",
+            draw_bars(digits, shares, "Share of each digit", "share of the set (%)", 1),
+        ),
+        Table(
+            name="class-counts",
+            title="Images of each digit",
+            columns=("digit", "training images", "test images", "mean ink (% of full)"),
+            rows=tuple(
+                (digit, counts["train"][digit], counts["test"][digit], 100 * ink)
+                for digit, ink in enumerate(classes["ink"])
+            ),
+            decimals=2,
+            shown=0,
+        ),
+        press.figure(
+            "samples",
+            "Samples",
+            "Ten images of each digit, evenly spread over the training images: slant, width "
+            "and thickness differ from hand to hand.",
+            draw_image_rows(
+                {str(digit): images for digit, images in enumerate(samples)},
+                "Samples of each digit (a row a digit)",
+            ),
+        ),
+        press.figure(
+            "means",
+            "Mean and spread",
+            f"The digit {narrowest} is written most alike and {widest} least (mean spread "
+            f"{spreads[narrowest].mean():.0f} and {spreads[widest].mean():.0f} of 255); "
+            f"{heavy} has the most ink and {light} the least.",
+            draw_image_rows(
+                {
+                    "mean": means.astype(np.uint8),
+                    "spread": (spreads * (255 / spreads.max())).astype(np.uint8),
+                },
+                "Mean image, and standard deviation of each pixel (dark is high)",
+            ),
+        ),
+    )
+
+
+def _show_pixels(press: Press, pixels: Any) -> tuple[Part, ...]:
+    counts = np.array(pixels["histogram"])
+    share = 100 * counts / counts.sum()
+    stages = pixels["stages"]
+    return (
+        press.figure(
+            "pixel-values",
+            "Values of the pixels",
+            f"{share[0]:.1f} % of all pixels are paper (0) and {share[250:].sum():.1f} % are "
+            f"full ink (250 to 255): what lies between are the edges of strokes.",
+            draw_lines(
+                {"training images": (np.arange(256), np.maximum(share, 1e-4))},
+                "How often each value occurs",
+                "pixel value (0 is paper, 255 full ink)",
+                "share of all pixels (%)",
+                log_y=True,
+            ),
+        ),
+        Table(
+            name="pixel-values",
+            title="Pixels of each value",
+            columns=("value", "pixels"),
+            rows=tuple((value, int(count)) for value, count in enumerate(counts)),
+            shown=0,
+        ),
+        Table(
+            name="pixel-statistics",
+            title="Pixels before and after scaling",
+            sentence="Normalised is divided by 255; standardised is brought to mean 0 and "
+            "deviation 1 pixel by pixel, where one that is rarely inked becomes very large.",
+            columns=("pixels", "mean", "standard deviation", "lowest", "median", "highest"),
+            rows=tuple(
+                (
+                    name,
+                    *(
+                        facts[key]
+                        for key in ("mean", "deviation", "lowest", "median", "highest")
+                    ),
+                )
+                for name, facts in stages.items()
+            ),
+        ),
+    )
+
+
+def _show_components(press: Press, components: Any) -> tuple[Part, ...]:
+    arrays = press.results["components"].arrays
+    held = 100 * np.array(components["cumulated"])
+    needed = components["needed"]["0.95"]
+    known: tuple[Known, ...] = ()
+    if press.scope.is_mnist:
+        known = (check_number("components that hold 95 % of the variance", 154, needed, EXACT),)
+    return (
+        press.figure(
+            "variance",
+            "Variance held by the first components",
+            f"The first {needed} of 784 components hold 95 % of the variance, "
+            f"{components['needed']['0.99']} hold 99 %.",
+            draw_lines(
+                {"held": (np.arange(1, 785), held)},
+                "Principal components of the pixels",
+                "number of components",
+                "variance held (%)",
+                marks={f"{needed} components": (needed, float(held[needed - 1]))},
+            ),
+        ),
+        Table(
+            name="variance",
+            title="Variance held",
+            columns=("components", "variance held (%)"),
+            rows=tuple((k + 1, float(share)) for k, share in enumerate(held)),
+            shown=0,
+        ),
+        *known,
+        _show_rebuilt(press, components, arrays),
+    )
+
+
+def _show_rebuilt(press: Press, components: Any, arrays: Any) -> Figure:
+    originals = press.store.open_array(arrays["originals"])
+    rebuilt = press.store.open_array(arrays["rebuilt"])
+    errors = components["error"]
+    lost = ", ".join(f"{k}: {error:.4f}" for k, error in errors.items())
+    return press.figure(
+        "rebuilt",
+        "Digits rebuilt from a few components",
+        f"Mean squared error of a pixel (0 to 1) by the number of components kept: {lost}.",
+        draw_image_rows(
+            {"original": originals}
+            | {f"{k} kept": images for k, images in zip(errors, rebuilt, strict=True)},
+            "The first image of each digit, rebuilt",
+        ),
+    )
+
+
+def _show_maps(press: Press, components: Any) -> tuple[Part, ...]:
+    two = 100 * components["cumulated"][1]
+    return (
+        _show_map(
+            press,
+            "components",
+            "map",
+            "The first two components",
+            f"Two components hold {two:.1f} % of the variance: 0 and 1 lie apart, most "
+            f"others over one another.",
+            ("first component (pixels of 0 to 1)", "second component (pixels of 0 to 1)"),
+        ),
+        _show_map(
+            press,
+            "neighbourhoods",
+            "neighbours",
+            "Neighbours stay neighbours",
+            "t-SNE lays the same kind of images out by nearness: each digit is an island or "
+            "two, and what lies between islands is what models confuse.",
+            ("t-SNE, first axis (no unit)", "t-SNE, second axis (no unit)"),
+        ),
+    )
+
+
+def _show_map(
+    press: Press, experiment: str, name: str, title: str, sentence: str, axes: tuple[str, str]
+) -> Figure:
+    arrays = press.results[experiment].arrays
+    points, labels = (press.store.open_array(arrays[key]) for key in ("map", "labels"))
+    head = f"{title} ({len(points):,} images)"
+    return press.figure(name, title, sentence, draw_digit_cloud(points, labels, head, *axes))

@@ -1,0 +1,184 @@
+"""Chapter `scratch`: models in numpy alone beside scikit-learn's."""
+
+from typing import Any
+
+import numpy as np
+
+from digitflow.reports.charts import draw_gallery, draw_lines
+from digitflow.studies.chapter import Chapter, Known, Part, Press, Table
+from digitflow.studies.experiments.scratch import KINDS, MAKERS, name_fit
+
+NAMES = {"softmax": "softmax regression", "mlp": "an MLP of one hidden layer"}
+# What was asked of them: points of accuracy, and times scikit-learn's time.
+POINTS, TIMES = 0.5, 2.0
+UNITS = 24
+
+
+def compose(press: Press) -> Chapter:
+    """Show losses, weights, and both makers side by side."""
+    found = {
+        (kind, maker): press.results[name_fit(kind, maker)]
+        for kind in KINDS
+        for maker in MAKERS
+    }
+    return Chapter(
+        section="scratch",
+        title="Models from scratch",
+        question="Softmax regression and a neural network in numpy alone: do they learn as "
+        "well as scikit-learn's, and as quickly?",
+        findings=tuple(_conclude(found, kind) for kind in KINDS),
+        parts=(
+            *_check_goals(press, found),
+            _list_fits(found),
+            _list_gradients(press),
+            *_show_losses(press, found),
+            _show_digits(press, found),
+            _show_units(press, found),
+        ),
+    )
+
+
+def _gap(found: Any, kind: str) -> float:
+    ours, theirs = (found[kind, maker].values["accuracy"] for maker in MAKERS)
+    return 100 * float(ours - theirs)
+
+
+def _ratio(found: Any, kind: str) -> float:
+    ours, theirs = (found[kind, maker].measured["fit_seconds"] for maker in MAKERS)
+    return float(ours / theirs)
+
+
+def _conclude(found: Any, kind: str) -> str:
+    ours, name = found[kind, "numpy"].values["accuracy"], NAMES[kind]
+    return (
+        f"{name[0].upper()}{name[1:]} in numpy reads {ours:.2%} of the test images, "
+        f"{_gap(found, kind):+.2f} points against scikit-learn's, in {_ratio(found, kind):.2f} "
+        f"times its time."
+    )
+
+
+def _check_goals(press: Press, found: Any) -> tuple[Known, ...]:
+    if not press.scope.is_mnist:
+        return ()
+    return tuple(
+        Known(
+            what=f"{NAMES[kind]} against scikit-learn's (points; times its time)",
+            expected=f"within {POINTS} points, at most {TIMES:g} times",
+            measured=f"{_gap(found, kind):+.2f} points, {_ratio(found, kind):.2f} times",
+            met=_gap(found, kind) >= -POINTS and _ratio(found, kind) <= TIMES,
+        )
+        for kind in KINDS
+    )
+
+
+def _list_fits(found: Any) -> Table:
+    return Table(
+        name="side-by-side",
+        title="Side by side",
+        sentence="Equal features, penalty, units, batches and passes; scikit-learn's logistic "
+        "regression goes by all images at once (lbfgs).",
+        columns=("model", "made by", "accuracy (%)", "passes", "fit (s)", "predict (s)"),
+        rows=tuple(
+            (
+                kind,
+                maker,
+                100 * facts.values["accuracy"],
+                facts.values["epochs"],
+                facts.measured["fit_seconds"],
+                facts.measured["predict_seconds"],
+            )
+            for (kind, maker), facts in found.items()
+        ),
+        decimals=2,
+    )
+
+
+def _list_gradients(press: Press) -> Table:
+    rows = []
+    for kind in KINDS:
+        values = press.results[f"gradient of {kind}"].values
+        rows.append((kind, values["images"], values["weights"], f"{values['worst']:.1e}"))
+    return Table(
+        name="gradients",
+        title="The gradient against central differences",
+        sentence="In float64, on real images; the largest relative difference.",
+        columns=("model", "images", "weights tried of each array", "largest difference"),
+        rows=tuple(rows),
+    )
+
+
+def _show_losses(press: Press, found: Any) -> tuple[Part, ...]:
+    curves = {
+        f"{kind}, {maker}": facts.values["losses"]
+        for (kind, maker), facts in found.items()
+        if facts.values["losses"] is not None
+    }
+    lines = {
+        name: (np.arange(1, len(losses) + 1), np.array(losses))
+        for name, losses in curves.items()
+    }
+    ends = ", ".join(f"{name} {losses[-1]:.3f}" for name, losses in curves.items())
+    return (
+        press.figure(
+            "losses",
+            "Loss of each pass",
+            f"After the last pass the mean cross-entropy is: {ends}.",
+            draw_lines(
+                lines,
+                "Loss while learning",
+                "pass over the training images",
+                "mean cross-entropy (nats)",
+                log_y=True,
+            ),
+        ),
+        Table(
+            name="losses",
+            title="Loss of each pass",
+            columns=("model", "pass", "mean cross-entropy"),
+            rows=tuple(
+                (name, number + 1, loss)
+                for name, losses in curves.items()
+                for number, loss in enumerate(losses)
+            ),
+            shown=0,
+        ),
+    )
+
+
+def _show_digits(press: Press, found: Any) -> Part:
+    weights = _open_weights(press, found["softmax", "numpy"])
+    return press.figure(
+        "softmax-weights",
+        "What softmax regression looks for",
+        "Dark where ink speaks for the digit, white where it speaks against it, grey where it "
+        "says nothing.",
+        draw_gallery(
+            _to_pictures(weights), [str(d) for d in range(10)], "Weights of each digit", 5
+        ),
+    )
+
+
+def _show_units(press: Press, found: Any) -> Part:
+    weights = _open_weights(press, found["mlp", "numpy"])
+    strongest = np.argsort(-np.abs(weights).sum(axis=0))[:UNITS]
+    return press.figure(
+        "hidden-weights",
+        "What hidden units look for",
+        f"The {UNITS} units with the largest weights of {weights.shape[1]}: pieces of strokes, "
+        f"not digits.",
+        draw_gallery(
+            _to_pictures(weights[:, strongest]), [""] * UNITS, "Weights of hidden units", 8
+        ),
+    )
+
+
+def _open_weights(press: Press, facts: Any) -> np.ndarray:
+    return np.array(press.store.open_array(facts.arrays["weights"]))
+
+
+def _to_pictures(weights: np.ndarray) -> np.ndarray:
+    """Turn columns (784, k) into uint8 images (k, 28, 28): 0 becomes the middle grey."""
+    # The few largest would leave the others grey.
+    scale = np.quantile(np.abs(weights), 0.995, axis=0)
+    shares = (weights / np.maximum(scale, 1e-12)).clip(-1, 1)
+    return np.rint(127.5 + 127.5 * shares).astype(np.uint8).T.reshape(-1, 28, 28)

@@ -1,0 +1,310 @@
+"""Chapter `tuning`: what searches found, and what that brought."""
+
+from typing import Any
+
+import numpy as np
+
+from digitflow.reports.charts import draw_bars, draw_lines
+from digitflow.studies.chapter import Chapter, Known, Part, Press, Table, Text, check_number
+from digitflow.studies.experiments.tuning import CHOICES, CURVES, GRIDS
+from digitflow.studies.experiments.tuning_trials import MODELS
+
+SEARCHES = ("grid", "randomised", "halving", "optuna")
+PUBLISHED, ABOUT = 97.1, 0.3
+
+
+def compose(press: Press) -> Chapter:
+    """Show every search, the finals on the test images, and the curves."""
+    trials = _list_trials(press)
+    finals = {
+        (model, choice): press.results[f"{model} {choice}"]
+        for model in MODELS
+        for choice in CHOICES
+    }
+    return Chapter(
+        section="tuning",
+        title="Tuning",
+        question="What do grid, randomised, halving and Optuna's searches find, and is it "
+        "better than what was set by hand, or by default?",
+        findings=_conclude(press, trials, finals),
+        parts=(
+            *_check_published(press, finals),
+            _show_finals(press, finals),
+            _list_finals(finals),
+            _list_searches(trials),
+            *_tell_failures(press, trials),
+            _show_progress(press, trials),
+            _show_variance(press, trials),
+            *(_show_learning(press, model) for model in MODELS),
+            *(_show_validation(press, model) for model in CURVES),
+            *_list_numbers(press, trials),
+        ),
+    )
+
+
+def _list_trials(press: Press) -> list[dict[str, Any]]:
+    """Return every combination that was tried, in the order of the plan."""
+    found = []
+    for name, facts in press.results.items():
+        search, _, rest = name.partition(" ")
+        if search not in SEARCHES:
+            continue
+        model = rest.partition(":")[0]
+        listed = "trials" in facts.values
+        found += [
+            {
+                "search": search,
+                "model": model,
+                "params": trial["params"],
+                "score": trial.get("score"),
+                "error": trial.get("error"),
+                "ended": listed and trial.get("score") is None,
+            }
+            for trial in facts.values.get("trials", [facts.values])
+        ]
+    return found
+
+
+def _best(trials: Any, search: str, model: str) -> dict[str, Any] | None:
+    scored = [
+        trial
+        for trial in trials
+        if (trial["search"], trial["model"]) == (search, model) and trial["score"] is not None
+    ]
+    return max(scored, key=lambda trial: trial["score"], default=None)
+
+
+def _write(params: Any) -> str:
+    told = (
+        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in sorted(params.items())
+    )
+    return ", ".join(told) or "defaults"
+
+
+def _conclude(press: Press, trials: Any, finals: Any) -> tuple[str, ...]:
+    gains = ", ".join(
+        f"{model} {_score(finals, model, 'tuned') - _score(finals, model, 'default'):+.2f}"
+        for model in MODELS
+    )
+    model, choice = max(finals, key=lambda key: finals[key].values["accuracy"])
+    invalid = sum(trial["error"] is not None for trial in trials)
+    return (
+        f"Against the defaults, tuning changes test accuracy by (points): {gains}; the best is "
+        f"{model}, {choice} ({_score(finals, model, choice):.2f} %).",
+        f"{len(trials)} combinations were tried, {invalid} of them invalid: these are "
+        f"reported, and the searches went on.",
+    )
+
+
+def _score(finals: Any, model: str, choice: str) -> float:
+    return 100 * float(finals[model, choice].values["accuracy"])
+
+
+def _check_published(press: Press, finals: Any) -> tuple[Known, ...]:
+    if not press.scope.is_mnist:
+        return ()
+    measured = round(_score(finals, "knn", "hand-set"), 2)
+    what = "accuracy of KNN, k = 4 by distance, about (%)"
+    return (check_number(what, PUBLISHED, measured, ABOUT),)
+
+
+def _show_finals(press: Press, finals: Any) -> Part:
+    series = {choice: [_score(finals, model, choice) for model in MODELS] for choice in CHOICES}
+    low = float(int(min(min(values) for values in series.values())) - 1)
+    model = max(MODELS, key=lambda m: _score(finals, m, "tuned") - _score(finals, m, "default"))
+    return press.figure(
+        "finals",
+        "Default, set by hand, tuned",
+        f"Tuning brings {model} most; all three learnt from all training images, and are "
+        f"judged on the test images. The axis begins at {low:.0f} %.",
+        draw_bars(
+            list(MODELS),
+            series,
+            f"Accuracy on test images (axis from {low:.0f} %)",
+            "accuracy (%)",
+            low=low,
+        ),
+    )
+
+
+def _list_finals(finals: Any) -> Table:
+    return Table(
+        name="finals",
+        title="Default, set by hand, tuned",
+        columns=("model", "chosen", "parameters", "accuracy (%)", "fit (s)", "predict (s)"),
+        rows=tuple(
+            (
+                model,
+                choice,
+                _write(facts.values["params"]),
+                100 * facts.values["accuracy"],
+                facts.measured["fit_seconds"],
+                facts.measured["predict_seconds"],
+            )
+            for (model, choice), facts in finals.items()
+        ),
+        decimals=2,
+    )
+
+
+def _list_searches(trials: Any) -> Table:
+    rows: list[tuple[Any, ...]] = []
+    for search in SEARCHES:
+        for model in dict.fromkeys(trial["model"] for trial in trials):
+            own = [t for t in trials if (t["search"], t["model"]) == (search, model)]
+            best = _best(trials, search, model)
+            if best is not None:
+                counts = (
+                    len(own),
+                    sum(trial["error"] is not None for trial in own),
+                    sum(trial["ended"] for trial in own),
+                )
+                rows.append(
+                    (search, model, *counts, 100 * best["score"], _write(best["params"]))
+                )
+    return Table(
+        name="searches",
+        title="What each search found",
+        sentence="Scores are by cross-validation on part of the training images; of halving, "
+        "the combinations of the last round.",
+        columns=(
+            "search", "model", "tried", "invalid", "ended early", "best score (%)", "by",
+        ),
+        rows=tuple(rows),
+        decimals=2,
+    )  # fmt: skip
+
+
+def _tell_failures(press: Press, trials: Any) -> tuple[Text, ...]:
+    told = [
+        Text(text=f"Invalid: {trial['model']} with {_write(trial['params'])}: {trial['error']}")
+        for trial in trials
+        if trial["error"] is not None
+    ]
+    missing = press.results["optuna svm"].values.get("missing")
+    return (*told[:3], *([Text(text=f"{missing}.")] if missing else []))
+
+
+def _show_progress(press: Press, trials: Any) -> Part:
+    lines = {}
+    for search in ("randomised", "optuna"):
+        scores = [
+            trial["score"] if trial["score"] is not None else 0.0
+            for trial in trials
+            if trial["search"] == search and trial["model"] == "svm"
+        ]
+        if scores:
+            best = 100 * np.maximum.accumulate(scores)
+            lines[search] = (np.arange(1, len(best) + 1), best)
+    reached = ", ".join(f"{name} {values[-1]:.2f} %" for name, (_, values) in lines.items())
+    lowest = min(float(values[values > 0].min()) for _, values in lines.values())
+    rounds = press.results["halving svm"].values["rounds"]
+    told = ", ".join(f"{each['candidates']} on {each['images']:,} images" for each in rounds)
+    return press.figure(
+        "progress",
+        "The best so far, SVM",
+        f"Reached in the end: {reached}. Halving tried {told}, and reached "
+        f"{100 * rounds[-1]['best']:.2f} %.",
+        draw_lines(
+            lines,
+            "Best score of a search so far",
+            "combinations tried",
+            "best score, cross-validated (%)",
+            y_range=(lowest - 0.5, 100),
+        ),
+    )
+
+
+def _show_variance(press: Press, trials: Any) -> Part:
+    own = [trial for trial in trials if trial["model"] == "pca"]
+    shares = GRIDS["pca"]["variance"]
+    scores = [100 * trial["score"] for trial in own]
+    best = shares[int(np.argmax(scores))]
+    return press.figure(
+        "variance",
+        "How much variance to keep",
+        f"Neighbours read best with {best:.0%} of the variance kept: what is left out is noise "
+        f"to them.",
+        draw_lines(
+            {"knn after PCA": (100 * np.array(shares), np.array(scores))},
+            "KNN after a projection",
+            "variance kept (%)",
+            "score, cross-validated (%)",
+        ),
+    )
+
+
+def _show_learning(press: Press, model: str) -> Part:
+    values = press.results[f"learning {model}"].values
+    lines, bands = _average(values, np.array(values["images"]))
+    held = lines["held out"][1]
+    return press.figure(
+        f"learning-{model}",
+        f"Learning curve: {model}",
+        f"From {values['images'][-2]:,} to {values['images'][-1]:,} images the score still "
+        f"changes by {held[-1] - held[-2]:+.2f} points; bands are the spread of the folds.",
+        draw_lines(
+            lines, f"Learning curve of {model}", "training images", "accuracy (%)", bands=bands
+        ),
+    )
+
+
+def _show_validation(press: Press, model: str) -> Part:
+    values = press.results[f"validation {model}"].values
+    parameter, tried = CURVES[model]
+    lines, bands = _average(values, np.array(tried, float))
+    held = lines["held out"][1]
+    return press.figure(
+        f"validation-{model}",
+        f"Validation curve: {model}",
+        f"Best at {parameter} = {tried[int(held.argmax())]:g} ({held.max():.2f} %); bands are "
+        f"the spread of the folds.",
+        draw_lines(
+            lines,
+            f"{model} by {parameter}",
+            f"{parameter} (no unit)",
+            "accuracy (%)",
+            bands=bands,
+            log_x=True,
+        ),
+    )
+
+
+def _average(values: Any, x: np.ndarray) -> tuple[dict[str, Any], dict[str, Any]]:
+    lines, bands = {}, {}
+    for name, key in (("learnt from", "train"), ("held out", "held")):
+        scores = 100 * np.array(values[key])
+        lines[name] = (x, scores.mean(axis=1))
+        bands[name] = (scores.min(axis=1), scores.max(axis=1))
+    return lines, bands
+
+
+def _list_numbers(press: Press, trials: Any) -> tuple[Table, ...]:
+    curves = []
+    for model in MODELS:
+        for kind, xs in (("learning", "images"), ("validation", "values")):
+            values = press.results[f"{kind} {model}"].values
+            for place, x in enumerate(values[xs]):
+                for part in ("train", "held"):
+                    for fold, score in enumerate(values[part][place]):
+                        curves.append((kind, model, x, part, fold + 1, score))
+    return (
+        Table(
+            name="trials",
+            title="All combinations",
+            columns=("search", "model", "parameters", "score", "error"),
+            rows=tuple(
+                (t["search"], t["model"], _write(t["params"]), t["score"], t["error"])
+                for t in trials
+            ),
+            shown=0,
+        ),
+        Table(
+            name="curves",
+            title="Learning and validation curves",
+            columns=("curve", "model", "images or value", "on", "fold", "accuracy"),
+            rows=tuple(curves),
+            shown=0,
+        ),
+    )

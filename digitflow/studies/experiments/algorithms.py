@@ -1,0 +1,85 @@
+"""Section `algorithms`: eight of them, on the source's own split and on 80/20."""
+
+from typing import Any
+
+import numpy as np
+
+from digitflow.studies.features import Split
+from digitflow.studies.fitting import ALGORITHMS, plan_model, unique
+from digitflow.studies.plan import Experiment, Findings, Lab, Scope
+
+CLASSES = 10
+SPLITS: tuple[Split, ...] = ("own", "80/20")
+
+
+def plan(scope: Scope) -> tuple[Experiment, ...]:
+    """Return for each algorithm and split: features, fit, what it got right and wrong."""
+    return unique(
+        experiment
+        for split in SPLITS
+        for algorithm in ALGORITHMS
+        for experiment in (*plan_model(algorithm, split), _plan_judgement(algorithm, split))
+    )
+
+
+def _plan_judgement(algorithm: str, split: Split) -> Experiment:
+    fit = plan_model(algorithm, split)[1].name
+    return Experiment(
+        name=name_judgement(algorithm, split),
+        function=f"{__name__}.judge_model",
+        params={"model": fit},
+        needs=(fit,),
+    )
+
+
+def name_judgement(algorithm: str, split: Split) -> str:
+    """Return what the experiment is called that judges an algorithm on a split."""
+    return f"judge {algorithm} on {split}"
+
+
+def judge_model(lab: Lab, model: str) -> Findings:
+    """Measure a model's answers to its test images.
+
+    Returns
+    -------
+    Findings
+        values: "accuracy", "f1" (macro); "classes", a dict a digit of precision, recall, f1
+        and support; "counts" (10 x 10, a row a true digit), "by_row" and "by_column" (shares
+        of the true, of the predicted digit), "errors_by_row" and "errors_by_column" (the
+        same of the errors alone); "binary" (10 x 2 x 2), a digit against the rest.
+    """
+    from sklearn.metrics import (
+        accuracy_score,
+        classification_report,
+        confusion_matrix,
+        multilabel_confusion_matrix,
+    )
+
+    truth, predicted = lab.open(model, "labels", "predicted")
+    digits = np.arange(CLASSES)
+    report: dict[str, Any] = classification_report(
+        truth, predicted, labels=digits, output_dict=True, zero_division=0
+    )
+    wrong = (truth != predicted).astype(float)
+
+    def count(**options: Any) -> list[list[float]]:
+        found = confusion_matrix(truth, predicted, labels=digits, **options)
+        return np.nan_to_num(found).tolist()  # type: ignore[no-any-return]
+
+    errors = {"sample_weight": wrong} if wrong.any() else {}
+    return Findings(
+        values={
+            "accuracy": float(accuracy_score(truth, predicted)),
+            "f1": float(report["macro avg"]["f1-score"]),
+            "classes": [
+                {key.removesuffix("-score"): value for key, value in report[str(digit)].items()}
+                for digit in digits
+            ],
+            "counts": count(),
+            "by_row": count(normalize="true"),
+            "by_column": count(normalize="pred"),
+            "errors_by_row": count(normalize="true", **errors),
+            "errors_by_column": count(normalize="pred", **errors),
+            "binary": multilabel_confusion_matrix(truth, predicted, labels=digits).tolist(),
+        }
+    )

@@ -1,0 +1,298 @@
+"""Section `errors`: what goes wrong, whose hand it was, and whose fault."""
+
+from typing import Any
+
+import numpy as np
+
+from digitflow.evaluation.intervals import wilson_interval
+from digitflow.models.catalogue import build_estimator
+from digitflow.studies.confident_learning import find_suspects
+from digitflow.studies.features import plan_features
+from digitflow.studies.fitting import predict_probabilities
+from digitflow.studies.plan import Experiment, Findings, Lab, Scope
+
+RECIPE, ESTIMATOR = "strokes", "nystroem"
+# Fewer support points than the champion has: half a minute a fold, and 99.3 % all the same.
+PARAMS: dict[str, Any] = {}
+MISTAKES, NEIGHBOURS, SUSPECTS, PAIRS, PER_PAIR = 24, 5, 40, 3, 8
+CHUNK_ROWS = 256
+LEAST = 1e-12
+
+
+def plan(scope: Scope) -> tuple[Experiment, ...]:
+    """Return a model judged on the test images, one a fold, and what their errors say."""
+    features = plan_features(RECIPE)
+
+    def ask(name: str, function: str, *needs: str, **params: Any) -> Experiment:
+        return Experiment(
+            name=name, function=f"{__name__}.{function}", params=params, needs=needs
+        )
+
+    folds = tuple(
+        ask(
+            f"fold {fold + 1}",
+            "read_fold",
+            features.name,
+            fold=fold,
+            folds=scope.settings.folds,
+        )
+        for fold in range(scope.settings.folds)
+    )
+    reading = ask("test images", "read_test", features.name)
+    return (
+        features,
+        reading,
+        *folds,
+        ask("temperature", "fit_temperature", *(fold.name for fold in folds)),
+        ask("mistakes", "describe_mistakes", reading.name, "temperature"),
+        ask("neighbours", "find_neighbours", "mistakes"),
+        ask("labels", "suspect_labels", reading.name, "temperature", *(f.name for f in folds)),
+        ask("hands", "score_hands", reading.name),
+    )
+
+
+def read_test(lab: Lab) -> Findings:
+    """Fit on all training images; read the test images.
+
+    Returns
+    -------
+    Findings
+        values "accuracy"; arrays "probabilities" float32 (n, 10).
+    """
+    train, labels, test = lab.open(f"features {RECIPE}", "train", "train_labels", "test")
+    model = build_estimator(ESTIMATOR, PARAMS, lab.seed, lab.threads).fit(train, labels)
+    probabilities = predict_probabilities(model, test)
+    hits = probabilities.argmax(axis=1) == lab.test().labels
+    return Findings(
+        values={"accuracy": float(hits.mean())},
+        arrays={"probabilities": lab.store.put_array(probabilities)},
+    )
+
+
+def read_fold(lab: Lab, fold: int, folds: int) -> Findings:
+    """Read the training images of one fold by a model that saw none of their writers.
+
+    Returns
+    -------
+    Findings
+        arrays "rows" int64 (m,), "probabilities" float32 (m, 10).
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    train, labels = lab.open(f"features {RECIPE}", "train", "train_labels")
+    writers = lab.train().writers
+    groups = np.arange(len(labels)) if writers is None else np.asarray(writers)
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=lab.seed)
+    learnt, held = list(splitter.split(labels, labels, groups))[fold]
+    model = build_estimator(ESTIMATOR, PARAMS, lab.seed, lab.threads)
+    model.fit(train[learnt], labels[learnt])
+    return Findings(
+        values={"images": len(held)},
+        arrays={
+            "rows": lab.store.put_array(held.astype(np.int64)),
+            "probabilities": lab.store.put_array(predict_probabilities(model, train[held])),
+        },
+    )
+
+
+def fit_temperature(lab: Lab) -> Findings:
+    """Find how sharp the probabilities must be to fit the labels, out of fold.
+
+    One number for all images (C. Guo et al., "On calibration of modern neural networks", ICML
+    2017): no image's own label moves its probabilities by more than a trace.
+
+    Returns
+    -------
+    Findings
+        values "sharpness": the power that probabilities are raised to.
+    """
+    from scipy.optimize import minimize_scalar
+
+    labels, probabilities = np.asarray(lab.train().labels), _gather_folds(lab)
+    rows = np.arange(len(labels))
+
+    def measure(logarithm: float) -> float:
+        sharp = sharpen(probabilities, float(np.exp(logarithm)))
+        return float(-np.log(np.maximum(sharp[rows, labels], LEAST)).mean())
+
+    found = minimize_scalar(measure, bounds=(-2, 5), method="bounded", options={"xatol": 1e-3})
+    return Findings(values={"sharpness": round(float(np.exp(found.x)), 4)})
+
+
+def sharpen(probabilities: np.ndarray, power: float) -> np.ndarray:
+    """Raise probabilities (n, k) to a power; rows sum to 1 again, float64."""
+    logarithms = power * np.log(np.maximum(np.asarray(probabilities, np.float64), LEAST))
+    logarithms -= logarithms.max(axis=1, keepdims=True)
+    shares = np.exp(logarithms)
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+
+
+def _gather_folds(lab: Lab) -> np.ndarray:
+    """Return the out-of-fold probabilities of all training images, (n, 10)."""
+    gathered = np.zeros((len(lab.train()), 10))
+    for name, facts in lab.given.items():
+        if "rows" in facts.arrays:
+            rows, probabilities = lab.open(name, "rows", "probabilities")
+            gathered[rows] = probabilities
+    return gathered
+
+
+def _read_sharply(lab: Lab) -> np.ndarray:
+    """Return the calibrated probabilities of the test images, (n, 10)."""
+    (stored,) = lab.open("test images", "probabilities")
+    return sharpen(stored, lab.given["temperature"].values["sharpness"])
+
+
+def describe_mistakes(lab: Lab) -> Findings:
+    """Find the surest mistakes on the test images, and the pairs confused most.
+
+    Returns
+    -------
+    Findings
+        values "counts" (10 x 10), "surest" (rows, the surest first), "wrong" (how many), and
+        "pairs": for the most confused pairs (a, b) the rows of images of a read as a, a as
+        b, b as a and b as b.
+    """
+    labels, probabilities = lab.test().labels, _read_sharply(lab)
+    predicted, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    wrong = np.flatnonzero(predicted != labels)
+    surest = wrong[np.argsort(-sure[wrong], kind="stable")][:MISTAKES]
+    counts = np.zeros((10, 10), np.int64)
+    np.add.at(counts, (labels, predicted), 1)
+    both = np.triu(counts + counts.T, 1)
+    pairs = []
+    for place in np.argsort(-both, axis=None, kind="stable")[:PAIRS]:
+        a, b = (int(digit) for digit in np.unravel_index(place, both.shape))
+        cells = [
+            np.flatnonzero((labels == true) & (predicted == said))[:PER_PAIR].tolist()
+            for true, said in ((a, a), (a, b), (b, a), (b, b))
+        ]
+        pairs.append({"digits": [a, b], "errors": int(both[a, b]), "cells": cells})
+    return Findings(
+        values={
+            "counts": counts.tolist(),
+            "wrong": len(wrong),
+            "surest": [
+                {
+                    "row": int(row),
+                    "label": int(labels[row]),
+                    "said": int(predicted[row]),
+                    "sure": float(sure[row]),
+                }
+                for row in surest
+            ],
+            "pairs": pairs,
+        }
+    )
+
+
+def find_neighbours(lab: Lab) -> Findings:
+    """Find the training images that are nearest to the surest mistakes, pixel by pixel.
+
+    Returns
+    -------
+    Findings
+        values "near": for each mistake a list of {"row", "label", "distance"} (Euclidean,
+        over pixels of 0 to 1), the nearest first.
+    """
+    train, test = lab.train(), lab.test()
+    rows = [mistake["row"] for mistake in lab.given["mistakes"].values["surest"]]
+    asked = test.images[rows].reshape(len(rows), -1).astype(np.float32) / 255
+    squares = np.empty((len(rows), len(train)), np.float32)
+    for start in range(0, len(train), CHUNK_ROWS):
+        part = train.images[start : start + CHUNK_ROWS]
+        pixels = part.reshape(len(part), -1).astype(np.float32) / 255
+        squares[:, start : start + len(part)] = (
+            (asked**2).sum(axis=1)[:, np.newaxis]
+            - 2 * asked @ pixels.T
+            + (pixels**2).sum(axis=1)
+        )
+    nearest = np.argsort(squares, axis=1, kind="stable")[:, :NEIGHBOURS]
+    return Findings(
+        values={
+            "near": [
+                [
+                    {
+                        "row": int(row),
+                        "label": int(train.labels[row]),
+                        "distance": round(float(np.sqrt(max(squares[i, row], 0))), 4),
+                    }
+                    for row in found
+                ]
+                for i, found in enumerate(nearest)
+            ]
+        }
+    )
+
+
+def suspect_labels(lab: Lab) -> Findings:
+    """Find labels that are probably wrong, among training and among test images.
+
+    Returns
+    -------
+    Findings
+        values, for "train" and "test": "found" (how many), "joint" (10 x 10) and "likeliest"
+        (row, label, suggested, margin); "accuracy", out of fold, on the training images.
+    """
+    labels = np.asarray(lab.train().labels)
+    sharpness = lab.given["temperature"].values["sharpness"]
+    out_of_fold = sharpen(_gather_folds(lab), sharpness)
+    return Findings(
+        values={
+            "accuracy": float((out_of_fold.argmax(axis=1) == labels).mean()),
+            "train": _list_suspects(labels, out_of_fold),
+            "test": _list_suspects(np.asarray(lab.test().labels), _read_sharply(lab)),
+        }
+    )
+
+
+def _list_suspects(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+    found = find_suspects(labels, probabilities)
+    likeliest = zip(
+        found.rows[:SUSPECTS], found.suggested[:SUSPECTS], found.margin[:SUSPECTS], strict=True
+    )
+    return {
+        "found": len(found.rows),
+        "joint": found.joint.tolist(),
+        "likeliest": [
+            {
+                "row": int(row),
+                "label": int(labels[row]),
+                "suggested": int(digit),
+                "margin": round(float(margin), 6),
+            }
+            for row, digit, margin in likeliest
+        ],
+    }
+
+
+def score_hands(lab: Lab) -> Findings:
+    """Score each writer and each series of writers on the test images, where known.
+
+    Returns
+    -------
+    Findings
+        values "writers" and "series": a list of {"name", "n", "correct", "low", "high"} (the
+        bounds of a 95 % Wilson interval of the accuracy); empty where unknown.
+    """
+    test = lab.test()
+    (probabilities,) = lab.open("test images", "probabilities")
+    hits = probabilities.argmax(axis=1) == test.labels
+    return Findings(
+        values={
+            "writers": _score_groups(test.writers, hits),
+            "series": _score_groups(test.series, hits),
+        }
+    )
+
+
+def _score_groups(groups: np.ndarray | None, hits: np.ndarray) -> list[dict[str, Any]]:
+    if groups is None:
+        return []
+    found = []
+    for group in np.unique(groups[np.asarray(groups) >= 0]):
+        chosen = hits[np.asarray(groups) == group]
+        correct, n = int(chosen.sum()), len(chosen)
+        low, high = wilson_interval(correct, n)
+        found.append({"name": int(group), "n": n, "correct": correct, "low": low, "high": high})
+    return found

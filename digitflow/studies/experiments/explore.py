@@ -1,0 +1,262 @@
+"""Section `explore`: what the digits look like, before anything is learnt from them."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from digitflow.data.digits import LabelledImages
+from digitflow.studies.plan import Experiment, Findings, Lab, Scope
+
+CLASSES = 10
+# 95 % of MNIST's variance, and the two smaller ones of the studies.
+KEPT = (10, 50, 154)
+SHOWN = 10
+# t-SNE compares all with all: so many images stay within half a minute.
+MAPPED = 2000
+CHUNK_ROWS = 4096
+
+
+def plan(scope: Scope) -> tuple[Experiment, ...]:
+    """Return the experiments: the pixels, the classes, PCA, two maps."""
+
+    def ask(name: str, function: str, **params: Any) -> Experiment:
+        return Experiment(name=name, function=f"{__name__}.{function}", params=params)
+
+    components = [k for k in KEPT if k <= min(scope.train_rows, 784)]
+    return (
+        ask("pixels", "describe_pixels"),
+        ask("classes", "describe_classes"),
+        ask("components", "project_pixels", kept=components),
+        ask("neighbourhoods", "map_neighbours", images=min(MAPPED, scope.train_rows)),
+    )
+
+
+def describe_pixels(lab: Lab) -> Findings:
+    """Describe shapes, dtypes, missing values, and pixels before and after scaling.
+
+    Returns
+    -------
+    Findings
+        values "sets" (a dict a set), "stages" (statistics raw, normalised, standardised),
+        "histogram" (pixels of each value, 0 to 255), "constant" (pixels that never change).
+    """
+    train = lab.train()
+    sets = {"train": train, "test": lab.test()}
+    counts = np.zeros(256, np.int64)
+    for chunk in _iterate_chunks(train.images):
+        counts += np.bincount(chunk.reshape(-1), minlength=256)
+    mean, variance = _measure_columns(train.images)
+    deviation = np.sqrt(variance)
+    return Findings(
+        values={
+            "sets": {name: _describe_set(digits) for name, digits in sets.items()},
+            "histogram": counts.tolist(),
+            "constant": int((variance == 0).sum()),
+            "stages": {
+                "raw": _summarise_counts(counts, 1.0),
+                "normalised": _summarise_counts(counts, 1 / 255),
+                "standardised": _summarise_standardised(train.images, mean, deviation),
+            },
+        }
+    )
+
+
+def describe_classes(lab: Lab) -> Findings:
+    """Count, average and show every digit.
+
+    Returns
+    -------
+    Findings
+        values "counts" {set: [of 0, of 1, ...]}, "ink" (mean share of ink of each digit);
+        arrays "samples" uint8 (10, k, 28, 28), "means" and "spreads" float32 (10, 28, 28),
+        the pixels' mean and standard deviation within each digit, 0 to 255.
+    """
+    train, test = lab.train(), lab.test()
+    means = np.empty((CLASSES, 28, 28), np.float32)
+    spreads = np.empty_like(means)
+    samples = np.zeros((CLASSES, SHOWN, 28, 28), np.uint8)
+    for digit in range(CLASSES):
+        rows = np.flatnonzero(train.labels == digit)
+        mean, variance = _measure_columns(train.images[rows])
+        means[digit] = mean.reshape(28, 28)
+        spreads[digit] = np.sqrt(variance).reshape(28, 28)
+        chosen = rows[np.linspace(0, len(rows) - 1, min(SHOWN, len(rows))).astype(int)]
+        samples[digit, : len(chosen)] = train.images[chosen]
+    return Findings(
+        values={
+            "counts": {
+                name: np.bincount(part.labels, minlength=CLASSES).tolist()
+                for name, part in (("train", train), ("test", test))
+            },
+            "ink": [float(mean.mean()) / 255 for mean in means],
+        },
+        arrays={
+            "samples": lab.store.put_array(samples),
+            "means": lab.store.put_array(means),
+            "spreads": lab.store.put_array(spreads),
+        },
+    )
+
+
+def project_pixels(lab: Lab, kept: list[int]) -> Findings:
+    """Find the principal components of the pixels, 0 to 1; rebuild digits from a few.
+
+    Returns
+    -------
+    Findings
+        values "cumulated" (share of the variance held by the first k components),
+        "needed" {"0.9": k, ...}, "error" {k: mean squared error over 0..1 pixels};
+        arrays "originals" uint8 (10, 28, 28), "rebuilt" uint8 (len(kept), 10, 28, 28),
+        "map" float32 (m, 2) and "labels" uint8 (m,) of the first two components.
+    """
+    train = lab.train()
+    mean, covariance = _measure_covariance(train.images)
+    variances, vectors = np.linalg.eigh(covariance)
+    variances, vectors = variances[::-1].clip(0), vectors[:, ::-1]
+    # The sign of a component means nothing: the largest entry is made positive.
+    vectors = vectors * np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(784)])
+    cumulated = np.cumsum(variances) / variances.sum()
+    rows = [int(np.flatnonzero(train.labels == digit)[0]) for digit in range(CLASSES)]
+    originals = np.array(train.images[rows])
+    centred = originals.reshape(CLASSES, -1) / 255 - mean
+    rebuilt = [mean + centred @ vectors[:, :k] @ vectors[:, :k].T for k in kept]
+    some = _choose_some(lab, MAPPED)
+    points = (some.images.reshape(len(some), -1) / 255 - mean) @ vectors[:, :2]
+    return Findings(
+        values={
+            "cumulated": cumulated.tolist(),
+            "needed": {
+                str(share): int(np.searchsorted(cumulated, share) + 1)
+                for share in (0.8, 0.9, 0.95, 0.99)
+            },
+            # What the components left out hold is what is lost.
+            "error": {str(k): float(variances[k:].sum() / 784) for k in kept},
+        },
+        arrays={
+            "originals": lab.store.put_array(originals),
+            "rebuilt": lab.store.put_array(_to_images(np.array(rebuilt))),
+            "map": lab.store.put_array(points.astype(np.float32)),
+            "labels": lab.store.put_array(some.labels),
+        },
+    )
+
+
+def map_neighbours(lab: Lab, images: int) -> Findings:
+    """Lay some images out so that neighbours stay neighbours (t-SNE on 50 components).
+
+    L. van der Maaten and G. Hinton, "Visualizing data using t-SNE", JMLR 2008.
+
+    Returns
+    -------
+    Findings
+        arrays "map" float32 (images, 2), "labels" uint8 (images,).
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
+    some = _choose_some(lab, images)
+    pixels = some.images.reshape(len(some), -1).astype(np.float32) / 255
+    reduced = PCA(min(50, *pixels.shape), svd_solver="full").fit_transform(pixels)
+    perplexity = min(30.0, (len(some) - 1) / 3)
+    # One thread, or the order of sums would differ from run to run.
+    placed = TSNE(
+        perplexity=perplexity, init="pca", random_state=lab.seed, n_jobs=1
+    ).fit_transform(reduced)
+    return Findings(
+        values={"images": len(some)},
+        arrays={
+            "map": lab.store.put_array(placed.astype(np.float32)),
+            "labels": lab.store.put_array(some.labels),
+        },
+    )
+
+
+def _choose_some(lab: Lab, images: int) -> LabelledImages:
+    train = lab.train()
+    rows = np.random.default_rng(lab.seed).permutation(len(train))[:images]
+    return train.take(np.sort(rows))
+
+
+def _describe_set(digits: LabelledImages) -> dict[str, Any]:
+    floating = np.issubdtype(digits.images.dtype, np.floating)
+    return {
+        "shape": list(digits.images.shape),
+        "dtype": digits.images.dtype.name,
+        "labels_dtype": digits.labels.dtype.name,
+        "bytes": int(digits.images.nbytes),
+        "lowest": int(digits.images.min()),
+        "highest": int(digits.images.max()),
+        "missing": int(np.isnan(digits.images).sum()) if floating else 0,
+        "classes": len(np.unique(digits.labels)),
+        "writers": None if digits.writers is None else len(np.unique(digits.writers)),
+    }
+
+
+def _iterate_chunks(images: np.ndarray) -> Any:
+    for start in range(0, len(images), CHUNK_ROWS):
+        chunk = images[start : start + CHUNK_ROWS]
+        yield chunk.reshape(len(chunk), -1)
+
+
+def _measure_columns(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and variance of each pixel (784,), from whole numbers and so exact."""
+    total, squares = np.zeros(784, np.int64), np.zeros(784, np.int64)
+    for chunk in _iterate_chunks(images):
+        wide = chunk.astype(np.int64)
+        total += wide.sum(axis=0)
+        squares += (wide * wide).sum(axis=0)
+    n = len(images)
+    mean = total / n
+    return mean, (squares / n - mean**2).clip(0)
+
+
+def _measure_covariance(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean (784,) and covariance (784, 784) of pixels from 0 to 1, chunk by chunk."""
+    mean = _measure_columns(images)[0] / 255
+    product = np.zeros((784, 784))
+    for chunk in _iterate_chunks(images):
+        centred = chunk / 255 - mean
+        product += centred.T @ centred
+    return mean, product / (len(images) - 1)
+
+
+def _summarise_counts(counts: np.ndarray, unit: float) -> dict[str, float]:
+    values, n = np.arange(256) * unit, counts.sum()
+    mean = float((counts * values).sum() / n)
+    variance = float((counts * (values - mean) ** 2).sum() / n)
+    used = np.flatnonzero(counts)
+    return {
+        "mean": mean,
+        "deviation": math.sqrt(variance),
+        "lowest": float(values[used[0]]),
+        "median": float(values[np.searchsorted(np.cumsum(counts), n / 2)]),
+        "highest": float(values[used[-1]]),
+    }
+
+
+def _summarise_standardised(
+    images: np.ndarray, mean: np.ndarray, deviation: np.ndarray
+) -> dict[str, float | None]:
+    """Summarise pixels of mean 0 and deviation 1; one that never changes is only centred."""
+    scale = np.where(deviation > 0, deviation, 1)
+    total = squares = 0.0
+    lowest, highest = math.inf, -math.inf
+    for chunk in _iterate_chunks(images):
+        scaled = (chunk - mean) / scale
+        total += float(scaled.sum())
+        squares += float((scaled**2).sum())
+        lowest, highest = min(lowest, scaled.min()), max(highest, scaled.max())
+    n = images.size
+    return {
+        "mean": round(total / n, 12) + 0.0,
+        "deviation": math.sqrt(squares / n - (total / n) ** 2),
+        "lowest": float(lowest),
+        "median": None,
+        "highest": float(highest),
+    }
+
+
+def _to_images(pixels: np.ndarray) -> np.ndarray:
+    shape = (*pixels.shape[:-1], 28, 28)
+    return np.rint(pixels.clip(0, 1) * 255).astype(np.uint8).reshape(shape)

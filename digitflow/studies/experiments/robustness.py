@@ -1,0 +1,177 @@
+"""Section `robustness`: what each algorithm stands of what it never learnt.
+
+Images stay in the MNIST frame as they are altered: the algorithms are tried, without the
+centring and scaling that pictures get before they are predicted.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from digitflow.data.sampling import choose_rows
+from digitflow.evaluation import robustness
+from digitflow.models.persistence import load_model
+from digitflow.studies.fitting import ALGORITHMS, plan_model, predict_probabilities, unique
+from digitflow.studies.plan import Experiment, Findings, Lab, Scope
+
+
+class Alteration(BaseModel):
+    """A way to alter images, and the levels that are tried; at `none` nothing happens.
+
+    `argument` is how the function of `perturbations` calls its level.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    function: str
+    argument: str
+    unit: str
+    none: float
+    levels: tuple[float, ...]
+
+
+ALTERATIONS: Mapping[str, Alteration] = MappingProxyType(
+    {
+        "shift": Alteration(
+            function="shift_images",
+            argument="pixels",
+            unit="pixels, in one of four directions",
+            none=0,
+            levels=(0, 1, 2, 3, 4),
+        ),
+        "rotation": Alteration(
+            function="rotate_images",
+            argument="degrees",
+            unit="degrees, either way",
+            none=0,
+            levels=(0, 10, 20, 30, 45),
+        ),
+        "scale": Alteration(
+            function="scale_images",
+            argument="share",
+            unit="size, times its own",
+            none=1,
+            levels=(0.6, 0.8, 1, 1.2, 1.4),
+        ),
+        "shear": Alteration(
+            function="shear_images",
+            argument="share",
+            unit="pixels aside for one up, either way",
+            none=0,
+            levels=(0, 0.2, 0.4, 0.6, 0.8),
+        ),
+        "thickness": Alteration(
+            function="change_strokes",
+            argument="pixels",
+            unit="pixels added at each side of a stroke",
+            none=0,
+            levels=(-0.75, -0.5, 0, 0.5, 1),
+        ),
+        "blur": Alteration(
+            function="blur_images",
+            argument="pixels",
+            unit="standard deviation in pixels",
+            none=0,
+            levels=(0, 0.75, 1.5, 2.25, 3),
+        ),
+        "noise": Alteration(
+            function="add_noise",
+            argument="deviation",
+            unit="standard deviation, of 255",
+            none=0,
+            levels=(0, 30, 60, 90, 120),
+        ),
+        "occlusion": Alteration(
+            function="cover_images",
+            argument="side",
+            unit="side of the covered square in pixels",
+            none=0,
+            levels=(0, 3, 6, 9, 12),
+        ),
+    }
+)
+
+
+def plan(scope: Scope) -> tuple[Experiment, ...]:
+    """Return the alterations, the models, and what each model reads of all of them."""
+    images = min(scope.settings.altered_images, scope.test_rows)
+    altered = tuple(
+        Experiment(
+            name=f"alter by {name}",
+            function=f"{__name__}.alter_images",
+            params={"name": name, "images": images} | alteration.model_dump(mode="json"),
+        )
+        for name, alteration in ALTERATIONS.items()
+    )
+    models = [experiment for name in ALGORITHMS for experiment in plan_model(name)]
+    readings = (
+        Experiment(
+            name=f"read by {name}",
+            function=f"{__name__}.read_altered",
+            params={"model": plan_model(name)[1].name},
+            needs=(plan_model(name)[1].name, *(each.name for each in altered)),
+        )
+        for name in ALGORITHMS
+    )
+    return unique((*altered, *models, *readings))
+
+
+def alter_images(
+    lab: Lab,
+    name: str,
+    images: int,
+    function: str,
+    argument: str,
+    unit: str,
+    none: float,
+    levels: list[float],
+) -> Findings:
+    """Alter some test images by each level; every digit is as often among them.
+
+    Returns
+    -------
+    Findings
+        values "levels"; arrays "images" uint8 (levels, n, 28, 28), "labels" uint8 (n,).
+    """
+    test = lab.test()
+    chosen = test.take(choose_rows(test.labels, images, lab.seed))
+    originals = np.array(chosen.images)
+    alter: Callable[..., np.ndarray] = getattr(robustness, function)
+    shape = (len(levels), *originals.shape)
+    with lab.store.new_array(shape, np.uint8) as pending:
+        for place, level in enumerate(levels):
+            # The same draws at each level: only how much changes.
+            generator = np.random.default_rng([lab.seed, *name.encode()])
+            # A level in whole pixels counts pixels.
+            value = int(level) if function in ("shift_images", "cover_images") else level
+            pending.array[place] = (
+                originals if level == none else alter(originals, generator, **{argument: value})
+            )
+    return Findings(
+        values={"name": name, "levels": levels},
+        arrays={"images": pending.ref, "labels": lab.store.put_array(chosen.labels)},
+    )
+
+
+def read_altered(lab: Lab, model: str) -> Findings:
+    """Read all altered images by one model.
+
+    Returns
+    -------
+    Findings
+        values "accuracy": {alteration: [share read right at each level]}, "images".
+    """
+    pipeline = load_model(lab.given[model].models["model"], lab.store)
+    altered = [name for name, facts in lab.given.items() if "levels" in facts.values]
+    accuracy, rows = dict[str, Any](), 0
+    for name in altered:
+        images, labels = lab.open(name, "images", "labels")
+        rows = len(labels)
+        accuracy[lab.given[name].values["name"]] = [
+            float((predict_probabilities(pipeline, level).argmax(axis=1) == labels).mean())
+            for level in images
+        ]
+    return Findings(values={"accuracy": accuracy, "images": rows})

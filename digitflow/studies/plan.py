@@ -1,0 +1,192 @@
+"""What a study is made of: what it is about, its experiments, and what they found."""
+
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from digitflow.config.study import StudySettings
+from digitflow.data.digits import LabelledImages
+from digitflow.data.sets import ImageSet, open_set
+from digitflow.store.artifacts import ArrayRef, FileRef, ModelRef, Store
+
+
+class _Plain(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StudyData(_Plain):
+    """The digits of a study: what is learnt from, and what tells how well.
+
+    `train` keeps the order of its source, since the known figures depend on it. `test` is
+    never learnt from, nor chosen by.
+    """
+
+    train: ImageSet
+    test: ImageSet
+
+
+class Scope(_Plain):
+    """What a section must know to plan its experiments, before any is computed.
+
+    Attributes
+    ----------
+    source : str
+        Kind of the source: "mnist", "builtin", ...
+    train_rows, test_rows : int
+        How many images there are.
+    complete : bool
+        Whether these are all images of the source, as the known figures need.
+    writers : bool
+        Whether it is known who wrote the training images; `test_writers`: the test images.
+    seed : int
+        For whatever is drawn at random.
+    settings : StudySettings
+        The config's section `study`.
+    """
+
+    source: str
+    train_rows: int
+    test_rows: int
+    complete: bool
+    writers: bool
+    test_writers: bool
+    seed: int
+    settings: StudySettings
+
+    @property
+    def is_mnist(self) -> bool:
+        """Whether this is the whole of MNIST, of which the known figures are."""
+        return self.source == "mnist" and self.complete
+
+
+class Experiment(_Plain):
+    """One computation: cached, in a process of its own, beside others.
+
+    Equal module, function, params and needs mean the same computation, in whatever section
+    they stand: it is done once.
+
+    Attributes
+    ----------
+    name : str
+        How it is called, once in a section: "random forest on 80/20".
+    function : str
+        Dotted name, "digitflow.studies.experiments.algorithms.fit_algorithm", of a function
+        `(lab, **params) -> Findings`.
+    params : dict
+        Plain JSON values. All that shapes the result beside the data and the seed.
+    needs : tuple of str
+        Names of experiments, before this one in the plan, whose findings it is given.
+    time_limit : float or None
+        Seconds after which it is ended.
+    """
+
+    name: str
+    function: str
+    params: dict[str, Any] = {}
+    needs: tuple[str, ...] = ()
+    time_limit: float | None = None
+
+    @property
+    def module(self) -> str:
+        """The dotted name of the module that computes it."""
+        return self.function.rpartition(".")[0]
+
+
+class Findings(_Plain):
+    """What an experiment found, as plain values and references.
+
+    Attributes
+    ----------
+    values : dict
+        JSON: numbers, text, lists, dicts with text as keys; None for what is missing, no
+        NaN. What is equal for equal inputs.
+    measured : dict
+        Seconds and the like, which differ from run to run; they are in nobody's cache key.
+    arrays, models, files : dict
+        What is too large for that, in the store.
+    warnings : tuple of str
+        What the libraries warned of, each once.
+    """
+
+    # Not in the key of what follows.
+    MEASURED: ClassVar[frozenset[str]] = frozenset({"measured", "warnings"})
+
+    values: dict[str, Any] = {}
+    measured: dict[str, float] = {}
+    arrays: dict[str, ArrayRef] = {}
+    models: dict[str, ModelRef] = {}
+    files: dict[str, FileRef] = {}
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Lab:
+    """What an experiment works with, in its process.
+
+    Attributes
+    ----------
+    store : Store
+        Where arrays and models are read from and kept.
+    data : StudyData
+        References to the digits.
+    seed : int
+        For whatever is drawn at random.
+    threads : int
+        How many it may use; results depend on them in their last digits at most.
+    given : mapping of str to Findings
+        What the experiments found that it needs, by their names.
+    """
+
+    store: Store
+    data: StudyData
+    seed: int
+    threads: int
+    given: Mapping[str, Findings] = field(default_factory=dict)
+
+    def open(self, name: str, *arrays: str) -> tuple[np.ndarray, ...]:
+        """Open arrays, memory-mapped, that a needed experiment found, in the order asked."""
+        found = self.given[name].arrays
+        return tuple(self.store.open_array(found[array]) for array in arrays)
+
+    def train(self) -> LabelledImages:
+        """Open the training images, memory-mapped: uint8 (n, 28, 28), labels 0 to 9."""
+        return open_set(self.store, self.data.train)
+
+    def test(self) -> LabelledImages:
+        """Open the test images, memory-mapped."""
+        return open_set(self.store, self.data.test)
+
+
+def compute(
+    root: Path,
+    experiment: Experiment,
+    data: StudyData,
+    given: Mapping[str, Findings],
+    seed: int,
+    threads: int,
+) -> Findings:
+    """Compute one experiment; this runs in a process of its own.
+
+    Linear algebra is limited to `threads` threads. How long it took is among what it
+    measured, as "seconds".
+    """
+    from threadpoolctl import threadpool_limits
+
+    function = getattr(import_module(experiment.module), experiment.function.rpartition(".")[2])
+    lab = Lab(Store(root), data, seed, threads, given)
+    began = time.perf_counter()
+    with threadpool_limits(threads), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        findings: Findings = function(lab, **experiment.params)
+    took = {"seconds": round(time.perf_counter() - began, 3)}
+    said = dict.fromkeys(str(warning.message).splitlines()[0] for warning in caught)
+    return findings.model_copy(
+        update={"measured": took | findings.measured, "warnings": tuple(said)}
+    )

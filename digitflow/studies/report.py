@@ -1,0 +1,130 @@
+"""The report of a study: one HTML page that needs nothing beside itself, and its tables."""
+
+from pydantic import BaseModel, ConfigDict
+
+from digitflow.reports.page import render_page
+from digitflow.store.artifacts import Store
+from digitflow.studies.chapter import Cell, Chapter, Known, Part, Table
+from digitflow.studies.plan import Scope
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SectionFacts(_Facts):
+    """A section: its chapter, or why there is none, and what it took.
+
+    Attributes
+    ----------
+    elapsed : float
+        Seconds from the section's start to its end, in this run.
+    worked : float
+        Seconds that its experiments took together when they were computed, in this run or
+        in an earlier one.
+    experiments, computed : int
+        How many it has, and how many were computed in this run; the others were cached.
+    errors : tuple of str
+        "experiment: what was wrong", of those that failed.
+    warnings : tuple of str
+        "experiment: what a library warned of".
+    """
+
+    section: str
+    chapter: Chapter | None
+    elapsed: float
+    worked: float
+    experiments: int
+    computed: int
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class StudyFacts(_Facts):
+    """Everything that the report says."""
+
+    run: str
+    started: str
+    seconds: float
+    cores: int
+    source: str
+    origin: str
+    scope: Scope
+    versions: dict[str, str]
+    config: str
+    sections: tuple[SectionFacts, ...]
+
+
+def write_study(store: Store, facts: StudyFacts) -> str:
+    """Write reports/<run>/index.html and a CSV for each table; return the page's name."""
+    folder = f"reports/{facts.run}"
+    for section in facts.sections:
+        for table in list_tables(section.chapter):
+            store.write_text(f"{folder}/{section.section}/{table.name}.csv", table.to_csv())
+    store.write_text(f"{folder}/index.html", render_study(store, facts))
+    return f"{folder}/index.html"
+
+
+def render_study(store: Store, facts: StudyFacts) -> str:
+    """Return the page; styles and pictures are inside, scripts there are none."""
+    return render_page(
+        "studies/study.html.j2",
+        facts=facts,
+        known=list_known(facts),
+        group=group_parts,
+        hidden=lambda chapter: [table for table in list_tables(chapter) if table.shown == 0],
+        is_number=is_number,
+        write=format_cell,
+        picture=store.read_bytes,
+    )
+
+
+def list_tables(chapter: Chapter | None) -> list[Table]:
+    """Return a chapter's tables in their order; none of none."""
+    return [] if chapter is None else [p for p in chapter.parts if isinstance(p, Table)]
+
+
+def list_known(facts: StudyFacts) -> list[tuple[str, Known]]:
+    """Return (section, known figure) of all chapters."""
+    return [
+        (section.section, part)
+        for section in facts.sections
+        if section.chapter is not None
+        for part in section.chapter.parts
+        if isinstance(part, Known)
+    ]
+
+
+def group_parts(chapter: Chapter) -> list[list[Part]]:
+    """Return a chapter's parts, known figures that follow one another as one group.
+
+    A table that only stands behind a figure is left out: it is a file beside the page.
+    """
+    groups: list[list[Part]] = []
+    for part in chapter.parts:
+        if isinstance(part, Table) and part.shown == 0:
+            continue
+        if isinstance(part, Known) and groups and isinstance(groups[-1][0], Known):
+            groups[-1].append(part)
+        else:
+            groups.append([part])
+    return groups
+
+
+def format_cell(value: Cell, decimals: int) -> str:
+    """Write a cell of a table: floats to so many decimals, thousands apart.
+
+    What would be shown as nothing and isn't is shown to one digit: 3e-08.
+    """
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        small = 0 < abs(value) < 0.5 * 10**-decimals
+        return f"{value:.0e}" if small else f"{value:,.{decimals}f}"
+    return f"{value:,}" if isinstance(value, int) else value
+
+
+def is_number(table: Table, column: int) -> bool:
+    """Tell whether a column of a table holds numbers only, and so stands right."""
+    cells = [row[column] for row in table.rows if row[column] is not None]
+    return bool(cells) and not any(isinstance(cell, str) for cell in cells)

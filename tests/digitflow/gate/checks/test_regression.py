@@ -1,0 +1,74 @@
+import math
+
+import numpy as np
+import pytest
+
+from digitflow.config.gate import BetterLimits
+from digitflow.gate.checks.regression import judge_errors
+
+RULES = BetterLimits(margin=0.02)
+
+
+def ask(ours, theirs, groups=None):
+    checks = judge_errors(ours, theirs, groups, RULES, seed=1)
+    return {check.id.removeprefix("better."): check for check in checks}
+
+
+@pytest.fixture
+def errors():
+    return np.random.default_rng(0).normal(0, 10, 2000)
+
+
+def test_smaller_errors_are_superior(errors):
+    found = ask(errors * 0.95, errors)
+    assert found["superior"].verdict == found["non_inferior"].verdict == "pass"
+    assert found["superior"].challenger == pytest.approx(np.mean((errors * 0.95) ** 2))
+    assert found["superior"].delta < 0
+
+
+def test_larger_errors_are_inferior(errors):
+    found = ask(errors * 1.05, errors)
+    assert found["non_inferior"].verdict == "fail"
+    assert found["non_inferior"].stops
+    assert found["superior"].verdict == "fail"
+
+
+def test_equal_errors_are_non_inferior_and_not_superior(errors):
+    found = ask(errors, errors)
+    assert found["non_inferior"].verdict == "pass"
+    assert found["superior"].verdict == "fail"
+    assert not found["superior"].stops
+
+
+def test_the_margin_is_a_share_of_the_champions_error(errors):
+    found = ask(errors * math.sqrt(1.01), errors)["non_inferior"]
+    assert found.verdict == "pass"
+    assert found.limit == pytest.approx(0.02 * np.mean(errors**2))
+
+
+def test_swapped_regressions_mirror(errors):
+    other = np.random.default_rng(1).normal(0, 10.4, 2000)
+    there, back = ask(errors, other)["superior"], ask(other, errors)["superior"]
+    assert back.delta == pytest.approx(-there.delta)
+    assert back.interval == pytest.approx((-there.interval[1], -there.interval[0]))
+
+
+def test_a_gain_of_few_groups_is_not_superior(errors):
+    ours = errors.copy()
+    ours[:200] *= 0.5
+    assert ask(ours, errors)["superior"].verdict == "pass"
+    assert ask(ours, errors, np.arange(2000) // 200)["superior"].verdict == "fail"
+
+
+def test_four_groups_are_too_few(errors):
+    found = ask(errors * 0.9, errors, np.arange(2000) // 500)
+    assert found["superior"].verdict == found["non_inferior"].verdict == "insufficient"
+    assert found["non_inferior"].stops
+
+
+@pytest.mark.parametrize("broken", [np.array([math.nan, 1.0]), np.ones(0), np.ones((2, 1))])
+def test_errors_that_cannot_be_compared_are_an_error(broken):
+    for pair in ((broken, np.ones(2)), (np.ones(2), broken)):
+        (check,) = judge_errors(*pair, None, RULES, seed=1)
+        assert check.verdict == "error"
+        assert check.stops

@@ -1,0 +1,308 @@
+import math
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from digitflow.config.gate import CHECKS, BetterLimits, FloorLimits, GateLimits
+from digitflow.errors import TestSetChanged
+from digitflow.evaluation.evidence import Costs, LoadCheck, ScoredSet, Share
+from digitflow.evaluation.intervals import wilson_interval
+from digitflow.gate.verdict import Verdict, declined, judge, require_same_test
+
+LIMITS = GateLimits()
+ABSOLUTE = {"floor", "calibration", "robustness", "budgets", "loads"}
+
+
+@pytest.fixture
+def decide(make_evidence, make_contest):
+    """Judge evidence, or evidence with a test set, under limits."""
+
+    def decide(test=None, limits=LIMITS, evidence=None, **changed):
+        evidence = evidence or make_evidence(test, **changed)
+        return judge(evidence, make_contest(evidence), limits, seed=1)
+
+    return decide
+
+
+def stopped_by(verdict):
+    return {check.id for check in verdict.checks if check.stops}
+
+
+def test_the_first_sound_model_becomes_champion_by_absolute_checks_only(decide, make_scored):
+    verdict = decide(make_scored(right=990, wrong=10, champion=False))
+    assert verdict.outcome == "bootstrap"
+    assert verdict.promoted
+    assert verdict.reason == (
+        "the first champion, by absolute checks only: the challenger reads 990 of 1,000 "
+        "test images right (99.00 %), at or above the floor of 90.00 %"
+    )
+    assert {check.id.split(".")[0] for check in verdict.checks} == ABSOLUTE
+    assert verdict.champion is verdict.champion_version is None
+
+
+def test_a_first_model_under_the_floor_is_rejected(decide, make_scored):
+    limits = GateLimits(floor=FloorLimits(min_accuracy=0.995))
+    verdict = decide(make_scored(right=990, wrong=10, champion=False), limits)
+    assert verdict.outcome == "reject"
+    assert not verdict.promoted
+    assert verdict.reason.endswith("under the floor of 99.50 %")
+
+
+def test_a_clearly_better_challenger_is_promoted(decide, make_scored):
+    verdict = decide(make_scored(wins=60, losses=20))
+    assert verdict.outcome == "promote"
+    assert "60 wins, 20 losses" in verdict.reason
+    assert "better beyond chance" in verdict.reason
+    assert (verdict.champion_version, verdict.contest.champion_entry) == ("3", 7)
+    assert {check.id.split(".")[0] for check in verdict.checks} == set(CHECKS)
+
+
+def test_scores_of_both_models_are_part_of_the_verdict(decide, make_scored):
+    verdict = decide(make_scored(wins=60, losses=20))
+    assert (verdict.challenger.correct, verdict.champion.correct) == (9860, 9820)
+    assert verdict.challenger.interval == wilson_interval(9860, 9980)
+    assert (verdict.challenger.model_digest, verdict.champion.model_digest) == ("new", "old")
+    assert verdict.challenger.test_digest == verdict.champion.test_digest == "test"
+
+
+@pytest.mark.parametrize(
+    ("wins", "losses", "word"),
+    [
+        (20, 60, "may be worse by more than the margin"),
+        (10, 10, "not shown to be better: +0.00 points"),
+        (0, 0, "a tie keeps the champion"),
+        (30, 20, "of 50 images that differ it takes 32"),
+    ],
+)
+def test_what_is_not_shown_to_be_better_keeps_the_champion(
+    decide, make_scored, wins, losses, word
+):
+    verdict = decide(make_scored(wins=wins, losses=losses))
+    assert verdict.outcome == "keep"
+    assert word in verdict.reason
+
+
+def test_a_challenger_that_is_better_on_the_feedback_is_promoted(decide, make_scored):
+    feedback = make_scored(wins=14, losses=2, right=80, wrong=4)
+    verdict = decide(make_scored(wins=5, losses=5), feedback=feedback)
+    assert verdict.outcome == "promote"
+    assert "100 feedback images" in verdict.reason
+
+
+def test_better_on_the_feedback_does_not_excuse_worse_on_the_test_images(decide, make_scored):
+    feedback = make_scored(wins=14, losses=2, right=80, wrong=4)
+    verdict = decide(make_scored(wins=20, losses=60), feedback=feedback)
+    assert verdict.outcome == "keep"
+    assert "better.non_inferior" in stopped_by(verdict)
+
+
+def test_an_equal_and_cheaper_challenger_is_promoted(decide, make_scored):
+    dear = Costs(
+        latency_ms=2.0, latency_p95_ms=3.0, bytes=1_000_000, memory_mb=1.0, fit_seconds=1.0
+    )
+    verdict = decide(make_scored(wins=5, losses=5), champion_costs=dear)
+    assert verdict.outcome == "promote"
+    assert verdict.reason == "latency -50 %, file +0 %: equal and cheaper"
+
+
+def test_a_better_model_that_is_worse_on_a_digit_is_not_promoted(decide):
+    labels = (np.arange(10_000) % 10).astype(np.uint8)
+    ours, theirs = labels.copy(), labels.copy()
+    ours[labels == 4] = np.where(np.arange(1000) < 30, 9, 4)
+    theirs[labels != 4] = np.where(np.arange(9000) < 120, 4, theirs[labels != 4])
+    test = ScoredSet(labels, np.eye(10)[ours], np.eye(10)[theirs])
+    verdict = decide(test)
+    assert verdict.outcome == "keep"
+    assert stopped_by(verdict) == {"slices.worse"}
+    assert verdict.reason.startswith("digit 4: -3.00 points on 1,000 images")
+
+
+def test_the_gravest_answer_is_the_reason_and_the_others_are_counted(decide, make_scored):
+    verdict = decide(make_scored(wins=20, losses=60), robustness={}, loads=None)
+    others = len(stopped_by(verdict) - {"robustness.floors"}) + len(LIMITS.robustness.floors)
+    assert "may be worse" in verdict.reason
+    assert verdict.reason.endswith(f"({others - 1} more checks against it)")
+
+
+def test_the_champion_itself_is_unchanged_and_nothing_is_asked(make_evidence, make_contest):
+    evidence = make_evidence()
+    same = make_contest(evidence, challenger_digest="old")
+    verdict = judge(evidence, same, LIMITS, seed=1)
+    assert verdict.outcome == "unchanged"
+    assert not verdict.promoted
+    assert verdict.checks == ()
+
+
+def test_the_champion_itself_need_not_be_scored_twice(make_evidence, make_contest, make_scored):
+    evidence = make_evidence(make_scored(champion=False))
+    contest = make_contest(evidence, champion_digest="same", challenger_digest="same")
+    verdict = judge(evidence, contest, LIMITS, seed=1)
+    assert verdict.outcome == "unchanged"
+    assert verdict.champion == verdict.challenger
+
+
+def test_without_the_check_for_better_nothing_replaces_a_champion(decide, make_scored):
+    limits = GateLimits(checks=("floor", "loads"))
+    verdict = decide(make_scored(wins=60, losses=0), limits)
+    assert verdict.outcome == "keep"
+    assert "nothing could show that it is better" in verdict.reason
+    assert decide(make_scored(champion=False), limits).outcome == "bootstrap"
+
+
+def test_checks_that_have_nothing_to_say_promote_nothing(decide, make_scored):
+    verdict = decide(make_scored(champion=False), GateLimits(checks=("better", "slices")))
+    assert verdict.outcome == "reject"
+    assert verdict.checks == ()
+    assert "nothing shows that it is fit" in verdict.reason
+
+
+def test_checks_are_made_in_the_order_of_the_config(decide):
+    verdict = decide(limits=GateLimits(checks=("loads", "floor", "better")))
+    kinds = [check.id.split(".")[0] for check in verdict.checks]
+    assert list(dict.fromkeys(kinds)) == ["loads", "floor", "better"]
+
+
+@pytest.mark.parametrize(
+    "missing", [{"costs": None}, {"robustness": {}}, {"loads": None}], ids=str
+)
+def test_what_was_not_measured_is_never_a_pass(decide, make_scored, missing):
+    assert decide(make_scored(wins=60, losses=0), **missing).outcome == "keep"
+    assert decide(make_scored(champion=False), **missing).outcome == "reject"
+
+
+def test_a_check_that_raises_is_an_error_and_the_others_are_made(decide, make_scored, caplog):
+    # So few resamples can't show so small a significance.
+    limits = GateLimits(better=BetterLimits(significance=0.001, resamples=100))
+    verdict = decide(make_scored(wins=60, losses=0), limits)
+    assert verdict.outcome == "keep"
+    errors = [check.id for check in verdict.checks if check.verdict == "error"]
+    assert errors == ["better", "calibration"]
+    assert "100" in verdict.reason
+    assert "loads.repeats" in {check.id for check in verdict.checks}
+    assert "the check better could not be made" in caplog.text
+
+
+def test_the_same_evidence_and_seed_give_the_same_verdict(decide, make_scored):
+    writers = np.random.default_rng(0).integers(0, 300, 9980).astype(np.int32)
+    test = make_scored(wins=52, losses=28, writers=writers)
+    assert decide(test) == decide(test)
+
+
+@pytest.mark.parametrize("has_champion", [True, False])
+def test_a_verdict_survives_being_written_and_read(decide, make_scored, has_champion):
+    for scored in (make_scored(champion=has_champion), make_scored(right=0, wrong=0)):
+        verdict = decide(scored)
+        again = Verdict.model_validate_json(verdict.model_dump_json())
+        assert again.model_dump_json() == verdict.model_dump_json()
+
+
+def test_a_promotion_that_a_person_refused_is_none(decide, make_scored):
+    verdict = declined(decide(make_scored(wins=60, losses=20)), "Ada said no")
+    assert (verdict.outcome, verdict.reason) == ("keep", "Ada said no")
+    assert not verdict.promoted
+    assert stopped_by(verdict) == set()
+    first = declined(decide(make_scored(champion=False)), "Ada said no")
+    assert first.outcome == "reject"
+
+
+def test_scores_on_other_test_images_are_not_compared():
+    require_same_test("same", "same")
+    with pytest.raises(TestSetChanged) as caught:
+        require_same_test("old-images", "new-images")
+    for part in ("new-images", "old-images", "--accept-new-test", "gate.accept_new_test"):
+        assert part in str(caught.value)
+
+
+def spoil_number(record, name, value):
+    return type(record).model_construct(**dict(record) | {name: value})
+
+
+def spoil_array(scored, name, value):
+    spoilt = getattr(scored, name).astype(float)
+    spoilt.flat[17] = value
+    return replace(scored, **{name: spoilt})
+
+
+def every_way_to_spoil(evidence, value):
+    """Evidence with one number replaced, for every place that holds a float."""
+    for name in ("test", "feedback"):
+        for part in fields(ScoredSet):
+            spoilt = spoil_array(getattr(evidence, name), part.name, value)
+            yield f"{name}.{part.name}", replace(evidence, **{name: spoilt})
+    for name, kind in (("costs", Costs), ("champion_costs", Costs), ("loads", LoadCheck)):
+        for part in kind.model_fields:
+            if (name, part) not in HARMLESS:
+                spoilt = spoil_number(getattr(evidence, name), part, value)
+                yield f"{name}.{part}", replace(evidence, **{name: spoilt})
+    for name in evidence.robustness:
+        for part in Share.model_fields:
+            spoilt = spoil_number(evidence.robustness[name], part, value)
+            yield (
+                f"{name}.{part}",
+                replace(evidence, robustness={**evidence.robustness, name: spoilt}),
+            )
+
+
+# Not asked for a number: a flag, a word, and a memory that `costs` repeats.
+HARMLESS = {("loads", "exact"), ("loads", "error"), ("loads", "memory_mb")}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_no_number_is_never_promoted_wherever_it_is(
+    make_evidence, make_scored, make_contest, value
+):
+    known = {
+        "writers": np.arange(9980, dtype=np.int32) % 299,
+        "series": np.arange(9980, dtype=np.int32) // 33 % 2,
+    }
+    sound = make_evidence(
+        make_scored(wins=60, losses=20, **known),
+        make_scored(5, 1, **{name: numbers[:9906] for name, numbers in known.items()}),
+    )
+    assert judge(sound, make_contest(sound), LIMITS, seed=1).promoted
+    spoilt = dict(every_way_to_spoil(sound, value))
+    promoted = [
+        where
+        for where, evidence in spoilt.items()
+        if judge(evidence, make_contest(evidence), LIMITS, seed=1).promoted
+    ]
+    assert promoted == []
+    assert len(spoilt) > 30
+
+
+@pytest.mark.parametrize("has_champion", [True, False])
+def test_empty_evidence_is_an_answer_not_an_exception(decide, make_scored, has_champion):
+    verdict = decide(make_scored(right=0, wrong=0, champion=has_champion))
+    assert not verdict.promoted
+    assert verdict.checks[0].verdict == "error"
+    assert math.isnan(verdict.challenger.interval[0])
+
+
+def test_a_worse_challenger_is_never_promoted(decide, make_scored):
+    """At equal cost and without feedback, whatever the images, the writers and the counts."""
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        n = int(rng.integers(20, 3000))
+        losses = int(rng.integers(1, max(2, n // 20)))
+        wins = int(rng.integers(0, losses))
+        writers = rng.integers(-1, int(rng.integers(1, n)), n).astype(np.int32)
+        wrong = int(rng.integers(0, n // 20 + 1))
+        right = n - wins - losses - wrong
+        test = make_scored(wins, losses, right, wrong, writers=writers)
+        assert not decide(test).promoted
+
+
+def test_of_two_models_at_most_one_replaces_the_other(decide):
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        n = 4000
+        labels = rng.integers(0, 10, n).astype(np.uint8)
+        readings = [
+            np.where(rng.random(n) < error, (labels + 1) % 10, labels)
+            for error in rng.uniform(0.005, 0.03, 2)
+        ]
+        ours, theirs = (0.9 * np.eye(10)[digits] + 0.01 for digits in readings)
+        there = decide(ScoredSet(labels, ours, theirs))
+        back = decide(ScoredSet(labels, theirs, ours))
+        assert not (there.promoted and back.promoted)

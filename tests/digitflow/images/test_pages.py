@@ -1,0 +1,222 @@
+"""Pages are drawn from scikit-learn's digits, so that every box and line is known."""
+
+from contextlib import suppress
+
+import cv2
+import numpy as np
+import pytest
+
+from digitflow.config.data import BuiltinSource
+from digitflow.data.sources import builtin
+from digitflow.errors import InputError
+from digitflow.images.pages import find_digits
+
+CELL = 60
+LINES, COLUMNS = 3, 6
+
+
+@pytest.fixture(scope="module")
+def inks():
+    """Enlarged digits (height, width), 255 where ink is full, none of them broken."""
+    images = builtin.load(BuiltinSource()).train.images[:200]
+    large = [cv2.resize(image, (CELL, CELL), interpolation=cv2.INTER_CUBIC) for image in images]
+    whole = [
+        ink for ink in large if cv2.connectedComponents((ink > 90).astype(np.uint8))[0] == 2
+    ]
+    return whole[: LINES * COLUMNS]
+
+
+def lay_out(inks, slope=0.0, gap=1.2, columns=COLUMNS):
+    """Return ink on an empty page, and the box of each digit in reading order."""
+    lines = -(-len(inks) // columns)
+    step = round(gap * CELL)
+    height = (2 * lines + 1) * CELL + round(abs(slope) * columns * step)
+    ink, boxes = np.zeros((height, (columns + 1) * step), np.uint8), []
+    for number, digit in enumerate(inks):
+        row, column = divmod(number, columns)
+        left = CELL // 2 + column * step
+        rise = slope * (column if slope > 0 else column + 1 - columns)
+        top = CELL // 2 + row * 2 * CELL + round(rise * step)
+        ink[top : top + CELL, left : left + CELL] |= digit
+        strong = cv2.boundingRect((digit > 90).astype(np.uint8))
+        boxes.append((left + strong[0], top + strong[1], *strong[2:]))
+    return ink, boxes
+
+
+def print_on(ink, paper, pen, noise=3.0):
+    """Return a gray picture of the ink on paper of a level or an array of levels."""
+    share = ink / 255
+    picture = paper * (1 - share) + pen * share
+    picture += np.random.default_rng(0).normal(0, noise, ink.shape)
+    return picture.clip(0, 255).astype(np.uint8)
+
+
+def draw_rules(ink):
+    paper = np.full(ink.shape, 230.0)
+    for row in range(LINES):
+        top = round(CELL * 0.5 + row * 2 * CELL + 0.85 * CELL)
+        paper[top : top + 2] = 150
+    return paper
+
+
+def shade(picture):
+    return (picture * np.linspace(1, 0.25, picture.shape[1])).astype(np.uint8)
+
+
+WAYS = {
+    "dark on paper": lambda ink: print_on(ink, 225, 40),
+    "chalk on a board": lambda ink: print_on(ink, 40, 220),
+    "pale pencil": lambda ink: print_on(ink, 225, 140),
+    "a shadow": lambda ink: print_on(ink, np.linspace(230, 140, ink.shape[1]), 40),
+    "a deep shadow": lambda ink: shade(print_on(ink, 230, 40)),
+    "a deep shadow on ruled paper": lambda ink: shade(print_on(ink, draw_rules(ink), 40)),
+    "a noisy camera": lambda ink: print_on(ink, 210, 60, noise=10),
+    "ruled paper": lambda ink: print_on(ink, draw_rules(ink), 40),
+}
+
+
+def overlap(first, second):
+    """Return the share that two boxes have in common, of what they cover together."""
+    left, top = max(first[0], second[0]), max(first[1], second[1])
+    right = min(first[0] + first[2], second[0] + second[2])
+    bottom = min(first[1] + first[3], second[1] + second[3])
+    common = max(0, right - left) * max(0, bottom - top)
+    return common / (first[2] * first[3] + second[2] * second[3] - common)
+
+
+def require_found(found, boxes, columns=COLUMNS, least=0.7):
+    assert len(found) == len(boxes)
+    assert [digit.line for digit in found] == [n // columns for n in range(len(boxes))]
+    shares = [overlap(digit.box, box) for digit, box in zip(found, boxes, strict=True)]
+    assert min(shares) > least
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_digit_of_a_page_is_found_in_reading_order(inks, way):
+    ink, boxes = lay_out(inks)
+    require_found(find_digits(WAYS[way](ink)), boxes)
+
+
+@pytest.mark.parametrize("slope", [-0.1, 0.1])
+def test_lines_may_slope(inks, slope):
+    ink, boxes = lay_out(inks, slope=slope)
+    require_found(find_digits(print_on(ink, 225, 40)), boxes)
+
+
+def test_boxes_are_in_pixels_of_the_picture_however_large(inks):
+    ink, boxes = lay_out(inks)
+    large = cv2.resize(print_on(ink, 225, 40), None, fx=7, fy=7, interpolation=cv2.INTER_CUBIC)
+    assert max(large.shape) > 2500
+    require_found(find_digits(large), [tuple(7 * side for side in box) for box in boxes])
+
+
+def test_a_digits_ink_is_its_own_alone(inks):
+    ink, _ = lay_out(inks, gap=0.75)
+    for number, digit in enumerate(find_digits(print_on(ink, 225, 40))):
+        others = [np.zeros_like(other) for other in inks]
+        others[number] = inks[number]
+        alone, _ = lay_out(others, gap=0.75)
+        left, top, width, height = digit.box
+        edge = (len(digit.ink) - height) // 2
+        found = digit.ink[edge : edge + height, edge : edge + width]
+        expected = alone[top : top + height, left : left + width]
+        assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.97
+
+
+def test_specks_dashes_and_a_tables_edge_are_left_out(inks):
+    ink, boxes = lay_out(inks)
+    marked = ink.copy()
+    rng = np.random.default_rng(1)
+    for _ in range(40):
+        place = int(rng.integers(marked.shape[1])), int(rng.integers(marked.shape[0]))
+        if not ink[
+            max(0, place[1] - 6) : place[1] + 6, max(0, place[0] - 6) : place[0] + 6
+        ].any():
+            cv2.circle(marked, place, 2, 255, -1)
+    marked[150:155, -40:-12] = 255  # a dash beside the last digit of a line
+    marked = np.pad(marked, ((0, 0), (30, 0)))
+    marked[:, :12] = 200  # reaches from the top to the bottom
+    found = find_digits(print_on(marked, 225, 40))
+    shifted = [(left + 30, *rest) for left, *rest in boxes]
+    assert all(max(overlap(box, d.box) for d in found) > 0.7 for box in shifted)
+    assert len(found) <= len(boxes) + 1
+
+
+BROKEN = {
+    "a 5 with its roof apart": [
+        [(20, 20), (20, 50), (60, 50), (75, 75), (60, 100), (20, 100)],
+        [(30, 2), (80, -2)],
+    ],
+    "an 8 open in the middle": [
+        [(50, 0), (30, 20), (70, 20), (50, 0)],
+        [(50, 38), (25, 80), (75, 80), (50, 38)],
+    ],
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_strokes_of_one_digit_are_put_together(name):
+    ink = np.zeros((200, 500), np.uint8)
+    cv2.circle(ink, (380, 100), 50, 255, 9)  # a digit that tells how high they are
+    strokes = [np.add(stroke, (150, 50)) for stroke in BROKEN[name]]
+    for stroke in strokes:
+        cv2.polylines(ink, [stroke], False, 255, 9, cv2.LINE_AA)
+    broken, _ = find_digits(print_on(ink, 225, 40))
+    assert overlap(broken.box, cv2.boundingRect(np.vstack(strokes))) > 0.7
+    assert not broken.touching
+
+
+def test_digits_that_touch_are_one_find_and_said_to_touch(inks):
+    ink, boxes = lay_out(inks)
+    first, second = boxes[7], boxes[8]
+    row = first[1] + first[3] // 2
+    cv2.line(ink, (first[0] + first[2] // 2, row), (second[0] + second[2] // 2, row), 255, 5)
+    found = find_digits(print_on(ink, 225, 40))
+    assert len(found) == len(boxes) - 1
+    (touching,) = [digit for digit in found if digit.touching]
+    assert touching.line == 1
+    corners = [
+        corner
+        for left, top, width, height in (first, second)
+        for corner in ((left, top), (left + width - 1, top + height - 1))
+    ]
+    assert overlap(touching.box, cv2.boundingRect(np.array(corners))) > 0.8
+
+
+def test_a_single_digit_of_mnist_is_one_find(mnist):
+    counts = []
+    for image in mnist.test.images[::25]:
+        large = cv2.resize(image, (140, 140), interpolation=cv2.INTER_CUBIC)
+        counts.append(len(find_digits(np.pad(255 - large, 40, constant_values=255))))
+    assert np.mean(np.array(counts) == 1) > 0.985
+
+
+def test_nearly_every_digit_of_unevenly_lit_pages_is_found(mnist):
+    rng = np.random.default_rng(4)
+    found = []
+    for darkest in (0.9, 0.7, 0.55, 0.4, 0.3) * 3:
+        images = mnist.test.images[rng.choice(10_000, 32, replace=False)]
+        large = [cv2.resize(i, (CELL, CELL), interpolation=cv2.INTER_CUBIC) for i in images]
+        ink, boxes = lay_out(large, gap=1.35, columns=8)
+        page = print_on(ink, 225, 40) * np.linspace(1, darkest, ink.shape[1])
+        places = [digit.box for digit in find_digits(page.astype(np.uint8))]
+        found += [max(overlap(box, place) for place in places) > 0.6 for box in boxes]
+    assert np.mean(found) > 0.99
+
+
+def test_a_blank_picture_is_refused():
+    with pytest.raises(InputError, match="blank"):
+        find_digits(np.full((300, 400), 200, np.uint8))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (3000, 1), (2, 2), (40, 9000)])
+def test_odd_shapes_are_refused_or_searched(shape):
+    picture = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    with suppress(InputError):
+        assert all(min(digit.ink.shape) > 0 for digit in find_digits(picture))
+
+
+def test_noise_alone_ends_soon():
+    noise = np.random.default_rng(0).integers(0, 256, (2000, 2000), dtype=np.uint8)
+    with suppress(InputError):
+        assert len(find_digits(noise)) < 2000

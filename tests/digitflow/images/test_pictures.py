@@ -1,0 +1,258 @@
+import io
+import json
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from digitflow.errors import InputError
+from digitflow.images.frame import to_mnist_frame
+from digitflow.images.pictures import MAX_FILE_BYTES, decode_picture, read_picture, to_gray
+
+
+@pytest.fixture
+def write(tmp_path):
+    def encode(picture, suffix=".png"):
+        path = tmp_path / f"picture{suffix}"
+        path.write_bytes(cv2.imencode(suffix, picture)[1].tobytes())
+        return path
+
+    return encode
+
+
+def test_a_gray_png_is_read_to_the_bit(write, draw_digit):
+    drawing = draw_digit("4")
+    np.testing.assert_array_equal(read_picture(write(drawing)), drawing)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tiff"])
+def test_colours_become_gray(write, draw_digit, suffix):
+    drawing = draw_digit("4")
+    colours = np.repeat(drawing[..., None], 3, axis=2)
+    gray = read_picture(write(colours, suffix))
+    assert gray.shape == drawing.shape
+    assert gray.dtype == np.uint8
+    assert np.abs(gray.astype(int) - drawing).mean() < 2
+
+
+def test_a_16_bit_png_is_brought_to_8_bits(write, draw_digit):
+    drawing = draw_digit("4")
+    np.testing.assert_array_equal(read_picture(write(drawing.astype(np.uint16) * 257)), drawing)
+
+
+@pytest.mark.parametrize("ink", [0, 255])
+def test_ink_on_a_transparent_ground_shows_up_whatever_its_colour(write, draw_digit, ink):
+    drawing = draw_digit("4")
+    colours = np.full((*drawing.shape, 4), ink, np.uint8)
+    colours[..., 3] = drawing
+    np.testing.assert_array_equal(
+        to_mnist_frame(read_picture(write(colours))), to_mnist_frame(drawing)
+    )
+
+
+def test_an_opaque_alpha_channel_changes_nothing(write, draw_digit):
+    drawing = draw_digit("4", ink=0, ground=255)
+    colours = np.dstack([drawing, drawing, drawing, np.full_like(drawing, 255)])
+    np.testing.assert_array_equal(read_picture(write(colours)), drawing)
+
+
+def test_a_fully_transparent_picture_is_read_and_blank(write):
+    with pytest.raises(InputError, match="blank"):
+        to_mnist_frame(read_picture(write(np.zeros((40, 40, 4), np.uint8))))
+
+
+def test_a_photo_is_turned_the_way_its_camera_says(tmp_path):
+    picture = np.zeros((40, 60), np.uint8)
+    picture[:, :20] = 255
+    content = cv2.imencode(".jpg", picture)[1].tobytes()
+    # EXIF of a single entry, orientation 6: turn right by 90 degrees.
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    segment = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(content[:2] + segment + content[2:])
+    turned = read_picture(path)
+    assert turned.shape == (60, 40)
+    assert turned[:15].mean() > 240
+    assert turned[25:].mean() < 15
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".webp", ".tiff"])
+@pytest.mark.parametrize("damage", ["empty", "text", "cut", "nearly whole", "header only"])
+def test_a_damaged_picture_is_refused_by_name(write, suffix, damage):
+    noise = np.random.default_rng(0).integers(0, 256, (60, 60), dtype=np.uint8)
+    path = write(noise, suffix)
+    content = path.read_bytes()
+    half = len(content) // 2
+    contents = {
+        "empty": b"",
+        "text": b"hello",
+        "cut": content[:half],
+        "nearly whole": content[: -len(content) // 100 - 4],
+        "header only": content[:30],
+    }
+    path.write_bytes(contents[damage])
+    with pytest.raises(InputError, match="is no picture, or a damaged one") as caught:
+        read_picture(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_picture_and_a_folder_are_refused_by_name(tmp_path):
+    for path in (tmp_path / "nothing.png", tmp_path):
+        with pytest.raises(InputError, match="can't read the picture") as caught:
+            read_picture(path)
+        assert str(path) in str(caught.value)
+
+
+def save(image, kind, **options):
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+@pytest.fixture
+def red_on_white(draw_digit):
+    """A drawing, and a picture of it in red ink on white."""
+    drawing = draw_digit("4", side=64)
+    picture = np.full((64, 64, 3), 255, np.uint8)
+    picture[..., 1:] -= (drawing[..., None] * 0.9).astype(np.uint8)
+    return 255 - (drawing * 0.9).astype(np.uint8), Image.fromarray(picture)
+
+
+# Pillow writes what OpenCV can't.
+WAYS = {
+    "cmyk jpeg": ("CMYK", "JPEG", {"quality": 95}),
+    "cmyk tiff": ("CMYK", "TIFF", {}),
+    "palette png": ("P", "PNG", {}),
+    "palette tiff": ("P", "TIFF", {}),
+    "progressive jpeg": ("RGB", "JPEG", {"progressive": True, "quality": 95}),
+    "webp": ("RGB", "WEBP", {"quality": 95}),
+    "lossless webp": ("RGBA", "WEBP", {"lossless": True}),
+    "packed tiff": ("RGB", "TIFF", {"compression": "tiff_lzw"}),
+    "tiff with jpeg inside": ("RGB", "TIFF", {"compression": "jpeg"}),
+    "windows bitmap": ("P", "BMP", {}),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_any_way_of_storing_colours_gives_the_same_gray(red_on_white, way):
+    expected, image = red_on_white
+    mode, kind, options = WAYS[way]
+    gray = decode_picture(save(image.convert(mode), kind, **options), "it")
+    # Blurred colours and the few of a palette are what differs.
+    assert np.abs(gray.astype(int) - expected).mean() < 8
+
+
+def test_two_colours_of_one_bit_are_black_and_white(draw_digit):
+    drawing = draw_digit("4") > 100
+    for kind in ("PNG", "TIFF", "BMP"):
+        gray = decode_picture(save(Image.fromarray(drawing), kind), "it")
+        np.testing.assert_array_equal(gray, drawing * 255)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_any_photo_is_turned_the_way_its_camera_says(kind):
+    picture = np.zeros((40, 60, 3), np.uint8)
+    picture[:, :20] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = decode_picture(save(Image.fromarray(picture), kind, exif=exif), "it")
+    assert turned.shape == (60, 40)
+    assert turned[:15].mean() > 240
+
+
+ARRAYS = {
+    "gray": lambda shares: np.rint(shares * 255).astype(np.uint8),
+    "16 bits": lambda shares: np.rint(shares * 255).astype(np.uint16) * 257,
+    "float32": lambda shares: shares.astype(np.float32),
+    "float64": lambda shares: shares,
+    "RGB": lambda shares: np.dstack([np.rint(shares * 255).astype(np.uint8)] * 3),
+    "RGB float": lambda shares: np.dstack([shares] * 3),
+    "RGBA": lambda shares: np.dstack([shares, shares, shares, np.ones_like(shares)]),
+    "turned": lambda shares: np.asfortranarray(np.rint(shares * 255).astype(np.uint8)),
+}
+
+
+@pytest.mark.parametrize("way", ARRAYS)
+def test_an_array_of_any_kind_becomes_the_same_gray(draw_digit, way):
+    drawing = draw_digit("4")
+    gray = to_gray(ARRAYS[way](drawing / 255))
+    np.testing.assert_array_equal(gray, drawing)
+    assert gray.dtype == np.uint8
+
+
+def test_a_mask_becomes_black_and_white(draw_digit):
+    mask = draw_digit("4") > 0
+    np.testing.assert_array_equal(to_gray(mask), mask * 255)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((4, 4), np.int64), "got int64"),
+        (np.zeros((4, 4), complex), "got complex128"),
+        (np.full((4, 4), 2.0), "floats from 2 to 2"),
+        (np.full((4, 4), -0.1), "floats from -0.1"),
+        (np.full((4, 4), np.nan), "floats from nan to nan"),
+        (np.zeros((4, 4, 2), np.uint8), r"got \(4, 4, 2\)"),
+        (np.zeros(16, np.uint8), r"got \(16,\)"),
+        (np.zeros((0, 4), np.uint8), r"got \(0, 4\)"),
+    ],
+)
+def test_an_array_that_is_no_picture_is_refused(array, message):
+    with pytest.raises(InputError, match=f"mine .*{message}"):
+        to_gray(array, "mine")
+
+
+def test_a_file_of_too_many_bytes_is_refused_by_name(tmp_path):
+    path = tmp_path / "long.png"
+    with path.open("wb") as file:
+        file.truncate(MAX_FILE_BYTES + 1)
+    with pytest.raises(InputError, match=r"long.png has more than 64 MB"):
+        read_picture(path)
+    if Path("/dev/zero").exists():
+        with pytest.raises(InputError, match=r"/dev/zero has more than 64 MB"):
+            read_picture(Path("/dev/zero"))
+
+
+def test_a_text_that_unpacks_to_much_more_takes_no_memory(draw_digit):
+    content = cv2.imencode(".png", draw_digit("4"))[1].tobytes()
+    text = b"Comment\0\0" + zlib.compress(bytes(200 << 20))
+    checksum = zlib.crc32(b"zTXt" + text).to_bytes(4, "big")
+    chunk = len(text).to_bytes(4, "big") + b"zTXt" + text + checksum
+    code = (
+        "import sys; from digitflow.images.pictures import decode_picture\n"
+        "from digitflow.models.environment import measure_peak_memory\n"
+        "decode_picture(sys.stdin.buffer.read(), 'it')\n"
+        "print(round(measure_peak_memory()))"
+    )
+    bomb = content[:33] + chunk + content[33:]
+    peaks = [
+        int(
+            subprocess.run(
+                [sys.executable, "-c", code], input=data, stdout=-1, check=True
+            ).stdout
+        )
+        for data in (content, bomb)
+    ]
+    assert peaks[1] < peaks[0] + 50
+
+
+def test_thousands_of_mutated_files_are_read_or_refused_without_a_crash(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 30, 3), dtype=np.uint8)
+    for name, (mode, kind, options) in WAYS.items():
+        content = save(Image.fromarray(pixels).convert(mode), kind, **options)
+        (tmp_path / name).write_bytes(content)
+    script = Path(__file__).with_name("fuzz_pictures.py")
+    done = subprocess.run(
+        [sys.executable, script, tmp_path, "5000", "0"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{done.stderr[-2000:]}\n(the file is {tmp_path}/last.bin)"
+    outcome = json.loads(done.stdout)
+    assert outcome["read"] + outcome["refused"] == 5000
+    assert min(outcome["read"], outcome["refused"]) > 500
+    assert outcome["megabytes"] < 200

@@ -1,0 +1,261 @@
+import logging
+import os
+import subprocess
+import sys
+from functools import cache
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from digitflow.config.data import BuiltinSource
+from digitflow.data.sets import store_set
+from digitflow.data.sources.builtin import load
+from digitflow.errors import DamagedArtifact, InputError
+from digitflow.features.catalogue import build_steps
+from digitflow.models.bundle import Release
+from digitflow.models.catalogue import build_estimator
+from digitflow.models.golden import (
+    check_golden,
+    load_release,
+    record_golden,
+    repeats,
+    same_environment,
+)
+from digitflow.models.persistence import dump_model, load_model
+from digitflow.store.artifacts import Store
+
+DATA = load(BuiltinSource()).train.take(np.arange(300))
+QUICK = {
+    "svm": {},
+    "knn": {"n_jobs": 2},
+    "forest": {"n_estimators": 20, "n_jobs": 2},
+    "nystroem": {"n_components": 100},
+}
+
+
+@cache
+def prepare(recipe):
+    recipe = Pipeline(build_steps(recipe, 0))
+    with threadpool_limits(1):  # many small products: threads only get in each other's way
+        return recipe.steps, recipe.fit_transform(DATA.images)
+
+
+def fit(name="svm", params=None):
+    steps, features = prepare("pca")
+    estimator = build_estimator(name, params or {}, 0, 1).fit(features[:200], DATA.labels[:200])
+    calibrated = CalibratedClassifierCV(FrozenEstimator(estimator), method="sigmoid")
+    calibrated.fit(features[200:], DATA.labels[200:])
+    return Pipeline([*steps, ("classifier", calibrated)])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A store, a model in it and what it must repeat."""
+    store = Store(tmp_path_factory.mktemp("golden") / "artifacts")
+    model = dump_model(fit(), store)
+    images = store_set(store, DATA)
+    return store, model, record_golden(store.root, model, images), images
+
+
+def break_off(golden, probabilities, store):
+    """Return golden predictions that say otherwise."""
+    return golden.model_copy(update={"probabilities": store.put_array(probabilities)})
+
+
+def test_golden_images_are_few_of_every_digit_and_always_the_same(made):
+    store, model, golden, images = made
+    assert golden.images.shape == (32, 28, 28)
+    assert golden.probabilities.shape == (32, 10)
+    assert golden.probabilities.dtype == "float64"
+    assert record_golden(store.root, model, images) == golden
+    assert record_golden(store.root, model, images, count=5).images.shape == (5, 28, 28)
+
+
+def test_a_fresh_process_repeats_them_to_the_bit(made):
+    store, model, golden, _ = made
+    tried = check_golden(store, model, golden)
+    assert tried.error is None
+    assert (tried.exact, tried.n, tried.labels_differ) == (True, 32, 0)
+    assert tried.largest_difference == 0
+    assert tried.repeated
+    assert 50 < tried.memory_mb < 1000
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_every_kind_of_model_repeats_them_to_the_bit(store, name):
+    pipeline = fit(name, QUICK[name])
+    model = dump_model(pipeline, store)
+    golden = record_golden(store.root, model, store_set(store, DATA))
+    loaded = load_model(model, store)
+    for _ in range(5):
+        assert repeats(loaded, golden, store).largest_difference == 0
+
+
+def test_a_model_reads_in_one_thread(made):
+    store, _, golden, _ = made
+    threads = []
+
+    class Counting:
+        def predict_proba(self, images):
+            pools = [pool["num_threads"] for pool in threadpool_info()]
+            threads.extend([joblib.effective_n_jobs(4), *pools])
+            return np.zeros((len(images), 10))
+
+    repeats(Counting(), golden, store)
+    assert set(threads) == {1}
+
+
+def test_nothing_of_the_environment_or_the_folder_reaches_the_fresh_process(
+    made, tmp_path, monkeypatch
+):
+    store, model, golden, _ = made
+    (tmp_path / "numpy.py").write_text("raise SystemExit('the wrong numpy')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONSTARTUP", str(tmp_path / "numpy.py"))
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
+    assert check_golden(store, model, golden).repeated
+
+
+def test_a_store_that_was_moved_still_repeats_them(made, tmp_path):
+    store, model, golden, _ = made
+    store.root.rename(tmp_path / "moved")
+    try:
+        assert repeats(load_model(model, moved := Store(tmp_path / "moved")), golden, moved)
+        assert check_golden(moved, model, golden).repeated
+    finally:
+        (tmp_path / "moved").rename(store.root)
+
+
+def test_another_label_or_a_changed_bit_is_no_repetition(made):
+    store, model, golden, _ = made
+    pipeline, expected = load_model(model, store), store.open_array(golden.probabilities)
+    tried = repeats(pipeline, break_off(golden, expected[:, ::-1], store), store)
+    assert tried.labels_differ > 20
+    assert not tried.repeated
+    bit = np.array(expected)
+    bit[0, 0] = np.nextafter(bit[0, 0], 1)
+    tried = repeats(pipeline, changed := break_off(golden, bit, store), store)
+    assert (tried.exact, tried.repeated) == (True, False)
+    elsewhere = changed.model_copy(update={"machine": "another"})
+    tried = repeats(pipeline, elsewhere, store)
+    assert (tried.exact, tried.repeated) == (False, True)
+
+
+def test_a_nan_is_no_repetition(made):
+    store, model, golden, _ = made
+    broken = break_off(golden, np.full((32, 10), np.nan), store)
+    for golden in (broken, broken.model_copy(update={"machine": "another"})):
+        assert not repeats(load_model(model, store), golden, store).repeated
+
+
+def test_without_images_nothing_is_repeated(made):
+    store, model, golden, _ = made
+    empty = golden.model_copy(
+        update={
+            "images": store.put_array(np.zeros((0, 28, 28), np.uint8)),
+            "probabilities": store.put_array(np.zeros((0, 10))),
+        }
+    )
+    assert not repeats(load_model(model, store), empty, store).repeated
+
+
+def test_changed_golden_images_are_noticed(made, tmp_path):
+    store, model, golden, _ = made
+    path = store.path_of(golden.images)
+    content = path.read_bytes()
+    path.chmod(0o644)
+    try:
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        tried = repeats(load_model(model, store), golden, store)
+    finally:
+        path.write_bytes(content)
+    assert "bytes changed" in tried.error
+    assert not tried.repeated
+
+
+def test_a_damaged_model_is_an_answer_not_an_exception(made):
+    store, model, golden, _ = made
+    other = model.model_copy(update={"digest": "0" * 32})
+    tried = check_golden(store, other, golden)
+    assert f"digest should be {'0' * 32}" in tried.error
+    assert not tried.repeated
+
+
+def test_a_crash_or_a_hang_of_the_fresh_process_is_an_answer(made, monkeypatch):
+    store, model, golden, _ = made
+    died = subprocess.CompletedProcess([], -11, "", "")
+    monkeypatch.setattr(subprocess, "run", lambda *args, **kwargs: died)
+    assert "exit code -11: it said nothing" in check_golden(store, model, golden).error
+    monkeypatch.undo()
+    assert "longer than 0.01 s" in check_golden(store, model, golden, 0.01).error
+
+
+def test_a_model_that_cannot_read_is_an_answer(made):
+    store, _, golden, _ = made
+    flat = Pipeline([("flat", FunctionTransformer(None)), ("classifier", GaussianNB())])
+    assert "NotFittedError" in repeats(flat, golden, store).error
+
+
+def test_a_release_of_the_same_versions_is_loaded_without_a_word(made, caplog):
+    store, model, golden, _ = made
+    release = Release(model=model, doubt=None, golden=golden)
+    assert same_environment(golden)
+    with caplog.at_level(logging.WARNING):
+        load_release(release, store).predict_proba(DATA.images[:2])
+    assert not caplog.records
+
+
+def make_older(golden, **changed):
+    return golden.model_copy(
+        update={"libraries": golden.libraries | {"scikit-learn": "1.8.0"}, **changed}
+    )
+
+
+def test_made_with_other_versions_but_reading_the_same_is_a_warning(made, caplog):
+    store, model, golden, _ = made
+    release = Release(model=model, doubt=None, golden=make_older(golden))
+    assert not same_environment(release.golden)
+    with caplog.at_level(logging.WARNING):
+        load_release(release, store).predict_proba(DATA.images[:2])
+    assert "made with scikit-learn 1.8.0 (here is " in caplog.text
+    assert "repeats its 32 golden predictions" in caplog.text
+
+
+def test_made_with_other_versions_and_reading_otherwise_is_refused(made):
+    store, model, golden, _ = made
+    expected = np.array(store.open_array(golden.probabilities))
+    expected[0] = expected[0, ::-1]
+    other = make_older(golden, probabilities=store.put_array(expected))
+    with pytest.raises(InputError, match=r"scikit-learn 1.8.0 \(here is .* read as another"):
+        load_release(Release(model=model, doubt=None, golden=other), store)
+
+
+def test_made_with_other_versions_and_not_loadable_names_the_versions(made, tmp_path):
+    store, _, golden, _ = made
+    broken = store.put_bytes(b"what a future version writes", "models", ".skops")
+    model = type(made[1])(**broken.model_dump())
+    release = Release(model=model, doubt=None, golden=make_older(golden))
+    with pytest.raises(InputError, match=r"1.8.0 .*no readable skops file.* Install those"):
+        load_release(release, store)
+    store.path_of(model).unlink()
+    with pytest.raises(DamagedArtifact, match="is missing"):
+        load_release(release, store)
+
+
+def test_the_module_answers_alone_without_the_environment(made, tmp_path):
+    """What `check_golden` starts, started by hand."""
+    command = [sys.executable, "-E", "-P", "-m", "digitflow.models.golden"]
+    environment = {"PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        command, input="{}", capture_output=True, text=True, cwd=tmp_path, env=environment
+    )
+    assert done.returncode == 1
+    assert "validation error" in done.stderr

@@ -1,0 +1,199 @@
+"""Clean windows are calm, changed ones alarm, and effects are those of their definitions."""
+
+import numpy as np
+import pytest
+from scipy.stats import rankdata
+from sklearn.linear_model import Ridge
+from sklearn.metrics import roc_auc_score
+
+from digitflow.config.data import BuiltinSource
+from digitflow.data.sources import builtin
+from digitflow.errors import InputError
+from digitflow.evaluation import robustness
+from digitflow.monitoring import limits
+from digitflow.monitoring.drift import Window, inspect_window
+from digitflow.monitoring.limits import calibrate_limits
+from digitflow.monitoring.measures import FOLDS, MEASURES, RIDGE, compare_counts, tell_apart
+from digitflow.monitoring.reference import COLUMNS, record_reference
+from digitflow.monitoring.statistics import STATISTICS, measure_images
+from digitflow.store.artifacts import Store
+
+SIZE = 150
+
+
+@pytest.fixture(scope="module")
+def digits():
+    found = builtin.load(BuiltinSource()).train
+    order = np.random.default_rng(0).permutation(len(found))
+    return found.take(order)
+
+
+def read_surely(labels, doubted=0.05):
+    """Probabilities of a model that is right, and doubts some."""
+    generator = np.random.default_rng(1)
+    sure = np.where(generator.random(len(labels)) < doubted, 0.6, 0.9)
+    sure = sure + 0.09 * generator.random(len(labels))
+    return sure[:, None] * np.eye(10)[labels] + (1 - sure[:, None]) / 10
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fewer_draws():
+    """A third of the draws: limits are coarser, and the tests quicker."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "DRAWS", 700)
+        yield
+
+
+@pytest.fixture(scope="module")
+def known(digits, tmp_path_factory, fewer_draws):
+    """(store, reference, limits) of 1,000 images learnt from and 400 read."""
+    store = Store(tmp_path_factory.mktemp("drift"))
+    learnt = digits.take(np.arange(1000))
+    reference = record_reference(
+        store.root,
+        store.put_array(learnt.images),
+        store.put_array(learnt.labels),
+        store.put_array(read_surely(digits.labels[1000:1400])),
+        42,
+        1,
+    )
+    found = calibrate_limits(store.root, reference, SIZE, 0.005, 0.1, 0.6, 42, 1)
+    return store, reference, found
+
+
+def look(known, images, labels, doubted=0.05):
+    store, reference, known_limits = known
+    said = read_surely(labels, doubted)
+    window = Window(images, said.argmax(axis=1), said.max(axis=1))
+    return inspect_window(store.root, reference, known_limits, window, 0)
+
+
+def draw(digits, seed=0):
+    rows = np.random.default_rng(seed).choice(np.arange(1000, len(digits)), SIZE, False)
+    return digits.images[rows], digits.labels[rows]
+
+
+def test_statistics_of_a_bar_are_its_own():
+    images = np.zeros((3, 28, 28), np.uint8)
+    images[0, 4:24, 12:15] = 255  # three wide, twenty high
+    for row in range(4, 24):  # the same, leaning by half a column a row
+        left = 12 + (row - 14) // 2
+        images[1, row, left : left + 3] = 255
+    found = dict(zip(STATISTICS, measure_images(images).T, strict=True))
+    assert found["ink"][0] == pytest.approx(60 / 784)
+    assert (found["centre_x"][0], found["centre_y"][0]) == (13, 13.5)
+    assert found["stroke_width"][0] == pytest.approx(3, abs=0.5)
+    assert found["slant"][0] == pytest.approx(0, abs=1e-6)
+    assert found["slant"][1] == pytest.approx(0.5, abs=0.02)
+    assert found["size"][0] == pytest.approx(np.sqrt((400 - 1) / 12 + (9 - 1) / 12), rel=1e-5)
+    assert not measure_images(images)[2].any()
+
+
+def test_the_index_of_equal_counts_is_nothing_and_grows_with_the_difference():
+    even = np.full(10, 100)
+    assert compare_counts(even, even) == 0
+    assert compare_counts(even, 3 * even) == pytest.approx(0, abs=1e-4)
+    little, much = np.array([80, 120] * 5), np.array([10, 190] * 5)
+    assert 0 < compare_counts(even, little) < 0.1 < compare_counts(even, much)
+    assert np.isfinite(compare_counts(even, np.array([1000] + [0] * 9)))
+
+
+def test_a_classifier_tells_apart_what_differs_and_nothing_else():
+    generator = np.random.default_rng(0)
+    one, same = generator.normal(size=(2, 300, 5))
+    assert tell_apart(one, same) == pytest.approx(0.5, abs=0.1)
+    assert tell_apart(one, same + np.eye(5)[0] * 3) > 0.95
+
+
+@pytest.mark.parametrize("shift", [0, 0.2, 1])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_domain_classifier_is_scikit_learns_ridge_in_folds(shift, dtype):
+    generator = np.random.default_rng(3)
+    one = (generator.normal(size=(83, 12)) + shift).astype(dtype)
+    other = generator.normal(size=(90, 12)).astype(dtype)
+    rows, wanted = np.vstack([one, other]), np.repeat([1.0, 0.0], [len(one), len(other)])
+    fold_of = np.concatenate([np.arange(len(part)) % FOLDS for part in (one, other)])
+    scores = np.empty(len(rows))
+    for fold in range(FOLDS):
+        held = fold_of == fold
+        model = Ridge(RIDGE).fit(rows[~held], wanted[~held])
+        scores[held] = rankdata(model.predict(rows[held])) / held.sum()
+    assert tell_apart(one, other) == pytest.approx(roc_auc_score(wanted, scores), abs=1e-3)
+
+
+def test_of_a_hundred_clean_windows_hardly_any_alarms(known, digits):
+    alarms = sum(look(known, *draw(digits, seed)).drifted for seed in range(100))
+    assert alarms <= 4  # one is expected at most; chance may bring some more
+    assert known[2].false_alarms <= 0.005
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda images, g: robustness.shift_images(images, g, 2),
+        lambda images, g: robustness.rotate_images(images, g, 30),
+        lambda images, g: robustness.change_strokes(images, g, 0.75),
+        lambda images, g: robustness.add_noise(images, g, 40),
+        lambda images, g: np.invert(images),
+    ],
+    ids=["shift", "rotation", "thicker", "noise", "inverted"],
+)
+def test_changed_images_alarm(change, known, digits):
+    images, labels = draw(digits)
+    assert look(known, change(images, np.random.default_rng(0)), labels).drifted
+
+
+def test_a_missing_digit_and_a_model_that_doubts_alarm(known, digits):
+    rows = np.flatnonzero(digits.labels != 3)[-SIZE:]
+    found = look(known, digits.images[rows], digits.labels[rows])
+    assert "predictions" in {alarm.measure for alarm in found.alarms}
+    found = look(known, *draw(digits), doubted=0.5)
+    assert [alarm.measure for alarm in found.alarms] == ["confidence"]
+
+
+def test_the_order_of_a_window_and_equal_seeds_change_nothing_much(known, digits):
+    images, labels = draw(digits)
+    order = np.argsort(labels, kind="stable")
+    first, again = (look(known, images, labels) for _ in range(2))
+    assert first == again
+    assert not look(known, images[order], labels[order]).drifted
+
+
+def test_every_measure_has_a_limit_above_what_is_clean(known):
+    _, _, found = known
+    assert tuple(found.limits) == MEASURES
+    assert len(MEASURES) == len(COLUMNS) + 3
+    for name in MEASURES:
+        assert found.limits[name] > found.clean[name]
+        assert found.limits[name] >= (0.6 if name == "domain" else 0.1)
+
+
+def test_a_model_that_is_always_certain_leaves_the_other_limits_as_they_are(known, digits):
+    store, reference, usual = known
+    k = reference.confidence.shape[0]
+    certain = np.ones(k, np.float32)
+    certain[:2] = 0.98
+    changed = reference.model_copy(update={"confidence": store.put_array(certain)})
+    found = calibrate_limits(store.root, changed, SIZE, 0.005, 0.1, 0.6, 42, 1)
+    for name in set(MEASURES) - {"confidence"}:
+        assert found.limits[name] < 2 * usual.limits[name]
+
+
+def test_a_window_of_another_size_is_bad_input(known, digits):
+    with pytest.raises(InputError, match=f"windows of {SIZE} images, got 100"):
+        look(known, digits.images[:100], digits.labels[:100])
+
+
+def test_what_was_repeated_to_be_learnt_is_seen_once(known, digits, tmp_path):
+    store = Store(tmp_path)
+    images = np.concatenate([digits.images[:50], np.repeat(digits.images[50:51], 40, axis=0)])
+    labels = np.concatenate([digits.labels[:50], np.repeat(digits.labels[50:51], 40)])
+    reference = record_reference(
+        store.root,
+        store.put_array(images),
+        store.put_array(labels),
+        store.put_array(read_surely(labels)),
+        42,
+        1,
+    )
+    assert reference.statistics.shape == (51, 7)

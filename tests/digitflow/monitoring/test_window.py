@@ -1,0 +1,114 @@
+"""The monitor looks at enough or at nothing, and counts what people corrected."""
+
+import numpy as np
+import pytest
+
+from digitflow.config.feedback import MonitoringRule
+from digitflow.evaluation.evidence import Share
+from digitflow.feedback.corrections import add_corrections
+from digitflow.feedback.predictions import PredictionLog
+from digitflow.monitoring.drift import Finding, Inspection
+from digitflow.monitoring.measures import MEASURES
+from digitflow.monitoring.window import (
+    collect_lately,
+    judge_lately,
+    keep_report,
+    list_reports,
+    read_accuracy,
+)
+from digitflow.reports.monitoring import write_page
+
+RULE = MonitoringRule(window=80, least=60)
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).integers(0, 256, (90, 28, 28), np.uint8)
+
+
+@pytest.fixture
+def predict(store, images):
+    """Keep predictions of the first images, all read as a 4."""
+
+    def predict(count, seconds=0.002):
+        with PredictionLog(store) as log:
+            said = 0.01 + 0.9 * np.eye(10)[np.full(count, 4)]
+            statuses = ["read"] * (count - 2) + ["unsure"] * 2
+            log.add(images[:count], said, statuses, "digits", "3", None, seconds)
+
+    return predict
+
+
+def inspect(lately, value=0.05):
+    return Inspection(
+        images=lately.size,
+        findings=tuple(
+            Finding(
+                measure=name,
+                unit="index",
+                value=value,
+                limit=0.2,
+                clean=0.05,
+                alarm=value > 0.2,
+            )
+            for name in MEASURES
+        ),
+    )
+
+
+@pytest.mark.parametrize(("kept", "looked_at"), [(59, None), (60, 60), (79, 60), (90, 80)])
+def test_a_window_or_the_least_or_nothing_is_looked_at(store, predict, kept, looked_at):
+    predict(kept)
+    lately = collect_lately(store, "digits", "3", RULE)
+    assert (lately and lately.size) == looked_at
+    assert collect_lately(store, "digits", "2", RULE) is None
+
+
+def test_what_people_said_of_the_window_is_counted(store, predict, images):
+    predict(80)
+    add_corrections(store, list(images[:10]), [4] * 6 + [9] * 4, "ann", "a")
+    # Nobody knows what these two are.
+    add_corrections(store, list(images[6:8]), [1] * 2, "bob", "b")
+    lately = collect_lately(store, "digits", "3", RULE)
+    assert (lately.labelled, lately.wrong, lately.doubted) == (8, 2, 2)
+    assert lately.latency_ms == pytest.approx(2)
+    share = read_accuracy(lately)
+    assert (share.correct, share.n) == (6, 8)
+    assert not judge_lately("digits", "3", lately, inspect(lately), RULE).drifted
+
+
+def test_many_known_errors_alarm_without_any_drift(store, predict, images):
+    predict(80)
+    add_corrections(store, list(images[:20]), [9] * 20, "ann", "a")
+    lately = collect_lately(store, "digits", "3", RULE)
+    report = judge_lately("digits", "3", lately, inspect(lately), RULE)
+    assert report.alarms == ("people corrected 20 of 80 predictions, surely over 5%",)
+
+
+def test_without_labels_there_is_no_accuracy_and_no_latency_where_none_was_measured(
+    store, predict
+):
+    predict(60, seconds=None)
+    lately = collect_lately(store, "digits", "3", RULE)
+    assert read_accuracy(lately) is None
+    assert lately.latency_ms is lately.latency_p95_ms is None
+
+
+def test_reports_are_kept_and_the_page_shows_them(store, predict):
+    page = store.root / write_page(store, "digits").name
+    assert "Nothing to look at yet" in page.read_text()
+    predict(80)
+    lately = collect_lately(store, "digits", "3", RULE)
+    for value, judged in ((0.05, None), (0.3, Share(correct=7, n=9))):
+        found = inspect(lately, value)
+        keep_report(store, judge_lately("digits", "3", lately, found, RULE, judged))
+    newest, oldest = list_reports(store, "digits")
+    assert newest.drifted
+    assert not oldest.drifted
+    assert len(newest.alarms) == len(MEASURES)
+    text = (store.root / write_page(store, "digits").name).read_text()
+    assert "What comes in has changed" in text
+    assert "psi.ink 0.300, over its limit 0.200" in text
+    assert "reads 7 of 9" in text
+    assert text.count("data:image/png") == 7
+    assert "http://" not in text.replace("http://www.w3.org", "")

@@ -1,0 +1,129 @@
+import math
+import os
+import sys
+
+import pytest
+
+from digitflow.errors import ChampionMoved
+from digitflow.registry import history
+
+MOVED = 3
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+
+
+def append(store, champion, predecessor, kind="promote", verdict=None):
+    return history.append_entry(store, champion, predecessor, kind, "why not", verdict)
+
+
+def test_before_the_first_entry_there_is_nothing_and_nothing_is_made(store):
+    assert history.read_last(store, "digits") is None
+    assert history.list_entries(store, "digits") == history.list_models(store) == []
+    assert history.list_judgements(store, "digits") == []
+    assert history.list_challengers(store, "digits", "t") == set()
+    assert not store.root.exists()
+
+
+def test_an_entry_is_read_as_it_was_written(store, make_champion, make_verdict):
+    verdict = make_verdict("m1", outcome="promote")
+    written = append(store, make_champion(1), 0, "bootstrap", verdict)
+    assert history.read_last(store, "digits").model_dump_json() == written.model_dump_json()
+    assert (written.predecessor, written.version, written.why) == (0, "1", "why not")
+    assert written.champion == make_champion(1).model_copy(update={"entry": written.id})
+    assert written.verdict["reason"] == "it's 100 % so"
+    assert math.isnan(written.verdict["challenger"]["interval"][0])
+
+
+def test_a_verdict_is_repeated_where_nothing_but_the_moment_differs(store, make_verdict):
+    def judge(verdict):
+        history.add_judgement(store, "digits", "2", verdict, "run")
+        return history.is_repeated(store, "digits", verdict)
+
+    keep = make_verdict("m2")
+    assert not history.is_repeated(store, "digits", keep)
+    assert not judge(keep)
+    assert judge(keep)
+    assert not judge(make_verdict("m3"))
+    assert judge(keep)
+    assert not judge(make_verdict("m2", test="others"))
+    assert not judge(make_verdict("m2", outcome="reject"))
+    assert not history.is_repeated(store, "housing", keep)
+
+
+def test_entries_follow_one_another_for_each_model_apart(store, make_champion):
+    first = append(store, make_champion(1), 0)
+    other = append(store, make_champion(1, "housing"), 0)
+    second = append(store, make_champion(2), first.id)
+    third = append(store, make_champion(1), second.id, "rollback")
+    assert history.list_entries(store, "digits") == [third, second, first]
+    assert history.list_entries(store, "housing") == [other]
+    assert history.list_models(store) == ["digits", "housing"]
+
+
+@pytest.mark.parametrize("predecessor", [0, 1, 3, 99])
+def test_only_the_last_entry_can_be_followed(store, make_champion, predecessor):
+    first = append(store, make_champion(1), 0)
+    second = append(store, make_champion(2), first.id)
+    with pytest.raises(ChampionMoved, match=rf"is version 2 \(entry {second.id}\) by now"):
+        append(store, make_champion(3), predecessor)
+    assert history.read_last(store, "digits") == second
+
+
+def test_whoever_is_quicker_after_both_looked_wins(store, make_champion, monkeypatch):
+    first = append(store, make_champion(1), 0)
+    look, looks = history.read_last, []
+
+    def look_and_be_overtaken(*args):
+        found = look(*args)
+        if not looks:
+            looks.append(True)
+            append(store, make_champion(2), first.id)
+        return found
+
+    monkeypatch.setattr(history, "read_last", look_and_be_overtaken)
+    with pytest.raises(ChampionMoved, match="champion is version 2"):
+        append(store, make_champion(3), first.id)
+    assert [entry.version for entry in history.list_entries(store, "digits")] == ["2", "1"]
+
+
+def test_champions_are_adopted_all_or_none_and_once(store, make_champion):
+    pair = [make_champion(1), make_champion(2)]
+    history.adopt_champions(store, pair, "they were")
+    history.adopt_champions(store, pair, "they were")
+    second, first = history.list_entries(store, "digits")
+    assert (first.version, first.kind, first.predecessor) == ("1", "adopt", 0)
+    assert (second.version, second.kind, second.predecessor) == ("2", "adopt", first.id)
+
+
+def test_judgements_are_listed_and_different_challengers_counted(store, make_verdict):
+    for digest, test in (("a", "t"), ("b", "t"), ("a", "t"), ("c", "other")):
+        history.add_judgement(store, "digits", "4", make_verdict(digest, test), "run-1")
+    found = history.list_judgements(store, "digits")
+    assert [judgement.challenger_digest for judgement in found] == ["c", "a", "b", "a"]
+    assert (found[0].version, found[0].champion_entry, found[0].outcome) == ("4", 7, "keep")
+    assert found[0].verdict["contest"]["test_digest"] == "other"
+    assert history.list_challengers(store, "digits", "t") == {"a", "b"}
+    assert history.list_challengers(store, "housing", "t") == set()
+
+
+def test_of_processes_that_start_a_history_at_once_one_wins(store, make_champion):
+    def compete(version):
+        code = 1
+        try:
+            append(store, make_champion(version), 0)
+            code = 0
+        except ChampionMoved:
+            code = MOVED
+        except BaseException as exc:
+            sys.stderr.write(f"{type(exc).__name__}: {exc}\n")
+        finally:
+            os._exit(code)
+
+    pids = []
+    for version in range(8):
+        pid = os.fork()
+        if not pid:
+            compete(version)
+        pids.append(pid)
+    codes = sorted(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids)
+    assert codes == [0] + [MOVED] * 7
+    assert len(history.list_entries(store, "digits")) == 1

@@ -1,0 +1,108 @@
+"""Going back to a former champion, after it has shown that it is what it was."""
+
+import pytest
+
+from digitflow.errors import ChampionMoved, DamagedArtifact, InputError
+from digitflow.models import golden
+from digitflow.registry import listing
+from digitflow.registry import rollback as returning
+from digitflow.registry.rollback import rollback
+
+
+@pytest.fixture
+def second(project):
+    return project.promote(2, project.champion())
+
+
+def spoil(path):
+    path.chmod(0o644)
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+
+def copies(project, name):
+    return list(project.store.root.glob(f"registry/artifacts/*/artifacts/*/{name}"))
+
+
+def test_the_champion_before_is_champion_again(project, second):
+    back = rollback(project.store, "digits", why="sevens got worse")
+    assert (back.version, back.entry) == ("1", second.entry + 1)
+    assert project.champion() == project.pointed() == back
+    assert project.versions() == {"2": ("challenger", "previous"), "1": ("champion",)}
+    last = listing.list_history(project.store, "digits")[0]
+    assert (last.kind, last.why, last.verdict) == ("rollback", "sevens got worse", None)
+    assert project.chain() == ["1", "2", "1"]
+
+
+def test_back_and_back_again(project, second):
+    rollback(project.store, "digits")
+    assert rollback(project.store, "digits").version == "2"
+    assert project.chain() == ["1", "2", "1", "2"]
+
+
+@pytest.mark.parametrize("to", ["1", "previous"])
+def test_any_former_champion_can_be_named(project, second, to):
+    if to == "1":
+        project.promote(3, second)
+    assert rollback(project.store, "digits", to).version == "1"
+
+
+def test_who_never_was_champion_is_refused(project, second):
+    project.register(3, second, outcome="keep")
+    with pytest.raises(InputError, match=r"never was champion.* 2, 1.*digitflow gate 3"):
+        rollback(project.store, "digits", "3")
+    with pytest.raises(InputError, match="version 2 of digits is champion already"):
+        rollback(project.store, "digits", "champion")
+    with pytest.raises(InputError, match="no version '9'"):
+        rollback(project.store, "digits", "9")
+    assert project.champion() == second
+
+
+def test_a_first_champion_has_nobody_to_go_back_to(project, empty_project):
+    with pytest.raises(InputError, match="only champion"):
+        rollback(project.store, "digits")
+    with pytest.raises(InputError, match="no champion yet"):
+        rollback(empty_project.store, "digits")
+
+
+def test_a_damaged_file_comes_back_from_mlflow(project, second):
+    first = project.make_release(1)
+    spoil(project.store.path_of(first.model))
+    assert rollback(project.store, "digits").release == first
+    assert project.store.is_intact(first.model)
+
+
+@pytest.mark.parametrize("name", ["model.skops", "golden-probabilities.npy"])
+def test_a_version_that_is_damaged_everywhere_is_refused(project, second, name):
+    first = listing.list_history(project.store, "digits")[1].champion.release
+    ref = first.model if name == "model.skops" else first.golden.probabilities
+    spoil(project.store.path_of(ref))
+    for copy in copies(project, name):
+        spoil(copy)
+    with pytest.raises(DamagedArtifact, match=r"version 1 of digits.*The champion stays"):
+        rollback(project.store, "digits")
+    assert project.champion() == second
+    assert project.chain() == ["1", "2"]
+
+
+def test_a_version_that_reads_otherwise_than_it_did_is_refused(project, second, monkeypatch):
+    other = listing.list_history(project.store, "digits")[0].champion.model
+    monkeypatch.setattr(
+        golden,
+        "check_golden",
+        lambda store, model, recorded, real=golden.check_golden: real(store, other, recorded),
+    )
+    with pytest.raises(DamagedArtifact, match="does not read its 10 golden images as it did"):
+        rollback(project.store, "digits")
+    assert project.champion() == second
+
+
+def test_a_promotion_while_the_old_one_is_checked_wins(project, second, monkeypatch):
+    def promote_meanwhile(*args, real=golden.check_golden):
+        project.promote(3, second)
+        return real(*args)
+
+    monkeypatch.setattr(returning.golden, "check_golden", promote_meanwhile)
+    with pytest.raises(ChampionMoved, match=r"version 3 \(entry 3\) by now"):
+        rollback(project.store, "digits")
+    assert project.champion().version == "3"

@@ -1,0 +1,188 @@
+import gc
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from digitflow.errors import DamagedArtifact, StorageError
+from digitflow.store.artifacts import ArrayRef, Store, digest_array, open_store
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "artifacts")
+
+
+@pytest.fixture
+def ref(store):
+    return store.put_array(np.arange(12, dtype=np.float32).reshape(3, 4))
+
+
+def _overwrite(path, content):
+    path.chmod(0o644)
+    path.write_bytes(content)
+
+
+def _change_last_byte(path):
+    content = path.read_bytes()
+    _overwrite(path, content[:-1] + bytes([content[-1] ^ 1]))
+
+
+def test_equal_arrays_are_stored_once(store, ref):
+    again = store.put_array(np.arange(12, dtype=np.float32).reshape(3, 4))
+    assert again == ref
+    assert len(list((store.root / "arrays").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "other", [np.arange(12.0).reshape(3, 4), np.arange(12, dtype=np.float32).reshape(4, 3)]
+)
+def test_the_digest_covers_dtype_and_shape(ref, other):
+    assert digest_array(other) != ref.digest
+
+
+def test_the_digest_of_a_strided_view_is_that_of_its_copy():
+    array = np.arange(60).reshape(5, 12)
+    assert digest_array(array[:, ::3]) == digest_array(array[:, ::3].copy())
+
+
+def test_an_opened_array_is_a_read_only_memory_map(store, ref):
+    array = store.open_array(ref)
+    assert isinstance(array, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        array[0, 0] = 1
+
+
+def test_a_stored_file_can_not_be_written_by_accident(store, ref):
+    assert store.path_of(ref).stat().st_mode & 0o222 == 0
+
+
+def test_nothing_is_stored_when_the_writer_fails(store):
+    with pytest.raises(RuntimeError), store.new_array((4,), np.uint8):
+        raise RuntimeError
+    assert not list(store.root.rglob("*.npy"))
+
+
+@pytest.mark.parametrize("shape", [(0, 28, 28), (1,), ()])
+def test_small_and_empty_arrays_come_back(store, shape):
+    array = np.ones(shape, np.uint8)
+    np.testing.assert_array_equal(store.open_array(store.put_array(array)), array)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.unlink(),
+        lambda path: _overwrite(path, path.read_bytes()[:-5]),
+        lambda path: _overwrite(path, b""),
+        _change_last_byte,
+    ],
+    ids=["deleted", "truncated", "emptied", "one byte changed"],
+)
+def test_damage_is_noticed_and_the_place_freed(store, ref, damage):
+    path = store.path_of(ref)
+    damage(path)
+    assert not store.is_intact(ref)
+    with pytest.raises(DamagedArtifact, match=str(path)):
+        store.verify(ref)
+    assert not path.exists()
+    assert store.put_array(np.arange(12, dtype=np.float32).reshape(3, 4)) == ref
+    store.verify(ref)
+
+
+def test_a_change_that_keeps_the_times_is_found_by_the_full_digest(store, ref):
+    path = store.path_of(ref)
+    stat = path.stat()
+    _change_last_byte(path)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert store.is_intact(ref)  # the quick look is by stat
+    with pytest.raises(DamagedArtifact):
+        store.verify(ref)
+
+
+def test_a_copied_folder_is_intact_without_its_old_inodes(store, ref, tmp_path):
+    moved = Store(tmp_path / "elsewhere")
+    subprocess.run(["cp", "-r", store.root, moved.root], check=True)
+    assert moved.is_intact(ref)
+    moved.verify(ref)
+
+
+def test_opening_a_file_of_another_shape_is_damage(store, ref):
+    wrong = ref.model_copy(update={"shape": (12,)})
+    with pytest.raises(DamagedArtifact, match=r"\(3, 4\)"):
+        store.open_array(wrong)
+
+
+def test_bytes_come_back_and_are_checked(store):
+    ref = store.put_bytes(b"split,row\n", "quarantine", ".csv")
+    assert store.read_bytes(ref) == b"split,row\n"
+    _overwrite(store.path_of(ref), b"split,now\n")
+    with pytest.raises(DamagedArtifact):
+        store.read_bytes(ref)
+
+
+def test_text_is_replaced_whole(store):
+    store.write_text("runs/a/run.json", "one")
+    path = store.write_text("runs/a/run.json", "two")
+    assert path.read_text() == "two"
+
+
+def test_a_link_is_replaced(store):
+    for name in ("one", "two"):
+        store.write_text(f"reports/{name}/index.html", name)
+        store.point("reports/latest", name)
+    assert (store.root / "reports/latest/index.html").read_text() == "two"
+
+
+def test_files_of_killed_processes_are_swept_and_those_of_living_ones_stay(store):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    with store.temporary_path() as mine:
+        mine.write_bytes(b"x")
+        left = store.root / "tmp" / f"{dead.pid}-0"
+        left.write_bytes(b"x")
+        assert store.sweep_temporary() == 1
+        assert mine.exists()
+        assert not left.exists()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_is_one_clear_error_and_nothing_is_lost(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("this machine doesn't let us mount a small disk")
+    try:
+        store = Store(disk)
+        kept = store.put_array(np.ones(1000))
+        with pytest.raises(StorageError, match="No space left"):
+            store.put_array(np.ones((1024, 1024)))
+        store.verify(kept)
+        assert not list((disk / "tmp").iterdir())
+        gc.collect()  # a memory map that nobody can reach any more still keeps the disk busy
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        with pytest.raises(StorageError, match="Read-only"):
+            store.check_writable()
+        assert store.is_intact(kept)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_file_in_the_place_of_the_folder_is_a_clear_error(tmp_path):
+    (tmp_path / "artifacts").write_text("")
+    with pytest.raises(StorageError):
+        Store(tmp_path / "artifacts").check_writable()
+
+
+def test_the_folder_is_named_by_the_environment(tmp_path):
+    assert open_store({"DIGITFLOW_ARTIFACTS": str(tmp_path)}).root == tmp_path
+    assert open_store({}).root.name == "artifacts"
+
+
+def test_a_reference_is_hashable_and_survives_json(ref):
+    assert hash(ref) == hash(ArrayRef.model_validate_json(ref.model_dump_json()))

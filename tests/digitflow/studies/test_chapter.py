@@ -1,0 +1,38 @@
+"""What a chapter is made of: tables as CSV, figures that are compared."""
+
+import csv
+import io
+
+import pytest
+from pydantic import ValidationError
+
+from digitflow.studies.chapter import Table, check_number, check_numbers
+
+
+def test_a_table_is_written_whole_and_unrounded():
+    rows = (("knn, k=4", 97.123456789, None), ("svm", 98, 'a "word"'))
+    table = Table(name="t", title="T", columns=("model", "x", "y"), rows=rows, shown=1)
+    read = list(csv.reader(io.StringIO(table.to_csv())))
+    assert read == [
+        ["model", "x", "y"],
+        ["knn, k=4", "97.123456789", ""],
+        ["svm", "98", 'a "word"'],
+    ]
+
+
+def test_a_tables_name_is_a_plain_file_name():
+    with pytest.raises(ValidationError):
+        Table(name="../t", title="T", columns=(), rows=())
+
+
+def test_figures_agree_within_their_last_digit():
+    assert check_number("recall", 0.6511714, 0.65117137, 5e-8).met
+    assert not check_number("recall", 0.6511714, 0.6511716, 5e-8).met
+    folds = check_numbers("folds", (0.95035, 0.96035), (0.95035, 0.9603), 5e-6)
+    assert not folds.met
+    assert (folds.expected, folds.measured) == ("0.95035, 0.96035", "0.95035, 0.9603")
+
+
+def test_as_many_figures_as_were_published_are_compared():
+    with pytest.raises(ValueError, match="zip"):
+        check_numbers("folds", (1.0, 2.0), (1.0,), 0.1)
