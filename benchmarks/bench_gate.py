@@ -32,7 +32,7 @@ from threadpoolctl import threadpool_limits
 from digitflow.config.gate import GateLimits
 from digitflow.evaluation.evidence import Costs, Evidence, LoadCheck, ScoredSet, Share
 from digitflow.evaluation.intervals import wilson_interval
-from digitflow.gate.verdict import Contest, Verdict, judge
+from digitflow.gate.verdict import Comparison, Verdict, judge
 
 DRAWS = 2000
 PROCESSES = 2
@@ -104,19 +104,19 @@ def draw_probabilities(
 ) -> np.ndarray:
     """Return probabilities (n, 10) of a model that knows how sure it may be.
 
-    With doubt ~ Beta(a, b) and wrong as often as it doubts, the doubt is Beta(a + 1, b)
+    With uncertainty ~ Beta(a, b) and wrong as often as that says, it is Beta(a + 1, b)
     where it is wrong and Beta(a, b + 1) where it is right.
     """
     n, a = len(labels), 0.05
     b = a * (1 - error) / error
-    doubt = rng.beta(np.where(hits, a, a + 1), np.where(hits, b + 1, b)).clip(1e-6, 0.85)
+    uncertainty = rng.beta(np.where(hits, a, a + 1), np.where(hits, b + 1, b)).clip(1e-6, 0.85)
     likely = np.array([CONFUSED[digit] for digit in range(10)])[labels]
     anything = (labels + rng.integers(1, 10, n)) % 10
     other = np.where(rng.random(n) < 0.6, likely, anything)
     first, second = np.where(hits, labels, other), np.where(hits, other, labels)
-    runner_up = np.minimum(0.8 * doubt, 0.99 * (1 - doubt))
-    probabilities = np.repeat(((doubt - runner_up) / 8)[:, None], 10, axis=1)
-    probabilities[np.arange(n), first] = 1 - doubt
+    runner_up = np.minimum(0.8 * uncertainty, 0.99 * (1 - uncertainty))
+    probabilities = np.repeat(((uncertainty - runner_up) / 8)[:, None], 10, axis=1)
+    probabilities[np.arange(n), first] = 1 - uncertainty
     probabilities[np.arange(n), second] = runner_up
     return probabilities
 
@@ -137,10 +137,10 @@ def draw_verdict(scenario: Scenario, seed: int) -> Verdict:
         robustness=ROBUSTNESS,
         loads=LOADS,
     )
-    contest = Contest(
+    comparison = Comparison(
         test_digest="drawn", n=IMAGES, challenger_digest="new", champion_digest="old"
     )
-    return judge(evidence, contest, LIMITS, seed)
+    return judge(evidence, comparison, LIMITS, seed)
 
 
 def count_promotions(work: tuple[Scenario, range]) -> Counter:

@@ -2,7 +2,7 @@
 
 Contract, with MNIST's IDX files: the candidate of configs/mnist.yaml that is best on the
 validation images that compare, of those on `strokes`, reads at least 96 % of plain
-photographs of scikit-learn's digits. The figure of each hardship is printed beside it.
+photographs of scikit-learn's digits. The figure of each distortion is printed beside it.
 
 Those 898 of the 1,797 digits are photographed by which nothing was chosen; the other half
 helped to choose how training images are altered.
@@ -61,7 +61,7 @@ def fit_best(config, folder: Path) -> Pipeline:
     """Fit the candidates on `strokes` as a run does; return the best one on validation."""
     train = mnist.load(MnistSource(folder=folder)).train
     rows = split_rows(train.labels, train.writers, config.split, True, config.seed)
-    compare = rows["compare"]
+    validation = rows["validation"]
     best, best_accuracy = None, -1.0
     with tempfile.TemporaryDirectory() as work:
         copies = write_copies(train.images[rows["train"]], config, Path(work) / "copies.npy")
@@ -73,8 +73,8 @@ def fit_best(config, folder: Path) -> Pipeline:
             began = time.perf_counter()
             model = fit_candidate(candidate, images, labels, config.seed)
             seconds = time.perf_counter() - began
-            found = model.predict(train.images[compare])
-            accuracy = float(np.mean(found == train.labels[compare]))
+            found = model.predict(train.images[validation])
+            accuracy = float(np.mean(found == train.labels[validation]))
             print(f"{candidate.name}: {accuracy:.4f} on validation, {seconds:.0f} s")
             if accuracy > best_accuracy:
                 best, best_accuracy = model, accuracy

@@ -37,7 +37,7 @@ from digitflow.data.sources import builtin, mnist
 from digitflow.errors import InputError
 from digitflow.evaluation.scoring import TestScore
 from digitflow.features.catalogue import build_steps
-from digitflow.models.bundle import Release
+from digitflow.models.bundle import ModelBundle
 from digitflow.models.catalogue import build_estimator
 from digitflow.models.golden import record_golden
 from digitflow.models.persistence import dump_model
@@ -112,7 +112,7 @@ def make_champion(store, model, digits) -> Champion:
         name="digits-sample",
         version="0",
         entry=0,
-        release=Release(model=ref, doubt=None, golden=golden),
+        bundle=ModelBundle(model=ref, reject_option=None, golden=golden),
         score=score,
         run="",
         promoted_at="",

@@ -32,9 +32,9 @@ from digitflow.data.validation import check_digits
 from digitflow.evaluation.costs import measure_costs
 from digitflow.evaluation.metrics import measure_predictions
 from digitflow.evaluation.mistakes import find_mistakes
-from digitflow.evaluation.other_hands import photograph_digits, read_photographs
+from digitflow.evaluation.photographs import photograph_digits, read_photographs
 from digitflow.evaluation.robustness import score_altered
-from digitflow.evaluation.selective import choose_doubt, trace_risk
+from digitflow.evaluation.selective import choose_thresholds, trace_risk
 from digitflow.features.catalogue import build_steps
 from digitflow.models.catalogue import build_estimator
 from digitflow.models.golden import check_golden, record_golden
@@ -43,7 +43,7 @@ from digitflow.reports import plots
 from digitflow.store.artifacts import Store
 from digitflow.workers import count_cores
 
-PARTS = ("train", "calibrate", "compare")
+PARTS = ("train", "calibration", "validation")
 
 
 def main(folder: str, config_path: str) -> None:
@@ -76,7 +76,7 @@ def main(folder: str, config_path: str) -> None:
         scores[candidate.name] = metrics, pipeline, probabilities, milliseconds
     best = max(scores, key=lambda name: (scores[name][0].accuracy, -scores[name][0].log_loss))
     metrics, pipeline, probabilities, _ = scores[best]
-    draw(train.images[rows["compare"]], labels[2], metrics, probabilities)
+    draw(train.images[rows["validation"]], labels[2], metrics, probabilities)
     accuracy = accuracy_score(digits.test.labels, pipeline.predict(digits.test.images))
     fitted_on, _, compared_on = features[wanted[best]][1]
     with tempfile.TemporaryDirectory() as folder:
@@ -91,7 +91,7 @@ def question(store, config, pipeline, test, refs, probabilities):
     """Ask of the best model what the gate asks, and photographs for the report."""
     root, threads, images = store.root, count_cores(), store_set(store, test)
     model = dump_model(pipeline, store)
-    choose_doubt(root, *refs, store.put_array(probabilities), config.doubt, threads)
+    choose_thresholds(root, *refs, store.put_array(probabilities), config.selective, threads)
     check_golden(store, model, record_golden(root, model, images))
     rules = config.gate.robustness
     names = tuple(rules.floors)

@@ -38,7 +38,7 @@ class Answer(RunInput):
     why: str = Field("", description="In a sentence, for the history")
 
 
-def ask_person(verdict: Verdict, approval: Approval, contest: str) -> tuple[Verdict, str]:
+def ask_person(verdict: Verdict, approval: Approval, comparison: str) -> tuple[Verdict, str]:
     """Wait until somebody answers; silence is a no.
 
     A deployment's run is suspended: its process ends and its place is free. With the answer
@@ -47,7 +47,7 @@ def ask_person(verdict: Verdict, approval: Approval, contest: str) -> tuple[Verd
 
     Parameters
     ----------
-    contest : str
+    comparison : str
         Names who would replace whom, the same in a run that is begun again; letters, digits
         and hyphens. Another champion meanwhile is another question.
 
@@ -69,7 +69,7 @@ def ask_person(verdict: Verdict, approval: Approval, contest: str) -> tuple[Verd
     question: dict[str, Any] = {
         "wait_for_input": Answer.with_initial_data(description=describe_verdict(verdict)),
         "timeout": round(60 * minutes) + GRACE_SECONDS,
-        "key": contest,
+        "key": comparison,
     }
     wait = _wait_here if prefect.runtime.deployment.id is None else _suspend
     answer = wait(question, minutes)

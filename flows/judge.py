@@ -1,12 +1,13 @@
 """The second half of the main job: from a challenger to a verdict that is acted on."""
 
+from digitflow.evaluation.refs import EvidenceRefs, ScoredRefs
+
 from digitflow.config.training import TrainConfig
 from digitflow.data.sets import ImageSet, PreparedData
 from digitflow.errors import ChampionMoved
-from digitflow.evaluation.dossier import Dossier, Readings
 from digitflow.evaluation.leaderboard import Entry
 from digitflow.gate.verdict import Verdict
-from digitflow.models.bundle import Release
+from digitflow.models.bundle import ModelBundle
 from digitflow.models.fitting import FittedModel
 from digitflow.registry.pointer import Champion
 from digitflow.store.artifacts import ModelRef
@@ -17,7 +18,7 @@ from tasks.evaluate import score_on_test
 from tasks.evidence import check_loading, measure_costs, score_altered
 from tasks.gate import (
     Decision,
-    describe_making,
+    describe_training,
     find_champion,
     judge_challenger,
     keep_champion,
@@ -35,7 +36,7 @@ def judge_and_promote(
     config: TrainConfig,
     entries: list[Entry],
     fitted: FittedModel,
-    release: Release,
+    bundle: ModelBundle,
     data: PreparedData,
     judging: ImageSet | None,
 ) -> Decision:
@@ -47,31 +48,33 @@ def judge_and_promote(
     for _ in range(JUDGING_ATTEMPTS):
         champion = call(find_champion, config.model)
         require_comparable(champion, data.splits.test, config.gate)
-        dossier = collect_dossier(config, release, fitted, champion, data.splits.test, feedback)
-        verdict = call(judge_challenger, config, dossier, champion)
+        refs = collect_evidence_refs(
+            config, bundle, fitted, champion, data.splits.test, feedback
+        )
+        verdict = call(judge_challenger, config, refs, champion)
         if verdict.outcome == "unchanged":
-            return Decision(verdict=verdict, dossier=dossier, champion=champion)
-        verdict, why = ask_if_wanted(config, verdict, release, champion)
-        making = describe_making(config, entries, data, dossier)
-        version = call(register_challenger, config.model, release, verdict, making)
+            return Decision(verdict=verdict, refs=refs, champion=champion)
+        verdict, why = ask_if_wanted(config, verdict, bundle, champion)
+        making = describe_training(config, entries, data, refs)
+        version = call(register_challenger, config.model, bundle, verdict, making)
         try:
             champion = act_on(verdict, config.model, version, champion, why)
         except ChampionMoved:
             continue
-        return Decision(verdict=verdict, dossier=dossier, champion=champion, version=version)
+        return Decision(verdict=verdict, refs=refs, champion=champion, version=version)
     raise ChampionMoved(
         f"other runs promoted {config.model} {JUDGING_ATTEMPTS} times meanwhile"
     )
 
 
 def ask_if_wanted(
-    config: TrainConfig, verdict: Verdict, release: Release, champion: Champion | None
+    config: TrainConfig, verdict: Verdict, bundle: ModelBundle, champion: Champion | None
 ) -> tuple[Verdict, str]:
     """Let a person decline a promotion before it is written down, where the config says so."""
     if not verdict.promoted or config.gate.approval is None:
         return verdict, ""
-    contest = f"{release.model.digest}-{'none' if champion is None else champion.version}"
-    return ask_person(verdict, config.gate.approval, contest)
+    comparison = f"{bundle.model.digest}-{'none' if champion is None else champion.version}"
+    return ask_person(verdict, config.gate.approval, comparison)
 
 
 def act_on(
@@ -83,19 +86,19 @@ def act_on(
     return call(keep_champion, champion, verdict)
 
 
-def collect_dossier(
+def collect_evidence_refs(
     config: TrainConfig,
-    release: Release,
+    bundle: ModelBundle,
     fitted: FittedModel,
     champion: Champion | None,
     test: ImageSet,
     feedback: ImageSet | None,
-) -> Dossier:
+) -> EvidenceRefs:
     """Collect what the gate's checks ask for; nothing more for the champion itself."""
-    model, gate = release.model, config.gate
+    model, gate = bundle.model, config.gate
     if champion is not None and champion.model.digest == model.digest:
-        return Dossier(test=read_both(model, champion, test, "test"))
-    loads = check_loading.submit(release)
+        return EvidenceRefs(test=read_both(model, champion, test, "test"))
+    loads = check_loading.submit(bundle)
     altered = (
         score_altered.submit(model, test, gate.robustness, config.seed)
         if "robustness" in gate.checks
@@ -108,7 +111,7 @@ def collect_dossier(
     # Alone at last: what is timed must not share the machine.
     models = (model,) if champion is None else (model, champion.model)
     ours, *theirs = collect_evidence(measure_costs.submit(models, test)) or [None]
-    return Dossier(
+    return EvidenceRefs(
         test=readings,
         feedback=corrections,
         costs=ours and ours.complete(loaded, fitted.fit_seconds),
@@ -120,7 +123,7 @@ def collect_dossier(
 
 def read_both(
     challenger: ModelRef, champion: Champion | None, images: ImageSet, name: str
-) -> Readings:
+) -> ScoredRefs:
     """Let both models read the same images, each with its own preprocessing."""
     ours = score_on_test.submit("challenger", name, challenger, images)
     theirs = (
@@ -130,7 +133,7 @@ def read_both(
             f"champion version {champion.version}", name, champion.model, images
         )
     )
-    return Readings(
+    return ScoredRefs(
         images=images,
         challenger=collect(ours),
         champion=None if theirs is None else collect(theirs),

@@ -9,14 +9,14 @@ from prefect.states import Completed
 from digitflow.cli.launching import resolve_config
 from digitflow.config.training import TrainConfig
 from digitflow.evaluation.evidence import Share
-from digitflow.monitoring.window import Report, judge_lately
+from digitflow.monitoring.window import MonitoringReport, assess_window
 from digitflow.registry.pointer import Champion
 from flows.run import call, name_run, open_job
 from tasks.evaluate import score_on_test
 from tasks.events import announce
-from tasks.feedback import look_at_corrections
+from tasks.feedback import read_corrections
 from tasks.gate import find_champion
-from tasks.monitor import calibrate_limits, collect_lately, inspect_window, keep_report
+from tasks.monitor import calibrate_limits, collect_window, inspect_window, keep_report
 from tasks.publishing import publish_drift
 
 # The champion, its window, limits, the comparison, corrections and how they are read, the
@@ -53,40 +53,40 @@ def monitor_once(config: TrainConfig) -> State:
         )
     call(publish_drift, report, call(keep_report, report))
     if not report.drifted:
-        return Completed(message=f"no drift in {report.lately.size} predictions")
+        return Completed(message=f"no drift in {report.window.size} predictions")
     announce(
         "digitflow.drift.detected",
         config.model,
         version=report.version,
         alarms=list(report.alarms),
-        predictions=report.lately.size,
+        predictions=report.window.size,
     )
     return Completed(message=f"drift: {report.alarms[0]}")
 
 
-def look_at(config: TrainConfig, champion: Champion) -> Report | None:
+def look_at(config: TrainConfig, champion: Champion) -> MonitoringReport | None:
     """Return what is found in the latest predictions; None where they are too few."""
-    reference, rule = champion.release.reference, config.monitoring
-    lately = call(collect_lately, config.model, champion.version, rule)
-    if reference is None or lately is None:
+    reference, rule = champion.bundle.reference, config.monitoring
+    window = call(collect_window, config.model, champion.version, rule)
+    if reference is None or window is None:
         return None
     limits = call(
         calibrate_limits,
         reference,
-        lately.size,
+        window.size,
         rule.false_alarms,
         rule.least_psi,
         rule.least_auc,
         config.seed,
     )
-    inspection = call(inspect_window, reference, limits, lately, config.seed)
-    judged = read_corrections(champion)
-    return judge_lately(config.model, champion.version, lately, inspection, rule, judged)
+    inspection = call(inspect_window, reference, limits, window, config.seed)
+    judged = score_corrections(champion)
+    return assess_window(config.model, champion.version, window, inspection, rule, judged)
 
 
-def read_corrections(champion: Champion) -> Share | None:
+def score_corrections(champion: Champion) -> Share | None:
     """Return how many of the corrections that judge the champion reads right."""
-    images = call(look_at_corrections).judging
+    images = call(read_corrections).judging
     if images is None:
         return None
     name = f"champion version {champion.version}"

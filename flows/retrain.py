@@ -11,7 +11,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from digitflow.cli.launching import resolve_config
 from digitflow.config.training import TrainConfig
-from digitflow.feedback.learning import add_lesson, count_new, list_lessons
+from digitflow.feedback.learning import add_training_event, count_new, list_training_events
 from digitflow.store.artifacts import Store, open_store
 from flows.concurrency import find_earlier_run
 from flows.run import name_run
@@ -44,16 +44,16 @@ def retrain_on_drift(config: str | TrainConfig = "configs/digits.yaml") -> State
             label_flow_run("nothing trained", settings.model, "nothing-trained")
             return Completed(message=refusal, name="NothingTrained")
         _, last = count_new(store, settings.model)
-        add_lesson(store, settings.model, run, REASON, "started", last)
+        add_training_event(store, settings.model, run, REASON, "started", last)
     return Completed(message=f"trained with the corrections so far: {train(settings)}")
 
 
 def list_begun(store: Store, model: str) -> dict[str, datetime]:
     """Return the runs that were begun because of drift, the first one first, and when."""
     return {
-        lesson.run: datetime.fromisoformat(lesson.at)
-        for lesson in list_lessons(store, model)
-        if lesson.reason == REASON
+        event.run: datetime.fromisoformat(event.at)
+        for event in list_training_events(store, model)
+        if event.reason == REASON
     }
 
 

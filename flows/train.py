@@ -13,12 +13,13 @@ from digitflow.config.training import Candidate, TrainConfig
 from digitflow.data.sets import ImageSet, PreparedData, Splits
 from digitflow.evaluation.evidence import Share
 from digitflow.evaluation.leaderboard import Entry, Winner, choose_winner
-from digitflow.models.bundle import Release
+from digitflow.models.bundle import ModelBundle
 from digitflow.models.fitting import FittedModel
 from flows.concurrency import find_earlier_run
 from flows.judge import judge_and_promote
 from flows.run import call, collect_entry, heal_damage, name_run, training_run
 from tasks.augment import augment_images
+from tasks.bundle import choose_thresholds, record_golden, record_reference
 from tasks.caching import collect
 from tasks.evaluate import evaluate_candidate
 from tasks.events import announce
@@ -27,15 +28,14 @@ from tasks.feedback import (
     Corrections,
     choose_judging,
     learn_corrections,
-    look_at_corrections,
-    note_lesson,
+    read_corrections,
+    record_training,
 )
 from tasks.gate import Decision, check_test_images, file_report, is_repeated, prepare_registry
 from tasks.ingest import fingerprint_source, ingest_digits
-from tasks.other_hands import photograph_digits, read_photographs
+from tasks.photographs import photograph_digits, read_photographs
 from tasks.prepare import prepare_recipe
 from tasks.publishing import publish_run
-from tasks.release import choose_doubt, record_golden, record_reference
 from tasks.report import draw_figures, write_report
 from tasks.split import split_digits
 from tasks.train import choose_estimator, refit_winner, train_candidate
@@ -81,14 +81,14 @@ def train_once(config: TrainConfig) -> None:
     checked = call(validate_digits, raw, config.validation)
     splits = call(split_digits, checked, config.split, config.seed)
     call(check_test_images, config.model, splits.test, config.gate)
-    corrections = call(look_at_corrections) if config.feedback.learn else NOTHING
+    corrections = call(read_corrections) if config.feedback.learn else NOTHING
     splits, judging = use_corrections(config, splits, corrections)
     training = augment_training(config, splits.train)
     features = prepare_features(config, splits, training)
     entries = train_and_evaluate(config, splits, training, features)
     winner = choose_winner(entries)
     fitted = refit_if_asked(config, winner, splits, training, features)
-    release = complete_release(config, winner, fitted, splits, training, features)
+    bundle = complete_bundle(config, winner, fitted, splits, training, features)
     data = PreparedData(
         source=config.source.kind,
         origin=raw.origin,
@@ -97,16 +97,16 @@ def train_once(config: TrainConfig) -> None:
         augmented=training[True] if config.augment else None,
     )
     drawn = draw_figures.submit(
-        splits.train, splits.compare, winner.evaluation, config.doubt.coverage
+        splits.train, splits.validation, winner.evaluation, config.selective.coverage
     )
     collect(registered)
-    decision = judge_and_promote(config, entries, fitted, release, data, judging)
-    others = read_others(photographed, release)
-    call(write_report, config, data, entries, decision, release, others, collect(drawn))
+    decision = judge_and_promote(config, entries, fitted, bundle, data, judging)
+    others = read_others(photographed, bundle)
+    call(write_report, config, data, entries, decision, bundle, others, collect(drawn))
     if decision.version is not None:
         call(file_report, config.model, decision.version)
-    call(note_lesson, config.model, decision.verdict.outcome, corrections.last)
-    say_what_was_decided(config.model, decision)
+    call(record_training, config.model, decision.verdict.outcome, corrections.last)
+    announce_decision(config.model, decision)
     call(publish_run, config.model, decision.verdict, decision.version, collect(drawn))
 
 
@@ -122,7 +122,7 @@ def use_corrections(
     return splits.model_copy(update={"train": train}), judging
 
 
-def say_what_was_decided(model: str, decision: Decision) -> None:
+def announce_decision(model: str, decision: Decision) -> None:
     """Tell other flows of a promotion or a rejection.
 
     An unchanged champion is no news, nor is the same challenger, rejected again each night.
@@ -147,11 +147,11 @@ def start_photographs(config: TrainConfig) -> PrefectFuture | None:
     return photograph_digits.submit(config.photographs, config.seed)
 
 
-def read_others(photographed: PrefectFuture | None, release: Release) -> dict[str, Share]:
+def read_others(photographed: PrefectFuture | None, bundle: ModelBundle) -> dict[str, Share]:
     """Read the photographs of other hands, once the challenger is judged."""
     if photographed is None:
         return {}
-    shares: dict[str, Share] = call(read_photographs, release.model, collect(photographed))
+    shares: dict[str, Share] = call(read_photographs, bundle.model, collect(photographed))
     return shares
 
 
@@ -175,8 +175,8 @@ def prepare_features(config: TrainConfig, splits: Splits, training: Training) ->
             recipe,
             "images and copies" if augmented else "images",
             training[augmented].images,
-            splits.calibrate.images,
-            splits.compare.images,
+            splits.calibration.images,
+            splits.validation.images,
             config.seed,
         )
         for recipe, augmented in wanted
@@ -196,10 +196,12 @@ def train_and_evaluate(
             choose_estimator(candidate, config.seed),
             prepared,
             training[augmented].labels,
-            splits.calibrate.labels,
+            splits.calibration.labels,
             candidate.time_limit,
         )
-        evaluation = evaluate_candidate.submit(candidate.name, fitted, prepared, splits.compare)
+        evaluation = evaluate_candidate.submit(
+            candidate.name, fitted, prepared, splits.validation
+        )
         started.append((candidate, prepared, fitted, evaluation))
     return [collect_entry(*parts) for parts in started]
 
@@ -223,29 +225,29 @@ def refit_if_asked(
     )
 
 
-def complete_release(
+def complete_bundle(
     config: TrainConfig,
     winner: Winner,
     fitted: FittedModel,
     splits: Splits,
     training: Training,
     features: Features,
-) -> Release:
+) -> ModelBundle:
     """Add to the fitted pipeline when it is unsure, and what it must repeat."""
     name, augmented = winner.candidate.name, copies_wanted(config, winner.candidate)
-    doubt = choose_doubt.submit(
+    reject_option = choose_thresholds.submit(
         name,
         features[winner.candidate.recipe, augmented],
         training[augmented].labels,
-        splits.compare,
+        splits.validation,
         winner.evaluation,
-        config.doubt,
+        config.selective,
     )
-    golden = record_golden.submit(name, fitted.model, splits.compare)
+    golden = record_golden.submit(name, fitted.model, splits.validation)
     reference = record_reference.submit(name, splits.train, winner.evaluation, config.seed)
-    return Release(
+    return ModelBundle(
         model=fitted.model,
-        doubt=collect(doubt),
+        reject_option=collect(reject_option),
         golden=collect(golden),
         reference=collect(reference),
     )

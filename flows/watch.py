@@ -9,7 +9,7 @@ from prefect.states import Completed
 from digitflow.cli.launching import resolve_config
 from digitflow.config.training import TrainConfig
 from digitflow.feedback.inbox import REFUSED, Taken, take_pictures
-from digitflow.feedback.learning import add_lesson, count_new
+from digitflow.feedback.learning import add_training_event, count_new
 from digitflow.store.artifacts import Store, open_store
 from flows.run import name_run
 from tasks.events import announce
@@ -41,7 +41,7 @@ def watch_inbox(config: str | TrainConfig = "configs/digits.yaml") -> State:
         return Completed(message=found)
     label_flow_run("retraining due", settings.model, "due")
     announce("digitflow.dataset.updated", settings.model, corrections=new, last=last)
-    add_lesson(store, settings.model, "", REASON, "waiting", last)
+    add_training_event(store, settings.model, "", REASON, "waiting", last)
     return Completed(message=f"{found}: a retraining is due")
 
 

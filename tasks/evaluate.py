@@ -12,16 +12,16 @@ from tasks.prepare import PreparedFeatures
 
 @cached_task(run_name="evaluate {name}", ignore=("name",))
 def evaluate_candidate(
-    name: str, fitted: FittedModel, prepared: PreparedFeatures, compare: ImageSet
+    name: str, fitted: FittedModel, prepared: PreparedFeatures, validation: ImageSet
 ) -> Evaluation:
-    """Measure one candidate on the comparison images."""
+    """Measure one candidate on the validation images."""
     run = current_run()
     return run.workers.run(
         scoring.evaluate_candidate,
         run.store.root,
         fitted.model,
-        prepared.compare,
-        compare,
+        prepared.validation,
+        validation,
         run.workers.threads_each,
     )
 

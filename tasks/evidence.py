@@ -5,7 +5,7 @@ from digitflow.data.sets import ImageSet
 from digitflow.evaluation import costs, robustness
 from digitflow.evaluation.evidence import Costs, LoadCheck, Share
 from digitflow.models import golden
-from digitflow.models.bundle import Release
+from digitflow.models.bundle import ModelBundle
 from digitflow.store.artifacts import ModelRef
 from tasks.caching import cached_task
 from tasks.context import current_run
@@ -30,9 +30,9 @@ def score_altered(
 
 
 @cached_task(run_name="load in a fresh process")
-def check_loading(release: Release) -> LoadCheck:
+def check_loading(bundle: ModelBundle) -> LoadCheck:
     """Load the model where nothing is but the package; it must repeat what it read."""
-    return golden.check_golden(current_run().store, release.model, release.golden)
+    return golden.check_golden(current_run().store, bundle.model, bundle.golden)
 
 
 @cached_task(run_name="measure costs")

@@ -7,7 +7,7 @@ from digitflow.data.digits import LabelledImages
 from digitflow.data.sets import ImageSet, Splits, open_set, store_set
 from digitflow.feedback.corrections import Role, read_corrected
 from digitflow.feedback.learning import (
-    add_lesson,
+    add_training_event,
     digest_all,
     find_others,
     join_corrections,
@@ -35,7 +35,7 @@ NOTHING = Corrections(training=None, judging=None, last=0)
 
 
 @plain_task(run_name="look at corrections")
-def look_at_corrections() -> Corrections:
+def read_corrections() -> Corrections:
     """Read what people said up to now; equal corrections are equal references."""
     store = current_run().store
 
@@ -52,7 +52,7 @@ def look_at_corrections() -> Corrections:
 def learn_corrections(splits: Splits, corrections: ImageSet, repeat: int) -> ImageSet:
     """Add corrections to the training images, but none that validates or judges."""
     store = current_run().store
-    held = (splits.calibrate, splits.compare, splits.test)
+    held = (splits.calibration, splits.validation, splits.test)
     kept = set[str]().union(*(_digest(store, images.images) for images in held))
     train = open_set(store, splits.train)
     joined, _ = join_corrections(train, open_set(store, corrections), kept, repeat)
@@ -63,7 +63,7 @@ def learn_corrections(splits: Splits, corrections: ImageSet, repeat: int) -> Ima
 def choose_judging(corrections: ImageSet, splits: Splits) -> ImageSet | None:
     """Return the corrections that are no image of a split: those are learnt from, or judge."""
     store = current_run().store
-    parts = (splits.train, splits.calibrate, splits.compare, splits.test)
+    parts = (splits.train, splits.calibration, splits.validation, splits.test)
     known = set[str]().union(*(_digest(store, images.images) for images in parts))
     found = open_set(store, corrections)
     rows = find_others(found.images, known)
@@ -72,11 +72,11 @@ def choose_judging(corrections: ImageSet, splits: Splits) -> ImageSet | None:
 
 
 @plain_task(run_name="note what was learnt from")
-def note_lesson(model: str, outcome: str, last: int) -> None:
+def record_training(model: str, outcome: str, last: int) -> None:
     """Note that the corrections up to `last` were learnt from, whatever the verdict is."""
     run = current_run()
     if last:
-        add_lesson(run.store, model, run.log.run, "trained", outcome, last)
+        add_training_event(run.store, model, run.log.run, "trained", outcome, last)
 
 
 def _digest(store: Store, images: ArrayRef) -> set[str]:

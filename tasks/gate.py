@@ -3,25 +3,25 @@
 from collections.abc import Sequence
 
 import yaml
+from digitflow.evaluation.refs import EvidenceRefs, load_evidence
 from pydantic import BaseModel, ConfigDict
 
 from digitflow.config.gate import GateLimits
 from digitflow.config.training import TrainConfig
 from digitflow.data.sets import ImageSet, PreparedData
 from digitflow.errors import DamagedArtifact
-from digitflow.evaluation.dossier import Dossier, open_evidence
 from digitflow.evaluation.leaderboard import Entry, Winner, choose_winner
 from digitflow.evaluation.scoring import digest_test_set
 from digitflow.features.catalogue import recipe_module
 from digitflow.gate import verdict as gates
 from digitflow.gate.verdict import Verdict
-from digitflow.models.bundle import Release
+from digitflow.models.bundle import ModelBundle
 from digitflow.models.catalogue import estimator_module
 from digitflow.registry import listing, promotion
 from digitflow.registry.champion import initialise, is_missing, read_champion
-from digitflow.registry.judging import Opponent, describe_contest
+from digitflow.registry.judging import Baseline, describe_comparison
 from digitflow.registry.pointer import Champion, read_pointer
-from digitflow.registry.versions import Facts
+from digitflow.registry.versions import TrainingFacts
 from digitflow.store.artifacts import digest_json
 from digitflow.store.lineage import digest_modules, find_libraries
 from tasks.caching import plain_task
@@ -37,7 +37,7 @@ class Decision(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     verdict: Verdict
-    dossier: Dossier
+    refs: EvidenceRefs
     champion: Champion | None
     version: str | None = None
 
@@ -91,20 +91,22 @@ def check_test_images(model: str, test: ImageSet, limits: GateLimits) -> None:
 
 @plain_task(run_name="gate")
 def judge_challenger(
-    config: TrainConfig, dossier: Dossier, champion: Champion | None
+    config: TrainConfig, refs: EvidenceRefs, champion: Champion | None
 ) -> Verdict:
     """Turn the evidence into a verdict."""
-    store, score = current_run().store, dossier.test.challenger.score
-    opponent = Opponent.from_champion(champion)
-    contest = describe_contest(store, config.model, score, opponent)
-    return gates.judge(open_evidence(store, dossier), contest, config.gate, config.seed)
+    store, score = current_run().store, refs.test.challenger.score
+    baseline = Baseline.from_champion(champion)
+    comparison = describe_comparison(store, config.model, score, baseline)
+    return gates.judge(load_evidence(store, refs), comparison, config.gate, config.seed)
 
 
 @plain_task(run_name="register")
-def register_challenger(model: str, release: Release, verdict: Verdict, making: Facts) -> str:
+def register_challenger(
+    model: str, bundle: ModelBundle, verdict: Verdict, making: TrainingFacts
+) -> str:
     """Register the challenger with its verdict, whatever that is; return its version."""
     store = current_run().store
-    version = promotion.register(store, model, release, verdict, making)
+    version = promotion.register(store, model, bundle, verdict, making)
     promotion.record_judgement(store, model, version, verdict, making.run)
     return version
 
@@ -139,12 +141,12 @@ def file_report(model: str, version: str) -> None:
     promotion.attach_report(run.store, model, version, report)
 
 
-def describe_making(
-    config: TrainConfig, entries: Sequence[Entry], data: PreparedData, dossier: Dossier
-) -> Facts:
+def describe_training(
+    config: TrainConfig, entries: Sequence[Entry], data: PreparedData, refs: EvidenceRefs
+) -> TrainingFacts:
     """Return all that a version is known by: run, config, data, code, figures."""
     modules = list_code(config)
-    return Facts(
+    return TrainingFacts(
         run=current_run().log.run,
         deployment=current_run().log.record["deployment"],
         config=write_config(config),
@@ -153,9 +155,9 @@ def describe_making(
         code=digest_json(modules),
         libraries=find_libraries(modules),
         metrics=_list_metrics(choose_winner(entries)),
-        test=dossier.test.images,
-        feedback=None if dossier.feedback is None else dossier.feedback.images,
-        costs=dossier.costs,
+        test=refs.test.images,
+        feedback=None if refs.feedback is None else refs.feedback.images,
+        costs=refs.costs,
     )
 
 

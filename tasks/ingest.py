@@ -9,7 +9,7 @@ from tasks.caching import cached_task, plain_task
 from tasks.context import current_run
 
 
-@plain_task(run_name="look at {source.kind}")
+@plain_task(run_name="fingerprint {source.kind}")
 def fingerprint_source(source: Source) -> str:
     """Return a digest that changes when the source does."""
     module = import_module(source_module(source.kind))

@@ -7,9 +7,9 @@ from digitflow.models.bundle import Reference
 from digitflow.monitoring import drift
 from digitflow.monitoring import limits as monitoring_limits
 from digitflow.monitoring import window as monitoring
-from digitflow.monitoring.drift import Inspection, Window
+from digitflow.monitoring.drift import DriftResult, Window
 from digitflow.monitoring.limits import Limits
-from digitflow.monitoring.window import Lately, Report
+from digitflow.monitoring.window import MonitoringReport, PredictionWindow
 from digitflow.reports.monitoring import HISTORY, PICTURES, write_page
 from digitflow.store.artifacts import FileRef
 from tasks.caching import cached_task, plain_task
@@ -17,9 +17,9 @@ from tasks.context import current_run
 
 
 @plain_task(run_name="look at predictions of version {version}")
-def collect_lately(model: str, version: str, rule: MonitoringRule) -> Lately | None:
+def collect_window(model: str, version: str, rule: MonitoringRule) -> PredictionWindow | None:
     """Return the latest predictions of a version; None where they are too few."""
-    return monitoring.collect_lately(current_run().store, model, version, rule)
+    return monitoring.collect_window(current_run().store, model, version, rule)
 
 
 @cached_task(run_name="calibrate limits for {size} images")
@@ -48,16 +48,16 @@ def calibrate_limits(
 
 @cached_task(run_name="compare with the reference")
 def inspect_window(
-    reference: Reference, limits: Limits, lately: Lately, seed: int
-) -> Inspection:
+    reference: Reference, limits: Limits, window: PredictionWindow, seed: int
+) -> DriftResult:
     """Measure how far the window is from the reference."""
     store = current_run().store
-    window = Window(
-        images=store.open_array(lately.images),
-        predicted=store.open_array(lately.digits),
-        confidence=store.open_array(lately.confidence),
+    opened = Window(
+        images=store.open_array(window.images),
+        predicted=store.open_array(window.digits),
+        confidence=store.open_array(window.confidence),
     )
-    return drift.inspect_window(store.root, reference, limits, window, seed)
+    return drift.inspect_window(store.root, reference, limits, opened, seed)
 
 
 class Shown(BaseModel):
@@ -70,7 +70,7 @@ class Shown(BaseModel):
 
 
 @plain_task(run_name="keep the report")
-def keep_report(report: Report) -> Shown:
+def keep_report(report: MonitoringReport) -> Shown:
     """Add the report to the monitor's history, and write its page."""
     store = current_run().store
     monitoring.keep_report(store, report)

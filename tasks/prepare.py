@@ -19,8 +19,8 @@ class PreparedFeatures(BaseModel):
 
     recipe: ModelRef
     train: ArrayRef
-    calibrate: ArrayRef
-    compare: ArrayRef
+    calibration: ArrayRef
+    validation: ArrayRef
 
 
 @cached_task(
@@ -29,11 +29,16 @@ class PreparedFeatures(BaseModel):
     ignore=("on",),
 )
 def prepare_recipe(
-    recipe: str, on: str, train: ArrayRef, calibrate: ArrayRef, compare: ArrayRef, seed: int
+    recipe: str,
+    on: str,
+    train: ArrayRef,
+    calibration: ArrayRef,
+    validation: ArrayRef,
+    seed: int,
 ) -> PreparedFeatures:
     """Fit a recipe on the training images and transform all three sets."""
     run = current_run()
-    images = (train, calibrate, compare)
+    images = (train, calibration, validation)
     threads = run.workers.threads_each
     return run.workers.run(_prepare, run.store.root, recipe, images, seed, threads)
 
@@ -44,7 +49,10 @@ def _prepare(
     store = Store(root)
     train, *held = (store.open_array(ref) for ref in images)
     fitted, features = fit_recipe(recipe, train, seed, store, threads)
-    calibrate, compare = (transform_images(fitted, part, store, threads) for part in held)
+    calibration, validation = (transform_images(fitted, part, store, threads) for part in held)
     return PreparedFeatures(
-        recipe=dump_model(fitted, store), train=features, calibrate=calibrate, compare=compare
+        recipe=dump_model(fitted, store),
+        train=features,
+        calibration=calibration,
+        validation=validation,
     )

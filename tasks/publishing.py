@@ -18,7 +18,7 @@ from prefect.artifacts import (
 
 from digitflow.formatting import format_number, format_signed
 from digitflow.gate.verdict import Verdict
-from digitflow.monitoring.window import Report
+from digitflow.monitoring.window import MonitoringReport
 from digitflow.reports.figures import Figures
 from digitflow.store.why import summarise_tasks
 from digitflow.studies.chapter import Chapter
@@ -91,8 +91,8 @@ class ProgressArtifact:
 
 PICTURES = {
     "samples": "Training images",
-    "confusion": "Confusions of the winner, on the comparison images",
-    "errors": "Errors of the winner, on the comparison images",
+    "confusion": "Confusions of the winner, on the validation images",
+    "errors": "Errors of the winner, on the validation images",
     "mistakes": "What the winner was surest of and wrong about",
     "risk": "What saying unsure buys",
 }
@@ -124,7 +124,7 @@ def publish_leaderboard(model: str, rows: Sequence[Mapping[str, Any]]) -> None:
     create_table_artifact(
         table=table,
         key=f"leaderboard-{model}",
-        description="Candidates on the comparison images, best first.",
+        description="Candidates on the validation images, best first.",
     )
 
 
@@ -210,7 +210,7 @@ def link_page(page: str, key: str, title: str) -> None:
 
 
 @plain_task(run_name="publish drift")
-def publish_drift(report: Report, shown: Shown) -> None:
+def publish_drift(report: MonitoringReport, shown: Shown) -> None:
     """Show a look of the monitor in the Prefect UI: alarms, drift table, pictures, page."""
     found = "drift" if report.drifted else "calm"
     label_flow_run(found, report.model, found)
@@ -232,7 +232,7 @@ def publish_drift(report: Report, shown: Shown) -> None:
     create_table_artifact(
         table=table,
         key=f"drift-{report.model}",
-        description=f"Version {report.version}, {report.lately.size} predictions: {said}",
+        description=f"Version {report.version}, {report.window.size} predictions: {said}",
     )
 
 

@@ -7,7 +7,7 @@ from digitflow.data.sets import ImageSet, PreparedData
 from digitflow.evaluation.evidence import Share
 from digitflow.evaluation.leaderboard import Entry, choose_winner, describe_entries
 from digitflow.evaluation.scoring import Evaluation
-from digitflow.models.bundle import Release
+from digitflow.models.bundle import ModelBundle
 from digitflow.reports import figures, summary
 from digitflow.reports.figures import Figures
 from digitflow.reports.page import render_report
@@ -21,12 +21,12 @@ from tasks.gate import Decision, list_code, write_config
 
 @cached_task(run_name="draw figures")
 def draw_figures(
-    train: ImageSet, compare: ImageSet, evaluation: Evaluation, coverage: float
+    train: ImageSet, validation: ImageSet, evaluation: Evaluation, coverage: float
 ) -> Figures:
-    """Draw the samples, and what the winner got wrong on the comparison images."""
+    """Draw the samples, and what the winner got wrong on the validation images."""
     run = current_run()
     return run.workers.run(
-        figures.draw_figures, run.store.root, train, compare, evaluation, coverage
+        figures.draw_figures, run.store.root, train, validation, evaluation, coverage
     )
 
 
@@ -36,7 +36,7 @@ def write_report(
     data: PreparedData,
     entries: Sequence[Entry],
     decision: Decision,
-    release: Release,
+    bundle: ModelBundle,
     others: Mapping[str, Share],
     drawn: Figures,
 ) -> None:
@@ -47,7 +47,7 @@ def write_report(
     card, winner = summary.describe_data(store, data), choose_winner(entries)
     run.log.update(
         winner=winner.candidate.name,
-        other_hands={name: share.model_dump() for name, share in others.items()},
+        photographs={name: share.model_dump() for name, share in others.items()},
         leaderboard=describe_entries(entries),
         verdict=decision.verdict.model_dump(mode="json"),
         version=decision.version,
@@ -67,7 +67,7 @@ def write_report(
         card,
         entries,
         decision.verdict,
-        release.doubt,
+        bundle.reject_option,
         others,
         pictures,
         list(summarise_tasks(run.log.events).values()),

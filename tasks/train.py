@@ -33,7 +33,7 @@ def train_candidate(
     choice: EstimatorChoice,
     prepared: PreparedFeatures,
     labels: ArrayRef,
-    calibrate_labels: ArrayRef,
+    calibration_labels: ArrayRef,
     time_limit: float,
 ) -> FittedModel:
     """Fit one candidate on a recipe's features and calibrate its probabilities."""
@@ -44,7 +44,7 @@ def train_candidate(
         choice,
         prepared.recipe,
         (prepared.train, labels),
-        (prepared.calibrate, calibrate_labels),
+        (prepared.calibration, calibration_labels),
         run.workers.threads_each,
         time_limit=time_limit,
     )
@@ -67,8 +67,8 @@ def refit_winner(
     run = current_run()
     sets = (
         (prepared.train, train),
-        (prepared.calibrate, splits.calibrate),
-        (prepared.compare, splits.compare),
+        (prepared.calibration, splits.calibration),
+        (prepared.validation, splits.validation),
     )
     parts = tuple(
         (features, part.labels, _group_rows(part, number))

@@ -2,7 +2,7 @@
 
 scikit-learn's 1,797 digits are scans on a grid of 8x8 (E. Alpaydin and C. Kaynak, "Optical
 recognition of handwritten digits", UCI, 1998). Here they are written on a sheet that is
-then photographed, plainly or with one hardship or all of them.
+then photographed, plainly or with one distortion or all of them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,11 +13,11 @@ import numpy as np
 from digitflow.augment.enlarging import CELLS, MARGIN, enlarge_cells
 from digitflow.errors import InputError, list_some
 
-HARDSHIPS = ("perspective", "shadow", "texture", "ink-colour")
+DISTORTIONS = ("perspective", "shadow", "texture", "ink-colour")
 SERIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"plain": ()} | {name: (name,) for name in HARDSHIPS} | {"all": HARDSHIPS}
+    {"plain": ()} | {name: (name,) for name in DISTORTIONS} | {"all": DISTORTIONS}
 )
-"""Series of photographs, and the hardships of each."""
+"""Series of photographs, and the distortions of each."""
 
 _HEIGHT, _WIDTH = 480, 640
 # A digit's height in a photo of it alone, of the photo's height.
@@ -32,7 +32,7 @@ _CAMERA_NOISE = 2.0
 
 
 def photograph(
-    cells: np.ndarray, hardships: tuple[str, ...], generator: np.random.Generator
+    cells: np.ndarray, distortions: tuple[str, ...], generator: np.random.Generator
 ) -> np.ndarray:
     """Photograph one digit on a sheet of paper.
 
@@ -40,8 +40,8 @@ def photograph(
     ----------
     cells : ndarray of shape (8, 8)
         Ink from 0 to 16, as `sklearn.datasets.load_digits` gives it.
-    hardships : tuple of str
-        Any of `HARDSHIPS`: "perspective" (the sheet is turned and seen from aside), "shadow"
+    distortions : tuple of str
+        Any of `DISTORTIONS`: "perspective" (the sheet is turned and seen from aside), "shadow"
         (uneven light, and a hard edge), "texture" (grain and fibres), "ink-colour" (coloured
         pens on coloured paper, or chalk on a board).
     generator : numpy.random.Generator
@@ -54,19 +54,19 @@ def photograph(
     Raises
     ------
     InputError
-        If there is no such hardship, or the cells are not 8x8.
+        If there is no such distortion, or the cells are not 8x8.
     """
-    _check(cells, hardships, axes=2)
+    _check(cells, distortions, axes=2)
     sheet = np.zeros((_HEIGHT, _WIDTH), np.float32)
     side = round(_HEIGHT * generator.uniform(_SMALLEST, _LARGEST))
     top = int(generator.integers(_HEIGHT - side + 1))
     left = int(generator.integers(_WIDTH - side + 1))
     _write(sheet, cells, top, left, side)
-    return _take_photo(sheet, hardships, generator)
+    return _take_photo(sheet, distortions, generator)
 
 
 def photograph_page(
-    cells: np.ndarray, hardships: tuple[str, ...], generator: np.random.Generator
+    cells: np.ndarray, distortions: tuple[str, ...], generator: np.random.Generator
 ) -> np.ndarray:
     """Photograph several digits, written in lines on one sheet.
 
@@ -74,7 +74,7 @@ def photograph_page(
     ----------
     cells : ndarray of shape (lines, columns, 8, 8)
         The digits in the order in which people read.
-    hardships, generator
+    distortions, generator
         See `photograph`.
 
     Returns
@@ -87,7 +87,7 @@ def photograph_page(
     InputError
         See `photograph`.
     """
-    _check(cells, hardships, axes=4)
+    _check(cells, distortions, axes=4)
     lines, columns = cells.shape[:2]
     shape = lines * _LINE_HEIGHT + 2 * _PAGE_MARGIN, columns * _COLUMN_WIDTH + 2 * _PAGE_MARGIN
     sheet = np.zeros(shape, np.float32)
@@ -98,7 +98,7 @@ def photograph_page(
         top = _PAGE_MARGIN + line * _LINE_HEIGHT + (_LINE_HEIGHT - side) // 2 + down
         left = _PAGE_MARGIN + column * _COLUMN_WIDTH + (_COLUMN_WIDTH - side) // 2 + right
         _write(sheet, cells[line, column], top, left, side)
-    return _take_photo(sheet, hardships, generator)
+    return _take_photo(sheet, distortions, generator)
 
 
 def iterate_photographs(series: str, cells: np.ndarray, seed: int) -> Iterator[np.ndarray]:
@@ -107,7 +107,7 @@ def iterate_photographs(series: str, cells: np.ndarray, seed: int) -> Iterator[n
     Parameters
     ----------
     series : str
-        One of `SERIES`: "plain", the name of a hardship, or "all" of them.
+        One of `SERIES`: "plain", the name of a distortion, or "all" of them.
     cells : ndarray of shape (n, 8, 8)
         Ink from 0 to 16.
     seed : int
@@ -132,11 +132,11 @@ def iterate_photographs(series: str, cells: np.ndarray, seed: int) -> Iterator[n
         yield photograph(digit, SERIES[series], generator)
 
 
-def _check(cells: np.ndarray, hardships: tuple[str, ...], axes: int) -> None:
-    unknown = [name for name in hardships if name not in HARDSHIPS]
+def _check(cells: np.ndarray, distortions: tuple[str, ...], axes: int) -> None:
+    unknown = [name for name in distortions if name not in DISTORTIONS]
     if unknown:
         raise InputError(
-            f"there is no hardship {list_some(unknown)}; there are {', '.join(HARDSHIPS)}"
+            f"there is no distortion {list_some(unknown)}; there are {', '.join(DISTORTIONS)}"
         )
     if cells.ndim != axes or cells.shape[-2:] != (CELLS, CELLS):
         raise InputError(f"digits of 8x8 cells on {axes} axes are needed, got {cells.shape}")
@@ -161,19 +161,19 @@ def _write(sheet: np.ndarray, cells: np.ndarray, top: int, left: int, side: int)
 
 
 def _take_photo(
-    coverage: np.ndarray, hardships: tuple[str, ...], generator: np.random.Generator
+    coverage: np.ndarray, distortions: tuple[str, ...], generator: np.random.Generator
 ) -> np.ndarray:
     """Turn how ink covers a sheet (height, width), 0 to 1, into a photo of it."""
-    if "perspective" in hardships:
+    if "perspective" in distortions:
         coverage = _see_aside(coverage, generator)
     paper, pen = (
-        _choose_colours(generator) if "ink-colour" in hardships else (_WHITE, _DARK_PEN)
+        _choose_colours(generator) if "ink-colour" in distortions else (_WHITE, _DARK_PEN)
     )
     share = coverage[..., np.newaxis]
     photo = np.array(paper, np.float32) * (1 - share) + np.array(pen, np.float32) * share
-    if "texture" in hardships:
+    if "texture" in distortions:
         photo += _grow_grain(coverage.shape, generator)[..., np.newaxis]
-    if "shadow" in hardships:
+    if "shadow" in distortions:
         photo *= _cast_shadow(coverage.shape, generator)[..., np.newaxis]
     photo += _CAMERA_NOISE * generator.standard_normal(photo.shape, dtype=np.float32)
     return np.rint(photo).clip(0, 255).astype(np.uint8)

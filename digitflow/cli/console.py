@@ -164,13 +164,13 @@ def print_verdict(verdict: dict[str, Any]) -> None:
         )
     if verdict["checks"]:
         OUTPUT.print(table)
-    looks = verdict["contest"]["looks"]
+    looks = verdict["comparison"]["looks"]
     OUTPUT.print(f"challengers judged on these test images so far: {looks}")
     print_outcome(verdict)
 
 
 def leaderboard_table(rows: Sequence[dict[str, Any]]) -> Table:
-    """Lay out the leaderboard; figures are of the comparison images."""
+    """Lay out the leaderboard; figures are of the validation images."""
     table = _table("candidate", "recipe", title="leaderboard, on validation images")
     for name in ("accuracy", "F1", "log loss", "fit", "1 image", "size"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -67,7 +67,7 @@ def print_registration(shown: Mapping[str, Any]) -> None:
 
 def _describe_registration(shown: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield (label, text) of what a version is known by."""
-    version, facts, release = shown["version"], shown["facts"], shown["release"]
+    version, facts, bundle = shown["version"], shown["facts"], shown["bundle"]
     score = version["score"]
     low, high = score["interval"]
     yield "registered", format_moment(version["registered_at"])
@@ -85,18 +85,21 @@ def _describe_registration(shown: Mapping[str, Any]) -> Iterator[tuple[str, str]
     takes, gives = (f"{dtype} {tuple(shape)}" for dtype, shape in shown["signature"].values())
     yield "signature", f"images {takes} to probabilities {gives}"
     yield "file", version["model_path"]
-    if release is not None:
-        yield from _describe_release(release)
+    if bundle is not None:
+        yield from _describe_release(bundle)
 
 
-def _describe_release(release: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    golden, doubt = release["golden"], release["doubt"]
+def _describe_release(bundle: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    golden, reject_option = bundle["golden"], bundle["reject_option"]
     count = golden["images"]["shape"][0]
     yield "golden", f"{count} images; made with {_join(golden['libraries'], str)}"
     yield "on", golden["machine"]
-    if doubt is not None:
-        threshold = format_share(doubt["min_probability"])
-        yield "unsure", f"under {threshold}, to answer {format_share(doubt['coverage'])}"
+    if reject_option is not None:
+        threshold = format_share(reject_option["min_probability"])
+        yield (
+            "unsure",
+            f"under {threshold}, to answer {format_share(reject_option['coverage'])}",
+        )
 
 
 def _describe_costs(costs: Mapping[str, Any]) -> str:
@@ -201,7 +204,7 @@ def print_rollback(champion: Mapping[str, Any]) -> None:
 
 
 def _print_verdict(verdict: Mapping[str, Any]) -> None:
-    if "contest" in verdict:
+    if "comparison" in verdict:
         print_verdict(dict(verdict))
     else:  # of an older form
         _print_labelled("verdict", f"{verdict['outcome']}: {verdict['reason']}")

@@ -7,7 +7,7 @@ from digitflow.predict.predictions import Prediction
 
 SIGNS = {"read": "", "unsure": "?", "not a digit": "#"}
 
-MOST_DOUBTS = 10
+MOST_REASONS = 10
 
 
 def describe_file(digits: Sequence[Prediction]) -> Iterator[str]:
@@ -20,10 +20,10 @@ def describe_file(digits: Sequence[Prediction]) -> Iterator[str]:
     yield f"{digits[0].file}: {len(digits)} digits on {on}{_explain_signs(digits)}"
     for line in lines:
         yield "  " + " ".join(_sign(digit) for digit in line)
-    doubts = list(chain.from_iterable(_describe_doubts(line) for line in lines))
-    yield from doubts[:MOST_DOUBTS]
-    if len(doubts) > MOST_DOUBTS:
-        yield f"  and {len(doubts) - MOST_DOUBTS} more that are doubtful; --json has all"
+    reasons = list(chain.from_iterable(_describe_reasons(line) for line in lines))
+    yield from reasons[:MOST_REASONS]
+    if len(reasons) > MOST_REASONS:
+        yield f"  and {len(reasons) - MOST_REASONS} more that are doubtful; --json has all"
 
 
 def _sign(digit: Prediction) -> str:
@@ -38,9 +38,9 @@ def _explain_signs(digits: Sequence[Prediction]) -> str:
     return f" ({', '.join(signs)})" if signs else ""
 
 
-def _describe_doubts(line: Sequence[Prediction]) -> Iterator[str]:
+def _describe_reasons(line: Sequence[Prediction]) -> Iterator[str]:
     for place, digit in enumerate(line, start=1):
-        if digit.doubts and digit.box is not None:
+        if digit.reasons and digit.box is not None:
             left, top, width, height = digit.box
             where = f"{width} x {height} at {left}, {top}"
             named = f"line {digit.line + 1}, digit {place} ({where})"
@@ -52,4 +52,4 @@ def _describe_digit(digit: Prediction) -> str:
     chances = f"({digit.probability:.2%}; then {others})"
     if digit.status == "read":
         return f"{digit.digit} {chances}"
-    return f"{digit.digit} {chances} {digit.status}: {'; '.join(digit.doubts)}"
+    return f"{digit.digit} {chances} {digit.status}: {'; '.join(digit.reasons)}"

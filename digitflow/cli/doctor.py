@@ -95,14 +95,14 @@ def _check_registry(store: Store) -> Iterator[Finding]:
 
 
 def _check_champion(store: Store, model: str) -> Finding:
-    """Hash every file of a champion's release."""
+    """Hash every file of a champion's bundle."""
     from digitflow.registry.champion import read_champion
     from digitflow.registry.versions import list_files
 
     champion = read_champion(store, model)
     if champion is None:
         return _finding("warning", "registry", f"{model} has no champion")
-    for ref in list_files(champion.release).values():
+    for ref in list_files(champion.bundle).values():
         store.verify(ref)
     return _finding("ok", "registry", f"{model}: version {champion.version}, its files intact")
 

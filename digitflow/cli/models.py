@@ -48,7 +48,7 @@ def show(
 
     store = open_store()
     name = listing.choose_model(store, model)
-    found = listing.read_release(store, name, version)
+    found = listing.find_registration(store, name, version)
     number = found.version.version
     entries = [e for e in listing.list_history(store, name) if e.version == number]
     judged = [j for j in listing.list_judgements(store, name) if j.version == number]

@@ -47,11 +47,11 @@ class TrainingBudget(Section):
     )
 
 
-class DoubtRule(Section):
+class SelectiveRule(Section):
     """When a champion says `unsure` or `not a digit` instead of guessing."""
 
     coverage: float = Field(
-        0.99, gt=0, le=1, description="share of the comparison images that gets an answer"
+        0.99, gt=0, le=1, description="share of the validation images that gets an answer"
     )
     typical: float = Field(
         0.995, gt=0, le=1, description="share of them that counts as a digit at all"
@@ -93,7 +93,7 @@ class TrainConfig(Section):
     refit: bool = Field(
         False, description="fit the winner again on training and validation images"
     )
-    doubt: DoubtRule = Field(default_factory=DoubtRule)
+    selective: SelectiveRule = Field(default_factory=SelectiveRule)
     photographs: int = Field(
         0, ge=0, le=1797, description="of other hands, in each series, read for the report"
     )

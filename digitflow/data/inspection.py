@@ -18,7 +18,7 @@ _CHUNK_ROWS = 4096
 
 
 @dataclass(frozen=True)
-class Inspection:
+class RowInspection:
     """A split under inspection.
 
     Attributes
@@ -70,7 +70,7 @@ class Inspection:
         ]
 
 
-def inspect_rows(name: Split, raw: LabelledImages) -> Inspection:
+def inspect_rows(name: Split, raw: LabelledImages) -> RowInspection:
     """Check every image of a split by itself.
 
     Raises
@@ -82,7 +82,7 @@ def inspect_rows(name: Split, raw: LabelledImages) -> Inspection:
     images, faults = _check_pixels(raw.images)
     known = np.isin(raw.labels, np.arange(CLASSES))
     labels = np.where(known, raw.labels, 0).astype(np.uint8)
-    inspection = Inspection(name, raw, images, labels, faults)
+    inspection = RowInspection(name, raw, images, labels, faults)
     inspection.mark("unknown label", ~known)
     inspection.mark("blank", _find_blank(images))
     inspection.mark("inverted", _find_inverted(images))

@@ -57,15 +57,15 @@ class CheckedSets(BaseModel):
 class Splits(BaseModel):
     """Four parts without a row, or a known writer, in common.
 
-    `train` fits; `calibrate` turns scores into probabilities; `compare` chooses the
+    `train` fits; `calibration` turns scores into probabilities; `validation` chooses the
     winner; `test` is frozen and only the gate looks at it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     train: ImageSet
-    calibrate: ImageSet
-    compare: ImageSet
+    calibration: ImageSet
+    validation: ImageSet
     test: ImageSet
 
 

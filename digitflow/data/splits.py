@@ -47,7 +47,7 @@ def split_rows(
     Returns
     -------
     dict of ndarray, int64
-        Sorted row numbers under "train", "calibrate", "compare" and, unless `has_test`,
+        Sorted row numbers under "train", "calibration", "validation" and, unless `has_test`,
         "test". Every row is in exactly one part.
 
     Raises
@@ -61,9 +61,9 @@ def split_rows(
     rest, parts = np.arange(len(labels)), {}
     if not has_test:
         parts["test"], rest = _cut(rest, labels, groups, shares.test, seeds[0])
-    validation, train = _cut(rest, labels, groups, shares.validation, seeds[1])
-    calibrate, compare = _cut(validation, labels, groups, shares.calibration, seeds[2])
-    parts |= {"train": train, "calibrate": calibrate, "compare": compare}
+    held, train = _cut(rest, labels, groups, shares.validation, seeds[1])
+    calibration, validation = _cut(held, labels, groups, shares.calibration, seeds[2])
+    parts |= {"train": train, "calibration": calibration, "validation": validation}
     _check_parts(parts, labels, groups)
     logger.info("split: %s", {name: len(rows) for name, rows in parts.items()})
     return parts

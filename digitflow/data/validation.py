@@ -8,7 +8,7 @@ import numpy as np
 from digitflow.config.data import ValidationRules
 from digitflow.data.digits import Digits, LabelledImages
 from digitflow.data.duplicates import Duplicates, find_duplicates
-from digitflow.data.inspection import CLASSES, Inspection, inspect_rows
+from digitflow.data.inspection import CLASSES, RowInspection, inspect_rows
 from digitflow.data.problems import REASONS, Problem, Reason
 from digitflow.errors import InputError, list_some
 
@@ -104,7 +104,7 @@ def check_feedback(data: LabelledImages) -> LabelledImages:
     return feedback.take_usable()
 
 
-def _mark_duplicates(train: Inspection, test: Inspection | None) -> tuple[str, ...]:
+def _mark_duplicates(train: RowInspection, test: RowInspection | None) -> tuple[str, ...]:
     """Mark training rows that are copies; return notes on copies inside the test set."""
     rows = train.usable
     found = find_duplicates(train.images[rows], train.labels[rows])
@@ -131,7 +131,7 @@ def _note_copies(found: Duplicates, rows: np.ndarray) -> tuple[str, ...]:
     )
 
 
-def _check_shares(splits: list[Inspection], limit: float) -> None:
+def _check_shares(splits: list[RowInspection], limit: float) -> None:
     over = [split for split in splits if len(split.faulty) > limit * len(split.faults)]
     if not over:
         return
@@ -150,7 +150,7 @@ def _check_shares(splits: list[Inspection], limit: float) -> None:
     )
 
 
-def _summarise(splits: list[Inspection]) -> str:
+def _summarise(splits: list[RowInspection]) -> str:
     """Say for each split and reason how many rows have it, with examples."""
     found = [(s.name, reason, s.find(reason)) for s in splits for reason in REASONS]
     return "; ".join(
@@ -160,7 +160,7 @@ def _summarise(splits: list[Inspection]) -> str:
     )
 
 
-def _check_classes(split: Inspection, needed: int) -> None:
+def _check_classes(split: RowInspection, needed: int) -> None:
     counts = np.bincount(split.labels[split.usable], minlength=CLASSES)
     short = [f"{digit} has {count}" for digit, count in enumerate(counts) if count < needed]
     if short:
@@ -170,6 +170,6 @@ def _check_classes(split: Inspection, needed: int) -> None:
         )
 
 
-def _collect_faulty(splits: list[Inspection]) -> np.ndarray:
+def _collect_faulty(splits: list[RowInspection]) -> np.ndarray:
     images = [split.raw.images[split.faulty].astype(np.float32) for split in splits]
     return np.concatenate(images)

@@ -24,7 +24,7 @@ class Entry(BaseModel):
 
 
 def rank_entries(entries: Sequence[Entry]) -> list[Entry]:
-    """Sort by accuracy on the comparison images, then by log loss; failed ones last."""
+    """Sort by accuracy on the validation images, then by log loss; failed ones last."""
     return sorted(entries, key=_sort_key)
 
 

@@ -20,7 +20,7 @@ TIMED_IMAGES = 30
 
 
 class Evaluation(BaseModel):
-    """A candidate on the comparison images: metrics, probabilities (n, 10) and costs."""
+    """A candidate on the validation images: metrics, probabilities (n, 10) and costs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -67,20 +67,20 @@ def digest_test_set(test: ImageSet) -> str:
 
 
 def evaluate_candidate(
-    root: Path, model: ModelRef, features: ArrayRef, compare: ImageSet, threads: int
+    root: Path, model: ModelRef, features: ArrayRef, validation: ImageSet, threads: int
 ) -> Evaluation:
     """Score a pipeline's classifier on prepared features, and time the whole pipeline.
 
     Parameters
     ----------
     features : ArrayRef
-        Float32 (n, d), the recipe's output for the images of `compare`.
+        Float32 (n, d), the recipe's output for the images of `validation`.
     """
     from threadpoolctl import threadpool_limits
 
     store = Store(root)
     pipeline = load_model(model, store)
-    images, labels = store.open_array(compare.images), store.open_array(compare.labels)
+    images, labels = store.open_array(validation.images), store.open_array(validation.labels)
     with threadpool_limits(threads):
         probabilities = predict_in_chunks(pipeline[-1], store.open_array(features))
         latency_ms = _time_one_image(pipeline, images)

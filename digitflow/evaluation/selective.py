@@ -1,6 +1,6 @@
 """When a model should not answer: chosen on images that it was not fitted on.
 
-What is unlike any digit is left out by a screen; of the rest, the least sure are left out
+What is unlike any digit is left out by a detector; of the rest, the least sure are left out
 until the share to be answered is reached. Risk and coverage follow Y. Geifman and R.
 El-Yaniv, "Selective classification for deep neural networks", NIPS 2017.
 """
@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from digitflow.config.training import DoubtRule
+from digitflow.config.training import SelectiveRule
 from digitflow.errors import InputError
-from digitflow.models.bundle import Doubt
-from digitflow.models.outliers import TypicalityScreen
+from digitflow.models.bundle import RejectOption
+from digitflow.models.outliers import OutlierDetector
 from digitflow.models.persistence import dump_model
 from digitflow.store.artifacts import ArrayRef, ModelRef, Store
 
@@ -41,26 +41,26 @@ class RiskCoverage:
     aurc: float
 
 
-def choose_doubt(
+def choose_thresholds(
     root: Path,
     train: tuple[ArrayRef, ArrayRef],
-    compare: tuple[ArrayRef, ArrayRef],
+    validation: tuple[ArrayRef, ArrayRef],
     probabilities: ArrayRef,
-    rule: DoubtRule,
+    rule: SelectiveRule,
     threads: int,
-) -> Doubt:
-    """Fit a screen, and choose two thresholds such that a stated share is answered.
+) -> RejectOption:
+    """Fit a detector, and choose two thresholds such that a stated share is answered.
 
     Parameters
     ----------
     root : Path
         The store's folder; this runs in a process of its own.
-    train, compare : (features, labels)
-        Float32 features (n, d) of a recipe and uint8 labels (n,): those that the screen
+    train, validation : (features, labels)
+        Float32 features (n, d) of a recipe and uint8 labels (n,): those that the detector
         learns from, and those that the thresholds are chosen on.
     probabilities : ArrayRef
-        float64 (n, 10), what the model reads in the images of `compare`.
-    rule : DoubtRule
+        float64 (n, 10), what the model reads in the images of `validation`.
+    rule : SelectiveRule
         The share that counts as a digit, and the share that is answered. Images that
         are no digit are not answered; they count towards what is left out.
     threads : int
@@ -74,19 +74,19 @@ def choose_doubt(
     from threadpoolctl import threadpool_limits
 
     store = Store(root)
-    features, labels = (store.open_array(ref) for ref in compare)
+    features, labels = (store.open_array(ref) for ref in validation)
     if len(labels) == 0:
-        raise InputError("thresholds are chosen on the comparison images, there are none")
+        raise InputError("thresholds are chosen on the validation images, there are none")
     with threadpool_limits(threads):
-        screen = TypicalityScreen().fit(*(store.open_array(ref) for ref in train))
-        strangeness = screen.strangeness(features)
-    limit = choose_highest(strangeness, rule.typical)
+        detector = OutlierDetector().fit(*(store.open_array(ref) for ref in train))
+        outlier_score = detector.outlier_score(features)
+    limit = choose_highest(outlier_score, rule.typical)
     return set_thresholds(
         labels,
         store.open_array(probabilities),
-        strangeness <= limit,
+        outlier_score <= limit,
         rule.coverage,
-        (dump_model(screen, store), limit),
+        (dump_model(detector, store), limit),
     )
 
 
@@ -95,8 +95,8 @@ def set_thresholds(
     probabilities: np.ndarray,
     typical: np.ndarray,
     coverage: float,
-    screen: tuple[ModelRef | None, float],
-) -> Doubt:
+    detector: tuple[ModelRef | None, float],
+) -> RejectOption:
     """Choose the least probability that is answered, of images that count as digits.
 
     Parameters
@@ -108,8 +108,8 @@ def set_thresholds(
     coverage : float
         Share of all images that is to be answered. Equal probabilities are answered
         alike, so that more may be; if fewer are typical, all of these are.
-    screen : (ModelRef or None, float)
-        The screen behind `typical`, and its limit.
+    detector : (ModelRef or None, float)
+        The detector behind `typical`, and its limit.
     """
     confidence = probabilities.max(axis=1)
     wanted = math.ceil(_snap(coverage * len(labels)))
@@ -117,12 +117,12 @@ def set_thresholds(
     least = float(surest[-1]) if len(surest) else 1.0
     answered = typical & (confidence >= least)
     wrong = probabilities.argmax(axis=1) != labels
-    return Doubt(
+    return RejectOption(
         coverage=coverage,
         min_probability=least,
         risk=float(wrong[answered].mean()) if answered.any() else 0.0,
-        screen=screen[0],
-        max_strangeness=screen[1],
+        detector=detector[0],
+        max_outlier_score=detector[1],
     )
 
 

@@ -15,7 +15,7 @@ from digitflow.store.runs import now
 UNKNOWN = -1  # the writer of whoever drew a correction
 
 
-class Lesson(BaseModel):
+class TrainingEvent(BaseModel):
     """A training, or the announcement of one, and the last correction it knew of.
 
     Attributes
@@ -98,7 +98,7 @@ def digest_all(images: np.ndarray) -> set[str]:
     return {digest_picture(image) for image in images}
 
 
-def add_lesson(
+def add_training_event(
     store: Store, model: str, run: str, reason: str, outcome: str, last_correction: int
 ) -> None:
     """Note that a model was trained, or a training announced, and what it knew of."""
@@ -106,15 +106,15 @@ def add_lesson(
         "model": model, "run": run, "reason": reason, "outcome": outcome,
         "last_correction": last_correction, "at": now(),
     }  # fmt: skip
-    FEEDBACK.insert_rows(store, "lessons", [values])
+    FEEDBACK.insert_rows(store, "training_events", [values])
 
 
-def list_lessons(store: Store, model: str) -> list[Lesson]:
-    """Return a model's lessons, the first one first."""
-    table = define_tables().tables["lessons"]
+def list_training_events(store: Store, model: str) -> list[TrainingEvent]:
+    """Return a model's training_events, the first one first."""
+    table = define_tables().tables["training_events"]
     query = table.select().where(table.c.model == model).order_by(table.c.id)
     rows: list[dict[str, Any]] = FEEDBACK.select_rows(store, query)
-    return [Lesson(**row) for row in rows]
+    return [TrainingEvent(**row) for row in rows]
 
 
 def count_new(store: Store, model: str, reason: str = "trained") -> tuple[int, int]:
@@ -123,12 +123,12 @@ def count_new(store: Store, model: str, reason: str = "trained") -> tuple[int, i
     Parameters
     ----------
     reason : str
-        New since the last lesson of this kind.
+        New since the last event of this kind.
     """
     known = [
-        lesson.last_correction
-        for lesson in list_lessons(store, model)
-        if lesson.reason == reason
+        event.last_correction
+        for event in list_training_events(store, model)
+        if event.reason == reason
     ]
     since = max(known, default=0)
     corrections, held = list_corrections(store), list_conflicts(store)

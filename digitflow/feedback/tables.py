@@ -72,7 +72,7 @@ def define_tables() -> Any:
         sqlite_autoincrement=True,
     )
     Table(
-        "lessons",
+        "training_events",
         metadata,
         Column("id", Integer, primary_key=True),
         Column("model", String(200), nullable=False, index=True),

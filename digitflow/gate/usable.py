@@ -17,9 +17,9 @@ def check_sets(evidence: Evidence, n: int, has_champion: bool) -> list[Check]:
     Parameters
     ----------
     n : int
-        Test images that the contest is about.
+        Test images that the comparison is about.
     has_champion : bool
-        Whether the contest names a champion.
+        Whether the comparison names a champion.
     """
     return _list_errors(_find_problems(evidence, n, has_champion))
 
@@ -51,7 +51,7 @@ def _find_problems(evidence: Evidence, n: int, has_champion: bool) -> Iterator[t
     if len(evidence.test.labels) != n:
         yield (
             "test",
-            f"the contest is about {n:,} test images, "
+            f"the comparison is about {n:,} test images, "
             f"the evidence about {len(evidence.test.labels):,}",
         )
     yield from _find_in_set("test", evidence.test, has_champion)
@@ -65,7 +65,7 @@ def _find_in_set(
 ) -> Iterator[tuple[str, str]]:
     if (scored.champion is not None) != has_champion:
         names = "a champion" if has_champion else "no champion"
-        yield where, f"the contest names {names}, its probabilities say otherwise"
+        yield where, f"the comparison names {names}, its probabilities say otherwise"
     for who in ("challenger", "champion"):
         probabilities = getattr(scored, who)
         if probabilities is None:

@@ -30,7 +30,7 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
 
-class Contest(_Record):
+class Comparison(_Record):
     """Who is judged against whom, on which test images.
 
     Attributes
@@ -68,7 +68,7 @@ class Verdict(_Record):
     outcome: Outcome
     reason: str
     checks: tuple[Check, ...]
-    contest: Contest
+    comparison: Comparison
     challenger: TestScore
     champion: TestScore | None = None
 
@@ -80,10 +80,10 @@ class Verdict(_Record):
     @property
     def champion_version(self) -> str | None:
         """The version it was judged against; None where there was no champion."""
-        return self.contest.champion_version
+        return self.comparison.champion_version
 
 
-def judge(evidence: Evidence, contest: Contest, limits: GateLimits, seed: int) -> Verdict:
+def judge(evidence: Evidence, comparison: Comparison, limits: GateLimits, seed: int) -> Verdict:
     """Decide whether a challenger becomes champion.
 
     Every check that the config names is made, whatever the others say. Nothing is promoted
@@ -95,30 +95,30 @@ def judge(evidence: Evidence, contest: Contest, limits: GateLimits, seed: int) -
     ----------
     evidence : Evidence
         Both models on the same test images, and what else was measured.
-    contest : Contest
+    comparison : Comparison
         Whom the evidence is about.
     limits : GateLimits
         The config's section `gate`.
     seed : int
         Of the bootstrap: the same evidence and seed, the same verdict.
     """
-    same = contest.challenger_digest == contest.champion_digest
-    checks = () if same else _ask_checks(evidence, contest, limits, seed)
-    has_champion = contest.champion_digest is not None
+    same = comparison.challenger_digest == comparison.champion_digest
+    checks = () if same else _ask_checks(evidence, comparison, limits, seed)
+    has_champion = comparison.champion_digest is not None
     outcome, reason = _conclude(checks, has_champion, same)
     return Verdict(
         outcome=outcome,
         reason=reason,
         checks=checks,
-        contest=contest,
-        challenger=_score(evidence, evidence.test.challenger, contest),
-        champion=_score_champion(evidence, contest),
+        comparison=comparison,
+        challenger=_score(evidence, evidence.test.challenger, comparison),
+        champion=_score_champion(evidence, comparison),
     )
 
 
 def declined(verdict: Verdict, reason: str) -> Verdict:
     """Turn a promotion that a person refused into its opposite; `reason` says who and why."""
-    outcome = "reject" if verdict.contest.champion_digest is None else "keep"
+    outcome = "reject" if verdict.comparison.champion_digest is None else "keep"
     return verdict.model_copy(update={"outcome": outcome, "reason": reason})
 
 
@@ -146,10 +146,10 @@ def require_same_test(recorded: str, current: str) -> None:
 
 
 def _ask_checks(
-    evidence: Evidence, contest: Contest, limits: GateLimits, seed: int
+    evidence: Evidence, comparison: Comparison, limits: GateLimits, seed: int
 ) -> tuple[Check, ...]:
     # Nothing else is worth asking of images that can't be judged.
-    unusable = check_sets(evidence, contest.n, contest.champion_digest is not None)
+    unusable = check_sets(evidence, comparison.n, comparison.champion_digest is not None)
     if unusable:
         return tuple(unusable)
     answers = check_costs(evidence)
@@ -198,28 +198,28 @@ def _explain_keeping(found: dict[str, Check]) -> str:
     return f"not shown to be better: {found['better.superior'].detail}"
 
 
-def _score_champion(evidence: Evidence, contest: Contest) -> TestScore | None:
-    digest = contest.champion_digest
+def _score_champion(evidence: Evidence, comparison: Comparison) -> TestScore | None:
+    digest = comparison.champion_digest
     if digest is None:
         return None
     theirs = evidence.test.champion
     # The champion judged against itself was read once.
-    if theirs is None and digest == contest.challenger_digest:
+    if theirs is None and digest == comparison.challenger_digest:
         theirs = evidence.test.challenger
-    return _score(evidence, theirs, contest, digest)
+    return _score(evidence, theirs, comparison, digest)
 
 
 def _score(
     evidence: Evidence,
     probabilities: np.ndarray | None,
-    contest: Contest,
+    comparison: Comparison,
     digest: str | None = None,
 ) -> TestScore:
     labels = evidence.test.labels
     n, correct = len(labels), _count_hits(labels, probabilities)
     return TestScore(
-        model_digest=digest or contest.challenger_digest,
-        test_digest=contest.test_digest,
+        model_digest=digest or comparison.challenger_digest,
+        test_digest=comparison.test_digest,
         n=n,
         correct=correct or 0,
         interval=(math.nan, math.nan) if correct is None else wilson_interval(correct, n),

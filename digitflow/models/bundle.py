@@ -13,29 +13,29 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Doubt(_Record):
-    """When a model says `unsure` or `not a digit`, chosen on the comparison images.
+class RejectOption(_Record):
+    """When a model says `unsure` or `not a digit`, chosen on the validation images.
 
     Attributes
     ----------
     coverage : float
-        The share of the comparison images that is to be answered, 0 to 1.
+        The share of the validation images that is to be answered, 0 to 1.
     min_probability : float
         A highest probability below this is `unsure`.
     risk : float
-        Share of wrong answers among those comparison images that are answered.
-    screen : ModelRef or None
-        A `TypicalityScreen` over the features of the pipeline's recipe; None where there
+        Share of wrong answers among those validation images that are answered.
+    detector : ModelRef or None
+        A `OutlierDetector` over the features of the pipeline's recipe; None where there
         is none, and then nothing is called `not a digit`.
-    max_strangeness : float
-        A strangeness above this is `not a digit`.
+    max_outlier_score : float
+        A outlier_score above this is `not a digit`.
     """
 
     coverage: float
     min_probability: float
     risk: float
-    screen: ModelRef | None
-    max_strangeness: float
+    detector: ModelRef | None
+    max_outlier_score: float
 
 
 class Golden(_Record):
@@ -71,7 +71,7 @@ class Reference(_Record):
     projected : ArrayRef
         float32 (m, 20): the same images along the components.
     predicted : ArrayRef
-        uint8 (k,): what the model read in the comparison images.
+        uint8 (k,): what the model read in the validation images.
     confidence : ArrayRef
         float32 (k,): the probability of it.
     """
@@ -83,14 +83,14 @@ class Reference(_Record):
     confidence: ArrayRef
 
 
-class Release(_Record):
+class ModelBundle(_Record):
     """A model as it is judged, registered and loaded.
 
     Attributes
     ----------
     model : ModelRef
         A pipeline from uint8 images (n, 28, 28) to probabilities.
-    doubt : Doubt or None
+    reject_option : RejectOption or None
         None where it was never chosen; then every answer counts as sure.
     golden : Golden
         What the model must repeat.
@@ -99,6 +99,6 @@ class Release(_Record):
     """
 
     model: ModelRef
-    doubt: Doubt | None
+    reject_option: RejectOption | None
     golden: Golden
     reference: Reference | None = None

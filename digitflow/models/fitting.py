@@ -45,10 +45,10 @@ def fit_candidate(
     choice: EstimatorChoice,
     recipe: ModelRef,
     train: tuple[ArrayRef, ArrayRef],
-    calibrate: tuple[ArrayRef, ArrayRef],
+    calibration: tuple[ArrayRef, ArrayRef],
     threads: int,
 ) -> FittedModel:
-    """Fit on `train`, calibrate on `calibrate`, store the whole pipeline.
+    """Fit on `train`, calibrate on `calibration`, store the whole pipeline.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def fit_candidate(
         What to fit.
     recipe : ModelRef
         The fitted transformers that made the features.
-    train, calibrate : (features, labels)
+    train, calibration : (features, labels)
         Float32 features (n, d) and uint8 labels (n,); no row is in both.
     threads : int
         Threads that the fit may use.
@@ -70,7 +70,7 @@ def fit_candidate(
     """
     store = Store(root)
     features, labels = (store.open_array(ref) for ref in train)
-    held_features, held_labels = (store.open_array(ref) for ref in calibrate)
+    held_features, held_labels = (store.open_array(ref) for ref in calibration)
 
     def fit() -> Any:
         estimator = _build(choice, threads).fit(features, labels)

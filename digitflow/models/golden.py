@@ -24,7 +24,7 @@ from digitflow.data.sampling import choose_rows
 from digitflow.data.sets import ImageSet
 from digitflow.errors import DamagedArtifact, DigitflowError, InputError
 from digitflow.evaluation.evidence import LoadCheck
-from digitflow.models.bundle import Golden, Release
+from digitflow.models.bundle import Golden, ModelBundle
 from digitflow.models.environment import (
     describe_machine,
     list_differences,
@@ -130,8 +130,8 @@ def repeats(pipeline: Any, golden: Golden, store: Store) -> LoadCheck:
     )
 
 
-def load_release(release: Release, store: Store) -> Any:
-    """Load a release's pipeline; made with other versions, only if it still reads the same.
+def load_bundle(bundle: ModelBundle, store: Store) -> Any:
+    """Load a bundle's pipeline; made with other versions, only if it still reads the same.
 
     Then a warning is logged.
 
@@ -143,12 +143,12 @@ def load_release(release: Release, store: Store) -> Any:
         If it was made with other versions than are installed, and can't be loaded with
         these or doesn't repeat its golden predictions; or if the file is no model of ours.
     """
-    differ = list_differences(release.golden.libraries)
+    differ = list_differences(bundle.golden.libraries)
     if not differ:
-        return load_model(release.model, store)
+        return load_model(bundle.model, store)
     with _other_versions(differ):
-        pipeline = load_model(release.model, store)
-        tried = repeats(pipeline, release.golden, store)
+        pipeline = load_model(bundle.model, store)
+        tried = repeats(pipeline, bundle.golden, store)
         if not tried.repeated:
             raise InputError(_describe_failure(tried))
     logger.warning(

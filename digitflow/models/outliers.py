@@ -21,10 +21,10 @@ CHUNK_ROWS = 1024
 # Of the mean variance, added to every direction: a feature that never changes is no proof.
 RIDGE = 1e-3
 SCALE_ROWS = 10_000
-"""Training rows that fix the unit of strangeness."""
+"""Training rows that fix the unit of outlier_score."""
 
 
-class TypicalityScreen(BaseEstimator):  # type: ignore[misc]
+class OutlierDetector(BaseEstimator):  # type: ignore[misc]
     """Rates how strange features are; fitted chunk by chunk, in memory that doesn't grow.
 
     Parameters
@@ -53,7 +53,7 @@ class TypicalityScreen(BaseEstimator):  # type: ignore[misc]
         self.components = components
         self.pooling = pooling
 
-    def fit(self, features: np.ndarray, labels: np.ndarray) -> "TypicalityScreen":
+    def fit(self, features: np.ndarray, labels: np.ndarray) -> "OutlierDetector":
         """Fit on features (n, d), which may be memory-mapped, and labels (n,).
 
         Raises
@@ -62,7 +62,7 @@ class TypicalityScreen(BaseEstimator):  # type: ignore[misc]
             If there are no rows.
         """
         if len(features) == 0:
-            raise InputError("a screen is fitted on at least one row, got none")
+            raise InputError("a detector is fitted on at least one row, got none")
         self._find_axes(features)
         groups = [labels == label for label in np.unique(labels)]
         means, covariances = zip(
@@ -75,7 +75,7 @@ class TypicalityScreen(BaseEstimator):  # type: ignore[misc]
         self.location_, self.scale_ = float(found.mean()), float(found.std()) or 1.0
         return self
 
-    def strangeness(self, features: np.ndarray) -> np.ndarray:
+    def outlier_score(self, features: np.ndarray) -> np.ndarray:
         """Return how strange rows (n, d) are, (n,) float64.
 
         0 is an average training row, 1 a standard deviation stranger.
@@ -88,7 +88,7 @@ class TypicalityScreen(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         if features.ndim != 2 or features.shape[1] != len(self.mean_):
             raise InputError(
-                f"the screen rates {len(self.mean_)} features a row, got {features.shape}"
+                f"the detector rates {len(self.mean_)} features a row, got {features.shape}"
             )
         return (self._rate(features) - self.location_) / self.scale_  # type: ignore[no-any-return]
 

@@ -47,7 +47,7 @@ class Finding(BaseModel):
     alarm: bool
 
 
-class Inspection(BaseModel):
+class DriftResult(BaseModel):
     """What was found in a window; `drifted` where any finding alarms."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,7 +69,7 @@ class Inspection(BaseModel):
 
 def inspect_window(
     root: Path, reference: Reference, limits: Limits, window: Window, seed: int
-) -> Inspection:
+) -> DriftResult:
     """Compare a window with the reference, measure by measure.
 
     Raises
@@ -91,7 +91,7 @@ def inspect_window(
     )
     rows, read = (generator.permutation(count) for count in (ruler.rows, ruler.read))
     effects = ruler.measure(described, rows, read)
-    return Inspection(
+    return DriftResult(
         images=limits.size,
         findings=tuple(
             Finding(

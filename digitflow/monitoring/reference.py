@@ -39,7 +39,7 @@ def record_reference(
     seed: int,
     threads: int,
 ) -> Reference:
-    """Measure some training images, and keep what the model read in the comparison images.
+    """Measure some training images, and keep what the model read in the validation images.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def record_reference(
     images, labels : ArrayRef
         The training images, without altered copies: those would hide what was learnt from.
     probabilities : ArrayRef
-        float (k, 10), of the comparison images.
+        float (k, 10), of the validation images.
     """
     from sklearn.decomposition import PCA
     from threadpoolctl import threadpool_limits

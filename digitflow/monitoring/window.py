@@ -1,4 +1,4 @@
-"""What the monitor says of a model: drift, known errors, doubts, speed; kept and listed."""
+"""What the monitor says of a model: drift, known errors, reasons, speed; kept and listed."""
 
 import json
 
@@ -11,7 +11,7 @@ from digitflow.evaluation.intervals import wilson_interval
 from digitflow.feedback.corrections import list_conflicts, list_corrections
 from digitflow.feedback.predictions import read_recent
 from digitflow.feedback.tables import FEEDBACK, define_tables
-from digitflow.monitoring.drift import Inspection
+from digitflow.monitoring.drift import DriftResult
 from digitflow.store.artifacts import ArrayRef, Store
 from digitflow.store.runs import now
 
@@ -22,7 +22,7 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Lately(_Record):
+class PredictionWindow(_Record):
     """The window that is looked at, as references, and what is known of it.
 
     Attributes
@@ -37,7 +37,7 @@ class Lately(_Record):
         Pictures of which people say one digit.
     wrong : int
         Those of them that were read otherwise.
-    doubted : int
+    unsure : int
         Predictions that were not simply read.
     latency_ms, latency_p95_ms : float or None
         Of an image; None where it was never measured.
@@ -50,7 +50,7 @@ class Lately(_Record):
     last: str
     labelled: int
     wrong: int
-    doubted: int
+    unsure: int
     latency_ms: float | None
     latency_p95_ms: float | None
 
@@ -60,7 +60,7 @@ class Lately(_Record):
         return self.digits.shape[0]
 
 
-class Report(_Record):
+class MonitoringReport(_Record):
     """One look of the monitor at a model.
 
     Attributes
@@ -75,8 +75,8 @@ class Report(_Record):
     model: str
     version: str
     at: str
-    lately: Lately
-    inspection: Inspection
+    window: PredictionWindow
+    inspection: DriftResult
     judged: Share | None = None
     alarms: tuple[str, ...]
 
@@ -86,9 +86,9 @@ class Report(_Record):
         return bool(self.alarms)
 
 
-def collect_lately(
+def collect_window(
     store: Store, model: str, version: str, rule: MonitoringRule
-) -> Lately | None:
+) -> PredictionWindow | None:
     """Return the latest predictions of a version: a window's, or the least that is enough.
 
     None where there are fewer than `rule.least`.
@@ -108,7 +108,7 @@ def collect_lately(
         if picture in said
     ]
     times = found.seconds[-size:][np.isfinite(found.seconds[-size:])] * 1000
-    return Lately(
+    return PredictionWindow(
         images=store.put_array(found.images[-size:]),
         digits=store.put_array(digits),
         confidence=store.put_array(found.probabilities[-size:]),
@@ -116,20 +116,20 @@ def collect_lately(
         last=found.at[-1],
         labelled=len(right),
         wrong=right.count(False),
-        doubted=sum(status != "read" for status in found.statuses[-size:]),
+        unsure=sum(status != "read" for status in found.statuses[-size:]),
         latency_ms=float(np.median(times)) if len(times) else None,
         latency_p95_ms=float(np.quantile(times, 0.95)) if len(times) else None,
     )
 
 
-def judge_lately(
+def assess_window(
     model: str,
     version: str,
-    lately: Lately,
-    inspection: Inspection,
+    window: PredictionWindow,
+    inspection: DriftResult,
     rule: MonitoringRule,
     judged: Share | None = None,
-) -> Report:
+) -> MonitoringReport:
     """Say what alarms: an effect beyond its limit, or more known errors than the rule allows.
 
     People correct what is wrong and rarely confirm what is right: the share of a window that
@@ -140,32 +140,32 @@ def judge_lately(
         f"(clean windows: {found.clean:.3f})"
         for found in inspection.alarms
     ]
-    low, _ = wilson_interval(lately.wrong, lately.size, SURE)
+    low, _ = wilson_interval(window.wrong, window.size, SURE)
     if low > rule.known_errors:
         alarms.insert(
             0,
-            f"people corrected {lately.wrong} of {lately.size} predictions, surely over "
+            f"people corrected {window.wrong} of {window.size} predictions, surely over "
             f"{rule.known_errors:.0%}",
         )
-    return Report(
+    return MonitoringReport(
         model=model,
         version=version,
         at=now(),
-        lately=lately,
+        window=window,
         inspection=inspection,
         judged=judged,
         alarms=tuple(alarms),
     )
 
 
-def read_accuracy(lately: Lately) -> Share | None:
+def read_accuracy(window: PredictionWindow) -> Share | None:
     """Return the accuracy on what people labelled; None where they labelled nothing."""
-    if not lately.labelled:
+    if not window.labelled:
         return None
-    return Share(correct=lately.labelled - lately.wrong, n=lately.labelled)
+    return Share(correct=window.labelled - window.wrong, n=window.labelled)
 
 
-def keep_report(store: Store, report: Report) -> None:
+def keep_report(store: Store, report: MonitoringReport) -> None:
     """Add a report to the monitor's history."""
     values = {
         "model": report.model,
@@ -177,9 +177,9 @@ def keep_report(store: Store, report: Report) -> None:
     FEEDBACK.insert_rows(store, "inspections", [values])
 
 
-def list_reports(store: Store, model: str, limit: int | None = None) -> list[Report]:
+def list_reports(store: Store, model: str, limit: int | None = None) -> list[MonitoringReport]:
     """Return the monitor's reports on a model, the newest first."""
     table = define_tables().tables["inspections"]
     query = table.select().where(table.c.model == model).order_by(table.c.id.desc())
     rows = FEEDBACK.select_rows(store, query.limit(limit))
-    return [Report.model_validate(json.loads(row["report"])) for row in rows]
+    return [MonitoringReport.model_validate(json.loads(row["report"])) for row in rows]

@@ -32,7 +32,7 @@ class Prediction(BaseModel):
         The next three, the most probable first.
     status : {"read", "unsure", "not a digit"}
         Whether to believe it, by limits that the evaluation chose for the model.
-    doubts : tuple of str
+    reasons : tuple of str
         Why it is not simply read; empty if it is.
     model, version : str
         The registered model that was asked.
@@ -48,7 +48,7 @@ class Prediction(BaseModel):
     probability: float
     runners_up: tuple[tuple[int, float], ...]
     status: Status
-    doubts: tuple[str, ...]
+    reasons: tuple[str, ...]
     model: str
     version: str
 
@@ -71,19 +71,19 @@ def locate_digit(
 ) -> Prediction:
     """Say where a digit was found; digits that touch are never simply read."""
     placed = prediction.model_copy(update={"file": file, "box": box, "line": line})
-    return _doubt(placed, "it looks like digits that touch") if touching else placed
+    return _flag(placed, "it looks like digits that touch") if touching else placed
 
 
-def _doubt(prediction: Prediction, reason: str) -> Prediction:
+def _flag(prediction: Prediction, reason: str) -> Prediction:
     status = "unsure" if prediction.status == "read" else prediction.status
-    doubts = (reason, *prediction.doubts)
-    return prediction.model_copy(update={"status": status, "doubts": doubts})
+    reasons = (reason, *prediction.reasons)
+    return prediction.model_copy(update={"status": status, "reasons": reasons})
 
 
-def doubt_page(page: Sequence[Prediction]) -> list[Prediction]:
+def flag_page(page: Sequence[Prediction]) -> list[Prediction]:
     """Doubt the rest of a picture much of which is doubtful: it may show no digits at all."""
-    doubted = sum(prediction.status != "read" for prediction in page)
-    if len(page) < _FEW or doubted <= len(page) * _MANY:
+    unsure = sum(prediction.status != "read" for prediction in page)
+    if len(page) < _FEW or unsure <= len(page) * _MANY:
         return list(page)
-    reason = f"much of what was found in the picture is doubtful, {doubted} of {len(page)}"
-    return [_doubt(digit, reason) if digit.status == "read" else digit for digit in page]
+    reason = f"much of what was found in the picture is doubtful, {unsure} of {len(page)}"
+    return [_flag(digit, reason) if digit.status == "read" else digit for digit in page]

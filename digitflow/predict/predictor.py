@@ -15,10 +15,10 @@ from digitflow.images.batches import iterate_frames
 from digitflow.images.frame import SIDE, frame_ink
 from digitflow.images.pages import Found, find_digits
 from digitflow.images.pictures import MAX_FILE_BYTES, decode_picture, read_picture
-from digitflow.models.bundle import Doubt
-from digitflow.models.golden import load_release
+from digitflow.models.bundle import RejectOption
+from digitflow.models.golden import load_bundle
 from digitflow.models.persistence import load_model
-from digitflow.predict.predictions import Prediction, Status, Unread, doubt_page, locate_digit
+from digitflow.predict.predictions import Prediction, Status, Unread, flag_page, locate_digit
 from digitflow.registry.pointer import DEFAULT_MODELS, Champion, list_pointers, read_pointer
 from digitflow.store.artifacts import Store
 
@@ -26,7 +26,9 @@ RUNNERS_UP = 3
 STANDARD_INPUT = Path("-")
 # Features of a recipe take up to 6 kB an image.
 BATCH = 1000
-_NEVER = Doubt(coverage=1, min_probability=0, risk=0, screen=None, max_strangeness=np.inf)
+_NEVER = RejectOption(
+    coverage=1, min_probability=0, risk=0, detector=None, max_outlier_score=np.inf
+)
 
 
 class Predictor:
@@ -38,7 +40,7 @@ class Predictor:
         Which version this is, and when it is to be doubted.
     pipeline : sklearn.pipeline.Pipeline
         Its model: uint8 images (n, 28, 28) to probabilities.
-    screen : TypicalityScreen or None
+    detector : OutlierDetector or None
         What tells digits from other things, by the features of the pipeline.
     log : PredictionLog or None
         Where every prediction is kept; whoever opened it ends it.
@@ -48,15 +50,15 @@ class Predictor:
         self,
         champion: Champion,
         pipeline: Any,
-        screen: Any = None,
+        detector: Any = None,
         log: PredictionLog | None = None,
     ) -> None:
         self.champion = champion
         self.pipeline = pipeline
-        self.screen = screen
+        self.detector = detector
         self.log = log
         self._recipe, self._classifier = pipeline[:-1], pipeline[-1]
-        self.doubt = champion.release.doubt or _NEVER
+        self.reject_option = champion.bundle.reject_option or _NEVER
 
     @classmethod
     def load(
@@ -72,12 +74,12 @@ class Predictor:
             If one of its files is missing or changed.
         """
         champion = find_champion(store, model)
-        release = champion.release
-        screen = release.doubt.screen if release.doubt else None
+        bundle = champion.bundle
+        detector = bundle.reject_option.detector if bundle.reject_option else None
         return cls(
             champion,
-            load_release(release, store),
-            None if screen is None else load_model(screen, store),
+            load_bundle(bundle, store),
+            None if detector is None else load_model(detector, store),
             log,
         )
 
@@ -119,7 +121,7 @@ class Predictor:
         if picture.shape == (SIDE, SIDE):
             return self.read_one(picture, file)
         found, frames = frame_page(picture)
-        return doubt_page(
+        return flag_page(
             [
                 locate_digit(prediction, file, digit.box, digit.line, digit.touching)
                 for prediction, digit in zip(
@@ -149,13 +151,13 @@ class Predictor:
 
     def _read_batch(self, frames: np.ndarray, file: str | None) -> list[Prediction]:
         began = time.perf_counter()
-        probabilities, strangeness = self._ask(frames)
+        probabilities, outlier_score = self._ask(frames)
         seconds = time.perf_counter() - began
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, : 1 + RUNNERS_UP]
         digits = self.pipeline.classes_[order].tolist()
         shares = np.take_along_axis(probabilities, order, axis=1).tolist()
         pictures = map(digest_picture, frames)
-        rows = zip(pictures, digits, shares, strangeness.tolist(), strict=True)
+        rows = zip(pictures, digits, shares, outlier_score.tolist(), strict=True)
         found = [self._describe(*row) for row in rows]
         if self.log is not None:
             statuses = [prediction.status for prediction in found]
@@ -164,7 +166,7 @@ class Predictor:
         return found
 
     def _ask(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return probabilities (n, 10) and strangeness (n,) of images in the frame."""
+        """Return probabilities (n, 10) and outlier_score (n,) of images in the frame."""
         from sklearn import config_context
 
         # Bytes are finite, and the model's own parameters were checked when it was fitted.
@@ -174,14 +176,14 @@ class Predictor:
         return probabilities, self._measure_strangeness(features)
 
     def _measure_strangeness(self, features: np.ndarray) -> np.ndarray:
-        if self.screen is None:
+        if self.detector is None:
             return np.zeros(len(features))
-        return np.asarray(self.screen.strangeness(features))
+        return np.asarray(self.detector.outlier_score(features))
 
     def _describe(
-        self, picture: str, digits: list[int], shares: list[float], strangeness: float
+        self, picture: str, digits: list[int], shares: list[float], outlier_score: float
     ) -> Prediction:
-        status, doubts = self._judge(shares[0], strangeness)
+        status, reasons = self._judge(shares[0], outlier_score)
         return Prediction(
             picture=picture,
             file=None,
@@ -191,24 +193,26 @@ class Predictor:
             probability=shares[0],
             runners_up=tuple(zip(digits[1:], shares[1:], strict=True)),
             status=status,
-            doubts=doubts,
+            reasons=reasons,
             model=self.champion.name,
             version=self.champion.version,
         )
 
-    def _judge(self, probability: float, strangeness: float) -> tuple[Status, tuple[str, ...]]:
-        # Written so that a NaN is a doubt.
-        doubts = []
-        if not probability >= self.doubt.min_probability:
-            limit = self.doubt.min_probability
-            doubts.append(f"its probability {probability:.1%} is below {limit:.1%}")
-        if not strangeness <= self.doubt.max_strangeness:
-            doubts.append(
+    def _judge(
+        self, probability: float, outlier_score: float
+    ) -> tuple[Status, tuple[str, ...]]:
+        # Written so that a NaN is unsure.
+        reasons = []
+        if not probability >= self.reject_option.min_probability:
+            limit = self.reject_option.min_probability
+            reasons.append(f"its probability {probability:.1%} is below {limit:.1%}")
+        if not outlier_score <= self.reject_option.max_outlier_score:
+            reasons.append(
                 "it is unlike the digits that the model was made with "
-                f"({strangeness:.3g}, at most {self.doubt.max_strangeness:.3g})"
+                f"({outlier_score:.3g}, at most {self.reject_option.max_outlier_score:.3g})"
             )
-            return "not a digit", tuple(doubts)
-        return ("unsure" if doubts else "read"), tuple(doubts)
+            return "not a digit", tuple(reasons)
+        return ("unsure" if reasons else "read"), tuple(reasons)
 
 
 def predict_files(

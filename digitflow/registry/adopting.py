@@ -5,15 +5,15 @@ from typing import Any
 
 from digitflow.config.data import BuiltinSource
 from digitflow.models import golden
-from digitflow.models.bundle import Release
+from digitflow.models.bundle import ModelBundle
 from digitflow.registry import history, mlflow, mlflow_client
 from digitflow.registry.pointer import Champion
 from digitflow.registry.restoring import restore_file
 from digitflow.registry.versions import (
     MODEL_FILE,
     make_champion,
+    read_bundle_tag,
     read_model,
-    read_release_tag,
     read_version,
 )
 from digitflow.store.artifacts import Store
@@ -46,15 +46,15 @@ def adopt(store: Store, model: str) -> bool:
 
 
 def _describe_champion(client: Any, store: Store, version: Any) -> Champion:
-    release = _complete_release(client, store, version)
+    bundle = _complete_release(client, store, version)
     listed = read_version(version, {})
-    return make_champion(version, release, listed.score, listed.registered_at)
+    return make_champion(version, bundle, listed.score, listed.registered_at)
 
 
-def _complete_release(client: Any, store: Store, version: Any) -> Release:
-    """Return a version's release; one without golden predictions is to repeat today's."""
-    if (release := read_release_tag(version)) is not None:
-        return release
+def _complete_release(client: Any, store: Store, version: Any) -> ModelBundle:
+    """Return a version's bundle; one without golden predictions is to repeat today's."""
+    if (bundle := read_bundle_tag(version)) is not None:
+        return bundle
     from digitflow.data.sets import store_set
     from digitflow.data.sources import builtin
 
@@ -63,4 +63,4 @@ def _complete_release(client: Any, store: Store, version: Any) -> Release:
         restore_file(client, store, version, MODEL_FILE, model)
     images = store_set(store, builtin.load(BuiltinSource()).train)
     recorded = golden.record_golden(store.root, model, images)
-    return Release(model=model, doubt=None, golden=recorded)
+    return ModelBundle(model=model, reject_option=None, golden=recorded)

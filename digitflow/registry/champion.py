@@ -19,7 +19,7 @@ from digitflow.registry.pointer import (
     remove_pointer,
     write_pointer,
 )
-from digitflow.registry.restoring import list_missing, restore_release
+from digitflow.registry.restoring import list_missing, restore_bundle
 from digitflow.store.artifacts import Store
 
 logger = logging.getLogger(__name__)
@@ -140,7 +140,7 @@ def point(store: Store, model: str) -> Champion | None:
         last = history.read_last(store, model)
         if last is None:
             return None
-        restore_release(store, last.champion)
+        restore_bundle(store, last.champion)
         write_pointer(store, Pointer(champion=last.champion, database=database))
         if HISTORY.stat(store) == database:
             return last.champion
@@ -207,4 +207,4 @@ def _read_pointed(store: Store, model: str) -> Champion | None:
 def _is_current(store: Store, pointer: Pointer) -> bool:
     database = HISTORY.stat(store)
     unchanged = database is not None and database == pointer.database
-    return unchanged and not list_missing(store, pointer.champion.release)
+    return unchanged and not list_missing(store, pointer.champion.bundle)

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from digitflow.registry.listing import read_release
+from digitflow.registry.listing import find_registration
 from digitflow.registry.versions import Registration
 from digitflow.store.artifacts import Store
 
@@ -24,7 +24,7 @@ def diff_versions(store: Store, model: str, first: str, second: str) -> dict[str
     InputError
         If there is no such version.
     """
-    pair = [read_release(store, model, version) for version in (first, second)]
+    pair = [find_registration(store, model, version) for version in (first, second)]
     heads = (found.version.model_dump(include=_HEAD) for found in pair)
     return {
         **dict(zip(("first", "second"), heads, strict=True)),

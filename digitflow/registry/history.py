@@ -131,15 +131,15 @@ def adopt_champions(store: Store, champions: Sequence[Champion], why: str) -> No
 
 def add_judgement(store: Store, model: str, version: str, verdict: Verdict, run: str) -> None:
     """Note a verdict, whatever it is."""
-    contest = verdict.contest
+    comparison = verdict.comparison
     values = {
         "model": model,
         "run": run,
         "at": now(),
-        "challenger_digest": contest.challenger_digest,
+        "challenger_digest": comparison.challenger_digest,
         "version": version,
-        "champion_entry": contest.champion_entry,
-        "test_digest": contest.test_digest,
+        "champion_entry": comparison.champion_entry,
+        "test_digest": comparison.test_digest,
         "outcome": verdict.outcome,
         "verdict": verdict.model_dump_json(),
     }
@@ -171,7 +171,7 @@ def is_repeated(store: Store, model: str, verdict: Verdict) -> bool:
     query = table.select().with_only_columns(
         table.c.test_digest, table.c.champion_entry, table.c.outcome
     )
-    digest = verdict.contest.challenger_digest
+    digest = verdict.comparison.challenger_digest
     query = query.where(table.c.model == model, table.c.challenger_digest == digest)
     last = HISTORY.select_rows(store, query.order_by(table.c.id.desc()).limit(2))
     return len(last) == 2 and last[0] == last[1]

@@ -9,12 +9,12 @@ from digitflow.data.sets import ImageSet
 from digitflow.errors import InputError
 from digitflow.evaluation import robustness
 from digitflow.evaluation.costs import measure_costs
-from digitflow.evaluation.dossier import Dossier, Readings, open_evidence
 from digitflow.evaluation.evidence import Share
+from digitflow.evaluation.refs import EvidenceRefs, ScoredRefs, load_evidence
 from digitflow.evaluation.scoring import TestScore, score_on_test
 from digitflow.gate import verdict as gates
-from digitflow.gate.verdict import Contest, Verdict
-from digitflow.models.bundle import Release
+from digitflow.gate.verdict import Comparison, Verdict
+from digitflow.models.bundle import ModelBundle
 from digitflow.models.golden import check_golden
 from digitflow.registry import listing, promotion
 from digitflow.registry.champion import read_champion
@@ -26,22 +26,22 @@ from digitflow.workers import count_cores
 
 
 @dataclass(frozen=True)
-class Opponent:
+class Baseline:
     """Whom a challenger is judged against: a champion, or any other version.
 
     `entry` is the history's by which it is champion, None for any other version.
     """
 
     version: str
-    release: Release
+    bundle: ModelBundle
     entry: int | None = None
 
     @classmethod
-    def from_champion(cls, champion: Champion | None) -> "Opponent | None":
-        """Return the champion as an opponent, None where there is none."""
+    def from_champion(cls, champion: Champion | None) -> "Baseline | None":
+        """Return the champion as an baseline, None where there is none."""
         if champion is None:
             return None
-        return cls(champion.version, champion.release, champion.entry)
+        return cls(champion.version, champion.bundle, champion.entry)
 
 
 def judge_again(
@@ -79,8 +79,8 @@ def judge_again(
         return verdict
     champion = read_champion(store, name)
     if champion is not None:
-        gates.require_same_test(champion.score.test_digest, verdict.contest.test_digest)
-    found = listing.read_release(store, name, find_version(store, name, challenger))
+        gates.require_same_test(champion.score.test_digest, verdict.comparison.test_digest)
+    found = listing.find_registration(store, name, find_version(store, name, challenger))
     version = found.version.version
     promotion.record_judgement(store, name, version, verdict, found.version.run)
     if verdict.promoted:
@@ -113,12 +113,12 @@ def judge_version(
     DamagedArtifact
         If a model or the test images are missing or changed.
     """
-    found = listing.read_release(store, model, find_version(store, model, challenger))
+    found = listing.find_registration(store, model, find_version(store, model, challenger))
     config = parse_yaml(found.facts.config, f"the config of version {found.version.version}")
-    limits, opponent = limits or config.gate, _find_opponent(store, model, against)
-    dossier = _collect_dossier(store, found, opponent, limits, config.seed)
-    contest = describe_contest(store, model, dossier.test.challenger.score, opponent)
-    return gates.judge(open_evidence(store, dossier), contest, limits, config.seed)
+    limits, baseline = limits or config.gate, _find_baseline(store, model, against)
+    refs = _collect_evidence_refs(store, found, baseline, limits, config.seed)
+    comparison = describe_comparison(store, model, refs.test.challenger.score, baseline)
+    return gates.judge(load_evidence(store, refs), comparison, limits, config.seed)
 
 
 def find_version(store: Store, model: str, name: str) -> str:
@@ -141,59 +141,57 @@ def find_version(store: Store, model: str, name: str) -> str:
     return str(version)
 
 
-def _find_opponent(store: Store, model: str, against: str | None) -> Opponent | None:
+def _find_baseline(store: Store, model: str, against: str | None) -> Baseline | None:
     if against is not None:
-        found = listing.read_release(store, model, find_version(store, model, against))
-        return Opponent(found.version.version, _require_release(found))
-    return Opponent.from_champion(read_champion(store, model))
+        found = listing.find_registration(store, model, find_version(store, model, against))
+        return Baseline(found.version.version, _require_bundle(found))
+    return Baseline.from_champion(read_champion(store, model))
 
 
-def _require_release(found: Registration) -> Release:
-    if found.release is None:
+def _require_bundle(found: Registration) -> ModelBundle:
+    if found.bundle is None:
         raise InputError(
             f"version {found.version.version} of {found.version.model} was registered before "
             "versions carried all that judging needs; train again to judge its like"
         )
-    return found.release
+    return found.bundle
 
 
-def _collect_dossier(
+def _collect_evidence_refs(
     store: Store,
     found: Registration,
-    opponent: Opponent | None,
+    baseline: Baseline | None,
     limits: GateLimits,
     seed: int,
-) -> Dossier:
-    release, test = _require_release(found), found.facts.test
+) -> EvidenceRefs:
+    bundle, test = _require_bundle(found), found.facts.test
     if test is None:
         raise InputError(
             f"version {found.version.version} does not say on what it was judged; train again"
         )
-    other = None if opponent is None else opponent.release.model
-    if other is not None and other.digest == release.model.digest:
-        return Dossier(test=_read_both(store, release.model, other, test))
+    other = None if baseline is None else baseline.bundle.model
+    if other is not None and other.digest == bundle.model.digest:
+        return EvidenceRefs(test=_read_both(store, bundle.model, other, test))
     feedback = found.facts.feedback
-    loaded = check_golden(store, release.model, release.golden)
-    models = (release.model,) if other is None else (release.model, other)
+    loaded = check_golden(store, bundle.model, bundle.golden)
+    models = (bundle.model,) if other is None else (bundle.model, other)
     ours, *theirs = measure_costs(store.root, models, test)
     fit_seconds = None if found.facts.costs is None else found.facts.costs.fit_seconds
-    return Dossier(
-        test=_read_both(store, release.model, other, test),
-        feedback=None
-        if feedback is None
-        else _read_both(store, release.model, other, feedback),
+    return EvidenceRefs(
+        test=_read_both(store, bundle.model, other, test),
+        feedback=None if feedback is None else _read_both(store, bundle.model, other, feedback),
         costs=ours.complete(loaded, fit_seconds),
         champion_costs=theirs[0] if theirs else None,
-        robustness=_read_altered(store, release.model, test, limits, seed),
+        robustness=_read_altered(store, bundle.model, test, limits, seed),
         loads=loaded,
     )
 
 
 def _read_both(
     store: Store, challenger: ModelRef, other: ModelRef | None, images: ImageSet
-) -> Readings:
+) -> ScoredRefs:
     threads = count_cores()
-    return Readings(
+    return ScoredRefs(
         images=images,
         challenger=score_on_test(store.root, challenger, images, threads),
         champion=None if other is None else score_on_test(store.root, other, images, threads),
@@ -211,17 +209,17 @@ def _read_altered(
     )
 
 
-def describe_contest(
-    store: Store, model: str, challenger: TestScore, opponent: Opponent | None
-) -> Contest:
+def describe_comparison(
+    store: Store, model: str, challenger: TestScore, baseline: Baseline | None
+) -> Comparison:
     """Say who is judged against whom, and how often these test images were looked at."""
-    return Contest(
+    return Comparison(
         test_digest=challenger.test_digest,
         n=challenger.n,
         challenger_digest=challenger.model_digest,
-        champion_digest=None if opponent is None else opponent.release.model.digest,
-        champion_version=None if opponent is None else opponent.version,
-        champion_entry=None if opponent is None else opponent.entry,
+        champion_digest=None if baseline is None else baseline.bundle.model.digest,
+        champion_version=None if baseline is None else baseline.version,
+        champion_entry=None if baseline is None else baseline.entry,
         looks=listing.count_looks(
             store, model, challenger.test_digest, challenger.model_digest
         ),

@@ -37,7 +37,7 @@ def list_versions(store: Store, model: str | None = None) -> list[Version]:
         ]
 
 
-def read_release(store: Store, model: str, version: str) -> Registration:
+def find_registration(store: Store, model: str, version: str) -> Registration:
     """Return all that a version carries; its number or an alias.
 
     Raises

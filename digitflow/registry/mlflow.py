@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from digitflow.errors import InputError, list_some
-from digitflow.models.bundle import Release
+from digitflow.models.bundle import ModelBundle
 from digitflow.registry.mlflow_client import is_remote
-from digitflow.registry.mlflow_files import ARTIFACTS, MODEL_FOLDER, put_files, put_release
+from digitflow.registry.mlflow_files import ARTIFACTS, MODEL_FOLDER, put_bundle, put_files
 from digitflow.registry.versions import TAG
 from digitflow.store.artifacts import Store
 
@@ -81,7 +81,7 @@ def create_version(
     client: Any,
     store: Store,
     model: str,
-    release: Release,
+    bundle: ModelBundle,
     params: Mapping[str, str],
     metrics: Mapping[str, float],
     tags: Mapping[str, str],
@@ -100,11 +100,11 @@ def create_version(
 
     if find_registered(client, model) is None:
         client.create_registered_model(model)
-    run = _start_run(client, store, model, release.model.digest).info
+    run = _start_run(client, store, model, bundle.model.digest).info
     client.log_batch(run.run_id, params=[Param(*pair) for pair in params.items()])
     _log_metrics(client, run.run_id, metrics)
     put_files(client, store, run.run_id, pages)
-    put_release(client, store, run.run_id, release)
+    put_bundle(client, store, run.run_id, bundle)
     source = f"{run.artifact_uri}/{MODEL_FOLDER}"
     version = client.create_model_version(model, source, run.run_id, tags=dict(tags))
     client.set_terminated(run.run_id)
@@ -119,7 +119,7 @@ def update_version(
     tags: Mapping[str, str],
     pages: Mapping[str, Path],
 ) -> None:
-    """Bring a version up to date that was judged again; its release stays."""
+    """Bring a version up to date that was judged again; its bundle stays."""
     for name, value in tags.items():
         client.set_model_version_tag(version.name, str(version.version), name, value)
     _log_metrics(client, version.run_id, metrics)

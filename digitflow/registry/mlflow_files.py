@@ -1,4 +1,4 @@
-"""The files that MLflow keeps of a version: its release, and pages on how it came to be.
+"""The files that MLflow keeps of a version: its bundle, and pages on how it came to be.
 
 Those of the store's own registry are found by the run's name: MLflow notes absolute paths,
 and a folder may have been moved since.
@@ -11,26 +11,26 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from digitflow.models.bundle import Release
+from digitflow.models.bundle import ModelBundle
 from digitflow.registry.mlflow_client import is_remote
 from digitflow.registry.versions import MODEL_FILE, SIGNATURE, list_files
 from digitflow.store.artifacts import Store, storage_errors
 
 ARTIFACTS = "registry/artifacts"
-MODEL_FOLDER, RELEASE_FOLDER = "model", "release"
+MODEL_FOLDER, BUNDLE_FOLDER = "model", "bundle"
 
 
-def put_release(client: Any, store: Store, run_id: str, release: Release) -> None:
-    """Keep every file of a release, with the page that tells MLflow how to load it."""
-    files = {name: store.path_of(ref) for name, ref in list_files(release).items()}
+def put_bundle(client: Any, store: Store, run_id: str, bundle: ModelBundle) -> None:
+    """Keep every file of a bundle, with the page that tells MLflow how to load it."""
+    files = {name: store.path_of(ref) for name, ref in list_files(bundle).items()}
     model = files.pop(MODEL_FILE)
     with TemporaryDirectory() as folder:
         page = Path(folder) / "MLmodel"
         _write_page(page, run_id, model)
         put_files(client, store, run_id, {MODEL_FILE: model, page.name: page}, MODEL_FOLDER)
-        about = Path(folder) / "release.json"
-        about.write_text(release.model_dump_json(indent=2), encoding="utf-8")
-        put_files(client, store, run_id, files | {about.name: about}, RELEASE_FOLDER)
+        about = Path(folder) / "bundle.json"
+        about.write_text(bundle.model_dump_json(indent=2), encoding="utf-8")
+        put_files(client, store, run_id, files | {about.name: about}, BUNDLE_FOLDER)
 
 
 def put_files(
@@ -46,11 +46,11 @@ def put_files(
 
 
 def download_file(client: Any, store: Store, version: Any, name: str) -> bytes | None:
-    """Return a file of a version's release as MLflow keeps it, None if it has none."""
+    """Return a file of a version's bundle as MLflow keeps it, None if it has none."""
     from mlflow.exceptions import MlflowException
 
     kept = find_folder(store, version.run_id)
-    place = f"{MODEL_FOLDER if name == MODEL_FILE else RELEASE_FOLDER}/{name}"
+    place = f"{MODEL_FOLDER if name == MODEL_FILE else BUNDLE_FOLDER}/{name}"
     try:
         if kept is not None:
             return (kept / place).read_bytes()

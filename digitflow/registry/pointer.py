@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from digitflow.errors import DamagedArtifact
 from digitflow.evaluation.scoring import TestScore
-from digitflow.models.bundle import Release
+from digitflow.models.bundle import ModelBundle
 from digitflow.store.artifacts import ModelRef, Store
 
 FOLDER = "models/champions"
@@ -27,7 +27,7 @@ class Champion(BaseModel):
         Registered model and version.
     entry : int
         The entry of the history that it is champion by.
-    release : Release
+    bundle : ModelBundle
         Its pipeline, from uint8 (n, 28, 28) to probabilities, and what belongs to it.
     score : TestScore
         What the gate judged it by.
@@ -44,7 +44,7 @@ class Champion(BaseModel):
     name: str
     version: str
     entry: int
-    release: Release
+    bundle: ModelBundle
     score: TestScore
     run: str
     promoted_at: str
@@ -53,7 +53,7 @@ class Champion(BaseModel):
     @property
     def model(self) -> ModelRef:
         """The pipeline's file."""
-        return self.release.model
+        return self.bundle.model
 
 
 class Pointer(BaseModel):

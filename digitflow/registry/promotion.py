@@ -7,7 +7,7 @@ from typing import Any
 from digitflow.errors import ChampionMoved, InputError
 from digitflow.evaluation.scoring import TestScore
 from digitflow.gate.verdict import Verdict
-from digitflow.models.bundle import Release
+from digitflow.models.bundle import ModelBundle
 from digitflow.registry import history, mlflow, mlflow_files
 from digitflow.registry.champion import (
     describe,
@@ -20,9 +20,9 @@ from digitflow.registry.champion import (
 from digitflow.registry.pointer import Champion
 from digitflow.registry.versions import (
     TAG,
-    Facts,
+    TrainingFacts,
     make_champion,
-    read_release_tag,
+    read_bundle_tag,
     write_pages,
     write_tags,
 )
@@ -30,7 +30,9 @@ from digitflow.store.artifacts import Store
 from digitflow.store.runs import now
 
 
-def register(store: Store, model: str, release: Release, verdict: Verdict, facts: Facts) -> str:
+def register(
+    store: Store, model: str, bundle: ModelBundle, verdict: Verdict, facts: TrainingFacts
+) -> str:
     """Keep a challenger that was judged as a version, whatever the verdict; return which.
 
     A version of the same model file is used again and brought up to date. The alias
@@ -40,25 +42,25 @@ def register(store: Store, model: str, release: Release, verdict: Verdict, facts
     ----------
     model : str
         Name in the registry.
-    release : Release
+    bundle : ModelBundle
         Its files are in the store.
     verdict : Verdict
-        On this release's model.
-    facts : Facts
+        On this bundle's model.
+    facts : TrainingFacts
         How it was made.
     """
-    tags = write_tags(release, verdict, facts)
+    tags = write_tags(bundle, verdict, facts)
     score = verdict.challenger
     metrics = facts.metrics | {"test_accuracy": score.accuracy, "test_images": score.n}
     with open_registry(store, model) as client, TemporaryDirectory() as folder:
         pages = write_pages(Path(folder), verdict, facts)
-        version = mlflow.find_by_digest(client, model, release.model.digest)
+        version = mlflow.find_by_digest(client, model, bundle.model.digest)
         if version is not None:
             mlflow.update_version(client, store, version, metrics, tags, pages)
         else:
             params = {"seed": str(facts.seed), "code": facts.code, **facts.data}
             version = mlflow.create_version(
-                client, store, model, release, params, metrics, tags, pages
+                client, store, model, bundle, params, metrics, tags, pages
             )
         number = str(version.version)
         mlflow.set_alias(client, model, mlflow.CHALLENGER, number)
@@ -87,7 +89,7 @@ def promote(
     version : str
         A version number or an alias.
     verdict : Verdict
-        A promotion of this version's model; its contest names the champion's entry.
+        A promotion of this version's model; its comparison names the champion's entry.
     why : str
         For the history; empty takes the verdict's reason.
     run : str
@@ -113,7 +115,7 @@ def promote(
             history.append_entry(
                 store,
                 challenger,
-                predecessor=verdict.contest.champion_entry or 0,
+                predecessor=verdict.comparison.champion_entry or 0,
                 kind="bootstrap" if verdict.outcome == "bootstrap" else "promote",
                 why=why or verdict.reason,
                 verdict=verdict,
@@ -165,28 +167,28 @@ def attach_report(store: Store, model: str, version: str, report: Path) -> None:
 def _is_same(champion: Champion, verdict: Verdict) -> bool:
     """Tell whether this was promoted already: by us before we were killed, or by a twin."""
     return (champion.model.digest, champion.score.test_digest) == (
-        verdict.contest.challenger_digest,
-        verdict.contest.test_digest,
+        verdict.comparison.challenger_digest,
+        verdict.comparison.test_digest,
     )
 
 
 def _make_challenger(client: Any, model: str, version: str, verdict: Verdict) -> Champion:
     found = mlflow.find_version(client, model, version)
-    release = read_release_tag(found)
-    judged = verdict.contest.challenger_digest
-    if release is None or release.model.digest != judged:
+    bundle = read_bundle_tag(found)
+    judged = verdict.comparison.challenger_digest
+    if bundle is None or bundle.model.digest != judged:
         raise ValueError(f"version {version} of {model} is not the model {judged} judged")
-    return make_champion(found, release, verdict.challenger, now())
+    return make_champion(found, bundle, verdict.challenger, now())
 
 
 def _require_unmoved(model: str, champion: Champion | None, verdict: Verdict) -> None:
     """Refuse early, with both names; the history refuses it too."""
-    contest = verdict.contest
-    if (None if champion is None else champion.entry) == contest.champion_entry:
+    comparison = verdict.comparison
+    if (None if champion is None else champion.entry) == comparison.champion_entry:
         return
     judged = "none"
-    if contest.champion_entry is not None:
-        judged = f"version {contest.champion_version} (entry {contest.champion_entry})"
+    if comparison.champion_entry is not None:
+        judged = f"version {comparison.champion_version} (entry {comparison.champion_entry})"
     raise ChampionMoved(
         f"the challenger of {model} was judged against {judged}, and the champion is "
         f"{describe(champion)} by now. Judge it again."

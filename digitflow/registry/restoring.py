@@ -1,4 +1,4 @@
-"""Files of a release that are gone from the store come back from MLflow's copies."""
+"""Files of a bundle that are gone from the store come back from MLflow's copies."""
 
 import io
 import logging
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from digitflow.models.bundle import Release
+from digitflow.models.bundle import ModelBundle
 from digitflow.registry import mlflow, mlflow_client, mlflow_files
 from digitflow.registry.pointer import Champion
 from digitflow.registry.versions import list_files
@@ -15,15 +15,15 @@ from digitflow.store.artifacts import ArrayRef, FileRef, Store, digest_array, di
 logger = logging.getLogger(__name__)
 
 
-def list_missing(store: Store, release: Release) -> dict[str, FileRef]:
-    """Return {name: reference} of the release's files that are not in the store."""
-    files = list_files(release).items()
+def list_missing(store: Store, bundle: ModelBundle) -> dict[str, FileRef]:
+    """Return {name: reference} of the bundle's files that are not in the store."""
+    files = list_files(bundle).items()
     return {name: ref for name, ref in files if not store.path_of(ref).is_file()}
 
 
-def restore_release(store: Store, champion: Champion) -> None:
-    """Bring back what is missing of a champion's release, or warn."""
-    missing = list_missing(store, champion.release)
+def restore_bundle(store: Store, champion: Champion) -> None:
+    """Bring back what is missing of a champion's bundle, or warn."""
+    missing = list_missing(store, champion.bundle)
     if not missing:
         return
     with mlflow_client.open_client(store) as client:

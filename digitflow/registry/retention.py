@@ -26,7 +26,7 @@ def collect_garbage(
 ) -> dict[str, Any]:
     """Remove versions, and files that no kept version and none of the newest runs needs.
 
-    Never the champion or who was champion before it, nor what their release is made of
+    Never the champion or who was champion before it, nor what their bundle is made of
     and was judged on; nor a version that an alias names.
 
     Parameters
@@ -111,8 +111,8 @@ def _list_newest(store: Store, count: int) -> Iterator[dict[str, Any]]:
 def _list_paths(found: Registration) -> Iterator[str]:
     """Yield what a version is made of, and what it would be judged on again."""
     yield found.version.model_path
-    if found.release is not None:
-        yield from (ref.path for ref in list_files(found.release).values())
+    if found.bundle is not None:
+        yield from (ref.path for ref in list_files(found.bundle).values())
     for images in (found.facts.test, found.facts.feedback):
         if images is not None:
             parts = (images.images, images.labels, images.writers, images.series)

@@ -46,7 +46,7 @@ def rollback(store: Store, model: str, to: str | None = None, why: str = "") -> 
         target = _choose_former(client, model, entries, to)
         _require_files(client, store, target)
     # Without the lock: it takes seconds, and the history tells if somebody was quicker.
-    tried = golden.check_golden(store, target.model, target.release.golden)
+    tried = golden.check_golden(store, target.model, target.bundle.golden)
     if not tried.repeated:
         raise DamagedArtifact(
             f"version {target.version} of {model} does not read its {tried.n} golden images "
@@ -80,9 +80,9 @@ def _choose_former(client: Any, model: str, entries: list[Entry], to: str | None
 
 
 def _require_files(client: Any, store: Store, champion: Champion) -> None:
-    """Hash every file of a release; what is damaged comes back from MLflow, or it's refused."""
+    """Hash every file of a bundle; what is damaged comes back from MLflow, or it's refused."""
     version = mlflow.find_version(client, champion.name, champion.version)
-    for name, ref in list_files(champion.release).items():
+    for name, ref in list_files(champion.bundle).items():
         try:
             store.verify(ref)
         except DamagedArtifact:

@@ -12,7 +12,7 @@ from digitflow.errors import InputError
 from digitflow.evaluation.evidence import Costs
 from digitflow.evaluation.scoring import TestScore
 from digitflow.gate.verdict import Verdict
-from digitflow.models.bundle import Release
+from digitflow.models.bundle import ModelBundle
 from digitflow.registry.pointer import Champion
 from digitflow.store.artifacts import FileRef, ModelRef
 from digitflow.store.runs import now
@@ -31,7 +31,7 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
 
-class Facts(_Record):
+class TrainingFacts(_Record):
     """How a challenger was made; every registered version carries all of it.
 
     Attributes
@@ -47,7 +47,7 @@ class Facts(_Record):
     code : str
         Digest of the code.
     metrics : dict of str to float
-        Figures on the comparison images, and costs.
+        Figures on the validation images, and costs.
     test, feedback : ImageSet or None
         What it was judged on, so that it can be judged again.
     costs : Costs or None
@@ -91,26 +91,26 @@ class Registration(_Record):
     ----------
     version : Version
         As lists show it.
-    release : Release or None
-        None where it was registered before there were releases.
-    facts : Facts
+    bundle : ModelBundle or None
+        None where it was registered before there were bundles.
+    facts : TrainingFacts
         How it was made.
     verdict : dict
         As it was written then.
     """
 
     version: Version
-    release: Release | None
-    facts: Facts
+    bundle: ModelBundle | None
+    facts: TrainingFacts
     verdict: dict[str, Any]
 
 
-def write_tags(release: Release, verdict: Verdict, facts: Facts) -> dict[str, str]:
+def write_tags(bundle: ModelBundle, verdict: Verdict, facts: TrainingFacts) -> dict[str, str]:
     """Return the tags of a version that was judged."""
     tags = {
-        "model": release.model.model_dump_json(),
-        "model_digest": release.model.digest,
-        "release": release.model_dump_json(),
+        "model": bundle.model.model_dump_json(),
+        "model_digest": bundle.model.digest,
+        "bundle": bundle.model_dump_json(),
         "score": verdict.challenger.model_dump_json(),
         "outcome": verdict.outcome,
         "reason": verdict.reason,
@@ -122,7 +122,7 @@ def write_tags(release: Release, verdict: Verdict, facts: Facts) -> dict[str, st
     return {f"{TAG}{name}": value for name, value in tags.items()}
 
 
-def write_pages(folder: Path, verdict: Verdict, facts: Facts) -> dict[str, Path]:
+def write_pages(folder: Path, verdict: Verdict, facts: TrainingFacts) -> dict[str, Path]:
     """Write verdict, facts and config as files for whoever looks with MLflow, by name."""
     pages = {
         "verdict.json": verdict.model_dump_json(indent=2),
@@ -134,17 +134,17 @@ def write_pages(folder: Path, verdict: Verdict, facts: Facts) -> dict[str, Path]
     return {name: folder / name for name in pages}
 
 
-def list_files(release: Release) -> dict[str, FileRef]:
-    """Return {name: reference} of every file that a release is made of."""
+def list_files(bundle: ModelBundle) -> dict[str, FileRef]:
+    """Return {name: reference} of every file that a bundle is made of."""
     files: dict[str, FileRef] = {
-        MODEL_FILE: release.model,
-        "golden-images.npy": release.golden.images,
-        "golden-probabilities.npy": release.golden.probabilities,
+        MODEL_FILE: bundle.model,
+        "golden-images.npy": bundle.golden.images,
+        "golden-probabilities.npy": bundle.golden.probabilities,
     }
-    if release.doubt is not None and release.doubt.screen is not None:
-        files["screen.skops"] = release.doubt.screen
-    if release.reference is not None:
-        files |= {f"reference-{name}.npy": ref for name, ref in release.reference}
+    if bundle.reject_option is not None and bundle.reject_option.detector is not None:
+        files["outliers.skops"] = bundle.reject_option.detector
+    if bundle.reference is not None:
+        files |= {f"reference-{name}.npy": ref for name, ref in bundle.reference}
     return files
 
 
@@ -184,7 +184,7 @@ def read_registration(version: Any, aliases: Mapping[str, Any]) -> Registration:
     """
     return Registration(
         version=read_version(version, aliases),
-        release=read_release_tag(version),
+        bundle=read_bundle_tag(version),
         facts=_read_facts(version),
         verdict=json.loads(_read_tag(version, "verdict")),
     )
@@ -195,20 +195,20 @@ def read_model(version: Any) -> ModelRef:
     return ModelRef.model_validate_json(_read_tag(version, "model"))
 
 
-def read_release_tag(version: Any) -> Release | None:
-    """Return an MLflow version's release; None where it was registered without one."""
-    text = version.tags.get(f"{TAG}release")
-    return None if text is None else Release.model_validate_json(text)
+def read_bundle_tag(version: Any) -> ModelBundle | None:
+    """Return an MLflow version's bundle; None where it was registered without one."""
+    text = version.tags.get(f"{TAG}bundle")
+    return None if text is None else ModelBundle.model_validate_json(text)
 
 
-def make_champion(version: Any, release: Release, score: TestScore, at: str) -> Champion:
+def make_champion(version: Any, bundle: ModelBundle, score: TestScore, at: str) -> Champion:
     """Return an MLflow version as a champion whose entry is not written yet."""
     facts = _read_facts(version)
     return Champion(
         name=version.name,
         version=str(version.version),
         entry=0,
-        release=release,
+        bundle=bundle,
         score=score,
         run=facts.run,
         promoted_at=at,
@@ -216,8 +216,8 @@ def make_champion(version: Any, release: Release, score: TestScore, at: str) -> 
     )
 
 
-def _read_facts(version: Any) -> Facts:
-    known = Facts.model_fields
+def _read_facts(version: Any) -> TrainingFacts:
+    known = TrainingFacts.model_fields
     plain = {name: _read_tag(version, name) for name in ("run", "config", "code")}
     plain["deployment"] = version.tags.get(f"{TAG}deployment", COMMAND_LINE)
     coded = {
@@ -225,7 +225,7 @@ def _read_facts(version: Any) -> Facts:
         for name in known
         if name not in plain and f"{TAG}{name}" in version.tags
     }
-    return Facts.model_validate(plain | coded)
+    return TrainingFacts.model_validate(plain | coded)
 
 
 def _read_tag(version: Any, name: str) -> str:

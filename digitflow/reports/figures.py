@@ -25,9 +25,9 @@ class Figures(BaseModel):
 
 
 def draw_figures(
-    root: Path, train: ImageSet, compare: ImageSet, evaluation: Evaluation, coverage: float
+    root: Path, train: ImageSet, validation: ImageSet, evaluation: Evaluation, coverage: float
 ) -> Figures:
-    """Draw samples of `train`, and what a model got wrong on the images of `compare`.
+    """Draw samples of `train`, and what a model got wrong on the images of `validation`.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def draw_figures(
         Share of the images that the model is to answer, 0 to 1.
     """
     store = Store(root)
-    images, labels = store.open_array(compare.images), store.open_array(compare.labels)
+    images, labels = store.open_array(validation.images), store.open_array(validation.labels)
     probabilities = store.open_array(evaluation.probabilities)
     found = find_mistakes(labels, probabilities)
     curve = trace_risk(labels, probabilities)

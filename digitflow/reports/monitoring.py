@@ -1,4 +1,4 @@
-"""The monitor's page: drift, known errors, doubts, speed and volume over time."""
+"""The monitor's page: drift, known errors, reasons, speed and volume over time."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from digitflow.feedback.corrections import list_conflicts, list_corrections
-from digitflow.feedback.learning import list_lessons
+from digitflow.feedback.learning import list_training_events
 from digitflow.feedback.predictions import count_by_day
-from digitflow.monitoring.window import Report, list_reports, read_accuracy
+from digitflow.monitoring.window import MonitoringReport, list_reports, read_accuracy
 from digitflow.reports.charts import draw_bars, draw_gallery, draw_lines
 from digitflow.reports.page import render_page
 from digitflow.store.artifacts import Store
@@ -46,7 +46,7 @@ def write_page(store: Store, model: str) -> Page:
         model=model,
         reports=reports,
         latest=reports[0] if reports else None,
-        accuracy=read_accuracy(reports[0].lately) if reports else None,
+        accuracy=read_accuracy(reports[0].window) if reports else None,
         figures=figures,
         corrections=corrections,
         roles={
@@ -54,13 +54,13 @@ def write_page(store: Store, model: str) -> Page:
             for role in ("training", "gate")
         },
         conflicts=list_conflicts(store),
-        lessons=list_lessons(store, model)[::-1][:SHOWN_DAYS],
+        training_events=list_training_events(store, model)[::-1][:SHOWN_DAYS],
     )
     store.write_text(name, page)
     return Page(name, figures)
 
 
-def draw_figures(store: Store, model: str, reports: Sequence[Report]) -> list[Figure]:
+def draw_figures(store: Store, model: str, reports: Sequence[MonitoringReport]) -> list[Figure]:
     """Return (title, what it shows, PNG) of each figure, the oldest look at the left."""
     figures = []
     if reports:
@@ -69,14 +69,14 @@ def draw_figures(store: Store, model: str, reports: Sequence[Report]) -> list[Fi
         figures += [_draw_history(reports), _draw_errors(reports)]
         if any(report.judged is not None for report in reports):
             figures.append(_draw_accuracy(reports))
-        if any(report.lately.latency_ms is not None for report in reports):
+        if any(report.window.latency_ms is not None for report in reports):
             figures.append(_draw_latency(reports))
     if days := count_by_day(store, model):
         figures.append(_draw_volume(days))
     return figures
 
 
-def _draw_latest(report: Report) -> Figure:
+def _draw_latest(report: MonitoringReport) -> Figure:
     found = report.inspection.findings
     worst = max(found, key=lambda finding: finding.value / finding.limit)
     png = draw_bars(
@@ -93,16 +93,16 @@ def _draw_latest(report: Report) -> Figure:
     return "Drift now", said, png
 
 
-def _draw_images(store: Store, report: Report) -> Figure:
-    images = store.open_array(report.lately.images)[-SHOWN_IMAGES:]
-    digits = store.open_array(report.lately.digits)[-SHOWN_IMAGES:]
-    sure = store.open_array(report.lately.confidence)[-SHOWN_IMAGES:]
+def _draw_images(store: Store, report: MonitoringReport) -> Figure:
+    images = store.open_array(report.window.images)[-SHOWN_IMAGES:]
+    digits = store.open_array(report.window.digits)[-SHOWN_IMAGES:]
+    sure = store.open_array(report.window.confidence)[-SHOWN_IMAGES:]
     captions = [f"{digit}\n{share:.0%}" for digit, share in zip(digits, sure, strict=True)]
     png = draw_gallery(np.array(images), captions, "What was predicted last")
     return PICTURES, "What was read, and how surely, the latest at the end.", png
 
 
-def _draw_history(reports: Sequence[Report]) -> Figure:
+def _draw_history(reports: Sequence[MonitoringReport]) -> Figure:
     looks = np.arange(len(reports)) - len(reports) + 1
     # Those that come nearest to their limits; the table has all of the latest look.
     names = [finding.measure for finding in reports[-1].inspection.findings]
@@ -122,7 +122,7 @@ def _draw_history(reports: Sequence[Report]) -> Figure:
     return HISTORY, said, png
 
 
-def _share_of_limit(report: Report, name: str) -> float:
+def _share_of_limit(report: MonitoringReport, name: str) -> float:
     found = {finding.measure: finding for finding in report.inspection.findings}
     return _show(found[name].value / found[name].limit) if name in found else np.nan
 
@@ -132,24 +132,24 @@ def _show(share: float) -> float:
     return max(LEAST_SHOWN, 100 * share)
 
 
-def _draw_errors(reports: Sequence[Report]) -> Figure:
+def _draw_errors(reports: Sequence[MonitoringReport]) -> Figure:
     looks = np.arange(len(reports)) - len(reports) + 1
-    wrong = np.array([100 * report.lately.wrong / report.lately.size for report in reports])
-    doubted = np.array([100 * report.lately.doubted / report.lately.size for report in reports])
+    wrong = np.array([100 * report.window.wrong / report.window.size for report in reports])
+    unsure = np.array([100 * report.window.unsure / report.window.size for report in reports])
     png = draw_lines(
-        {"corrected by people": (looks, wrong), "unsure or not a digit": (looks, doubted)},
+        {"corrected by people": (looks, wrong), "unsure or not a digit": (looks, unsure)},
         "Known errors and doubts",
         "look of the monitor (0 = the latest)",
         "share of the predictions (%)",
     )
     said = (
         f"In the latest look {wrong[-1]:.1f} % of the predictions are corrected and "
-        f"{doubted[-1]:.1f} % were doubted by the model itself."
+        f"{unsure[-1]:.1f} % were doubted by the model itself."
     )
     return "Known errors and doubts", said, png
 
 
-def _draw_accuracy(reports: Sequence[Report]) -> Figure:
+def _draw_accuracy(reports: Sequence[MonitoringReport]) -> Figure:
     looks = np.arange(len(reports)) - len(reports) + 1
     judged = [report.judged for report in reports]
     shares = np.array([100 * one.correct / one.n if one else np.nan for one in judged])
@@ -166,11 +166,11 @@ def _draw_accuracy(reports: Sequence[Report]) -> Figure:
     return "Accuracy on feedback", said, png
 
 
-def _draw_latency(reports: Sequence[Report]) -> Figure:
+def _draw_latency(reports: Sequence[MonitoringReport]) -> Figure:
     looks = np.arange(len(reports)) - len(reports) + 1
     lines = {
-        "median": [report.lately.latency_ms for report in reports],
-        "95 of 100 are quicker": [report.lately.latency_p95_ms for report in reports],
+        "median": [report.window.latency_ms for report in reports],
+        "95 of 100 are quicker": [report.window.latency_p95_ms for report in reports],
     }
     png = draw_lines(
         {name: (looks, np.array(values, float)) for name, values in lines.items()},
@@ -178,7 +178,7 @@ def _draw_latency(reports: Sequence[Report]) -> Figure:
         "look of the monitor (0 = the latest)",
         "time of an image (ms)",
     )
-    last = reports[-1].lately.latency_ms
+    last = reports[-1].window.latency_ms
     said = "How long the model took for an image, without finding it in a picture" + (
         f": {last:.2f} ms in the latest look." if last is not None else "."
     )

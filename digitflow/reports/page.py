@@ -32,7 +32,7 @@ VERDICT_SIGNS = {
 }
 
 # What was hard in each series of photographs.
-HARDSHIPS = {
+DISTORTIONS = {
     "plain": "dark pen on white paper, from above",
     "perspective": "the sheet turned, and seen from aside",
     "shadow": "uneven light, with a hard edge",
@@ -44,8 +44,8 @@ HARDSHIPS = {
 PURPOSES = {
     "train": "fits the candidates",
     "augmented": "the training images with their altered copies",
-    "calibrate": "turns scores into probabilities",
-    "compare": "chooses the winner",
+    "calibration": "turns scores into probabilities",
+    "validation": "chooses the winner",
     "test": "frozen; only the gate looks at it",
 }
 
@@ -125,7 +125,7 @@ class CandidateFacts(_Facts):
 
 
 class WinnerFacts(_Facts):
-    """The winner on the comparison images: figures, and pictures as PNG bytes."""
+    """The winner on the validation images: figures, and pictures as PNG bytes."""
 
     metrics: Metrics
     confusion: bytes
@@ -133,7 +133,7 @@ class WinnerFacts(_Facts):
     mistakes: bytes | None
 
 
-class DoubtFacts(_Facts):
+class SelectiveFacts(_Facts):
     """When the model says `unsure`: thresholds, what they give, and the curve as PNG."""
 
     coverage: float
@@ -197,9 +197,9 @@ class ReportFacts(_Facts):
         What the gate asked, in its order.
     looks : int
         How many different challengers were judged on the test images so far.
-    doubt : DoubtFacts or None
+    selective : SelectiveFacts or None
         None where nothing is ever called unsure.
-    other_hands : tuple of SeriesFacts
+    photographs : tuple of SeriesFacts
         Photographs of digits by others; empty where none were read.
     notes : tuple of str
         Sentences that a reader of the figures must know.
@@ -219,8 +219,8 @@ class ReportFacts(_Facts):
     evaluation: WinnerFacts | None
     checks: tuple[Check, ...]
     looks: int
-    doubt: DoubtFacts | None
-    other_hands: tuple[SeriesFacts, ...]
+    selective: SelectiveFacts | None
+    photographs: tuple[SeriesFacts, ...]
     lineage: tuple[TaskFacts, ...]
     notes: tuple[str, ...] = ()
 
@@ -235,7 +235,7 @@ def render_report(facts: ReportFacts) -> str:
         scale=_accuracy_scale(facts.leaderboard),
         taken_for=_most_taken_for(facts.evaluation),
         purposes=PURPOSES,
-        hardships=HARDSHIPS,
+        distortions=DISTORTIONS,
         verdict_signs=VERDICT_SIGNS,
     )
 

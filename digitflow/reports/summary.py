@@ -13,16 +13,16 @@ from digitflow.evaluation.intervals import wilson_interval
 from digitflow.evaluation.leaderboard import Entry, choose_winner, describe_entries
 from digitflow.evaluation.scoring import Evaluation
 from digitflow.gate.verdict import Verdict
-from digitflow.models.bundle import Doubt
+from digitflow.models.bundle import RejectOption
 from digitflow.registry.pointer import Champion
 from digitflow.reports.page import (
     CandidateFacts,
     ChampionFacts,
     DataCard,
-    DoubtFacts,
     Headline,
     OutputFacts,
     ReportFacts,
+    SelectiveFacts,
     SeriesFacts,
     SplitFacts,
     TaskFacts,
@@ -121,7 +121,7 @@ def build_facts(
     data: DataCard,
     entries: Sequence[Entry],
     verdict: Verdict,
-    doubt: Doubt | None,
+    reject_option: RejectOption | None,
     others: Mapping[str, Share],
     pictures: Mapping[str, bytes],
     tasks: Sequence[Mapping[str, Any]],
@@ -158,16 +158,18 @@ def build_facts(
             outcome=verdict.outcome,
             reason=verdict.reason,
             champion=champion and ChampionFacts(**{name: champion[name] for name in kept}),
-            test_digest=verdict.contest.test_digest,
+            test_digest=verdict.comparison.test_digest,
         ),
         data=data,
         samples=pictures["samples"],
         leaderboard=tuple(_describe_row(row, states) for row in describe_entries(entries)),
         evaluation=_describe_winner(evaluation, pictures),
         checks=verdict.checks,
-        looks=verdict.contest.looks,
-        other_hands=tuple(_describe_series(*item) for item in others.items()),
-        doubt=None if doubt is None else _describe_doubt(doubt, record, pictures),
+        looks=verdict.comparison.looks,
+        photographs=tuple(_describe_series(*item) for item in others.items()),
+        selective=None
+        if reject_option is None
+        else _describe_selective(reject_option, record, pictures),
         lineage=tuple(_describe_task(t) for t in tasks if t["state"] in SHOWN_STATES),
         notes=tuple(record["notes"]),
     )
@@ -178,15 +180,15 @@ def _describe_winner(evaluation: Evaluation, pictures: Mapping[str, bytes]) -> W
     return WinnerFacts(metrics=evaluation.metrics, **drawn)
 
 
-def _describe_doubt(
-    doubt: Doubt, record: Mapping[str, Any], pictures: Mapping[str, bytes]
-) -> DoubtFacts:
-    return DoubtFacts(
-        coverage=doubt.coverage,
-        min_probability=doubt.min_probability,
-        risk=doubt.risk,
-        typical=record["config"]["doubt"]["typical"],
-        screened=doubt.screen is not None,
+def _describe_selective(
+    reject_option: RejectOption, record: Mapping[str, Any], pictures: Mapping[str, bytes]
+) -> SelectiveFacts:
+    return SelectiveFacts(
+        coverage=reject_option.coverage,
+        min_probability=reject_option.min_probability,
+        risk=reject_option.risk,
+        typical=record["config"]["selective"]["typical"],
+        screened=reject_option.detector is not None,
         figure=pictures["risk"],
     )
 

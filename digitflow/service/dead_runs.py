@@ -24,7 +24,7 @@ MOST_STARTS = 3
 FlowRun = dict[str, Any]
 
 
-def crash_dead_runs(api_url: str, pool: str) -> list[FlowRun]:
+def mark_crashed(api_url: str, pool: str) -> list[FlowRun]:
     """Mark the dead runs of a work pool on this machine as crashed; return them.
 
     Killed at once, they couldn't say so themselves, and would hold their deployment's
@@ -46,7 +46,7 @@ def crash_dead_runs(api_url: str, pool: str) -> list[FlowRun]:
     return crashed
 
 
-def begin_again(api_url: str, runs: list[FlowRun]) -> None:
+def reschedule(api_url: str, runs: list[FlowRun]) -> None:
     """Let crashed runs of deployments begin again; what they had finished is kept."""
     with _told_refusals():
         for run in runs:
@@ -61,7 +61,7 @@ def begin_again(api_url: str, runs: list[FlowRun]) -> None:
             logger.warning("flow run %s begins again", run["name"])
 
 
-def crash_dead_commands(api_url: str, store: Store) -> None:
+def mark_crashed_commands(api_url: str, store: Store) -> None:
     """Mark the runs of commands that were killed as crashed.
 
     No worker watches those; whether one lives is seen by its record's lock in the store.

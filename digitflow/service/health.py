@@ -1,4 +1,4 @@
-"""Whether nobody has to think of it: the worker, the deployments, and how runs ended lately."""
+"""Whether nobody has to think of it: the worker, the deployments, and how runs ended recent."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -70,9 +70,9 @@ def _check_late(api_url: str) -> Iterator[Fact]:
 
 def _check_lately(api_url: str) -> Fact:
     moment = (datetime.now(UTC) - LATELY).isoformat()
-    lately = {"end_time": {"after_": moment}}
-    ended = call_api(api_url, "/flow_runs/count", {"flow_runs": lately})
-    bad = _find_runs(api_url, **lately, state={"type": {"any_": BAD}})
+    recent = {"end_time": {"after_": moment}}
+    ended = call_api(api_url, "/flow_runs/count", {"flow_runs": recent})
+    bad = _find_runs(api_url, **recent, state={"type": {"any_": BAD}})
     if bad:
         names = list_some([run["name"] for run in bad])
         return "warning", "flow runs", f"{len(bad)} of {ended} since yesterday failed: {names}"

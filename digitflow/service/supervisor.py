@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from digitflow.errors import DigitflowError, InputError
-from digitflow.service.dead_runs import begin_again, crash_dead_commands, crash_dead_runs
+from digitflow.service.dead_runs import mark_crashed, mark_crashed_commands, reschedule
 from digitflow.service.environment import (
     SERVICE_LOCK,
     STATE_FILE,
@@ -195,7 +195,7 @@ class Supervisor:
                 child.start(self.store, self.folder, self.environ)
                 self._note()
         if time.monotonic() >= self._next_look:
-            crash_dead_commands(self.state.api_url, self.store)
+            mark_crashed_commands(self.state.api_url, self.store)
             self._next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS
 
     def _may_start(self, child: Child) -> bool:
@@ -204,14 +204,14 @@ class Supervisor:
 
     def _revive_runs(self) -> None:
         """Call it while there is no worker."""
-        begin_again(self.state.api_url, crash_dead_runs(self.state.api_url, POOL))
+        reschedule(self.state.api_url, mark_crashed(self.state.api_url, POOL))
 
     def _end_all(self) -> None:
         """End the worker and its runs while the server can still take down their states."""
         everything = self._seen | list_descendants(psutil.Process())
         server = self.children["server"].process.pid if "server" in self.children else -1
         end_processes({process for process in everything if process.pid != server})
-        crash_dead_runs(self.state.api_url, POOL)
+        mark_crashed(self.state.api_url, POOL)
         end_processes(everything)
 
     def _note(self, **fields: str) -> None:

@@ -92,7 +92,7 @@ class Chapter(_Part):
     parts: tuple[Part, ...]
 
 
-class Press:
+class ChapterContext:
     """What a chapter is composed from; keeps its pictures.
 
     Parameters

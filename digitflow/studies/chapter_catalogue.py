@@ -1,6 +1,6 @@
 """The chapters, found by the name of their section, and drawing one.
 
-A chapter is a module of this package that defines `compose(press) -> Chapter`.
+A chapter is a module of this package that defines `compose(context) -> Chapter`.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from digitflow.catalogue import find_module
 from digitflow.store.artifacts import Store
-from digitflow.studies.chapter import Chapter, Press
+from digitflow.studies.chapter import Chapter, ChapterContext
 from digitflow.studies.plan import Findings, Scope, StudyData
 
 PACKAGE = "digitflow.studies.chapters"
@@ -39,5 +39,5 @@ def draw_chapter(
         By the names of the section's experiments, all of them.
     """
     compose = import_module(chapter_module(section)).compose
-    chapter: Chapter = compose(Press(Store(root), scope, data, results))
+    chapter: Chapter = compose(ChapterContext(Store(root), scope, data, results))
     return chapter

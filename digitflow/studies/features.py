@@ -8,7 +8,7 @@ from digitflow.data.digits import LabelledImages
 from digitflow.features.catalogue import recipe_module
 from digitflow.features.preparing import fit_recipe, transform_images
 from digitflow.models.persistence import dump_model
-from digitflow.studies.plan import Experiment, Findings, Lab
+from digitflow.studies.plan import Experiment, ExperimentContext, Findings
 
 Split = Literal["own", "80/20"]
 SHARE_OUT = 0.2
@@ -39,7 +39,7 @@ def plan_features(recipe: str, split: Split = "own") -> Experiment:
     )
 
 
-def prepare_features(lab: Lab, recipe: str, split: Split) -> Findings:
+def prepare_features(context: ExperimentContext, recipe: str, split: Split) -> Findings:
     """Fit a recipe on all training images; store it and the features.
 
     Returns
@@ -48,30 +48,34 @@ def prepare_features(lab: Lab, recipe: str, split: Split) -> Findings:
         arrays "train" and "test": float32 (n, d), "train_labels" and "test_labels": uint8
         (n,); models "recipe": the fitted steps.
     """
-    train, test = divide_images(lab, split)
-    fitted, features = fit_recipe(recipe, train.images, lab.seed, lab.store, lab.threads)
+    train, test = divide_images(context, split)
+    fitted, features = fit_recipe(
+        recipe, train.images, context.seed, context.store, context.threads
+    )
     return Findings(
         values={"recipe": recipe, "split": split},
         arrays={
             "train": features,
-            "test": transform_images(fitted, test.images, lab.store, lab.threads),
-            "train_labels": lab.store.put_array(train.labels),
-            "test_labels": lab.store.put_array(test.labels),
+            "test": transform_images(fitted, test.images, context.store, context.threads),
+            "train_labels": context.store.put_array(train.labels),
+            "test_labels": context.store.put_array(test.labels),
         },
-        models={"recipe": dump_model(fitted, lab.store)},
+        models={"recipe": dump_model(fitted, context.store)},
     )
 
 
-def divide_images(lab: Lab, split: Split) -> tuple[LabelledImages, LabelledImages]:
+def divide_images(
+    context: ExperimentContext, split: Split
+) -> tuple[LabelledImages, LabelledImages]:
     """Return training and test images: the study's own, or all of them, a fifth held out."""
     if split == "own":
-        return lab.train(), lab.test()
+        return context.train(), context.test()
     from sklearn.model_selection import train_test_split
 
-    parts = (lab.train(), lab.test())
+    parts = (context.train(), context.test())
     images = np.concatenate([part.images for part in parts])
     labels = np.concatenate([part.labels for part in parts])
     divided: list[Any] = train_test_split(
-        images, labels, test_size=SHARE_OUT, stratify=labels, random_state=lab.seed
+        images, labels, test_size=SHARE_OUT, stratify=labels, random_state=context.seed
     )
     return LabelledImages(divided[0], divided[2]), LabelledImages(divided[1], divided[3])

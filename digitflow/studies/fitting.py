@@ -14,7 +14,7 @@ from digitflow.evaluation.scoring import predict_in_chunks
 from digitflow.models.catalogue import build_estimator
 from digitflow.models.persistence import dump_model, load_model
 from digitflow.studies.features import PARTS, Split, plan_features
-from digitflow.studies.plan import Experiment, Findings, Lab
+from digitflow.studies.plan import Experiment, ExperimentContext, Findings
 
 
 class Algorithm(BaseModel):
@@ -82,7 +82,11 @@ def predict_probabilities(classifier: Any, rows: np.ndarray) -> np.ndarray:
 
 
 def fit_model(
-    lab: Lab, algorithm: str, estimator: str, params: Mapping[str, Any], features: str
+    context: ExperimentContext,
+    algorithm: str,
+    estimator: str,
+    params: Mapping[str, Any],
+    features: str,
 ) -> Findings:
     """Fit an estimator on the training features; predict the test images.
 
@@ -93,15 +97,17 @@ def fit_model(
         "probabilities" float32 (n, 10); models "model": a pipeline from images to labels;
         measured "fit_seconds", "predict_seconds".
     """
-    given = lab.given[features]
-    train, labels, test, truth = lab.open(features, *PARTS)
+    given = context.given[features]
+    train, labels, test, truth = context.open(features, *PARTS)
     began = time.perf_counter()
-    classifier = build_estimator(estimator, params, lab.seed, lab.threads).fit(train, labels)
+    classifier = build_estimator(estimator, params, context.seed, context.threads).fit(
+        train, labels
+    )
     fitted = time.perf_counter()
     probabilities = predict_probabilities(classifier, test)
     predicted = classifier.classes_[probabilities.argmax(axis=1)]
     ended = time.perf_counter()
-    recipe = load_model(given.models["recipe"], lab.store)
+    recipe = load_model(given.models["recipe"], context.store)
     pipeline = Pipeline([*recipe.steps, ("classifier", classifier)])
     return Findings(
         values={
@@ -111,9 +117,9 @@ def fit_model(
         },
         measured={"fit_seconds": fitted - began, "predict_seconds": ended - fitted},
         arrays={
-            "predicted": lab.store.put_array(predicted),
-            "probabilities": lab.store.put_array(probabilities),
+            "predicted": context.store.put_array(predicted),
+            "probabilities": context.store.put_array(probabilities),
             "labels": given.arrays["test_labels"],
         },
-        models={"model": dump_model(pipeline, lab.store)},
+        models={"model": dump_model(pipeline, context.store)},
     )

@@ -78,7 +78,7 @@ class Experiment(_Plain):
         How it is called, once in a section: "random forest on 80/20".
     function : str
         Dotted name, "digitflow.studies.experiments.algorithms.fit_algorithm", of a function
-        `(lab, **params) -> Findings`.
+        `(context, **params) -> Findings`.
     params : dict
         Plain JSON values. All that shapes the result beside the data and the seed.
     needs : tuple of str
@@ -127,7 +127,7 @@ class Findings(_Plain):
 
 
 @dataclass(frozen=True)
-class Lab:
+class ExperimentContext:
     """What an experiment works with, in its process.
 
     Attributes
@@ -180,11 +180,11 @@ def compute(
     from threadpoolctl import threadpool_limits
 
     function = getattr(import_module(experiment.module), experiment.function.rpartition(".")[2])
-    lab = Lab(Store(root), data, seed, threads, given)
+    context = ExperimentContext(Store(root), data, seed, threads, given)
     began = time.perf_counter()
     with threadpool_limits(threads), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        findings: Findings = function(lab, **experiment.params)
+        findings: Findings = function(context, **experiment.params)
     took = {"seconds": round(time.perf_counter() - began, 3)}
     said = dict.fromkeys(str(warning.message).splitlines()[0] for warning in caught)
     return findings.model_copy(

@@ -16,7 +16,7 @@ from digitflow.data.sources import builtin
 from digitflow.data.sources import mnist as mnist_source
 from digitflow.data.validation import check_digits
 from digitflow.evaluation.evidence import Costs, Evidence, LoadCheck, ScoredSet, Share
-from digitflow.gate.verdict import Contest
+from digitflow.gate.verdict import Comparison
 from digitflow.studies.choosing import choose_digits, describe_scope
 
 COSTS = Costs(
@@ -72,14 +72,14 @@ def make_evidence(make_scored):
 
 
 @pytest.fixture
-def make_contest():
-    """The contest that evidence is about: a challenger against version 3."""
+def make_comparison():
+    """The comparison that evidence is about: a challenger against version 3."""
 
     def make(evidence, **changed):
         champion = {"champion_digest": "old", "champion_version": "3", "champion_entry": 7}
         known = {} if evidence.test.champion is None else champion
         names = {"test_digest": "test", "n": len(evidence.test.labels)}
-        return Contest(**names | {"challenger_digest": "new"} | known | changed)
+        return Comparison(**names | {"challenger_digest": "new"} | known | changed)
 
     return make
 

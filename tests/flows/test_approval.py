@@ -9,7 +9,7 @@ import pytest
 from real_service import BETTER
 
 from digitflow.registry.champion import read_champion
-from digitflow.registry.listing import list_history, list_judgements, read_release
+from digitflow.registry.listing import find_registration, list_history, list_judgements
 from digitflow.service.server_api import call_api
 from digitflow.store.runs import list_runs
 
@@ -72,7 +72,7 @@ def test_a_no_keeps_the_champion_and_the_verdict_says_why(asking):
     assert "too soon" in output
     assert read_champion(asking.store, "digits-sample").version == "1"
     # A year later it still says so: the verdict that is stored is the one that was acted on.
-    stored = read_release(asking.store, "digits-sample", "2")
+    stored = find_registration(asking.store, "digits-sample", "2")
     assert stored.version.outcome == "keep"
     assert "too soon" in stored.version.reason
     assert list_judgements(asking.store, "digits-sample")[0].outcome == "keep"

@@ -12,7 +12,7 @@ from real_service import wait_for
 from digitflow.config.data import BuiltinSource
 from digitflow.data.sources import builtin
 from digitflow.feedback.corrections import add_corrections, choose_role
-from digitflow.feedback.learning import list_lessons
+from digitflow.feedback.learning import list_training_events
 from digitflow.feedback.pictures import digest_picture
 from digitflow.feedback.predictions import PredictionLog
 from digitflow.monitoring.window import list_reports
@@ -137,7 +137,10 @@ def test_a_champion_learns_the_sevens_of_a_writer_who_corrects_it(trained, seven
     assert judging
     assert (read(store, np.stack(judging)) == 7).mean() > 0.8
     assert (read(store, sevens[120:]) == 7).mean() > 0.8
-    assert {lesson.reason for lesson in list_lessons(store, MODEL)} == {"announced", "trained"}
+    assert {event.reason for event in list_training_events(store, MODEL)} == {
+        "announced",
+        "trained",
+    }
 
     # What was learnt is learnt: nothing is announced again.
     again = trained.finish(trained.start_run("watch-inbox/watch-inbox"))
@@ -176,7 +179,10 @@ def test_drift_with_something_new_is_learnt_from_and_the_next_alarm_waits(traine
     add_corrections(store, list(sevens[120:130]), [7] * 10, "writer@test", "a test")
     ended = trained.finish(trained.start_run(name))
     assert ended["state"]["message"].startswith("trained with the corrections so far: ")
-    assert [lesson.reason for lesson in list_lessons(store, MODEL)][-2:] == ["drift", "trained"]
+    assert [event.reason for event in list_training_events(store, MODEL)][-2:] == [
+        "drift",
+        "trained",
+    ]
     add_corrections(store, list(sevens[130:140]), [7] * 10, "writer@test", "a test")
     waits = trained.finish(trained.start_run(name))
     assert waits["state"]["name"] == "NothingTrained"

@@ -67,10 +67,10 @@ def test_show_tells_all_that_a_version_carries(store, name):
     shown = run("show", name, "--json")
     assert shown["version"]["version"] == "2"
     assert shown["version"]["aliases"] == ["challenger", "champion"]
-    assert shown["verdict"]["contest"]["champion_version"] == "1"
+    assert shown["verdict"]["comparison"]["champion_version"] == "1"
     assert shown["facts"]["test"]["images"]["digest"]
     assert shown["facts"]["costs"]["bytes"] > 0
-    assert shown["release"]["golden"]["images"]["shape"] == [32, 28, 28]
+    assert shown["bundle"]["golden"]["images"]["shape"] == [32, 28, 28]
     assert shown["signature"]["probabilities"] == ["float64", [-1, 10]]
     assert [entry["kind"] for entry in shown["history"]] == ["promote"]
     assert [judged["outcome"] for judged in shown["judgements"]] == ["promote", "keep"]
@@ -92,7 +92,7 @@ def test_compare_scores_both_on_the_same_images(store, capsys):
     compared = run("compare", "1", "2", "--json")
     verdict = compared["verdict"]
     assert (compared["first"], compared["second"]) == ("1", "2")
-    assert verdict["contest"]["champion_version"] == "2"
+    assert verdict["comparison"]["champion_version"] == "2"
     assert verdict["challenger"]["test_digest"] == verdict["champion"]["test_digest"]
     assert verdict["champion"]["correct"] > verdict["challenger"]["correct"]
     assert read_champion(store, MODEL).version == "2"

@@ -5,13 +5,13 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from digitflow.cli.console_predict import MOST_DOUBTS, describe_file
+from digitflow.cli.console_predict import MOST_REASONS, describe_file
 from digitflow.cli.main import app
 from digitflow.predict.predictions import Prediction, Unread
 from digitflow.predict.predictor import Predictor
 
 
-def make_digit(digit, status="read", line=0, doubts=("why",), box=(10, 20, 30, 40)):
+def make_digit(digit, status="read", line=0, reasons=("why",), box=(10, 20, 30, 40)):
     return Prediction(
         picture="0" * 64,
         file="page.png",
@@ -21,7 +21,7 @@ def make_digit(digit, status="read", line=0, doubts=("why",), box=(10, 20, 30, 4
         probability=0.9,
         runners_up=((1, 0.06), (2, 0.03), (3, 0.01)),
         status=status,
-        doubts=() if status == "read" else doubts,
+        reasons=() if status == "read" else reasons,
         model="digits",
         version="7",
     )
@@ -33,7 +33,7 @@ def test_a_single_digit_is_one_line():
 
 
 def test_a_doubtful_one_says_why():
-    (line,) = describe_file([make_digit(4, "unsure", doubts=("it is pale", "it is odd"))])
+    (line,) = describe_file([make_digit(4, "unsure", reasons=("it is pale", "it is odd"))])
     assert line.endswith("1.00%) unsure: it is pale; it is odd")
 
 
@@ -47,7 +47,7 @@ def test_a_page_is_shown_line_by_line_with_its_doubts():
 
 
 def test_many_doubts_are_counted():
-    *_, last = describe_file([make_digit(4, "unsure")] * (MOST_DOUBTS + 3))
+    *_, last = describe_file([make_digit(4, "unsure")] * (MOST_REASONS + 3))
     assert last == "  and 3 more that are doubtful; --json has all"
 
 

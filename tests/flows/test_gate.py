@@ -32,7 +32,7 @@ def test_against_another_version_it_is_always_dry(refused):
     arguments = ("gate", "1", "--against", "challenger", "--json")
     verdict = json.loads(refused.run(*arguments))
     assert verdict["outcome"] == "keep"
-    assert verdict["contest"]["champion_version"] == "2"
+    assert verdict["comparison"]["champion_version"] == "2"
     wins = {check["id"]: check for check in verdict["checks"]}["better.superior"]
     assert wins["delta"] < 0
 

@@ -17,7 +17,7 @@ def told(monkeypatch):
         monkeypatch.setattr(train, "announce", lambda event, *_, **__: events.append(event))
         monkeypatch.setattr(train, "call", lambda task, *_: task is is_repeated and repeated)
         verdict = SimpleNamespace(promoted=promoted, reason="so")
-        train.say_what_was_decided("digits", SimpleNamespace(verdict=verdict, version=version))
+        train.announce_decision("digits", SimpleNamespace(verdict=verdict, version=version))
         return events
 
     return decide

@@ -8,7 +8,7 @@ import pytest
 from digitflow.config.feedback import MonitoringRule
 from digitflow.config.training import TrainConfig
 from digitflow.feedback.corrections import add_corrections, choose_role
-from digitflow.feedback.learning import add_lesson
+from digitflow.feedback.learning import add_training_event
 from digitflow.feedback.pictures import digest_picture
 from flows.retrain import REASON, find_refusal, list_begun
 
@@ -35,7 +35,7 @@ def test_without_a_correction_there_is_nothing_to_learn(store):
 def test_what_is_new_is_learnt_once(store, to_learn):
     add_corrections(store, to_learn[:3], [7] * 3, "ada", "a test")
     assert refuse(store) is None
-    add_lesson(store, MODEL, "a-run", "trained", "promote", 3)
+    add_training_event(store, MODEL, "a-run", "trained", "promote", 3)
     assert "no corrections" in refuse(store)
     add_corrections(store, to_learn[3:4], [7], "ada", "a test")
     assert refuse(store) is None
@@ -56,5 +56,5 @@ def test_a_stuck_alarm_does_not_train_all_night(store, to_learn):
 
 def test_only_trainings_for_drift_begin_the_pause(store):
     for run, reason in (("one", "trained"), ("two", REASON), ("", "announced")):
-        add_lesson(store, MODEL, run, reason, "keep", 1)
+        add_training_event(store, MODEL, run, reason, "keep", 1)
     assert list(list_begun(store, MODEL)) == ["two"]

@@ -151,4 +151,4 @@ def test_mnist_is_read_split_by_writer_and_its_own_test_set_is_kept(
     assert record["champion"]["accuracy"] > 0.8
     writers = _read_parts(record, "writers")
     assert writers["test"] == 297
-    assert writers["train"] + writers["calibrate"] + writers["compare"] == 539
+    assert writers["train"] + writers["calibration"] + writers["validation"] == 539

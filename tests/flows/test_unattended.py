@@ -12,7 +12,7 @@ import yaml
 from real_service import CONFIG, ENDED, GATE, wait_for
 
 from digitflow.registry.champion import read_champion
-from digitflow.registry.listing import list_history, list_versions, read_release
+from digitflow.registry.listing import find_registration, list_history, list_versions
 from digitflow.service.dead_runs import RUN_VARIABLE
 from digitflow.service.environment import read_state
 from digitflow.service.processes import find_process, list_descendants, read_environ
@@ -128,8 +128,8 @@ def test_nobody_answers_and_that_is_a_no(trained):
     verdict = find_record(trained, run)["verdict"]
     assert "no answer within 0.05 minutes" in verdict["reason"]
     assert read_champion(trained.store, "digits-unanswered") is None
-    release = read_release(trained.store, "digits-unanswered", "1")
-    assert "no answer" in release.version.reason
+    bundle = find_registration(trained.store, "digits-unanswered", "1")
+    assert "no answer" in bundle.version.reason
 
 
 def test_people_are_told_of_a_rejection_and_of_a_failure(trained, told):

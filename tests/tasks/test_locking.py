@@ -16,7 +16,7 @@ def test_a_lock_belongs_to_one_holder_across_managers():
     assert theirs.is_locked("k")
     assert not theirs.acquire_lock("k", "them", acquire_timeout=0)
     assert not theirs.wait_for_lock("k", timeout=0)
-    theirs.release_lock("k", "them")  # not theirs to release
+    theirs.release_lock("k", "them")  # not theirs to bundle
     assert ours.is_lock_holder("k", "us")
     ours.release_lock("k", "us")
     assert theirs.wait_for_lock("k", timeout=0)

@@ -24,8 +24,8 @@ def run(evidence: Evidence, limits: GateLimits, seed: int) -> list[Check]:
     checks = [_check_non_inferior(found, rules), _check_superior("superior", found, rules)]
     if evidence.feedback is not None:
         checks.append(_check_feedback(evidence.feedback, rules, seed))
-    doubt = _doubt_equality(found, rules)
-    return [*checks, check_cheaper(evidence.costs, evidence.champion_costs, doubt, rules)]
+    objection = _question_equality(found, rules)
+    return [*checks, check_cheaper(evidence.costs, evidence.champion_costs, objection, rules)]
 
 
 def _check_non_inferior(found: HitDifference, rules: BetterLimits) -> Check:
@@ -90,7 +90,7 @@ def _describe_few(found: HitDifference) -> str:
     return f"{found.clusters} writers or images are too few to say how far chance goes"
 
 
-def _doubt_equality(found: HitDifference, rules: BetterLimits) -> str | None:
+def _question_equality(found: HitDifference, rules: BetterLimits) -> str | None:
     """Return why the two can't be called equal; None where they can.
 
     A bootstrap can't show losses that never occurred: n images without one still leave

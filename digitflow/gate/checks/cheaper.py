@@ -12,7 +12,7 @@ SLACK = 1.05
 
 
 def check_cheaper(
-    ours: Costs | None, theirs: Costs | None, doubt: str | None, rules: BetterLimits
+    ours: Costs | None, theirs: Costs | None, objection: str | None, rules: BetterLimits
 ) -> Check:
     """Ask whether median latency or bytes fell by `cheaper`, and the other did not rise.
 
@@ -20,7 +20,7 @@ def check_cheaper(
     ----------
     ours, theirs : Costs or None
         Of challenger and champion; None where they were not measured.
-    doubt : str or None
+    objection : str or None
         Why the two don't count as equally good; None where they do.
 
     Raises
@@ -43,8 +43,8 @@ def check_cheaper(
         size <= 1 - rules.cheaper and latency <= SLACK
     )
     detail = f"latency {_write_change(latency)}, file {_write_change(size)}: "
-    detail += _conclude(cheap, doubt, rules)
-    verdict: Answer = "pass" if cheap and doubt is None else "fail"
+    detail += _conclude(cheap, objection, rules)
+    verdict: Answer = "pass" if cheap and objection is None else "fail"
     if latency <= size:
         figures = "latency", ours.latency_ms, theirs.latency_ms
     else:
@@ -52,10 +52,10 @@ def check_cheaper(
     return _compare_figures(*figures, rules.cheaper, verdict, detail)
 
 
-def _conclude(cheap: bool, doubt: str | None, rules: BetterLimits) -> str:
+def _conclude(cheap: bool, objection: str | None, rules: BetterLimits) -> str:
     if not cheap:
         return f"not cheaper by {write_percent(rules.cheaper)}"
-    return "equal and cheaper" if doubt is None else f"cheaper, but {doubt}"
+    return "equal and cheaper" if objection is None else f"cheaper, but {objection}"
 
 
 def _require_positive(costs: Costs) -> None:

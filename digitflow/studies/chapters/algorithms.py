@@ -6,7 +6,7 @@ import numpy as np
 
 from digitflow.formatting import format_bytes, format_seconds
 from digitflow.reports.charts import draw_bars, draw_matrix
-from digitflow.studies.chapter import Chapter, Known, Part, Press, Table, check_number
+from digitflow.studies.chapter import Chapter, ChapterContext, Known, Part, Table, check_number
 from digitflow.studies.experiments.algorithms import SPLITS, name_judgement
 from digitflow.studies.features import Split
 from digitflow.studies.fitting import ALGORITHMS, plan_model
@@ -29,10 +29,10 @@ ADVICE = {
 }
 
 
-def compose(press: Press) -> Chapter:
+def compose(context: ChapterContext) -> Chapter:
     """Show accuracy, errors and costs of every algorithm on both splits."""
     judged = {
-        (split, name): press.results[name_judgement(name, split)].values
+        (split, name): context.results[name_judgement(name, split)].values
         for split in SPLITS
         for name in ALGORITHMS
     }
@@ -42,21 +42,21 @@ def compose(press: Press) -> Chapter:
         title="Eight algorithms",
         question="How well do they read digits, what do they cost, and when is which to be "
         "chosen?",
-        findings=_conclude(press, judged, best),
+        findings=_conclude(context, judged, best),
         parts=(
-            *_check_published(press, judged),
-            _show_accuracy(press, judged),
-            _list_costs(press, judged),
-            _advise(press, judged),
-            _show_classes(press, judged),
-            *_show_confusions(press, judged["own", best], best),
+            *_check_published(context, judged),
+            _show_accuracy(context, judged),
+            _list_costs(context, judged),
+            _advise(context, judged),
+            _show_classes(context, judged),
+            *_show_confusions(context, judged["own", best], best),
             _list_binary(judged["own", best], best),
             *_list_numbers(judged),
         ),
     )
 
 
-def _conclude(press: Press, judged: Any, best: str) -> tuple[str, ...]:
+def _conclude(context: ChapterContext, judged: Any, best: str) -> tuple[str, ...]:
     own, dealt = judged["own", best]["accuracy"], judged["80/20", best]["accuracy"]
     worst = min(ALGORITHMS, key=lambda name: judged["own", name]["accuracy"])
     gains = [
@@ -68,12 +68,12 @@ def _conclude(press: Press, judged: Any, best: str) -> tuple[str, ...]:
         f"{worst} worst ({judged['own', worst]['accuracy']:.2%}).",
         f"Dealt out anew, 80/20, accuracy changes by {100 * np.mean(gains):+.2f} points on "
         f"average"
-        + (": the same hands may then be on both sides." if press.scope.writers else "."),
+        + (": the same hands may then be on both sides." if context.scope.writers else "."),
     )
 
 
-def _check_published(press: Press, judged: Any) -> tuple[Known, ...]:
-    if not press.scope.is_mnist:
+def _check_published(context: ChapterContext, judged: Any) -> tuple[Known, ...]:
+    if not context.scope.is_mnist:
         return ()
     return tuple(
         check_number(
@@ -86,14 +86,14 @@ def _check_published(press: Press, judged: Any) -> tuple[Known, ...]:
     )
 
 
-def _show_accuracy(press: Press, judged: Any) -> Part:
+def _show_accuracy(context: ChapterContext, judged: Any) -> Part:
     accuracy = {
         _name_split(split): [100 * judged[split, name]["accuracy"] for name in ALGORITHMS]
         for split in SPLITS
     }
     low = 5 * (min(min(values) for values in accuracy.values()) // 5)
     spread = max(accuracy[_name_split("own")]) - min(accuracy[_name_split("own")])
-    return press.figure(
+    return context.figure(
         "accuracy",
         "Accuracy of each algorithm",
         f"Between the best and the worst lie {spread:.1f} points on the source's own split; "
@@ -112,11 +112,11 @@ def _name_split(split: Split) -> str:
     return "own split" if split == "own" else split
 
 
-def _list_costs(press: Press, judged: Any) -> Table:
+def _list_costs(context: ChapterContext, judged: Any) -> Table:
     rows = []
     for split in SPLITS:
         for name, algorithm in ALGORITHMS.items():
-            fitted = press.results[plan_model(name, split)[1].name]
+            fitted = context.results[plan_model(name, split)[1].name]
             rows.append(
                 (
                     name,
@@ -143,10 +143,10 @@ def _list_costs(press: Press, judged: Any) -> Table:
     )  # fmt: skip
 
 
-def _advise(press: Press, judged: Any) -> Table:
+def _advise(context: ChapterContext, judged: Any) -> Table:
     rows = []
     for name in ALGORITHMS:
-        fitted = press.results[plan_model(name)[1].name]
+        fitted = context.results[plan_model(name)[1].name]
         rows.append(
             (
                 name,
@@ -167,12 +167,12 @@ def _advise(press: Press, judged: Any) -> Table:
     )
 
 
-def _show_classes(press: Press, judged: Any) -> Part:
+def _show_classes(context: ChapterContext, judged: Any) -> Part:
     scores = np.array(
         [[100 * facts["f1"] for facts in judged["own", name]["classes"]] for name in ALGORITHMS]
     )
     hardest = int(scores.mean(axis=0).argmin())
-    return press.figure(
+    return context.figure(
         "classes",
         "F1 of each digit",
         f"The digit {hardest} is the hardest for all together (mean F1 "
@@ -190,7 +190,7 @@ def _show_classes(press: Press, judged: Any) -> Part:
     )
 
 
-def _show_confusions(press: Press, facts: Any, best: str) -> tuple[Part, ...]:
+def _show_confusions(context: ChapterContext, facts: Any, best: str) -> tuple[Part, ...]:
     counts = np.array(facts["counts"])
     off = counts - np.diag(np.diag(counts))
     true, said = np.unravel_index(off.argmax(), off.shape)
@@ -235,7 +235,7 @@ def _show_confusions(press: Press, facts: Any, best: str) -> tuple[Part, ...]:
         ),
     )
     return tuple(
-        press.figure(
+        context.figure(
             kind.replace("_", "-"),
             f"Confusions of {best}: {unit}",
             sentence,

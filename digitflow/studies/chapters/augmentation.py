@@ -5,7 +5,15 @@ from typing import Any
 import numpy as np
 
 from digitflow.reports.charts import draw_bars, draw_image_rows, draw_lines
-from digitflow.studies.chapter import Chapter, Known, Part, Press, Table, Text, check_number
+from digitflow.studies.chapter import (
+    Chapter,
+    ChapterContext,
+    Known,
+    Part,
+    Table,
+    Text,
+    check_number,
+)
 from digitflow.studies.experiments.augmentation import (
     BACKENDS,
     COPIES,
@@ -18,16 +26,16 @@ from digitflow.studies.experiments.robustness import ALTERATIONS
 PUBLISHED, ABOUT = 97.6, 0.3
 
 
-def compose(press: Press) -> Chapter:
+def compose(context: ChapterContext) -> Chapter:
     """Show what each backend makes, and what learning from it brings."""
-    made = {name: press.results[f"copies by {name}"] for name in BACKENDS}
+    made = {name: context.results[f"copies by {name}"] for name in BACKENDS}
     there = [name for name, facts in made.items() if "missing" not in facts.values]
     found = {
-        (model, name): press.results[name_fit(model, name)]
+        (model, name): context.results[name_fit(model, name)]
         for model in MODELS
         for name in there
     }
-    shifted = press.results["knn on all images and their shifts"].values
+    shifted = context.results["knn on all images and their shifts"].values
     return Chapter(
         section="augmentation",
         title="More images from the same ones",
@@ -35,7 +43,7 @@ def compose(press: Press) -> Chapter:
         "time it takes?",
         findings=_conclude(found, made, there, shifted),
         parts=(
-            *_check_published(press, shifted),
+            *_check_published(context, shifted),
             *_list_missing(made),
             Text(
                 text=f"Each way makes {COPIES} copies of each of the same "
@@ -44,10 +52,10 @@ def compose(press: Press) -> Chapter:
                 f"learns from all "
                 f"{shifted['images']:,} besides. Features are fitted on the copies too."
             ),
-            _show_copies(press, made, there),
-            _show_accuracy(press, found, there),
+            _show_copies(context, made, there),
+            _show_accuracy(context, found, there),
             *(
-                _show_stress(press, found, there, model, stress)
+                _show_stress(context, found, there, model, stress)
                 for stress in STRESSES
                 for model in MODELS
             ),
@@ -81,8 +89,8 @@ def _conclude(found: Any, made: Any, there: Any, shifted: Any) -> tuple[str, ...
     )
 
 
-def _check_published(press: Press, shifted: Any) -> tuple[Known, ...]:
-    if not press.scope.is_mnist:
+def _check_published(context: ChapterContext, shifted: Any) -> tuple[Known, ...]:
+    if not context.scope.is_mnist:
         return ()
     measured = round(100 * shifted["accuracy"], 2)
     what = "accuracy of KNN with four 1-pixel shifts, about (%)"
@@ -97,13 +105,13 @@ def _list_missing(made: Any) -> tuple[Text, ...]:
     )
 
 
-def _show_copies(press: Press, made: Any, there: Any) -> Part:
+def _show_copies(context: ChapterContext, made: Any, there: Any) -> Part:
     rows = {}
     for name in there:
-        shown = press.store.open_array(made[name].arrays["shown"])
+        shown = context.store.open_array(made[name].arrays["shown"])
         # The first copy of each digit; of no backend, the originals.
         rows[name] = np.array(shown[min(1, len(shown) - 1)])
-    return press.figure(
+    return context.figure(
         "copies",
         "What each makes",
         "The same ten originals (first row) and one copy of each by every backend.",
@@ -111,11 +119,11 @@ def _show_copies(press: Press, made: Any, there: Any) -> Part:
     )
 
 
-def _show_accuracy(press: Press, found: Any, there: Any) -> Part:
+def _show_accuracy(context: ChapterContext, found: Any, there: Any) -> Part:
     series = {model: [_accuracy(found, model, name) for name in there] for model in MODELS}
     low = float(int(min(min(values) for values in series.values())) - 1)
     model, name = max(found, key=lambda key: found[key].values["accuracy"])
-    return press.figure(
+    return context.figure(
         "accuracy",
         "Accuracy by backend",
         f"The best is {model} with {name} ({_accuracy(found, model, name):.2f} %); the axis "
@@ -127,7 +135,9 @@ def _show_accuracy(press: Press, found: Any, there: Any) -> Part:
     )  # fmt: skip
 
 
-def _show_stress(press: Press, found: Any, there: Any, model: str, stress: str) -> Part:
+def _show_stress(
+    context: ChapterContext, found: Any, there: Any, model: str, stress: str
+) -> Part:
     levels = ALTERATIONS[stress].levels
     lines = {
         name: (
@@ -140,7 +150,7 @@ def _show_stress(press: Press, found: Any, there: Any, model: str, stress: str) 
     at = {name: values[middle] for name, (_, values) in lines.items()}
     best = max(at, key=lambda name: at[name])
     unit = ALTERATIONS[stress].unit
-    return press.figure(
+    return context.figure(
         f"{stress}-{model}",
         f"{model} under {stress}",
         f"At {levels[middle]:g} ({unit}) {model} without copies reads {at['none']:.0f} %, with "

@@ -7,9 +7,9 @@ import numpy as np
 from digitflow.reports.charts import draw_lines, draw_matrix
 from digitflow.studies.chapter import (
     Chapter,
+    ChapterContext,
     Known,
     Part,
-    Press,
     Table,
     check_number,
     check_numbers,
@@ -20,35 +20,35 @@ SEVEN, FIVE, FOUR = 1e-7, 1e-5, 1e-4
 PUBLISHED_SEED, PUBLISHED_DIGIT, PUBLISHED_FOLDS, PUBLISHED_PRECISION = 42, 5, 3, 0.9
 
 
-def compose(press: Press) -> Chapter:
+def compose(context: ChapterContext) -> Chapter:
     """Show how the detector scores, and what another threshold makes of it."""
-    found = {name: result.values for name, result in press.results.items()}
-    digit = press.scope.settings.digit
+    found = {name: result.values for name, result in context.results.items()}
+    digit = context.scope.settings.digit
     return Chapter(
         section="detector",
         title=f"A detector of the digit {digit}",
         question=f"Is it a {digit}? A linear classifier (SGD) on raw pixels, cross-validated.",
-        findings=_conclude(found, press),
+        findings=_conclude(found, context),
         parts=(
-            *_check_published(press, found),
+            *_check_published(context, found),
             _compare_folds(found),
-            _show_confusion(press, found, digit),
-            *_show_thresholds(press, found),
-            *_show_roc(press, found),
+            _show_confusion(context, found, digit),
+            *_show_thresholds(context, found),
+            *_show_roc(context, found),
             _show_shipped(found),
         ),
     )
 
 
-def _conclude(found: Any, press: Press) -> tuple[str, ...]:
+def _conclude(found: Any, context: ChapterContext) -> tuple[str, ...]:
     scores, tuned = found["scores"], found["threshold"]
     dummy = np.mean(found["always no"]["scores"])
     accuracy = np.mean(found["folds by library"]["scores"])
-    wanted = press.scope.settings.precision
+    wanted = context.scope.settings.precision
     return (
         f"{accuracy:.1%} accuracy says little where always saying no reaches {dummy:.1%}: "
         f"{scores['precision']:.1%} of what it says yes to is a "
-        f"{press.scope.settings.digit}, and it finds {scores['recall']:.1%} of them.",
+        f"{context.scope.settings.digit}, and it finds {scores['recall']:.1%} of them.",
         f"A threshold of {tuned['threshold']:.1f} buys {tuned['precision']:.1%} precision "
         f"(asked: {wanted:.0%}) with a recall of {tuned['recall']:.1%}.",
         f"A random forest ranks better: AUC {found['forest scores']['auc']:.4f} against "
@@ -59,11 +59,11 @@ def _conclude(found: Any, press: Press) -> tuple[str, ...]:
     )
 
 
-def _check_published(press: Press, found: Any) -> tuple[Known, ...]:
-    settings = press.scope.settings
-    asked = (press.scope.seed, settings.digit, settings.folds, settings.precision)
+def _check_published(context: ChapterContext, found: Any) -> tuple[Known, ...]:
+    settings = context.scope.settings
+    asked = (context.scope.seed, settings.digit, settings.folds, settings.precision)
     published = (PUBLISHED_SEED, PUBLISHED_DIGIT, PUBLISHED_FOLDS, PUBLISHED_PRECISION)
-    if not press.scope.is_mnist or asked != published:
+    if not context.scope.is_mnist or asked != published:
         return ()
     scores, tuned = found["scores"], found["threshold"]
     counts = [count for row in scores["confusion"] for count in row]
@@ -98,10 +98,10 @@ def _compare_folds(found: Any) -> Table:
     )
 
 
-def _show_confusion(press: Press, found: Any, digit: int) -> Part:
+def _show_confusion(context: ChapterContext, found: Any, digit: int) -> Part:
     counts = np.array(found["scores"]["confusion"])
     names = [f"not {digit}", str(digit)]
-    return press.figure(
+    return context.figure(
         "confusion",
         "Confusion matrix",
         f"{counts[0, 1]:,} others are taken for a {digit}, and {counts[1, 0]:,} of "
@@ -111,7 +111,7 @@ def _show_confusion(press: Press, found: Any, digit: int) -> Part:
     )
 
 
-def _show_thresholds(press: Press, found: Any) -> tuple[Part, ...]:
+def _show_thresholds(context: ChapterContext, found: Any) -> tuple[Part, ...]:
     curve, tuned = found["scores"]["curve"], found["threshold"]
     at, precision, recall = (
         np.array(curve[name]) for name in ("threshold", "precision", "recall")
@@ -120,7 +120,7 @@ def _show_thresholds(press: Press, found: Any) -> tuple[Part, ...]:
     # Scores far outside say nothing more, and would squeeze what matters.
     low, high = float(np.quantile(at, 0.02)), max(float(at.max()), here)
     return (
-        press.figure(
+        context.figure(
             "threshold",
             "Precision and recall against the threshold",
             f"At a threshold of {here:.1f} the precision is {tuned['precision']:.1%}, and "
@@ -134,7 +134,7 @@ def _show_thresholds(press: Press, found: Any) -> tuple[Part, ...]:
                 x_range=(low, high),
             ),
         ),
-        press.figure(
+        context.figure(
             "precision-recall",
             "Precision against recall",
             f"Both together are best where {_find_best(precision, recall):.0%} of the digits "
@@ -165,7 +165,7 @@ def _find_best(precision: np.ndarray, recall: np.ndarray) -> float:
     return float(recall[together.argmax()])
 
 
-def _show_roc(press: Press, found: Any) -> tuple[Part, ...]:
+def _show_roc(context: ChapterContext, found: Any) -> tuple[Part, ...]:
     scores, forest = found["scores"], found["forest scores"]
     lines = {
         f"{name} (AUC {facts['auc']:.4f})": (
@@ -182,7 +182,7 @@ def _show_roc(press: Press, found: Any) -> tuple[Part, ...]:
     ]
     figures = ("precision", "recall", "f1", "auc")
     return (
-        press.figure(
+        context.figure(
             "roc",
             "ROC curves",
             f"The area under the curve is {scores['auc']:.4f} for SGD and "

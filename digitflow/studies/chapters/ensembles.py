@@ -7,7 +7,7 @@ import numpy as np
 from digitflow.evaluation.comparison import holm
 from digitflow.formatting import format_seconds
 from digitflow.reports.charts import draw_bars, draw_gallery, draw_lines, draw_matrix
-from digitflow.studies.chapter import Chapter, Figure, Known, Part, Press, Table
+from digitflow.studies.chapter import Chapter, ChapterContext, Figure, Known, Part, Table
 from digitflow.studies.chapters.ensembles_readers import (
     Reader,
     Team,
@@ -33,26 +33,26 @@ from digitflow.studies.experiments.ensembles_fits import (
 SIGNIFICANT = 0.05
 
 
-def compose(press: Press) -> Chapter:
+def compose(context: ChapterContext) -> Chapter:
     """Show the candidates alone, who of them was taken, and what they are together."""
-    teams = [describe_team(press, team) for team in TEAMS]
-    bagged = [describe_bagging(press, name) for name in BAGGED]
+    teams = [describe_team(context, team) for team in TEAMS]
+    bagged = [describe_bagging(context, name) for name in BAGGED]
     return Chapter(
         section="ensembles",
         title="Several models together",
         question="Do voting, stacking and bagging read better than their best member, and what "
         "does that cost?",
-        findings=_conclude(press, teams),
+        findings=_conclude(context, teams),
         parts=(
-            *(_check_goal(press, team) for team in teams if press.scope.is_mnist),
-            _list_candidates(press, teams),
-            *(_show_accuracy(press, team) for team in teams),
-            _list_gains(press, teams, bagged),
-            _show_costs(press, teams),
-            *_show_growing(press, teams),
-            *_show_shared(press, teams[0]),
-            *(part for team in teams for part in _show_differences(press, team)),
-            *_show_bags(press),
+            *(_check_goal(context, team) for team in teams if context.scope.is_mnist),
+            _list_candidates(context, teams),
+            *(_show_accuracy(context, team) for team in teams),
+            _list_gains(context, teams, bagged),
+            _show_costs(context, teams),
+            *_show_growing(context, teams),
+            *_show_shared(context, teams[0]),
+            *(part for team in teams for part in _show_differences(context, team)),
+            *_show_bags(context),
         ),
     )
 
@@ -61,21 +61,21 @@ def _judge(p: float) -> str:
     return f"{'' if p < SIGNIFICANT else 'not '}beyond chance (p = {p:.2g})"
 
 
-def _conclude(press: Press, teams: list[Team]) -> tuple[str, ...]:
+def _conclude(context: ChapterContext, teams: list[Team]) -> tuple[str, ...]:
     bagging = [
         f"{100 * (values['accuracy'] - values['single']):+.2f} points to one {name}"
         for name in BAGGED
-        for values in [press.results[name_bagging(name)].values]
+        for values in [context.results[name_bagging(name)].values]
     ]
     return (
-        *(_conclude_team(press, team) for team in teams),
+        *(_conclude_team(context, team) for team in teams),
         f"Bagging adds {' and '.join(bagging)}.",
     )
 
 
-def _conclude_team(press: Press, team: Team) -> str:
+def _conclude_team(context: ChapterContext, team: Team) -> str:
     chosen, first = team.chosen, team.alone[0]
-    best = press.results[chosen.name].values["best"]
+    best = context.results[chosen.name].values["best"]
     return (
         f"{chosen.name.capitalize()} ({', '.join(team.choice['members'])}), chosen on held-out "
         f"images, reads {chosen.accuracy:.2%} of the test images, {best['member']} alone "
@@ -92,9 +92,9 @@ def _write_costs(reader: Reader) -> str:
     )
 
 
-def _check_goal(press: Press, team: Team) -> Known:
+def _check_goal(context: ChapterContext, team: Team) -> Known:
     chosen = team.chosen
-    strongest = press.results[chosen.name].values["strongest"]
+    strongest = context.results[chosen.name].values["strongest"]
     return Known(
         what=f"{chosen.name}, chosen on held-out images, against the member that is best on "
         f"the test images (test accuracy, %)",
@@ -104,11 +104,11 @@ def _check_goal(press: Press, team: Team) -> Known:
     )
 
 
-def _list_candidates(press: Press, teams: list[Team]) -> Table:
-    held = press.results[name_part(teams[0].alone[0].name)].values["n"]
+def _list_candidates(context: ChapterContext, teams: list[Team]) -> Table:
+    held = context.results[name_part(teams[0].alone[0].name)].values["n"]
     bound = (
         "no known writer is on both sides"
-        if press.scope.writers
+        if context.scope.writers
         else "who wrote them is not known"
     )
     weights = [
@@ -139,7 +139,7 @@ def _list_candidates(press: Press, teams: list[Team]) -> Table:
     )  # fmt: skip
 
 
-def _show_accuracy(press: Press, team: Team) -> Figure:
+def _show_accuracy(context: ChapterContext, team: Team) -> Figure:
     readers = (*team.members, *team.together)
     values: dict[str, list[float | None]] = {
         "held-out images": [100 * (reader.held or 0.0) for reader in readers],
@@ -149,7 +149,7 @@ def _show_accuracy(press: Press, team: Team) -> Figure:
     low = float(np.floor(2 * lowest) / 2)
     top = max(readers, key=lambda reader: reader.accuracy)
     better = sum(joint.accuracy > team.alone[0].accuracy for joint in team.together)
-    return press.figure(
+    return context.figure(
         f"accuracy-{team.name.replace(' ', '-')}",
         f"Members and ensembles of {team.name}",
         f"{better} of {len(KINDS)} ensembles read more test images right than "
@@ -165,10 +165,10 @@ def _show_accuracy(press: Press, team: Team) -> Figure:
     )
 
 
-def _list_gains(press: Press, teams: list[Team], bagged: list[Reader]) -> Table:
+def _list_gains(context: ChapterContext, teams: list[Team], bagged: list[Reader]) -> Table:
     joints = [reader for team in teams for reader in team.together]
-    against = [press.results[reader.name].values["best"] for reader in joints]
-    bagging = [press.results[name_bagging(name)].values for name in BAGGED]
+    against = [context.results[reader.name].values["best"] for reader in joints]
+    bagging = [context.results[name_bagging(name)].values for name in BAGGED]
     compared = [
         *((r, facts["accuracy"], facts) for r, facts in zip(joints, against, strict=True)),
         *((r, facts["single"], facts) for r, facts in zip(bagged, bagging, strict=True)),
@@ -201,14 +201,14 @@ def _list_costs(reader: Reader) -> tuple[Any, ...]:
     return (reader.name, 100 * reader.accuracy, reader.fit, reader.predict, reader.size)
 
 
-def _show_costs(press: Press, teams: list[Team]) -> Figure:
+def _show_costs(context: ChapterContext, teams: list[Team]) -> Figure:
     pairs = [(joint, team.alone[0]) for team in teams for joint in team.together]
     costs = {
         "seconds to fit": [joint.fit / best.fit for joint, best in pairs],
         "seconds to predict": [joint.predict / best.predict for joint, best in pairs],
         "size": [joint.size / best.size for joint, best in pairs],
     }
-    return press.figure(
+    return context.figure(
         "costs",
         "What each costs",
         "As many times what the best member alone costs: "
@@ -227,7 +227,7 @@ def _show_costs(press: Press, teams: list[Team]) -> Figure:
     )
 
 
-def _show_growing(press: Press, teams: list[Team]) -> tuple[Part, ...]:
+def _show_growing(context: ChapterContext, teams: list[Team]) -> tuple[Part, ...]:
     gains = {
         f"{team.name}, {name}": (
             np.arange(1, len(team.alone) + 1),
@@ -238,7 +238,7 @@ def _show_growing(press: Press, teams: list[Team]) -> tuple[Part, ...]:
     }
     said = [_say_growth(team) for team in teams]
     return (
-        press.figure(
+        context.figure(
             "growing",
             "More members, better votes?",
             f"Soft voting of the best candidate, the best two, ...: {'; '.join(said)}. Who "
@@ -277,7 +277,7 @@ def _say_growth(team: Team) -> str:
     )
 
 
-def _show_shared(press: Press, team: Team) -> tuple[Part, ...]:
+def _show_shared(context: ChapterContext, team: Team) -> tuple[Part, ...]:
     names = team.choice["ranked"]
     shared = 100 * np.array(team.choice["shared"], float)
     others = np.where(np.eye(len(names), dtype=bool), np.nan, shared)
@@ -285,7 +285,7 @@ def _show_shared(press: Press, team: Team) -> tuple[Part, ...]:
         return ()
     one, other = np.unravel_index(np.nanargmin(others), others.shape)
     return (
-        press.figure(
+        context.figure(
             "shared-errors",
             "Which errors they share",
             f"Votes mend only what members do not share: least of all, {names[other]} makes "
@@ -315,16 +315,16 @@ def _show_shared(press: Press, team: Team) -> tuple[Part, ...]:
     )
 
 
-def _show_differences(press: Press, team: Team) -> tuple[Figure, ...]:
+def _show_differences(context: ChapterContext, team: Team) -> tuple[Figure, ...]:
     chosen = team.chosen
-    facts = press.results[chosen.name].values
+    facts = context.results[chosen.name].values
     best = facts["best"]
-    said = press.store.open_array(press.results[chosen.name].arrays["predicted"])
-    alone = press.store.open_array(
-        press.results[name_whole(best["member"])].arrays["predicted"]
+    said = context.store.open_array(context.results[chosen.name].arrays["predicted"])
+    alone = context.store.open_array(
+        context.results[name_whole(best["member"])].arrays["predicted"]
     )
-    labels = press.store.open_array(press.test.labels)
-    images = press.store.open_array(press.test.images)
+    labels = context.store.open_array(context.test.labels)
+    images = context.store.open_array(context.test.images)
     figures = []
     for name, word, count in (
         ("won", "right where its best member is wrong", best["wins"]),
@@ -335,7 +335,7 @@ def _show_differences(press: Press, team: Team) -> tuple[Figure, ...]:
             continue
         captions = [f"{labels[row]}: {alone[row]} → {said[row]}" for row in rows]
         figures.append(
-            press.figure(
+            context.figure(
                 f"{name}-{team.name.replace(' ', '-')}",
                 f"{chosen.name.capitalize()} is {word}",
                 f"{len(rows)} of {count} such test images: the label, what {best['member']} "
@@ -348,9 +348,9 @@ def _show_differences(press: Press, team: Team) -> tuple[Figure, ...]:
     return tuple(figures)
 
 
-def _show_bags(press: Press) -> tuple[Part, ...]:
+def _show_bags(context: ChapterContext) -> tuple[Part, ...]:
     counts = np.arange(1, BAGS + 1)
-    found = {name: press.results[name_bagging(name)].values for name in BAGGED}
+    found = {name: context.results[name_bagging(name)].values for name in BAGGED}
     errors = {
         title: 100 * (1 - values)
         for name, facts in found.items()
@@ -363,9 +363,9 @@ def _show_bags(press: Press) -> tuple[Part, ...]:
         name: 100 * (np.array(facts["growing"]) - facts["single"])
         for name, facts in found.items()
     }
-    rows = press.results[f"bag 1 of {next(iter(BAGGED))}"].values
+    rows = context.results[f"bag 1 of {next(iter(BAGGED))}"].values
     return (
-        press.figure(
+        context.figure(
             "bags",
             "Bagging, bag by bag",
             f"Each bag is {rows['rows']:,} images drawn with replacement ({BAG_SHARE:.0%} of "

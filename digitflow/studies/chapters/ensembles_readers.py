@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from digitflow.studies.chapter import Press
+from digitflow.studies.chapter import ChapterContext
 from digitflow.studies.experiments.ensembles import (
     BAGS,
     KINDS,
@@ -20,7 +20,7 @@ MEGABYTE = 2**20
 class Reader:
     """One model or several together: shares read right, seconds, megabytes.
 
-    `fit` is of all that it takes, from the held-out images' lessons to the last member.
+    `fit` is of all that it takes, from the held-out images' fold_fits to the last member.
     """
 
     name: str
@@ -54,19 +54,19 @@ class Team:
         return self.alone[: len(self.choice["members"])]
 
 
-def describe_team(press: Press, name: str) -> Team:
+def describe_team(context: ChapterContext, name: str) -> Team:
     """Gather a team's candidates, the best on held-out images first, and its ensembles."""
-    choice = press.results[name_choice(name)].values
+    choice = context.results[name_choice(name)].values
     return Team(
         name,
         choice,
-        tuple(_describe_candidate(press, candidate) for candidate in choice["ranked"]),
-        tuple(_describe_joint(press, kind, name) for kind in KINDS),
+        tuple(_describe_candidate(context, candidate) for candidate in choice["ranked"]),
+        tuple(_describe_joint(context, kind, name) for kind in KINDS),
     )
 
 
-def _describe_candidate(press: Press, name: str) -> Reader:
-    part, whole = press.results[name_part(name)], press.results[name_whole(name)]
+def _describe_candidate(context: ChapterContext, name: str) -> Reader:
+    part, whole = context.results[name_part(name)], context.results[name_whole(name)]
     return Reader(
         name,
         part.values["accuracy"],
@@ -77,31 +77,33 @@ def _describe_candidate(press: Press, name: str) -> Reader:
     )
 
 
-def _describe_joint(press: Press, kind: str, team: str) -> Reader:
-    facts = press.results[name_joint(kind, team)]
-    members = press.results[name_choice(team)].values["members"]
-    wholes = [_describe_candidate(press, name) for name in members]
-    # A vote of equals needs no lessons from held-out images.
-    lessons = sum(press.results[name_part(name)].measured["fit_seconds"] for name in members)
+def _describe_joint(context: ChapterContext, kind: str, team: str) -> Reader:
+    facts = context.results[name_joint(kind, team)]
+    members = context.results[name_choice(team)].values["members"]
+    wholes = [_describe_candidate(context, name) for name in members]
+    # A vote of equals needs no fold_fits from held-out images.
+    fold_fits = sum(
+        context.results[name_part(name)].measured["fit_seconds"] for name in members
+    )
     learns = kind in ("weighted voting", "stacking")
     join = facts.measured["join_seconds"]
     return Reader(
         name_joint(kind, team),
         facts.values["held_accuracy"],
         facts.values["accuracy"],
-        sum(whole.fit for whole in wholes) + (lessons + join if learns else 0.0),
+        sum(whole.fit for whole in wholes) + (fold_fits + join if learns else 0.0),
         sum(whole.predict for whole in wholes),
         sum(whole.size for whole in wholes),
     )
 
 
-def describe_bagging(press: Press, name: str) -> Reader:
+def describe_bagging(context: ChapterContext, name: str) -> Reader:
     """Gather what the bags of one model read together, and cost."""
-    bags = [press.results[f"bag {number + 1} of {name}"] for number in range(BAGS)]
+    bags = [context.results[f"bag {number + 1} of {name}"] for number in range(BAGS)]
     return Reader(
         f"{BAGS} bags of {name}",
         None,
-        press.results[name_bagging(name)].values["accuracy"],
+        context.results[name_bagging(name)].values["accuracy"],
         sum(bag.measured["fit_seconds"] for bag in bags),
         sum(bag.measured["predict_seconds"] for bag in bags),
         sum(bag.models["model"].bytes for bag in bags) / MEGABYTE,

@@ -5,33 +5,33 @@ from typing import Any
 import numpy as np
 
 from digitflow.reports.charts import draw_gallery, draw_histogram, draw_image_rows, draw_matrix
-from digitflow.studies.chapter import Chapter, Figure, Part, Press, Table, Text
+from digitflow.studies.chapter import Chapter, ChapterContext, Figure, Part, Table, Text
 from digitflow.studies.experiments.errors import ESTIMATOR, RECIPE
 
 SHOWN_MISTAKES, SHOWN_SUSPECTS, WORST = 8, 24, 8
 SERIES = {0: "census employees", 4: "students"}
 
 
-def compose(press: Press) -> Chapter:
+def compose(context: ChapterContext) -> Chapter:
     """Show what goes wrong, next to what it looks like, and whose hand it was."""
-    found = {name: facts.values for name, facts in press.results.items()}
+    found = {name: facts.values for name, facts in context.results.items()}
     return Chapter(
         section="errors",
         title="What goes wrong",
         question=f"Which images does a good model ({ESTIMATOR} on {RECIPE}) misread, why, and "
         f"are all labels right?",
-        findings=_conclude(press, found),
+        findings=_conclude(context, found),
         parts=(
-            *_show_mistakes(press, found),
-            _show_counts(press, found["mistakes"]),
-            *_show_pairs(press, found["mistakes"]),
-            *_show_suspects(press, found["labels"]),
-            *_show_hands(press, found["hands"]),
+            *_show_mistakes(context, found),
+            _show_counts(context, found["mistakes"]),
+            *_show_pairs(context, found["mistakes"]),
+            *_show_suspects(context, found["labels"]),
+            *_show_hands(context, found["hands"]),
         ),
     )
 
 
-def _conclude(press: Press, found: Any) -> tuple[str, ...]:
+def _conclude(context: ChapterContext, found: Any) -> tuple[str, ...]:
     mistakes, labels = found["mistakes"], found["labels"]
     near = found["neighbours"]["near"]
     agree = sum(
@@ -39,7 +39,7 @@ def _conclude(press: Press, found: Any) -> tuple[str, ...]:
         for mistake, images in zip(mistakes["surest"], near, strict=True)
     )
     told = (
-        f"{mistakes['wrong']:,} of {press.scope.test_rows:,} test images are misread "
+        f"{mistakes['wrong']:,} of {context.scope.test_rows:,} test images are misread "
         f"({found['test images']['accuracy']:.2%} are read right); of the {len(near)} surest "
         f"mistakes {agree} lie nearest to a training image of what was said.",
         f"Confident learning doubts {labels['train']['found']:,} training labels (read "
@@ -57,11 +57,11 @@ def _conclude(press: Press, found: Any) -> tuple[str, ...]:
     )
 
 
-def _show_mistakes(press: Press, found: Any) -> tuple[Part, ...]:
+def _show_mistakes(context: ChapterContext, found: Any) -> tuple[Part, ...]:
     surest, near = found["mistakes"]["surest"], found["neighbours"]["near"]
     if not surest:
         return (Text(text="No test image is misread."),)
-    test, train = _open_images(press, "test"), _open_images(press, "train")
+    test, train = _open_images(context, "test"), _open_images(context, "train")
     captions = [f"{m['label']} → {m['said']}\n{m['sure']:.1%}" for m in surest]
     images = np.array(test[[mistake["row"] for mistake in surest]])
     rows = {
@@ -71,13 +71,13 @@ def _show_mistakes(press: Press, found: Any) -> tuple[Part, ...]:
         for m, neighbours in list(zip(surest, near, strict=True))[:SHOWN_MISTAKES]
     }
     return (
-        press.figure(
+        context.figure(
             "surest",
             "The surest mistakes",
             "True digit → what was said, and how sure the model was.",
             draw_gallery(images, captions, "The surest mistakes", 8),
         ),
-        press.figure(
+        context.figure(
             "neighbours",
             "Nearest training images",
             "At the left a mistake, beside it the five training images that are nearest in "
@@ -108,11 +108,11 @@ def _show_mistakes(press: Press, found: Any) -> tuple[Part, ...]:
     )  # fmt: skip
 
 
-def _show_counts(press: Press, mistakes: Any) -> Figure:
+def _show_counts(context: ChapterContext, mistakes: Any) -> Figure:
     counts = np.array(mistakes["counts"])
     errors = counts - np.diag(np.diag(counts))
     true, said = np.unravel_index(errors.argmax(), errors.shape)
-    return press.figure(
+    return context.figure(
         "errors-by-pair",
         "Errors by pair",
         f"Most often a {true} is read as {said} ({int(errors[true, said])} times).",
@@ -129,8 +129,8 @@ def _show_counts(press: Press, mistakes: Any) -> Figure:
     )
 
 
-def _show_pairs(press: Press, mistakes: Any) -> tuple[Part, ...]:
-    test = _open_images(press, "test")
+def _show_pairs(context: ChapterContext, mistakes: Any) -> tuple[Part, ...]:
+    test = _open_images(context, "test")
     parts = []
     for pair in mistakes["pairs"]:
         (a, b), cells = pair["digits"], pair["cells"]
@@ -141,7 +141,7 @@ def _show_pairs(press: Press, mistakes: Any) -> tuple[Part, ...]:
             name: np.array(test[cell]) for name, cell in zip(names, cells, strict=True) if cell
         }
         parts.append(
-            press.figure(
+            context.figure(
                 f"pair-{a}-{b}",
                 f"{a} and {b}",
                 f"{pair['errors']} images are read as the other one; up to 8 of each kind.",
@@ -151,17 +151,17 @@ def _show_pairs(press: Press, mistakes: Any) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _show_suspects(press: Press, labels: Any) -> tuple[Part, ...]:
+def _show_suspects(context: ChapterContext, labels: Any) -> tuple[Part, ...]:
     parts: list[Part] = []
     for which, words in (("train", "training"), ("test", "test")):
         likeliest = labels[which]["likeliest"]
         if not likeliest:
             parts.append(Text(text=f"No {words} label is doubted."))
             continue
-        images = _open_images(press, which)
+        images = _open_images(context, which)
         shown = likeliest[:SHOWN_SUSPECTS]
         parts.append(
-            press.figure(
+            context.figure(
                 f"suspects-{which}",
                 f"Doubtful {words} labels",
                 f"The likeliest {len(shown)} of {labels[which]['found']:,}: label → what it is "
@@ -189,7 +189,7 @@ def _show_suspects(press: Press, labels: Any) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _show_hands(press: Press, hands: Any) -> tuple[Part, ...]:
+def _show_hands(context: ChapterContext, hands: Any) -> tuple[Part, ...]:
     writers = hands["writers"]
     if not writers:
         return (Text(text="Who wrote the test images is not known: no accuracy by writer."),)
@@ -201,7 +201,7 @@ def _show_hands(press: Press, hands: Any) -> tuple[Part, ...]:
         for group in hands["series"]
     )
     return (
-        press.figure(
+        context.figure(
             "writers",
             "Accuracy by writer",
             f"{int((shares == 100).sum())} of {len(shares)} writers are read without mistake, "
@@ -241,5 +241,5 @@ def _score(group: Any) -> tuple[int, float, float, float]:
     return group["n"], share, 100 * group["low"], 100 * group["high"]
 
 
-def _open_images(press: Press, which: str) -> np.ndarray:
-    return press.store.open_array(getattr(press, which).images)
+def _open_images(context: ChapterContext, which: str) -> np.ndarray:
+    return context.store.open_array(getattr(context, which).images)

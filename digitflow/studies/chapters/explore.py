@@ -6,16 +6,24 @@ import numpy as np
 
 from digitflow.formatting import format_bytes
 from digitflow.reports.charts import draw_bars, draw_digit_cloud, draw_image_rows, draw_lines
-from digitflow.studies.chapter import Chapter, Figure, Known, Part, Press, Table, check_number
+from digitflow.studies.chapter import (
+    Chapter,
+    ChapterContext,
+    Figure,
+    Known,
+    Part,
+    Table,
+    check_number,
+)
 
 # Half a component: the number of them is whole.
 EXACT = 0.5
 
 
-def compose(press: Press) -> Chapter:
+def compose(context: ChapterContext) -> Chapter:
     """Show the sets, the classes, the pixels, their components and two maps."""
-    pixels, classes = (press.results[name].values for name in ("pixels", "classes"))
-    components = press.results["components"].values
+    pixels, classes = (context.results[name].values for name in ("pixels", "classes"))
+    components = context.results["components"].values
     return Chapter(
         section="explore",
         title="The digits themselves",
@@ -23,10 +31,10 @@ def compose(press: Press) -> Chapter:
         findings=_conclude(pixels, classes, components),
         parts=(
             _list_sets(pixels["sets"]),
-            *_show_classes(press, classes),
-            *_show_pixels(press, pixels),
-            *_show_components(press, components),
-            *_show_maps(press, components),
+            *_show_classes(context, classes),
+            *_show_pixels(context, pixels),
+            *_show_components(context, components),
+            *_show_maps(context, components),
         ),
     )
 
@@ -66,20 +74,20 @@ def _list_sets(sets: Any) -> Table:
     return Table(name="sets", title="The two sets", columns=columns, rows=tuple(rows))
 
 
-def _show_classes(press: Press, classes: Any) -> tuple[Part, ...]:
-    counts, arrays = classes["counts"], press.results["classes"].arrays
+def _show_classes(context: ChapterContext, classes: Any) -> tuple[Part, ...]:
+    counts, arrays = classes["counts"], context.results["classes"].arrays
     shares = {
         name: [100 * count / sum(found) for count in found] for name, found in counts.items()
     }
     digits = [str(digit) for digit in range(10)]
     samples, means, spreads = (
-        press.store.open_array(arrays[name]) for name in ("samples", "means", "spreads")
+        context.store.open_array(arrays[name]) for name in ("samples", "means", "spreads")
     )
     widest = int(np.argmax([spread.mean() for spread in spreads]))
     narrowest = int(np.argmin([spread.mean() for spread in spreads]))
     heavy, light = int(np.argmax(classes["ink"])), int(np.argmin(classes["ink"]))
     return (
-        press.figure(
+        context.figure(
             "classes",
             "How often each digit occurs",
             f"Every digit is between {min(shares['train']):.1f} and {max(shares['train']):.1f} "
@@ -97,7 +105,7 @@ def _show_classes(press: Press, classes: Any) -> tuple[Part, ...]:
             decimals=2,
             shown=0,
         ),
-        press.figure(
+        context.figure(
             "samples",
             "Samples",
             "Ten images of each digit, evenly spread over the training images: slant, width "
@@ -107,7 +115,7 @@ def _show_classes(press: Press, classes: Any) -> tuple[Part, ...]:
                 "Samples of each digit (a row a digit)",
             ),
         ),
-        press.figure(
+        context.figure(
             "means",
             "Mean and spread",
             f"The digit {narrowest} is written most alike and {widest} least (mean spread "
@@ -124,12 +132,12 @@ def _show_classes(press: Press, classes: Any) -> tuple[Part, ...]:
     )
 
 
-def _show_pixels(press: Press, pixels: Any) -> tuple[Part, ...]:
+def _show_pixels(context: ChapterContext, pixels: Any) -> tuple[Part, ...]:
     counts = np.array(pixels["histogram"])
     share = 100 * counts / counts.sum()
     stages = pixels["stages"]
     return (
-        press.figure(
+        context.figure(
             "pixel-values",
             "Values of the pixels",
             f"{share[0]:.1f} % of all pixels are paper (0) and {share[250:].sum():.1f} % are "
@@ -169,15 +177,15 @@ def _show_pixels(press: Press, pixels: Any) -> tuple[Part, ...]:
     )
 
 
-def _show_components(press: Press, components: Any) -> tuple[Part, ...]:
-    arrays = press.results["components"].arrays
+def _show_components(context: ChapterContext, components: Any) -> tuple[Part, ...]:
+    arrays = context.results["components"].arrays
     held = 100 * np.array(components["cumulated"])
     needed = components["needed"]["0.95"]
     known: tuple[Known, ...] = ()
-    if press.scope.is_mnist:
+    if context.scope.is_mnist:
         known = (check_number("components that hold 95 % of the variance", 154, needed, EXACT),)
     return (
-        press.figure(
+        context.figure(
             "variance",
             "Variance held by the first components",
             f"The first {needed} of 784 components hold 95 % of the variance, "
@@ -198,16 +206,16 @@ def _show_components(press: Press, components: Any) -> tuple[Part, ...]:
             shown=0,
         ),
         *known,
-        _show_rebuilt(press, components, arrays),
+        _show_rebuilt(context, components, arrays),
     )
 
 
-def _show_rebuilt(press: Press, components: Any, arrays: Any) -> Figure:
-    originals = press.store.open_array(arrays["originals"])
-    rebuilt = press.store.open_array(arrays["rebuilt"])
+def _show_rebuilt(context: ChapterContext, components: Any, arrays: Any) -> Figure:
+    originals = context.store.open_array(arrays["originals"])
+    rebuilt = context.store.open_array(arrays["rebuilt"])
     errors = components["error"]
     lost = ", ".join(f"{k}: {error:.4f}" for k, error in errors.items())
-    return press.figure(
+    return context.figure(
         "rebuilt",
         "Digits rebuilt from a few components",
         f"Mean squared error of a pixel (0 to 1) by the number of components kept: {lost}.",
@@ -219,11 +227,11 @@ def _show_rebuilt(press: Press, components: Any, arrays: Any) -> Figure:
     )
 
 
-def _show_maps(press: Press, components: Any) -> tuple[Part, ...]:
+def _show_maps(context: ChapterContext, components: Any) -> tuple[Part, ...]:
     two = 100 * components["cumulated"][1]
     return (
         _show_map(
-            press,
+            context,
             "components",
             "map",
             "The first two components",
@@ -232,7 +240,7 @@ def _show_maps(press: Press, components: Any) -> tuple[Part, ...]:
             ("first component (pixels of 0 to 1)", "second component (pixels of 0 to 1)"),
         ),
         _show_map(
-            press,
+            context,
             "neighbourhoods",
             "neighbours",
             "Neighbours stay neighbours",
@@ -244,9 +252,14 @@ def _show_maps(press: Press, components: Any) -> tuple[Part, ...]:
 
 
 def _show_map(
-    press: Press, experiment: str, name: str, title: str, sentence: str, axes: tuple[str, str]
+    context: ChapterContext,
+    experiment: str,
+    name: str,
+    title: str,
+    sentence: str,
+    axes: tuple[str, str],
 ) -> Figure:
-    arrays = press.results[experiment].arrays
-    points, labels = (press.store.open_array(arrays[key]) for key in ("map", "labels"))
+    arrays = context.results[experiment].arrays
+    points, labels = (context.store.open_array(arrays[key]) for key in ("map", "labels"))
     head = f"{title} ({len(points):,} images)"
-    return press.figure(name, title, sentence, draw_digit_cloud(points, labels, head, *axes))
+    return context.figure(name, title, sentence, draw_digit_cloud(points, labels, head, *axes))

@@ -5,7 +5,14 @@ from typing import Any
 import numpy as np
 
 from digitflow.reports.charts import draw_bars, draw_gallery, draw_matrix
-from digitflow.studies.chapter import Chapter, Figure, Known, Press, Table, check_numbers
+from digitflow.studies.chapter import (
+    Chapter,
+    ChapterContext,
+    Figure,
+    Known,
+    Table,
+    check_numbers,
+)
 from digitflow.studies.experiments.multilabel import (
     CHAIN_FOLDS,
     CHAINS,
@@ -25,10 +32,10 @@ SIGNIFICANT = 0.05
 LINKS = {"logistic": "logistic regressions", "trees": "boosted trees"}
 
 
-def compose(press: Press) -> Chapter:
+def compose(context: ChapterContext) -> Chapter:
     """Show how often both answers, one or none are right, and what a chain adds."""
     found = {
-        (model, judged): press.results[name_answers(model, judged)]
+        (model, judged): context.results[name_answers(model, judged)]
         for model in MODELS
         for judged in JUDGED
     }
@@ -37,21 +44,21 @@ def compose(press: Press) -> Chapter:
         section="multilabel",
         title="Large and odd at once",
         question="Is the digit large (7, 8 or 9), and is it odd? One model, two answers.",
-        findings=_conclude(press, found, best),
+        findings=_conclude(context, found, best),
         parts=(
-            *_check_published(press, found),
-            _show_scores(press, found),
+            *_check_published(context, found),
+            _show_scores(context, found),
             _list_scores(found),
-            _list_chains(press, found),
-            *(_show_confusion(press, found[best, TEST].values, best, q) for q in QUESTIONS),
-            _show_pairs(press, found[best, TEST].values, best),
-            *_show_half_right(press, found[best, TEST].values, best),
+            _list_chains(context, found),
+            *(_show_confusion(context, found[best, TEST].values, best, q) for q in QUESTIONS),
+            _show_pairs(context, found[best, TEST].values, best),
+            *_show_half_right(context, found[best, TEST].values, best),
             _list_confusions(found),
         ),
     )
 
 
-def _conclude(press: Press, found: Any, best: str) -> tuple[str, ...]:
+def _conclude(context: ChapterContext, found: Any, best: str) -> tuple[str, ...]:
     facts = found[best, TEST].values
     sentences = [
         f"{best} answers best by folds (macro F1 {found[best, FOLDS].values['f1_macro']:.4f}, "
@@ -61,7 +68,7 @@ def _conclude(press: Press, found: Any, best: str) -> tuple[str, ...]:
     for link in dict.fromkeys(MODELS[chain].link for chain in CHAINS):
         chains = [chain for chain in CHAINS if MODELS[chain].link == link]
         top = max(chains, key=lambda chain: found[chain, FOLDS].values["both"])
-        facts = press.results["chains"].values[name_answers(top, TEST)]
+        facts = context.results["chains"].values[name_answers(top, TEST)]
         sentences.append(
             f"A chain whose links are {LINKS[link]} ({MODELS[top].kind}) changes both right by "
             f"{100 * _gain(found, top, TEST):+.2f} points on the test images against the same "
@@ -79,15 +86,15 @@ def _judge(p: float) -> str:
     return f"{'' if p < SIGNIFICANT else 'not '}beyond chance (p = {p:.2g})"
 
 
-def _check_published(press: Press, found: Any) -> tuple[Known, ...]:
-    if not press.scope.is_mnist or press.scope.settings.folds != PUBLISHED_FOLDS:
+def _check_published(context: ChapterContext, found: Any) -> tuple[Known, ...]:
+    if not context.scope.is_mnist or context.scope.settings.folds != PUBLISHED_FOLDS:
         return ()
     values = found["knn on pixels", FOLDS].values
     measured = (values["f1_macro"], values["f1_weighted"])
     return (check_numbers("macro and weighted F1 of KNN, 3 folds", PUBLISHED, measured, EXACT),)
 
 
-def _show_scores(press: Press, found: Any) -> Figure:
+def _show_scores(context: ChapterContext, found: Any) -> Figure:
     shares = {
         judged: [100 * found[model, judged].values["both"] for model in MODELS]
         for judged in JUDGED
@@ -96,7 +103,7 @@ def _show_scores(press: Press, found: Any) -> Figure:
     top, last = (
         pick(MODELS, key=lambda model: found[model, TEST].values["both"]) for pick in (max, min)
     )
-    return press.figure(
+    return context.figure(
         "both-right",
         "Images with both answers right",
         f"On the test images {top} has both answers right most often "
@@ -142,8 +149,8 @@ def _list_scores(found: Any) -> Table:
     )  # fmt: skip
 
 
-def _list_chains(press: Press, found: Any) -> Table:
-    compared = press.results["chains"].values
+def _list_chains(context: ChapterContext, found: Any) -> Table:
+    compared = context.results["chains"].values
     rows = []
     for chain in CHAINS:
         for judged in JUDGED:
@@ -163,10 +170,10 @@ def _list_chains(press: Press, found: Any) -> Table:
     )
 
 
-def _show_confusion(press: Press, facts: Any, best: str, question: str) -> Figure:
+def _show_confusion(context: ChapterContext, facts: Any, best: str, question: str) -> Figure:
     counts = np.array(facts["confusion"][question])
     names = [f"not {question}", question]
-    return press.figure(
+    return context.figure(
         f"confusion-{question}",
         f"{question.capitalize()}: confusions of {best}",
         f"{counts[0, 1]:,} of {counts[0].sum():,} test images are wrongly called {question}, "
@@ -184,11 +191,11 @@ def _show_confusion(press: Press, facts: Any, best: str, question: str) -> Figur
     )
 
 
-def _show_pairs(press: Press, facts: Any, best: str) -> Figure:
+def _show_pairs(context: ChapterContext, facts: Any, best: str) -> Figure:
     counts = np.array(facts["pairs"])
     wrong = counts * (1 - np.eye(len(PAIRS), dtype=int))
     true, said = np.unravel_index(wrong.argmax(), wrong.shape)
-    return press.figure(
+    return context.figure(
         "pairs",
         f"Both answers together: {best}",
         f"The most frequent mistake: {wrong.max():,} images of a {PAIRS[true].replace(',', '')}"
@@ -199,17 +206,17 @@ def _show_pairs(press: Press, facts: Any, best: str) -> Figure:
     )
 
 
-def _show_half_right(press: Press, facts: Any, best: str) -> tuple[Figure, ...]:
+def _show_half_right(context: ChapterContext, facts: Any, best: str) -> tuple[Figure, ...]:
     if not facts["rows"]:
         return ()
-    test = press.store.open_array(press.test.images)
-    labels = press.store.open_array(press.test.labels)
+    test = context.store.open_array(context.test.images)
+    labels = context.store.open_array(context.test.labels)
     captions = [
         f"{labels[row]}: {'large' if large else 'small'}, {'odd' if odd else 'even'}"
         for row, (large, odd) in zip(facts["rows"], facts["answers"], strict=True)
     ]
     return (
-        press.figure(
+        context.figure(
             "half-right",
             f"One answer right: {best}",
             f"The first {len(captions)} of {round(facts['half'] * facts['n']):,} test images "

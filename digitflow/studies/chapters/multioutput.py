@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from digitflow.reports.charts import draw_bars, draw_histogram, draw_image_rows, draw_matrix
-from digitflow.studies.chapter import Chapter, Figure, Part, Press, Table
+from digitflow.studies.chapter import Chapter, ChapterContext, Figure, Part, Table
 from digitflow.studies.experiments.multioutput import (
     DENOISERS,
     HIGHEST_NOISE,
@@ -18,12 +18,12 @@ SHOWN = 10
 STAGES = ("noisy", *DENOISERS)
 
 
-def compose(press: Press) -> Chapter:
+def compose(context: ChapterContext) -> Chapter:
     """Show images before and after, how near they come, and what a model reads in them."""
-    found = {"noisy": press.results["noise"]} | {
-        name: press.results[name_denoising(name)] for name in DENOISERS
+    found = {"noisy": context.results["noise"]} | {
+        name: context.results[name_denoising(name)] for name in DENOISERS
     }
-    read = press.results["reading"].values
+    read = context.results["reading"].values
     best = min(DENOISERS, key=lambda name: found[name].values["mse"])
     return Chapter(
         section="multioutput",
@@ -32,13 +32,13 @@ def compose(press: Press) -> Chapter:
         f"answers with 784 pixels take it away?",
         findings=_conclude(found, read, best),
         parts=(
-            _show_images(press, found),
-            _show_psnr(press, found, best),
+            _show_images(context, found),
+            _show_psnr(context, found, best),
             _list_scores(found, read),
-            _show_spread(press, found, best),
-            *_show_digits(press, found, best),
-            _show_worst(press, found, read),
-            _show_reading(press, read, found["noisy"].values["n"]),
+            _show_spread(context, found, best),
+            *_show_digits(context, found, best),
+            _show_worst(context, found, read),
+            _show_reading(context, read, found["noisy"].values["n"]),
         ),
     )
 
@@ -62,41 +62,41 @@ def _conclude(found: Any, read: Any, best: str) -> tuple[str, ...]:
     )
 
 
-def _open_images(press: Press, found: Any, rows: Any) -> dict[str, np.ndarray]:
+def _open_images(context: ChapterContext, found: Any, rows: Any) -> dict[str, np.ndarray]:
     """Return the rows' images: clean (the aim), before, after by each denoiser."""
     noise = found["noisy"].arrays
     refs = {"clean": noise["clean"], "before": noise["noisy"]} | {
         f"after: {name}": found[name].arrays["denoised"] for name in DENOISERS
     }
-    return {name: np.array(press.store.open_array(ref)[rows]) for name, ref in refs.items()}
+    return {name: np.array(context.store.open_array(ref)[rows]) for name, ref in refs.items()}
 
 
-def _show_images(press: Press, found: Any) -> Figure:
-    labels = press.store.open_array(found["noisy"].arrays["labels"])
+def _show_images(context: ChapterContext, found: Any) -> Figure:
+    labels = context.store.open_array(found["noisy"].arrays["labels"])
     rows = [int(np.flatnonzero(labels == digit)[0]) for digit in np.unique(labels)]
-    return press.figure(
+    return context.figure(
         "before-after",
         "Before and after",
         f"The first cleaned test image of each digit. The nearest image answers with "
         f"the strokes of another hand, the mean of several with blurred ones; ridge keeps the "
         f"strokes that are there, and comes nearest of all to the clean pixels in "
-        f"{_share_nearest(press, found, 'ridge'):.0%} of the images.",
-        draw_image_rows(_open_images(press, found, rows), "Clean, noisy, and cleaned"),
+        f"{_share_nearest(context, found, 'ridge'):.0%} of the images.",
+        draw_image_rows(_open_images(context, found, rows), "Clean, noisy, and cleaned"),
     )
 
 
-def _share_nearest(press: Press, found: Any, denoiser: str) -> float:
-    scores = np.stack([_open_psnr(press, found, name) for name in DENOISERS])
+def _share_nearest(context: ChapterContext, found: Any, denoiser: str) -> float:
+    scores = np.stack([_open_psnr(context, found, name) for name in DENOISERS])
     return float((scores.argmax(axis=0) == DENOISERS.index(denoiser)).mean())
 
 
-def _open_psnr(press: Press, found: Any, name: str) -> np.ndarray:
-    return press.store.open_array(found[name].arrays["psnr"])
+def _open_psnr(context: ChapterContext, found: Any, name: str) -> np.ndarray:
+    return context.store.open_array(found[name].arrays["psnr"])
 
 
-def _show_psnr(press: Press, found: Any, best: str) -> Figure:
+def _show_psnr(context: ChapterContext, found: Any, best: str) -> Figure:
     gain = _psnr(found[best]) - _psnr(found["noisy"])
-    return press.figure(
+    return context.figure(
         "psnr",
         "Peak signal-to-noise ratio before and after",
         f"{best.capitalize()} gains {gain:.1f} dB: its mean squared error is "
@@ -143,14 +143,14 @@ def _list_scores(found: Any, read: Any) -> Table:
     )  # fmt: skip
 
 
-def _show_spread(press: Press, found: Any, best: str) -> Figure:
+def _show_spread(context: ChapterContext, found: Any, best: str) -> Figure:
     shown = ("noisy", *dict.fromkeys((best, "mean of 5 nearest")))
     values = {
-        "before" if name == "noisy" else f"after: {name}": _open_psnr(press, found, name)
+        "before" if name == "noisy" else f"after: {name}": _open_psnr(context, found, name)
         for name in shown
     }
-    low, high = np.quantile(_open_psnr(press, found, best), [0.05, 0.95])
-    return press.figure(
+    low, high = np.quantile(_open_psnr(context, found, best), [0.05, 0.95])
+    return context.figure(
         "psnr-spread",
         "Not every image gains alike",
         f"After {best}, nine tenths of the images have {low:.1f} to {high:.1f} dB; "
@@ -159,12 +159,12 @@ def _show_spread(press: Press, found: Any, best: str) -> Figure:
     )
 
 
-def _show_digits(press: Press, found: Any, best: str) -> tuple[Part, ...]:
+def _show_digits(context: ChapterContext, found: Any, best: str) -> tuple[Part, ...]:
     errors = found[best].values["by_digit"]
     easy, hard = (pick(errors, key=lambda digit: errors[digit]) for pick in (min, max))
     digits = list(errors)
     return (
-        press.figure(
+        context.figure(
             "digits",
             "Error by digit",
             f"{best.capitalize()} leaves least in a {easy} (MSE {errors[easy]:.0f}) and most "
@@ -192,16 +192,16 @@ def _show_digits(press: Press, found: Any, best: str) -> tuple[Part, ...]:
     )
 
 
-def _show_worst(press: Press, found: Any, read: Any) -> Figure:
+def _show_worst(context: ChapterContext, found: Any, read: Any) -> Figure:
     """Show images that the neighbours' mean moves farthest from the clean ones."""
     name = "mean of 5 nearest"
-    rows = np.argsort(_open_psnr(press, found, name), kind="stable")[:SHOWN]
-    images = _open_images(press, found, rows)
+    rows = np.argsort(_open_psnr(context, found, name), kind="stable")[:SHOWN]
+    images = _open_images(context, found, rows)
     kept = ("clean", "before", f"after: {name}", "after: ridge")
-    said = press.store.open_array(press.results["reading"].arrays[name])
-    labels = press.store.open_array(found["noisy"].arrays["labels"])
+    said = context.store.open_array(context.results["reading"].arrays[name])
+    labels = context.store.open_array(found["noisy"].arrays["labels"])
     changed = int((said[rows] != labels[rows]).sum())
-    return press.figure(
+    return context.figure(
         "invented",
         "What neighbours invent",
         f"The {len(rows)} images that the {name} misses by most: where no training image has "
@@ -211,11 +211,11 @@ def _show_worst(press: Press, found: Any, read: Any) -> Figure:
     )
 
 
-def _show_reading(press: Press, read: Any, n: int) -> Figure:
+def _show_reading(context: ChapterContext, read: Any, n: int) -> Figure:
     best = max(DENOISERS, key=lambda name: read[name])
     low = 5.0 * (100 * min(read.values()) // 5)
     gain = 100 * (read[best] - read["noisy"])
-    return press.figure(
+    return context.figure(
         "reading",
         "What is read before and after",
         f"On {n:,} test images: {best} changes the share read right by {gain:+.1f} points "

@@ -5,17 +5,17 @@ from typing import Any
 import numpy as np
 
 from digitflow.reports.charts import draw_image_rows, draw_lines, draw_matrix
-from digitflow.studies.chapter import Chapter, Part, Press, Table, Text
+from digitflow.studies.chapter import Chapter, ChapterContext, Part, Table, Text
 from digitflow.studies.experiments.robustness import ALTERATIONS
 from digitflow.studies.fitting import ALGORITHMS
 
 SHOWN_DIGITS = 10
 
 
-def compose(press: Press) -> Chapter:
+def compose(context: ChapterContext) -> Chapter:
     """Show what each algorithm still reads, the more an image is altered."""
-    found = {name: press.results[f"read by {name}"].values["accuracy"] for name in ALGORITHMS}
-    images = press.results[f"read by {next(iter(ALGORITHMS))}"].values["images"]
+    found = {name: context.results[f"read by {name}"].values["accuracy"] for name in ALGORITHMS}
+    images = context.results[f"read by {next(iter(ALGORITHMS))}"].values["images"]
     return Chapter(
         section="robustness",
         title="What algorithms stand",
@@ -29,11 +29,11 @@ def compose(press: Press) -> Chapter:
                 f"through before it is predicted. By chance alone a share of them may be off "
                 f"by {196 * 0.5 / images**0.5:.1f} points."
             ),
-            _show_summary(press, found),
+            _show_summary(context, found),
             *(
                 part
                 for name in ALTERATIONS
-                for part in (_show_pictures(press, name), _show_curves(press, found, name))
+                for part in (_show_pictures(context, name), _show_curves(context, found, name))
             ),
             _list_numbers(found),
         ),
@@ -71,12 +71,12 @@ def _conclude(found: Any) -> tuple[str, ...]:
     )
 
 
-def _show_summary(press: Press, found: Any) -> Part:
+def _show_summary(context: ChapterContext, found: Any) -> Part:
     shares = np.array(
         [[_keep_share(found, name, each) for each in ALTERATIONS] for name in ALGORITHMS]
     )
     row, column = np.unravel_index(shares.argmin(), shares.shape)
-    return press.figure(
+    return context.figure(
         "summary",
         "Accuracy over all levels of an alteration",
         f"The least is read by {list(ALGORITHMS)[row]} under {list(ALTERATIONS)[column]}: "
@@ -95,12 +95,14 @@ def _show_summary(press: Press, found: Any) -> Part:
     )
 
 
-def _show_pictures(press: Press, name: str) -> Part:
-    facts = press.results[f"alter by {name}"]
-    images, labels = (press.store.open_array(facts.arrays[key]) for key in ("images", "labels"))
+def _show_pictures(context: ChapterContext, name: str) -> Part:
+    facts = context.results[f"alter by {name}"]
+    images, labels = (
+        context.store.open_array(facts.arrays[key]) for key in ("images", "labels")
+    )
     rows = [int(np.flatnonzero(labels == digit)[0]) for digit in np.unique(labels)]
     unit = ALTERATIONS[name].unit
-    return press.figure(
+    return context.figure(
         f"{name}-pictures",
         f"{name.capitalize()}: what it looks like",
         f"One image of each digit; at the left how much ({unit}).",
@@ -114,7 +116,7 @@ def _show_pictures(press: Press, name: str) -> Part:
     )
 
 
-def _show_curves(press: Press, found: Any, name: str) -> Part:
+def _show_curves(context: ChapterContext, found: Any, name: str) -> Part:
     chosen = ALTERATIONS[name]
     lines = {
         algorithm: (np.array(chosen.levels), 100 * np.array(found[algorithm][name]))
@@ -125,7 +127,7 @@ def _show_curves(press: Press, found: Any, name: str) -> Part:
     )
     ends = {algorithm: shares[strongest] for algorithm, (_, shares) in lines.items()}
     best, worst = (choose(ends, key=lambda key: ends[key]) for choose in (max, min))
-    return press.figure(
+    return context.figure(
         f"{name}-curves",
         f"{name.capitalize()}: what is still read",
         f"At {chosen.levels[strongest]:g} ({chosen.unit}) {best} reads {ends[best]:.0f} % and "

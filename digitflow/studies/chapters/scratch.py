@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from digitflow.reports.charts import draw_gallery, draw_lines
-from digitflow.studies.chapter import Chapter, Known, Part, Press, Table
+from digitflow.studies.chapter import Chapter, ChapterContext, Known, Part, Table
 from digitflow.studies.experiments.scratch import KINDS, MAKERS, name_fit
 
 NAMES = {"softmax": "softmax regression", "mlp": "an MLP of one hidden layer"}
@@ -14,10 +14,10 @@ POINTS, TIMES = 0.5, 2.0
 UNITS = 24
 
 
-def compose(press: Press) -> Chapter:
+def compose(context: ChapterContext) -> Chapter:
     """Show losses, weights, and both makers side by side."""
     found = {
-        (kind, maker): press.results[name_fit(kind, maker)]
+        (kind, maker): context.results[name_fit(kind, maker)]
         for kind in KINDS
         for maker in MAKERS
     }
@@ -28,12 +28,12 @@ def compose(press: Press) -> Chapter:
         "well as scikit-learn's, and as quickly?",
         findings=tuple(_conclude(found, kind) for kind in KINDS),
         parts=(
-            *_check_goals(press, found),
+            *_check_goals(context, found),
             _list_fits(found),
-            _list_gradients(press),
-            *_show_losses(press, found),
-            _show_digits(press, found),
-            _show_units(press, found),
+            _list_gradients(context),
+            *_show_losses(context, found),
+            _show_digits(context, found),
+            _show_units(context, found),
         ),
     )
 
@@ -57,8 +57,8 @@ def _conclude(found: Any, kind: str) -> str:
     )
 
 
-def _check_goals(press: Press, found: Any) -> tuple[Known, ...]:
-    if not press.scope.is_mnist:
+def _check_goals(context: ChapterContext, found: Any) -> tuple[Known, ...]:
+    if not context.scope.is_mnist:
         return ()
     return tuple(
         Known(
@@ -93,10 +93,10 @@ def _list_fits(found: Any) -> Table:
     )
 
 
-def _list_gradients(press: Press) -> Table:
+def _list_gradients(context: ChapterContext) -> Table:
     rows = []
     for kind in KINDS:
-        values = press.results[f"gradient of {kind}"].values
+        values = context.results[f"gradient of {kind}"].values
         rows.append((kind, values["images"], values["weights"], f"{values['worst']:.1e}"))
     return Table(
         name="gradients",
@@ -107,7 +107,7 @@ def _list_gradients(press: Press) -> Table:
     )
 
 
-def _show_losses(press: Press, found: Any) -> tuple[Part, ...]:
+def _show_losses(context: ChapterContext, found: Any) -> tuple[Part, ...]:
     curves = {
         f"{kind}, {maker}": facts.values["losses"]
         for (kind, maker), facts in found.items()
@@ -119,7 +119,7 @@ def _show_losses(press: Press, found: Any) -> tuple[Part, ...]:
     }
     ends = ", ".join(f"{name} {losses[-1]:.3f}" for name, losses in curves.items())
     return (
-        press.figure(
+        context.figure(
             "losses",
             "Loss of each pass",
             f"After the last pass the mean cross-entropy is: {ends}.",
@@ -145,9 +145,9 @@ def _show_losses(press: Press, found: Any) -> tuple[Part, ...]:
     )
 
 
-def _show_digits(press: Press, found: Any) -> Part:
-    weights = _open_weights(press, found["softmax", "numpy"])
-    return press.figure(
+def _show_digits(context: ChapterContext, found: Any) -> Part:
+    weights = _open_weights(context, found["softmax", "numpy"])
+    return context.figure(
         "softmax-weights",
         "What softmax regression looks for",
         "Dark where ink speaks for the digit, white where it speaks against it, grey where it "
@@ -158,10 +158,10 @@ def _show_digits(press: Press, found: Any) -> Part:
     )
 
 
-def _show_units(press: Press, found: Any) -> Part:
-    weights = _open_weights(press, found["mlp", "numpy"])
+def _show_units(context: ChapterContext, found: Any) -> Part:
+    weights = _open_weights(context, found["mlp", "numpy"])
     strongest = np.argsort(-np.abs(weights).sum(axis=0))[:UNITS]
-    return press.figure(
+    return context.figure(
         "hidden-weights",
         "What hidden units look for",
         f"The {UNITS} units with the largest weights of {weights.shape[1]}: pieces of strokes, "
@@ -172,8 +172,8 @@ def _show_units(press: Press, found: Any) -> Part:
     )
 
 
-def _open_weights(press: Press, facts: Any) -> np.ndarray:
-    return np.array(press.store.open_array(facts.arrays["weights"]))
+def _open_weights(context: ChapterContext, facts: Any) -> np.ndarray:
+    return np.array(context.store.open_array(facts.arrays["weights"]))
 
 
 def _to_pictures(weights: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from digitflow.reports.charts import draw_bars
-from digitflow.studies.chapter import Chapter, Known, Part, Press, Table
+from digitflow.studies.chapter import Chapter, ChapterContext, Known, Part, Table
 from digitflow.studies.experiments.strategies import (
     CLASSIFIERS,
     PASSES,
@@ -15,10 +15,10 @@ from digitflow.studies.experiments.strategies import (
 NAMES = {"sgd": "SGD", "logistic": "logistic regression", "svm": "SVM"}
 
 
-def compose(press: Press) -> Chapter:
+def compose(context: ChapterContext) -> Chapter:
     """Show what strategy and scaling do to three classifiers."""
     found = {
-        (classifier, strategy, pixels): press.results[name_fit(classifier, strategy, pixels)]
+        (classifier, strategy, pixels): context.results[name_fit(classifier, strategy, pixels)]
         for classifier in CLASSIFIERS
         for strategy in STRATEGIES
         for pixels in PIXELS
@@ -30,8 +30,8 @@ def compose(press: Press) -> Chapter:
         "rest, and whether pixels are scaled first?",
         findings=_conclude(found),
         parts=(
-            *_check_published(press, found),
-            *(_show_classifier(press, found, classifier) for classifier in CLASSIFIERS),
+            *_check_published(context, found),
+            *(_show_classifier(context, found, classifier) for classifier in CLASSIFIERS),
             _list_fits(found),
         ),
     )
@@ -60,8 +60,8 @@ def _conclude(found: Any) -> tuple[str, ...]:
     )
 
 
-def _check_published(press: Press, found: Any) -> tuple[Known, ...]:
-    if not press.scope.is_mnist:
+def _check_published(context: ChapterContext, found: Any) -> tuple[Known, ...]:
+    if not context.scope.is_mnist:
         return ()
     raw, scaled = (_score(found, "sgd", "native", pixels) for pixels in ("raw", "scaled"))
     return (
@@ -74,7 +74,7 @@ def _check_published(press: Press, found: Any) -> tuple[Known, ...]:
     )
 
 
-def _show_classifier(press: Press, found: Any, name: str) -> Part:
+def _show_classifier(context: ChapterContext, found: Any, name: str) -> Part:
     series = {
         f"{pixels} pixels, {part}": [
             100 * found[name, strategy, pixels].values[f"{part}_accuracy"]
@@ -91,7 +91,7 @@ def _show_classifier(press: Press, found: Any, name: str) -> Part:
     )
     images = found[name, "native", "raw"].values["images"]
     passes = f", at most {PASSES[name]} passes" if name in PASSES else ""
-    return press.figure(
+    return context.figure(
         f"{name}-strategies",
         f"{NAMES[name]}: strategy, scaling, training against test",
         f"Learnt from {images:,} images{passes}; at most {gap:.1f} points lie between what it "

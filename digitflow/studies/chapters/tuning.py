@@ -5,7 +5,15 @@ from typing import Any
 import numpy as np
 
 from digitflow.reports.charts import draw_bars, draw_lines
-from digitflow.studies.chapter import Chapter, Known, Part, Press, Table, Text, check_number
+from digitflow.studies.chapter import (
+    Chapter,
+    ChapterContext,
+    Known,
+    Part,
+    Table,
+    Text,
+    check_number,
+)
 from digitflow.studies.experiments.tuning import CHOICES, CURVES, GRIDS
 from digitflow.studies.experiments.tuning_trials import MODELS
 
@@ -13,11 +21,11 @@ SEARCHES = ("grid", "randomised", "halving", "optuna")
 PUBLISHED, ABOUT = 97.1, 0.3
 
 
-def compose(press: Press) -> Chapter:
+def compose(context: ChapterContext) -> Chapter:
     """Show every search, the finals on the test images, and the curves."""
-    trials = _list_trials(press)
+    trials = _list_trials(context)
     finals = {
-        (model, choice): press.results[f"{model} {choice}"]
+        (model, choice): context.results[f"{model} {choice}"]
         for model in MODELS
         for choice in CHOICES
     }
@@ -26,26 +34,26 @@ def compose(press: Press) -> Chapter:
         title="Tuning",
         question="What do grid, randomised, halving and Optuna's searches find, and is it "
         "better than what was set by hand, or by default?",
-        findings=_conclude(press, trials, finals),
+        findings=_conclude(context, trials, finals),
         parts=(
-            *_check_published(press, finals),
-            _show_finals(press, finals),
+            *_check_published(context, finals),
+            _show_finals(context, finals),
             _list_finals(finals),
             _list_searches(trials),
-            *_tell_failures(press, trials),
-            _show_progress(press, trials),
-            _show_variance(press, trials),
-            *(_show_learning(press, model) for model in MODELS),
-            *(_show_validation(press, model) for model in CURVES),
-            *_list_numbers(press, trials),
+            *_tell_failures(context, trials),
+            _show_progress(context, trials),
+            _show_variance(context, trials),
+            *(_show_learning(context, model) for model in MODELS),
+            *(_show_validation(context, model) for model in CURVES),
+            *_list_numbers(context, trials),
         ),
     )
 
 
-def _list_trials(press: Press) -> list[dict[str, Any]]:
+def _list_trials(context: ChapterContext) -> list[dict[str, Any]]:
     """Return every combination that was tried, in the order of the plan."""
     found = []
-    for name, facts in press.results.items():
+    for name, facts in context.results.items():
         search, _, rest = name.partition(" ")
         if search not in SEARCHES:
             continue
@@ -82,7 +90,7 @@ def _write(params: Any) -> str:
     return ", ".join(told) or "defaults"
 
 
-def _conclude(press: Press, trials: Any, finals: Any) -> tuple[str, ...]:
+def _conclude(context: ChapterContext, trials: Any, finals: Any) -> tuple[str, ...]:
     gains = ", ".join(
         f"{model} {_score(finals, model, 'tuned') - _score(finals, model, 'default'):+.2f}"
         for model in MODELS
@@ -101,19 +109,19 @@ def _score(finals: Any, model: str, choice: str) -> float:
     return 100 * float(finals[model, choice].values["accuracy"])
 
 
-def _check_published(press: Press, finals: Any) -> tuple[Known, ...]:
-    if not press.scope.is_mnist:
+def _check_published(context: ChapterContext, finals: Any) -> tuple[Known, ...]:
+    if not context.scope.is_mnist:
         return ()
     measured = round(_score(finals, "knn", "hand-set"), 2)
     what = "accuracy of KNN, k = 4 by distance, about (%)"
     return (check_number(what, PUBLISHED, measured, ABOUT),)
 
 
-def _show_finals(press: Press, finals: Any) -> Part:
+def _show_finals(context: ChapterContext, finals: Any) -> Part:
     series = {choice: [_score(finals, model, choice) for model in MODELS] for choice in CHOICES}
     low = float(int(min(min(values) for values in series.values())) - 1)
     model = max(MODELS, key=lambda m: _score(finals, m, "tuned") - _score(finals, m, "default"))
-    return press.figure(
+    return context.figure(
         "finals",
         "Default, set by hand, tuned",
         f"Tuning brings {model} most; all three learnt from all training images, and are "
@@ -176,17 +184,17 @@ def _list_searches(trials: Any) -> Table:
     )  # fmt: skip
 
 
-def _tell_failures(press: Press, trials: Any) -> tuple[Text, ...]:
+def _tell_failures(context: ChapterContext, trials: Any) -> tuple[Text, ...]:
     told = [
         Text(text=f"Invalid: {trial['model']} with {_write(trial['params'])}: {trial['error']}")
         for trial in trials
         if trial["error"] is not None
     ]
-    missing = press.results["optuna svm"].values.get("missing")
+    missing = context.results["optuna svm"].values.get("missing")
     return (*told[:3], *([Text(text=f"{missing}.")] if missing else []))
 
 
-def _show_progress(press: Press, trials: Any) -> Part:
+def _show_progress(context: ChapterContext, trials: Any) -> Part:
     lines = {}
     for search in ("randomised", "optuna"):
         scores = [
@@ -199,9 +207,9 @@ def _show_progress(press: Press, trials: Any) -> Part:
             lines[search] = (np.arange(1, len(best) + 1), best)
     reached = ", ".join(f"{name} {values[-1]:.2f} %" for name, (_, values) in lines.items())
     lowest = min(float(values[values > 0].min()) for _, values in lines.values())
-    rounds = press.results["halving svm"].values["rounds"]
+    rounds = context.results["halving svm"].values["rounds"]
     told = ", ".join(f"{each['candidates']} on {each['images']:,} images" for each in rounds)
-    return press.figure(
+    return context.figure(
         "progress",
         "The best so far, SVM",
         f"Reached in the end: {reached}. Halving tried {told}, and reached "
@@ -216,12 +224,12 @@ def _show_progress(press: Press, trials: Any) -> Part:
     )
 
 
-def _show_variance(press: Press, trials: Any) -> Part:
+def _show_variance(context: ChapterContext, trials: Any) -> Part:
     own = [trial for trial in trials if trial["model"] == "pca"]
     shares = GRIDS["pca"]["variance"]
     scores = [100 * trial["score"] for trial in own]
     best = shares[int(np.argmax(scores))]
-    return press.figure(
+    return context.figure(
         "variance",
         "How much variance to keep",
         f"Neighbours read best with {best:.0%} of the variance kept: what is left out is noise "
@@ -235,11 +243,11 @@ def _show_variance(press: Press, trials: Any) -> Part:
     )
 
 
-def _show_learning(press: Press, model: str) -> Part:
-    values = press.results[f"learning {model}"].values
+def _show_learning(context: ChapterContext, model: str) -> Part:
+    values = context.results[f"learning {model}"].values
     lines, bands = _average(values, np.array(values["images"]))
     held = lines["held out"][1]
-    return press.figure(
+    return context.figure(
         f"learning-{model}",
         f"Learning curve: {model}",
         f"From {values['images'][-2]:,} to {values['images'][-1]:,} images the score still "
@@ -250,12 +258,12 @@ def _show_learning(press: Press, model: str) -> Part:
     )
 
 
-def _show_validation(press: Press, model: str) -> Part:
-    values = press.results[f"validation {model}"].values
+def _show_validation(context: ChapterContext, model: str) -> Part:
+    values = context.results[f"validation {model}"].values
     parameter, tried = CURVES[model]
     lines, bands = _average(values, np.array(tried, float))
     held = lines["held out"][1]
-    return press.figure(
+    return context.figure(
         f"validation-{model}",
         f"Validation curve: {model}",
         f"Best at {parameter} = {tried[int(held.argmax())]:g} ({held.max():.2f} %); bands are "
@@ -280,11 +288,11 @@ def _average(values: Any, x: np.ndarray) -> tuple[dict[str, Any], dict[str, Any]
     return lines, bands
 
 
-def _list_numbers(press: Press, trials: Any) -> tuple[Table, ...]:
+def _list_numbers(context: ChapterContext, trials: Any) -> tuple[Table, ...]:
     curves = []
     for model in MODELS:
         for kind, xs in (("learning", "images"), ("validation", "values")):
-            values = press.results[f"{kind} {model}"].values
+            values = context.results[f"{kind} {model}"].values
             for place, x in enumerate(values[xs]):
                 for part in ("train", "held"):
                     for fold, score in enumerate(values[part][place]):

@@ -6,7 +6,7 @@ import numpy as np
 
 from digitflow.studies.features import Split
 from digitflow.studies.fitting import ALGORITHMS, plan_model, unique
-from digitflow.studies.plan import Experiment, Findings, Lab, Scope
+from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
 
 CLASSES = 10
 SPLITS: tuple[Split, ...] = ("own", "80/20")
@@ -37,7 +37,7 @@ def name_judgement(algorithm: str, split: Split) -> str:
     return f"judge {algorithm} on {split}"
 
 
-def judge_model(lab: Lab, model: str) -> Findings:
+def judge_model(context: ExperimentContext, model: str) -> Findings:
     """Measure a model's answers to its test images.
 
     Returns
@@ -55,7 +55,7 @@ def judge_model(lab: Lab, model: str) -> Findings:
         multilabel_confusion_matrix,
     )
 
-    truth, predicted = lab.open(model, "labels", "predicted")
+    truth, predicted = context.open(model, "labels", "predicted")
     digits = np.arange(CLASSES)
     report: dict[str, Any] = classification_report(
         truth, predicted, labels=digits, output_dict=True, zero_division=0

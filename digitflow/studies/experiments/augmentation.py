@@ -16,7 +16,7 @@ from digitflow.models.catalogue import build_estimator
 from digitflow.studies.experiments.robustness import ALTERATIONS
 from digitflow.studies.features import plan_features
 from digitflow.studies.fitting import ALGORITHMS, predict_probabilities
-from digitflow.studies.plan import Experiment, Findings, Lab, Scope
+from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
 
 COPIES = 4
 # Each a way to make four copies of an image; settings as in a config's `augment`.
@@ -91,7 +91,9 @@ def name_fit(model: str, backend: str) -> str:
     return f"{model} on {backend}"
 
 
-def make_copies(lab: Lab, settings: dict[str, Any] | None, originals: int) -> Findings:
+def make_copies(
+    context: ExperimentContext, settings: dict[str, Any] | None, originals: int
+) -> Findings:
     """Make four copies of some training images, every digit as often; time that.
 
     Returns
@@ -102,15 +104,15 @@ def make_copies(lab: Lab, settings: dict[str, Any] | None, originals: int) -> Fi
         among the originals; "shown" uint8 (1 + copies, 10, 28, 28): one image of each digit
         and its copies; measured "images_per_second", of the copies alone.
     """
-    train = lab.train()
-    rows = choose_subset(train.labels, originals, lab.seed)
+    train = context.train()
+    rows = choose_subset(train.labels, originals, context.seed)
     images, labels = np.array(train.images[rows]), train.labels[rows]
     try:
-        made, seconds = _write_copies(lab, images, settings)
+        made, seconds = _write_copies(context, images, settings)
     except InputError as exc:
         return Findings(values={"missing": str(exc)})
     count = made.shape[0] // len(images)
-    copies = lab.store.open_array(made).reshape(count, *images.shape)
+    copies = context.store.open_array(made).reshape(count, *images.shape)
     chosen = [int(np.flatnonzero(labels == digit)[0]) for digit in range(SHOWN)]
     per_second = (count - 1) * len(images) / seconds
     return Findings(
@@ -118,33 +120,33 @@ def make_copies(lab: Lab, settings: dict[str, Any] | None, originals: int) -> Fi
         measured={"images_per_second": per_second} if count > 1 else {},
         arrays={
             "images": made,
-            "labels": lab.store.put_array(np.tile(labels, count)),
-            "parents": lab.store.put_array(np.tile(np.arange(len(images)), count)),
-            "shown": lab.store.put_array(np.ascontiguousarray(copies[:, chosen])),
+            "labels": context.store.put_array(np.tile(labels, count)),
+            "parents": context.store.put_array(np.tile(np.arange(len(images)), count)),
+            "shown": context.store.put_array(np.ascontiguousarray(copies[:, chosen])),
         },
     )
 
 
 def _write_copies(
-    lab: Lab, images: np.ndarray, settings: dict[str, Any] | None
+    context: ExperimentContext, images: np.ndarray, settings: dict[str, Any] | None
 ) -> tuple[Any, float]:
     if settings is None:
-        return lab.store.put_array(images), 1.0
+        return context.store.put_array(images), 1.0
     chosen: Any = TypeAdapter(Augmentation).validate_python(settings)
     module = import_module(augmentation_module(chosen.backend))
     shape = (module.count_copies(chosen) * len(images), *images.shape[1:])
     # The first call loads the library behind it: that is no part of its speed.
     few = images[:SHOWN]
     tried = np.empty((module.count_copies(chosen) * len(few), *few.shape[1:]), np.uint8)
-    module.write_copies(few, chosen, lab.seed, tried)
-    with lab.store.new_array(shape, np.uint8) as pending:
+    module.write_copies(few, chosen, context.seed, tried)
+    with context.store.new_array(shape, np.uint8) as pending:
         began = time.perf_counter()
-        module.write_copies(images, chosen, lab.seed, pending.array)
+        module.write_copies(images, chosen, context.seed, pending.array)
         seconds = time.perf_counter() - began
     return pending.ref, seconds
 
 
-def fit_on_copies(lab: Lab, model: str, copies: str) -> Findings:
+def fit_on_copies(context: ExperimentContext, model: str, copies: str) -> Findings:
     """Fit on images and copies; read the test images, as they are, moved and turned.
 
     Returns
@@ -153,25 +155,29 @@ def fit_on_copies(lab: Lab, model: str, copies: str) -> Findings:
         values "accuracy", and "altered": {alteration: [share read right at each level]};
         or "missing" as the copies; measured "fit_seconds".
     """
-    given = lab.given[copies]
+    given = context.given[copies]
     if "missing" in given.values:
         return Findings(values={"missing": given.values["missing"]})
-    images, labels = lab.open(copies, "images", "labels")
+    images, labels = context.open(copies, "images", "labels")
     chosen = ALGORITHMS[model]
-    recipe, features = fit_recipe(chosen.recipe, images, lab.seed, lab.store, lab.threads)
-    classifier = build_estimator(chosen.estimator, chosen.params, lab.seed, lab.threads)
+    recipe, features = fit_recipe(
+        chosen.recipe, images, context.seed, context.store, context.threads
+    )
+    classifier = build_estimator(chosen.estimator, chosen.params, context.seed, context.threads)
     began = time.perf_counter()
-    classifier.fit(lab.store.open_array(features), labels)
+    classifier.fit(context.store.open_array(features), labels)
     seconds = time.perf_counter() - began
 
     def score(pictures: np.ndarray, truth: np.ndarray) -> float:
-        rows = lab.store.open_array(transform_images(recipe, pictures, lab.store, lab.threads))
+        rows = context.store.open_array(
+            transform_images(recipe, pictures, context.store, context.threads)
+        )
         return float((predict_probabilities(classifier, rows).argmax(axis=1) == truth).mean())
 
-    test = lab.test()
+    test = context.test()
     altered = {}
     for name in STRESSES:
-        levels, truth = lab.open(f"alter by {name}", "images", "labels")
+        levels, truth = context.open(f"alter by {name}", "images", "labels")
         altered[name] = [score(level, truth) for level in levels]
     return Findings(
         values={"accuracy": score(test.images, test.labels), "altered": altered},
@@ -179,7 +185,7 @@ def fit_on_copies(lab: Lab, model: str, copies: str) -> Findings:
     )
 
 
-def read_by_shifted_neighbours(lab: Lab) -> Findings:
+def read_by_shifted_neighbours(context: ExperimentContext) -> Findings:
     """Read the test images by their 4 nearest of all training images and their 4 shifts.
 
     The copies are never all in memory: the nearest of each part are kept, and the nearest
@@ -190,9 +196,9 @@ def read_by_shifted_neighbours(lab: Lab) -> Findings:
     Findings
         values "accuracy", "plain_accuracy" (without shifts), "images".
     """
-    train, test = lab.train(), lab.test()
+    train, test = context.train(), context.test()
     truth = np.asarray(test.labels)
-    (asked,) = lab.open("features pixels", "test")
+    (asked,) = context.open("features pixels", "test")
     near = _Nearest(asked, NEIGHBOURS)
     near.add(np.asarray(train.images), np.asarray(train.labels))
     plain = float((near.vote() == truth).mean())
@@ -201,7 +207,7 @@ def read_by_shifted_neighbours(lab: Lab) -> Findings:
     for direction in shift.directions:
         one = shift.model_copy(update={"directions": (direction,)})
         moved = np.empty((2 * len(train), 28, 28), np.uint8)
-        module.write_copies(train.images, one, lab.seed, moved)
+        module.write_copies(train.images, one, context.seed, moved)
         near.add(moved[len(train) :], np.asarray(train.labels))
     return Findings(
         values={

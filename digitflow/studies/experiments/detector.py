@@ -10,7 +10,7 @@ import numpy as np
 
 from digitflow.errors import InputError
 from digitflow.models.persistence import dump_model
-from digitflow.studies.plan import Experiment, Findings, Lab, Scope
+from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
 
 # Points of a curve that are kept for the page; the figures are of all.
 CURVE_POINTS = 400
@@ -50,22 +50,24 @@ def build_classifier(name: str, seed: int, threads: int) -> Any:
     return DummyClassifier(strategy="most_frequent")
 
 
-def score_by_library(lab: Lab, classifier: str, digit: int, folds: int) -> Findings:
+def score_by_library(
+    context: ExperimentContext, classifier: str, digit: int, folds: int
+) -> Findings:
     """Return the accuracy of each fold as `cross_val_score` finds it, in values "scores"."""
     from sklearn.model_selection import cross_val_score
 
-    pixels, wanted = _open_pixels(lab, digit, folds)
-    built = build_classifier(classifier, lab.seed, lab.threads)
+    pixels, wanted = _open_pixels(context, digit, folds)
+    built = build_classifier(classifier, context.seed, context.threads)
     scores = cross_val_score(built, pixels, wanted, cv=folds, scoring="accuracy")
     return Findings(values={"scores": scores.tolist()})
 
 
-def score_by_hand(lab: Lab, digit: int, folds: int) -> Findings:
+def score_by_hand(context: ExperimentContext, digit: int, folds: int) -> Findings:
     """Return the same, by a loop that deals the rows out itself, in values "scores"."""
-    pixels, wanted = _open_pixels(lab, digit, folds)
+    pixels, wanted = _open_pixels(context, digit, folds)
     scores = []
     for held in deal_rows(wanted, folds):
-        detector = build_classifier("sgd", lab.seed, lab.threads)
+        detector = build_classifier("sgd", context.seed, context.threads)
         detector.fit(pixels[~held], wanted[~held])
         hits = detector.predict(pixels[held]) == wanted[held]
         scores.append(int(hits.sum()) / len(hits))
@@ -96,7 +98,9 @@ def deal_rows(labels: np.ndarray, folds: int) -> list[np.ndarray]:
     return [fold_of == fold for fold in range(folds)]
 
 
-def score_images(lab: Lab, classifier: str, digit: int, folds: int) -> Findings:
+def score_images(
+    context: ExperimentContext, classifier: str, digit: int, folds: int
+) -> Findings:
     """Score every training image by a detector that was not fitted on it.
 
     Returns
@@ -108,8 +112,8 @@ def score_images(lab: Lab, classifier: str, digit: int, folds: int) -> Findings:
     """
     from sklearn.model_selection import cross_val_predict
 
-    pixels, wanted = _open_pixels(lab, digit, folds)
-    built = build_classifier(classifier, lab.seed, lab.threads)
+    pixels, wanted = _open_pixels(context, digit, folds)
+    built = build_classifier(classifier, context.seed, context.threads)
     by_score = hasattr(built, "decision_function")
     method = "decision_function" if by_score else "predict_proba"
     found = cross_val_predict(built, pixels, wanted, cv=folds, method=method)
@@ -118,11 +122,13 @@ def score_images(lab: Lab, classifier: str, digit: int, folds: int) -> Findings:
     said = scores > (0 if by_score else 0.5)
     return Findings(
         values=_measure(wanted, said) | _trace_curves(wanted, scores),
-        arrays={"scores": lab.store.put_array(np.asarray(scores, np.float64))},
+        arrays={"scores": context.store.put_array(np.asarray(scores, np.float64))},
     )
 
 
-def choose_threshold(lab: Lab, digit: int, folds: int, precision: float) -> Findings:
+def choose_threshold(
+    context: ExperimentContext, digit: int, folds: int, precision: float
+) -> Findings:
     """Find the lowest threshold that reaches a precision, on out-of-fold scores.
 
     Returns
@@ -132,14 +138,14 @@ def choose_threshold(lab: Lab, digit: int, folds: int, precision: float) -> Find
     """
     from sklearn.metrics import precision_recall_curve
 
-    wanted = lab.train().labels == digit
-    (scores,) = lab.open("scores", "scores")
+    wanted = context.train().labels == digit
+    (scores,) = context.open("scores", "scores")
     precisions, _, thresholds = precision_recall_curve(wanted, scores)
     threshold = float(thresholds[int((precisions >= precision).argmax())])
     return Findings(values={"threshold": threshold} | _measure(wanted, scores >= threshold))
 
 
-def ship_detector(lab: Lab, digit: int, folds: int) -> Findings:
+def ship_detector(context: ExperimentContext, digit: int, folds: int) -> Findings:
     """Fit the detector on all training images, with its threshold; judge it on the test's.
 
     Returns
@@ -153,14 +159,14 @@ def ship_detector(lab: Lab, digit: int, folds: int) -> Findings:
 
     from digitflow.features.recipes.pixels import RawPixels
 
-    threshold = lab.given["threshold"].values["threshold"]
-    sgd = build_classifier("sgd", lab.seed, lab.threads)
+    threshold = context.given["threshold"].values["threshold"]
+    sgd = build_classifier("sgd", context.seed, context.threads)
     tuned = FixedThresholdClassifier(
         make_pipeline(RawPixels(), sgd),
         threshold=threshold,
         response_method="decision_function",
     )
-    train, test = lab.train(), lab.test()
+    train, test = context.train(), context.test()
     tuned.fit(np.asarray(train.images), train.labels == digit)
     wanted, images = test.labels == digit, np.asarray(test.images)
     return Findings(
@@ -168,13 +174,15 @@ def ship_detector(lab: Lab, digit: int, folds: int) -> Findings:
             "plain": _measure(wanted, tuned.estimator_.predict(images)),
             "tuned": _measure(wanted, tuned.predict(images)),
         },
-        models={"detector": dump_model(tuned, lab.store)},
+        models={"detector": dump_model(tuned, context.store)},
     )
 
 
-def _open_pixels(lab: Lab, digit: int, folds: int) -> tuple[np.ndarray, np.ndarray]:
+def _open_pixels(
+    context: ExperimentContext, digit: int, folds: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Return raw pixels (n, 784), uint8, and which rows show the digit (n,), bool."""
-    train = lab.train()
+    train = context.train()
     wanted = np.asarray(train.labels == digit)
     if wanted.sum() < folds:
         raise InputError(

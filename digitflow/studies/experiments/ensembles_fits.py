@@ -9,7 +9,7 @@ import numpy as np
 from digitflow.models.catalogue import build_estimator
 from digitflow.models.persistence import dump_model
 from digitflow.studies.fitting import predict_probabilities
-from digitflow.studies.plan import Findings, Lab
+from digitflow.studies.plan import ExperimentContext, Findings
 from digitflow.studies.voting import (
     calibrate,
     compare_readers,
@@ -56,12 +56,14 @@ def divide_rows(
     return learnt, held
 
 
-def _divide(lab: Lab) -> tuple[np.ndarray, np.ndarray]:
-    train = lab.train()
-    return divide_rows(np.asarray(train.labels), train.writers, lab.seed)
+def _divide(context: ExperimentContext) -> tuple[np.ndarray, np.ndarray]:
+    train = context.train()
+    return divide_rows(np.asarray(train.labels), train.writers, context.seed)
 
 
-def fit_part(lab: Lab, estimator: str, params: Mapping[str, Any], features: str) -> Findings:
+def fit_part(
+    context: ExperimentContext, estimator: str, params: Mapping[str, Any], features: str
+) -> Findings:
     """Fit a candidate on its share of the training images; read what is held out.
 
     Returns
@@ -70,10 +72,10 @@ def fit_part(lab: Lab, estimator: str, params: Mapping[str, Any], features: str)
         values "accuracy" and "n" of what is held out; arrays "held": probabilities float32
         (n, 10); measured "fit_seconds".
     """
-    train, labels = lab.open(features, "train", "train_labels")
-    learnt, held = _divide(lab)
+    train, labels = context.open(features, "train", "train_labels")
+    learnt, held = _divide(context)
     began = time.perf_counter()
-    model = build_estimator(estimator, params, lab.seed, lab.threads)
+    model = build_estimator(estimator, params, context.seed, context.threads)
     model.fit(train[learnt], labels[learnt])
     seconds = time.perf_counter() - began
     read = predict_probabilities(model, train[held])
@@ -83,7 +85,7 @@ def fit_part(lab: Lab, estimator: str, params: Mapping[str, Any], features: str)
             "n": len(held),
         },
         measured={"fit_seconds": seconds},
-        arrays={"held": lab.store.put_array(read)},
+        arrays={"held": context.store.put_array(read)},
     )
 
 
@@ -92,18 +94,22 @@ def rank_candidates(given: Mapping[str, Findings], candidates: Sequence[str]) ->
     return sorted(candidates, key=lambda name: -given[name_part(name)].values["accuracy"])
 
 
-def open_held(lab: Lab, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def open_held(
+    context: ExperimentContext, names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return what candidates read in the held-out images (m, n, 10), and the truth (n,)."""
-    truth = np.asarray(lab.train().labels)[_divide(lab)[1]]
-    return np.concatenate([lab.open(name_part(name), "held") for name in names]), truth
+    truth = np.asarray(context.train().labels)[_divide(context)[1]]
+    return np.concatenate([context.open(name_part(name), "held") for name in names]), truth
 
 
-def open_test(lab: Lab, names: Sequence[str]) -> np.ndarray:
+def open_test(context: ExperimentContext, names: Sequence[str]) -> np.ndarray:
     """Return what they read in the test images (m, n, 10), fitted on all training images."""
-    return np.concatenate([lab.open(name_whole(name), "probabilities") for name in names])
+    return np.concatenate([context.open(name_whole(name), "probabilities") for name in names])
 
 
-def choose_members(lab: Lab, candidates: Sequence[str], count: int) -> Findings:
+def choose_members(
+    context: ExperimentContext, candidates: Sequence[str], count: int
+) -> Findings:
     """Choose the best candidates on what is held out; see how they differ.
 
     Returns
@@ -114,10 +120,10 @@ def choose_members(lab: Lab, candidates: Sequence[str], count: int) -> Findings:
         candidates, {"held", "test"}; "shared" (m, m): which share of the test errors of
         one (row) the other (column) makes too, by "ranked"; None without errors.
     """
-    ranked = rank_candidates(lab.given, candidates)
-    held, truth = open_held(lab, ranked)
-    labels = np.asarray(lab.test().labels)
-    held, test = calibrate(held, truth, open_test(lab, ranked))
+    ranked = rank_candidates(context.given, candidates)
+    held, truth = open_held(context, ranked)
+    labels = np.asarray(context.test().labels)
+    held, test = calibrate(held, truth, open_test(context, ranked))
     wrong = test.argmax(axis=2) != labels
     counts = range(1, len(ranked) + 1)
     return Findings(
@@ -137,7 +143,7 @@ def choose_members(lab: Lab, candidates: Sequence[str], count: int) -> Findings:
     )
 
 
-def join_members(lab: Lab, kind: str, choice: str) -> Findings:
+def join_members(context: ExperimentContext, kind: str, choice: str) -> Findings:
     """Let the members vote, or a model learn from what they read in held-out images.
 
     Returns
@@ -149,13 +155,13 @@ def join_members(lab: Lab, kind: str, choice: str) -> Findings:
         `compare_readers`; "won", "lost": the first test images that only the ensemble,
         only the best member reads right; arrays "predicted"; measured "join_seconds".
     """
-    members = lab.given[choice].values["members"]
-    held, truth = open_held(lab, members)
-    test, labels = open_test(lab, members), np.asarray(lab.test().labels)
+    members = context.given[choice].values["members"]
+    held, truth = open_held(context, members)
+    test, labels = open_test(context, members), np.asarray(context.test().labels)
     began = time.perf_counter()
     predicted = join(kind, held, truth, test)
     seconds = time.perf_counter() - began
-    crosswise = join_crosswise(kind, held, truth, lab.seed)
+    crosswise = join_crosswise(kind, held, truth, context.seed)
     alone = test.argmax(axis=2)
     strongest = int((alone == labels).sum(axis=1).argmax())
     ours, theirs = predicted == labels, alone[0] == labels
@@ -172,12 +178,16 @@ def join_members(lab: Lab, kind: str, choice: str) -> Findings:
             for name, row in (("best", 0), ("strongest", strongest))
         },
         measured={"join_seconds": seconds},
-        arrays={"predicted": lab.store.put_array(predicted.astype(np.uint8))},
+        arrays={"predicted": context.store.put_array(predicted.astype(np.uint8))},
     )
 
 
 def fit_bag(
-    lab: Lab, number: int, estimator: str, params: Mapping[str, Any], features: str
+    context: ExperimentContext,
+    number: int,
+    estimator: str,
+    params: Mapping[str, Any],
+    features: str,
 ) -> Findings:
     """Fit on a sample of the training images, drawn with replacement; read the test images.
 
@@ -189,11 +199,11 @@ def fit_bag(
         values "rows" and "distinct": how many were drawn; arrays "test": probabilities
         float32 (n, 10); models "model"; measured "fit_seconds", "predict_seconds".
     """
-    train, labels, test = lab.open(features, "train", "train_labels", "test")
-    generator = np.random.default_rng([lab.seed, number])
+    train, labels, test = context.open(features, "train", "train_labels", "test")
+    generator = np.random.default_rng([context.seed, number])
     rows = generator.choice(len(train), int(BAG_SHARE * len(train)), replace=True)
     began = time.perf_counter()
-    model = build_estimator(estimator, params, lab.seed, lab.threads)
+    model = build_estimator(estimator, params, context.seed, context.threads)
     model.fit(train[rows], labels[rows])
     fitted = time.perf_counter()
     read = predict_probabilities(model, test)
@@ -201,12 +211,12 @@ def fit_bag(
     return Findings(
         values={"rows": len(rows), "distinct": len(np.unique(rows))},
         measured={"fit_seconds": fitted - began, "predict_seconds": ended - fitted},
-        arrays={"test": lab.store.put_array(read)},
-        models={"model": dump_model(model, lab.store)},
+        arrays={"test": context.store.put_array(read)},
+        models={"model": dump_model(model, context.store)},
     )
 
 
-def join_bags(lab: Lab, single: str, bags: Sequence[str]) -> Findings:
+def join_bags(context: ExperimentContext, single: str, bags: Sequence[str]) -> Findings:
     """Average the bags; compare with one model of all training images.
 
     Returns
@@ -215,9 +225,9 @@ def join_bags(lab: Lab, single: str, bags: Sequence[str]) -> Findings:
         values: "accuracy"; "single", that of the one model; "growing", that of the first
         1, 2, ... bags; and as of `compare_readers`.
     """
-    read = np.concatenate([lab.open(bag, "test") for bag in bags])
-    labels = np.asarray(lab.test().labels)
-    (alone,) = lab.open(single, "predicted")
+    read = np.concatenate([context.open(bag, "test") for bag in bags])
+    labels = np.asarray(context.test().labels)
+    (alone,) = context.open(single, "predicted")
     made = [vote_soft(read[: count + 1]) for count in range(len(bags))]
     growing = [float((digits == labels).mean()) for digits in made]
     return Findings(

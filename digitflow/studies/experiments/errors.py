@@ -9,7 +9,7 @@ from digitflow.models.catalogue import build_estimator
 from digitflow.studies.confident_learning import find_suspects
 from digitflow.studies.features import plan_features
 from digitflow.studies.fitting import predict_probabilities
-from digitflow.studies.plan import Experiment, Findings, Lab, Scope
+from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
 
 RECIPE, ESTIMATOR = "strokes", "nystroem"
 # Fewer support points than the champion has: half a minute a fold, and 99.3 % all the same.
@@ -51,7 +51,7 @@ def plan(scope: Scope) -> tuple[Experiment, ...]:
     )
 
 
-def read_test(lab: Lab) -> Findings:
+def read_test(context: ExperimentContext) -> Findings:
     """Fit on all training images; read the test images.
 
     Returns
@@ -59,17 +59,17 @@ def read_test(lab: Lab) -> Findings:
     Findings
         values "accuracy"; arrays "probabilities" float32 (n, 10).
     """
-    train, labels, test = lab.open(f"features {RECIPE}", "train", "train_labels", "test")
-    model = build_estimator(ESTIMATOR, PARAMS, lab.seed, lab.threads).fit(train, labels)
+    train, labels, test = context.open(f"features {RECIPE}", "train", "train_labels", "test")
+    model = build_estimator(ESTIMATOR, PARAMS, context.seed, context.threads).fit(train, labels)
     probabilities = predict_probabilities(model, test)
-    hits = probabilities.argmax(axis=1) == lab.test().labels
+    hits = probabilities.argmax(axis=1) == context.test().labels
     return Findings(
         values={"accuracy": float(hits.mean())},
-        arrays={"probabilities": lab.store.put_array(probabilities)},
+        arrays={"probabilities": context.store.put_array(probabilities)},
     )
 
 
-def read_fold(lab: Lab, fold: int, folds: int) -> Findings:
+def read_fold(context: ExperimentContext, fold: int, folds: int) -> Findings:
     """Read the training images of one fold by a model that saw none of their writers.
 
     Returns
@@ -79,23 +79,23 @@ def read_fold(lab: Lab, fold: int, folds: int) -> Findings:
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    train, labels = lab.open(f"features {RECIPE}", "train", "train_labels")
-    writers = lab.train().writers
+    train, labels = context.open(f"features {RECIPE}", "train", "train_labels")
+    writers = context.train().writers
     groups = np.arange(len(labels)) if writers is None else np.asarray(writers)
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=lab.seed)
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=context.seed)
     learnt, held = list(splitter.split(labels, labels, groups))[fold]
-    model = build_estimator(ESTIMATOR, PARAMS, lab.seed, lab.threads)
+    model = build_estimator(ESTIMATOR, PARAMS, context.seed, context.threads)
     model.fit(train[learnt], labels[learnt])
     return Findings(
         values={"images": len(held)},
         arrays={
-            "rows": lab.store.put_array(held.astype(np.int64)),
-            "probabilities": lab.store.put_array(predict_probabilities(model, train[held])),
+            "rows": context.store.put_array(held.astype(np.int64)),
+            "probabilities": context.store.put_array(predict_probabilities(model, train[held])),
         },
     )
 
 
-def fit_temperature(lab: Lab) -> Findings:
+def fit_temperature(context: ExperimentContext) -> Findings:
     """Find how sharp the probabilities must be to fit the labels, out of fold.
 
     One number for all images (C. Guo et al., "On calibration of modern neural networks", ICML
@@ -108,7 +108,7 @@ def fit_temperature(lab: Lab) -> Findings:
     """
     from scipy.optimize import minimize_scalar
 
-    labels, probabilities = np.asarray(lab.train().labels), _gather_folds(lab)
+    labels, probabilities = np.asarray(context.train().labels), _gather_folds(context)
     rows = np.arange(len(labels))
 
     def measure(logarithm: float) -> float:
@@ -127,23 +127,23 @@ def sharpen(probabilities: np.ndarray, power: float) -> np.ndarray:
     return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
-def _gather_folds(lab: Lab) -> np.ndarray:
+def _gather_folds(context: ExperimentContext) -> np.ndarray:
     """Return the out-of-fold probabilities of all training images, (n, 10)."""
-    gathered = np.zeros((len(lab.train()), 10))
-    for name, facts in lab.given.items():
+    gathered = np.zeros((len(context.train()), 10))
+    for name, facts in context.given.items():
         if "rows" in facts.arrays:
-            rows, probabilities = lab.open(name, "rows", "probabilities")
+            rows, probabilities = context.open(name, "rows", "probabilities")
             gathered[rows] = probabilities
     return gathered
 
 
-def _read_sharply(lab: Lab) -> np.ndarray:
+def _read_sharply(context: ExperimentContext) -> np.ndarray:
     """Return the calibrated probabilities of the test images, (n, 10)."""
-    (stored,) = lab.open("test images", "probabilities")
-    return sharpen(stored, lab.given["temperature"].values["sharpness"])
+    (stored,) = context.open("test images", "probabilities")
+    return sharpen(stored, context.given["temperature"].values["sharpness"])
 
 
-def describe_mistakes(lab: Lab) -> Findings:
+def describe_mistakes(context: ExperimentContext) -> Findings:
     """Find the surest mistakes on the test images, and the pairs confused most.
 
     Returns
@@ -153,7 +153,7 @@ def describe_mistakes(lab: Lab) -> Findings:
         "pairs": for the most confused pairs (a, b) the rows of images of a read as a, a as
         b, b as a and b as b.
     """
-    labels, probabilities = lab.test().labels, _read_sharply(lab)
+    labels, probabilities = context.test().labels, _read_sharply(context)
     predicted, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != labels)
     surest = wrong[np.argsort(-sure[wrong], kind="stable")][:MISTAKES]
@@ -186,7 +186,7 @@ def describe_mistakes(lab: Lab) -> Findings:
     )
 
 
-def find_neighbours(lab: Lab) -> Findings:
+def find_neighbours(context: ExperimentContext) -> Findings:
     """Find the training images that are nearest to the surest mistakes, pixel by pixel.
 
     Returns
@@ -195,8 +195,8 @@ def find_neighbours(lab: Lab) -> Findings:
         values "near": for each mistake a list of {"row", "label", "distance"} (Euclidean,
         over pixels of 0 to 1), the nearest first.
     """
-    train, test = lab.train(), lab.test()
-    rows = [mistake["row"] for mistake in lab.given["mistakes"].values["surest"]]
+    train, test = context.train(), context.test()
+    rows = [mistake["row"] for mistake in context.given["mistakes"].values["surest"]]
     asked = test.images[rows].reshape(len(rows), -1).astype(np.float32) / 255
     squares = np.empty((len(rows), len(train)), np.float32)
     for start in range(0, len(train), CHUNK_ROWS):
@@ -225,7 +225,7 @@ def find_neighbours(lab: Lab) -> Findings:
     )
 
 
-def suspect_labels(lab: Lab) -> Findings:
+def suspect_labels(context: ExperimentContext) -> Findings:
     """Find labels that are probably wrong, among training and among test images.
 
     Returns
@@ -234,14 +234,14 @@ def suspect_labels(lab: Lab) -> Findings:
         values, for "train" and "test": "found" (how many), "joint" (10 x 10) and "likeliest"
         (row, label, suggested, margin); "accuracy", out of fold, on the training images.
     """
-    labels = np.asarray(lab.train().labels)
-    sharpness = lab.given["temperature"].values["sharpness"]
-    out_of_fold = sharpen(_gather_folds(lab), sharpness)
+    labels = np.asarray(context.train().labels)
+    sharpness = context.given["temperature"].values["sharpness"]
+    out_of_fold = sharpen(_gather_folds(context), sharpness)
     return Findings(
         values={
             "accuracy": float((out_of_fold.argmax(axis=1) == labels).mean()),
             "train": _list_suspects(labels, out_of_fold),
-            "test": _list_suspects(np.asarray(lab.test().labels), _read_sharply(lab)),
+            "test": _list_suspects(np.asarray(context.test().labels), _read_sharply(context)),
         }
     )
 
@@ -266,7 +266,7 @@ def _list_suspects(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, A
     }
 
 
-def score_hands(lab: Lab) -> Findings:
+def score_hands(context: ExperimentContext) -> Findings:
     """Score each writer and each series of writers on the test images, where known.
 
     Returns
@@ -275,8 +275,8 @@ def score_hands(lab: Lab) -> Findings:
         values "writers" and "series": a list of {"name", "n", "correct", "low", "high"} (the
         bounds of a 95 % Wilson interval of the accuracy); empty where unknown.
     """
-    test = lab.test()
-    (probabilities,) = lab.open("test images", "probabilities")
+    test = context.test()
+    (probabilities,) = context.open("test images", "probabilities")
     hits = probabilities.argmax(axis=1) == test.labels
     return Findings(
         values={

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from digitflow.data.digits import LabelledImages
-from digitflow.studies.plan import Experiment, Findings, Lab, Scope
+from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
 
 CLASSES = 10
 # 95 % of MNIST's variance, and the two smaller ones of the studies.
@@ -32,7 +32,7 @@ def plan(scope: Scope) -> tuple[Experiment, ...]:
     )
 
 
-def describe_pixels(lab: Lab) -> Findings:
+def describe_pixels(context: ExperimentContext) -> Findings:
     """Describe shapes, dtypes, missing values, and pixels before and after scaling.
 
     Returns
@@ -41,8 +41,8 @@ def describe_pixels(lab: Lab) -> Findings:
         values "sets" (a dict a set), "stages" (statistics raw, normalised, standardised),
         "histogram" (pixels of each value, 0 to 255), "constant" (pixels that never change).
     """
-    train = lab.train()
-    sets = {"train": train, "test": lab.test()}
+    train = context.train()
+    sets = {"train": train, "test": context.test()}
     counts = np.zeros(256, np.int64)
     for chunk in _iterate_chunks(train.images):
         counts += np.bincount(chunk.reshape(-1), minlength=256)
@@ -62,7 +62,7 @@ def describe_pixels(lab: Lab) -> Findings:
     )
 
 
-def describe_classes(lab: Lab) -> Findings:
+def describe_classes(context: ExperimentContext) -> Findings:
     """Count, average and show every digit.
 
     Returns
@@ -72,7 +72,7 @@ def describe_classes(lab: Lab) -> Findings:
         arrays "samples" uint8 (10, k, 28, 28), "means" and "spreads" float32 (10, 28, 28),
         the pixels' mean and standard deviation within each digit, 0 to 255.
     """
-    train, test = lab.train(), lab.test()
+    train, test = context.train(), context.test()
     means = np.empty((CLASSES, 28, 28), np.float32)
     spreads = np.empty_like(means)
     samples = np.zeros((CLASSES, SHOWN, 28, 28), np.uint8)
@@ -92,14 +92,14 @@ def describe_classes(lab: Lab) -> Findings:
             "ink": [float(mean.mean()) / 255 for mean in means],
         },
         arrays={
-            "samples": lab.store.put_array(samples),
-            "means": lab.store.put_array(means),
-            "spreads": lab.store.put_array(spreads),
+            "samples": context.store.put_array(samples),
+            "means": context.store.put_array(means),
+            "spreads": context.store.put_array(spreads),
         },
     )
 
 
-def project_pixels(lab: Lab, kept: list[int]) -> Findings:
+def project_pixels(context: ExperimentContext, kept: list[int]) -> Findings:
     """Find the principal components of the pixels, 0 to 1; rebuild digits from a few.
 
     Returns
@@ -110,7 +110,7 @@ def project_pixels(lab: Lab, kept: list[int]) -> Findings:
         arrays "originals" uint8 (10, 28, 28), "rebuilt" uint8 (len(kept), 10, 28, 28),
         "map" float32 (m, 2) and "labels" uint8 (m,) of the first two components.
     """
-    train = lab.train()
+    train = context.train()
     mean, covariance = _measure_covariance(train.images)
     variances, vectors = np.linalg.eigh(covariance)
     variances, vectors = variances[::-1].clip(0), vectors[:, ::-1]
@@ -121,7 +121,7 @@ def project_pixels(lab: Lab, kept: list[int]) -> Findings:
     originals = np.array(train.images[rows])
     centred = originals.reshape(CLASSES, -1) / 255 - mean
     rebuilt = [mean + centred @ vectors[:, :k] @ vectors[:, :k].T for k in kept]
-    some = _choose_some(lab, MAPPED)
+    some = _choose_some(context, MAPPED)
     points = (some.images.reshape(len(some), -1) / 255 - mean) @ vectors[:, :2]
     return Findings(
         values={
@@ -134,15 +134,15 @@ def project_pixels(lab: Lab, kept: list[int]) -> Findings:
             "error": {str(k): float(variances[k:].sum() / 784) for k in kept},
         },
         arrays={
-            "originals": lab.store.put_array(originals),
-            "rebuilt": lab.store.put_array(_to_images(np.array(rebuilt))),
-            "map": lab.store.put_array(points.astype(np.float32)),
-            "labels": lab.store.put_array(some.labels),
+            "originals": context.store.put_array(originals),
+            "rebuilt": context.store.put_array(_to_images(np.array(rebuilt))),
+            "map": context.store.put_array(points.astype(np.float32)),
+            "labels": context.store.put_array(some.labels),
         },
     )
 
 
-def map_neighbours(lab: Lab, images: int) -> Findings:
+def map_neighbours(context: ExperimentContext, images: int) -> Findings:
     """Lay some images out so that neighbours stay neighbours (t-SNE on 50 components).
 
     L. van der Maaten and G. Hinton, "Visualizing data using t-SNE", JMLR 2008.
@@ -155,26 +155,26 @@ def map_neighbours(lab: Lab, images: int) -> Findings:
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 
-    some = _choose_some(lab, images)
+    some = _choose_some(context, images)
     pixels = some.images.reshape(len(some), -1).astype(np.float32) / 255
     reduced = PCA(min(50, *pixels.shape), svd_solver="full").fit_transform(pixels)
     perplexity = min(30.0, (len(some) - 1) / 3)
     # One thread, or the order of sums would differ from run to run.
     placed = TSNE(
-        perplexity=perplexity, init="pca", random_state=lab.seed, n_jobs=1
+        perplexity=perplexity, init="pca", random_state=context.seed, n_jobs=1
     ).fit_transform(reduced)
     return Findings(
         values={"images": len(some)},
         arrays={
-            "map": lab.store.put_array(placed.astype(np.float32)),
-            "labels": lab.store.put_array(some.labels),
+            "map": context.store.put_array(placed.astype(np.float32)),
+            "labels": context.store.put_array(some.labels),
         },
     )
 
 
-def _choose_some(lab: Lab, images: int) -> LabelledImages:
-    train = lab.train()
-    rows = np.random.default_rng(lab.seed).permutation(len(train))[:images]
+def _choose_some(context: ExperimentContext, images: int) -> LabelledImages:
+    train = context.train()
+    rows = np.random.default_rng(context.seed).permutation(len(train))[:images]
     return train.take(np.sort(rows))
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from digitflow.data.digits import LabelledImages
 from digitflow.studies.features import PARTS, plan_features
-from digitflow.studies.plan import Experiment, Findings, Lab, Scope
+from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
 from digitflow.studies.voting import compare_readers
 
 QUESTIONS = ("large", "odd")
@@ -112,7 +112,11 @@ def ask_questions(labels: np.ndarray) -> np.ndarray:
 
 
 def answer_questions(
-    lab: Lab, model: Mapping[str, Any], judged: str, folds: int, in_order: bool
+    context: ExperimentContext,
+    model: Mapping[str, Any],
+    judged: str,
+    folds: int,
+    in_order: bool,
 ) -> Findings:
     """Answer both questions, for training images by cross-validation or for test images.
 
@@ -130,8 +134,8 @@ def answer_questions(
         "fit_seconds", "predict_seconds" (0 by folds: both together are in the first).
     """
     chosen = Answerer(**model)
-    train, test = open_rows(lab, chosen)
-    built = build_model(chosen, lab.seed, lab.threads)
+    train, test = open_rows(context, chosen)
+    built = build_model(chosen, context.seed, context.threads)
     wanted = train.labels if chosen.kind == "digit" else _as_numbers(train.labels)
     began = time.perf_counter()
     if judged == "by folds":
@@ -150,18 +154,20 @@ def answer_questions(
         values=measure_answers(truth, answers)
         | {"rows": half.tolist(), "answers": answers[half].tolist()},
         measured={"fit_seconds": fitted - began, "predict_seconds": ended - fitted},
-        arrays={"right": lab.store.put_array(right)},
+        arrays={"right": context.store.put_array(right)},
     )
 
 
-def open_rows(lab: Lab, model: Answerer) -> tuple[LabelledImages, LabelledImages]:
+def open_rows(
+    context: ExperimentContext, model: Answerer
+) -> tuple[LabelledImages, LabelledImages]:
     """Return training and test rows (n, d) with their labels.
 
     Pixels are whole numbers in float64: distances between them are exact.
     """
     if model.pixels:
-        return _flatten(lab.train()), _flatten(lab.test())
-    train, labels, test, truth = lab.open("features components", *PARTS)
+        return _flatten(context.train()), _flatten(context.test())
+    train, labels, test, truth = context.open("features components", *PARTS)
     return LabelledImages(train, labels), LabelledImages(test, truth)
 
 
@@ -246,7 +252,7 @@ def measure_answers(truth: np.ndarray, answers: np.ndarray) -> dict[str, Any]:
     }
 
 
-def compare_chains(lab: Lab, pairs: list[list[str]]) -> Findings:
+def compare_chains(context: ExperimentContext, pairs: list[list[str]]) -> Findings:
     """Compare each chain with the same links apart, by both answers right.
 
     Returns
@@ -257,7 +263,7 @@ def compare_chains(lab: Lab, pairs: list[list[str]]) -> Findings:
     """
     found = {}
     for chain, apart in pairs:
-        ours, theirs = (lab.open(name, "right")[0] for name in (chain, apart))
+        ours, theirs = (context.open(name, "right")[0] for name in (chain, apart))
         both = np.full(len(ours), len(QUESTIONS))
         found[chain] = {"against": apart} | compare_readers(ours, theirs, both)
     return Findings(values=found)

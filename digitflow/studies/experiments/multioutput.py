@@ -11,7 +11,7 @@ import numpy as np
 from digitflow.data.splits import choose_subset
 from digitflow.models.persistence import load_model
 from digitflow.studies.fitting import plan_model, predict_probabilities
-from digitflow.studies.plan import Experiment, Findings, Lab, Scope
+from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
 
 # Whole numbers from 0 to 99, added to every pixel, as in the book.
 HIGHEST_NOISE = 100
@@ -60,7 +60,7 @@ def name_denoising(denoiser: str) -> str:
     return f"denoise by {denoiser}"
 
 
-def add_noise(lab: Lab, images: int) -> Findings:
+def add_noise(context: ExperimentContext, images: int) -> Findings:
     """Add noise to all training images, and to some test images.
 
     Returns
@@ -71,11 +71,11 @@ def add_noise(lab: Lab, images: int) -> Findings:
         learnt from and cleaned; "noisy" and "clean" uint8 (images, 28, 28), "labels" uint8
         (images,), "psnr" float64 (images,).
     """
-    train, test = lab.train(), lab.test()
-    rows = choose_subset(test.labels, images, lab.seed)
+    train, test = context.train(), context.test()
+    rows = choose_subset(test.labels, images, context.seed)
     clean = np.array(test.images[rows])
-    generator = np.random.default_rng(lab.seed)
-    with lab.store.new_array(train.images.shape, np.uint16) as pending:
+    generator = np.random.default_rng(context.seed)
+    with context.store.new_array(train.images.shape, np.uint16) as pending:
         for start in range(0, len(train), CHUNK_ROWS):
             part = slice(start, start + CHUNK_ROWS)
             pending.array[part] = disturb(train.images[part], generator)
@@ -87,7 +87,7 @@ def add_noise(lab: Lab, images: int) -> Findings:
         values=values,
         arrays={"train": pending.ref}
         | {
-            name: lab.store.put_array(array)
+            name: context.store.put_array(array)
             for name, array in {
                 "raw": raw, "noisy": noisy, "clean": clean, "labels": labels,
                 "psnr": to_psnr(errors),
@@ -101,7 +101,7 @@ def disturb(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     return images + generator.integers(0, HIGHEST_NOISE, images.shape, np.uint16)  # type: ignore[no-any-return]
 
 
-def denoise_images(lab: Lab, denoiser: str) -> Findings:
+def denoise_images(context: ExperimentContext, denoiser: str) -> Findings:
     """Learn clean from noisy pixels; clean the test images.
 
     Returns
@@ -110,13 +110,13 @@ def denoise_images(lab: Lab, denoiser: str) -> Findings:
         values as of `measure_cleaning`; arrays "denoised" uint8 (images, 28, 28), "psnr"
         float64 (images,), in decibels; measured "fit_seconds", "predict_seconds".
     """
-    learnt, raw, noisy, clean, labels = lab.open(
+    learnt, raw, noisy, clean, labels = context.open(
         "noise", "train", "raw", "noisy", "clean", "labels"
     )
     model = build_denoiser(denoiser)
     began = time.perf_counter()
     if model is not None:
-        wanted = lab.train().images.reshape(len(lab.train()), -1)
+        wanted = context.train().images.reshape(len(context.train()), -1)
         model.fit(_flatten(learnt), _of_kind(model, wanted))
     fitted = time.perf_counter()
     if model is None:
@@ -130,8 +130,8 @@ def denoise_images(lab: Lab, denoiser: str) -> Findings:
         values=values,
         measured={"fit_seconds": fitted - began, "predict_seconds": ended - fitted},
         arrays={
-            "denoised": lab.store.put_array(denoised),
-            "psnr": lab.store.put_array(to_psnr(errors)),
+            "denoised": context.store.put_array(denoised),
+            "psnr": context.store.put_array(to_psnr(errors)),
         },
     )
 
@@ -199,7 +199,7 @@ def to_psnr(errors: np.ndarray) -> np.ndarray:
     return np.asarray(10 * np.log10(255**2 / np.maximum(errors, LEAST_ERROR)))
 
 
-def read_images(lab: Lab, reader: str) -> Findings:
+def read_images(context: ExperimentContext, reader: str) -> Findings:
     """Let a model that learnt from clean images read clean, noisy and cleaned ones.
 
     Returns
@@ -208,19 +208,20 @@ def read_images(lab: Lab, reader: str) -> Findings:
         values: accuracy by "clean", "noisy" and each denoiser; arrays: by the same names,
         the predicted digits, uint8 (images,).
     """
-    arrays = lab.given["noise"].arrays
-    labels = lab.store.open_array(arrays["labels"])
+    arrays = context.given["noise"].arrays
+    labels = context.store.open_array(arrays["labels"])
     stages = {name: arrays[name] for name in ("clean", "noisy")} | {
-        name: lab.given[name_denoising(name)].arrays["denoised"] for name in DENOISERS
+        name: context.given[name_denoising(name)].arrays["denoised"] for name in DENOISERS
     }
-    pipeline = load_model(lab.given[reader].models["model"], lab.store)
+    pipeline = load_model(context.given[reader].models["model"], context.store)
     predicted = {
-        name: predict_probabilities(pipeline, lab.store.open_array(ref)).argmax(axis=1)
+        name: predict_probabilities(pipeline, context.store.open_array(ref)).argmax(axis=1)
         for name, ref in stages.items()
     }
     return Findings(
         values={name: float((said == labels).mean()) for name, said in predicted.items()},
         arrays={
-            name: lab.store.put_array(said.astype(np.uint8)) for name, said in predicted.items()
+            name: context.store.put_array(said.astype(np.uint8))
+            for name, said in predicted.items()
         },
     )

@@ -15,7 +15,7 @@ from digitflow.data.sampling import choose_rows
 from digitflow.evaluation import robustness
 from digitflow.models.persistence import load_model
 from digitflow.studies.fitting import ALGORITHMS, plan_model, predict_probabilities, unique
-from digitflow.studies.plan import Experiment, Findings, Lab, Scope
+from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
 
 
 class Alteration(BaseModel):
@@ -120,7 +120,7 @@ def plan(scope: Scope) -> tuple[Experiment, ...]:
 
 
 def alter_images(
-    lab: Lab,
+    context: ExperimentContext,
     name: str,
     images: int,
     function: str,
@@ -136,15 +136,15 @@ def alter_images(
     Findings
         values "levels"; arrays "images" uint8 (levels, n, 28, 28), "labels" uint8 (n,).
     """
-    test = lab.test()
-    chosen = test.take(choose_rows(test.labels, images, lab.seed))
+    test = context.test()
+    chosen = test.take(choose_rows(test.labels, images, context.seed))
     originals = np.array(chosen.images)
     alter: Callable[..., np.ndarray] = getattr(robustness, function)
     shape = (len(levels), *originals.shape)
-    with lab.store.new_array(shape, np.uint8) as pending:
+    with context.store.new_array(shape, np.uint8) as pending:
         for place, level in enumerate(levels):
             # The same draws at each level: only how much changes.
-            generator = np.random.default_rng([lab.seed, *name.encode()])
+            generator = np.random.default_rng([context.seed, *name.encode()])
             # A level in whole pixels counts pixels.
             value = int(level) if function in ("shift_images", "cover_images") else level
             pending.array[place] = (
@@ -152,11 +152,11 @@ def alter_images(
             )
     return Findings(
         values={"name": name, "levels": levels},
-        arrays={"images": pending.ref, "labels": lab.store.put_array(chosen.labels)},
+        arrays={"images": pending.ref, "labels": context.store.put_array(chosen.labels)},
     )
 
 
-def read_altered(lab: Lab, model: str) -> Findings:
+def read_altered(context: ExperimentContext, model: str) -> Findings:
     """Read all altered images by one model.
 
     Returns
@@ -164,13 +164,13 @@ def read_altered(lab: Lab, model: str) -> Findings:
     Findings
         values "accuracy": {alteration: [share read right at each level]}, "images".
     """
-    pipeline = load_model(lab.given[model].models["model"], lab.store)
-    altered = [name for name, facts in lab.given.items() if "levels" in facts.values]
+    pipeline = load_model(context.given[model].models["model"], context.store)
+    altered = [name for name, facts in context.given.items() if "levels" in facts.values]
     accuracy, rows = dict[str, Any](), 0
     for name in altered:
-        images, labels = lab.open(name, "images", "labels")
+        images, labels = context.open(name, "images", "labels")
         rows = len(labels)
-        accuracy[lab.given[name].values["name"]] = [
+        accuracy[context.given[name].values["name"]] = [
             float((predict_probabilities(pipeline, level).argmax(axis=1) == labels).mean())
             for level in images
         ]

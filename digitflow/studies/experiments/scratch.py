@@ -9,7 +9,7 @@ from digitflow.errors import InputError
 from digitflow.models.catalogue import build_estimator
 from digitflow.models.scratch.network import check_gradient, draw_weights
 from digitflow.studies.features import PARTS, plan_features
-from digitflow.studies.plan import Experiment, Findings, Lab, Scope
+from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
 
 KINDS = ("softmax", "mlp")
 MAKERS = ("numpy", "scikit-learn")
@@ -49,7 +49,7 @@ def name_fit(kind: str, maker: str) -> str:
     return f"{kind} by {maker}"
 
 
-def check_slopes(lab: Lab, kind: str) -> Findings:
+def check_slopes(context: ExperimentContext, kind: str) -> Findings:
     """Compare the gradient with central differences, in float64, on real images.
 
     Returns
@@ -57,11 +57,11 @@ def check_slopes(lab: Lab, kind: str) -> Findings:
     Findings
         values "worst": the largest relative difference; "images", "weights" (of each array).
     """
-    rows, labels = lab.open(f"features {FEATURES}", "train", "train_labels")
-    chosen = np.random.default_rng(lab.seed).permutation(len(rows))[:CHECKED_IMAGES]
+    rows, labels = context.open(f"features {FEATURES}", "train", "train_labels")
+    chosen = np.random.default_rng(context.seed).permutation(len(rows))[:CHECKED_IMAGES]
     features = rows[np.sort(chosen)].astype(np.float64)
     places = labels[np.sort(chosen)].astype(int)
-    generator = np.random.default_rng(lab.seed)
+    generator = np.random.default_rng(context.seed)
     layers = draw_weights((features.shape[1], *HIDDEN[kind], 10), generator, np.float64)
     # Zeros at the end would leave nothing for the layers before it.
     layers[-1][0][...] = 0.1 * generator.standard_normal(layers[-1][0].shape)
@@ -71,7 +71,7 @@ def check_slopes(lab: Lab, kind: str) -> Findings:
     )
 
 
-def fit_model(lab: Lab, kind: str, maker: str) -> Findings:
+def fit_model(context: ExperimentContext, kind: str, maker: str) -> Findings:
     """Fit one of the four; judge it on the test images.
 
     Returns
@@ -82,8 +82,8 @@ def fit_model(lab: Lab, kind: str, maker: str) -> Findings:
         all images at once); arrays "weights" float32 (784, units) of the first layer;
         measured "fit_seconds", "predict_seconds".
     """
-    rows, labels, test, truth = lab.open(f"features {FEATURES}", *PARTS)
-    model = build_model(kind, maker, lab.seed, lab.threads)
+    rows, labels, test, truth = context.open(f"features {FEATURES}", *PARTS)
+    model = build_model(kind, maker, context.seed, context.threads)
     began = time.perf_counter()
     model.fit(rows, labels)
     fitted = time.perf_counter()
@@ -98,7 +98,7 @@ def fit_model(lab: Lab, kind: str, maker: str) -> Findings:
             "losses": None if losses is None else [float(loss) for loss in losses],
         },
         measured={"fit_seconds": fitted - began, "predict_seconds": ended - fitted},
-        arrays={"weights": lab.store.put_array(np.asarray(first, np.float32))},
+        arrays={"weights": context.store.put_array(np.asarray(first, np.float32))},
     )
 
 

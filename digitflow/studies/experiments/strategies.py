@@ -8,7 +8,7 @@ import numpy as np
 from digitflow.data.splits import choose_subset
 from digitflow.errors import InputError
 from digitflow.studies.features import plan_features
-from digitflow.studies.plan import Experiment, Findings, Lab, Scope
+from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
 
 CLASSIFIERS = ("sgd", "logistic", "svm")
 STRATEGIES = ("native", "one-vs-rest", "one-vs-one")
@@ -51,7 +51,7 @@ def name_fit(classifier: str, strategy: str, pixels: str) -> str:
 
 
 def fit_strategy(
-    lab: Lab, classifier: str, strategy: str, pixels: str, images: int
+    context: ExperimentContext, classifier: str, strategy: str, pixels: str, images: int
 ) -> Findings:
     """Fit ten digits in one way; measure it on what it learnt from and on the test images.
 
@@ -62,8 +62,8 @@ def fit_strategy(
         of the images it learnt from), "test_accuracy", "images"; measured "fit_seconds",
         "predict_seconds".
     """
-    train, labels, test, truth = _open_rows(lab, pixels, images)
-    built = _build(classifier, strategy, lab.seed)
+    train, labels, test, truth = _open_rows(context, pixels, images)
+    built = _build(classifier, strategy, context.seed)
     began = time.perf_counter()
     built.fit(train, labels)
     fitted = time.perf_counter()
@@ -82,12 +82,12 @@ def fit_strategy(
 
 
 def _open_rows(
-    lab: Lab, pixels: str, images: int
+    context: ExperimentContext, pixels: str, images: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    train, test = lab.train(), lab.test()
-    rows = choose_subset(train.labels, images, lab.seed)
+    train, test = context.train(), context.test()
+    rows = choose_subset(train.labels, images, context.seed)
     if pixels == "scaled":
-        features = list(lab.open("features scaled", "train", "test"))
+        features = list(context.open("features scaled", "train", "test"))
     else:
         features = [part.images.reshape(len(part), -1) for part in (train, test)]
     return features[0][rows], train.labels[rows], features[1], np.asarray(test.labels)

@@ -13,7 +13,7 @@ from digitflow.studies.experiments.tuning_trials import (
     open_search_rows,
     score_fold,
 )
-from digitflow.studies.plan import Findings, Lab
+from digitflow.studies.plan import ExperimentContext, Findings
 
 FACTOR = 3
 # So many trials are drawn at random, and ended by nobody.
@@ -23,7 +23,7 @@ LEARNING_IMAGES = 10_000
 
 
 def search_by_halving(
-    lab: Lab, model: str, images: int, folds: int, candidates: int
+    context: ExperimentContext, model: str, images: int, folds: int, candidates: int
 ) -> Findings:
     """Try many combinations on few images, and the better third on three times as many.
 
@@ -37,16 +37,16 @@ def search_by_halving(
     from sklearn.experimental import enable_halving_search_cv  # noqa: F401
     from sklearn.model_selection import HalvingRandomSearchCV
 
-    rows, labels = open_search_rows(lab, model, images)
+    rows, labels = open_search_rows(context, model, images)
     search = HalvingRandomSearchCV(
-        build_model(model, {}, lab.seed, lab.threads),
+        build_model(model, {}, context.seed, context.threads),
         {"C": loguniform(0.1, 100), "gamma": loguniform(1e-3, 1e-1)},
         n_candidates=candidates,
         factor=FACTOR,
         max_resources=len(rows),
         min_resources="exhaust",
         cv=folds,
-        random_state=lab.seed,
+        random_state=context.seed,
         error_score=np.nan,
     ).fit(rows, labels)
     results = search.cv_results_
@@ -73,7 +73,9 @@ def has_optuna() -> bool:
     return importlib.util.find_spec("optuna") is not None
 
 
-def search_by_optuna(lab: Lab, model: str, images: int, folds: int, trials: int) -> Findings:
+def search_by_optuna(
+    context: ExperimentContext, model: str, images: int, folds: int, trials: int
+) -> Findings:
     """Let Optuna choose each combination by those before; end what lags behind.
 
     Its trials are kept in a database in the store: after a kill, those that had ended are
@@ -99,7 +101,7 @@ def search_by_optuna(lab: Lab, model: str, images: int, folds: int, trials: int)
     from optuna.trial import TrialState
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    rows, labels = open_search_rows(lab, model, images)
+    rows, labels = open_search_rows(context, model, images)
     parts = divide(labels, folds)
 
     def objective(trial: Any) -> float:
@@ -109,17 +111,17 @@ def search_by_optuna(lab: Lab, model: str, images: int, folds: int, trials: int)
         }
         scores = []
         for step, (learnt, held) in enumerate(parts):
-            scores.append(score_fold(lab, model, params, rows, labels, learnt, held))
+            scores.append(score_fold(context, model, params, rows, labels, learnt, held))
             trial.report(float(np.mean(scores)), step)
             if trial.should_prune():
                 raise optuna.TrialPruned
         return float(np.mean(scores))
 
-    study = _open_study(lab, optuna, [model, images, folds, trials])
+    study = _open_study(context, optuna, [model, images, folds, trials])
     ended = (TrialState.COMPLETE, TrialState.PRUNED)
     while (done := len(study.get_trials(deepcopy=False, states=ended))) < trials:
         study.sampler = optuna.samplers.TPESampler(
-            seed=lab.seed + done, n_startup_trials=WARM_TRIALS
+            seed=context.seed + done, n_startup_trials=WARM_TRIALS
         )
         study.optimize(objective, n_trials=1)
     return Findings(
@@ -135,11 +137,13 @@ def search_by_optuna(lab: Lab, model: str, images: int, folds: int, trials: int)
     )
 
 
-def _open_study(lab: Lab, optuna: Any, asked: list[Any]) -> Any:
+def _open_study(context: ExperimentContext, optuna: Any, asked: list[Any]) -> Any:
     """Open the search's database, or the one that a killed run left."""
-    data = lab.given[f"features {FEATURES[asked[0]]}"].arrays
-    name = digest_json([*asked, lab.seed, data["train"].digest, data["train_labels"].digest])
-    folder = lab.store.root / "searches"
+    data = context.given[f"features {FEATURES[asked[0]]}"].arrays
+    name = digest_json(
+        [*asked, context.seed, data["train"].digest, data["train_labels"].digest]
+    )
+    folder = context.store.root / "searches"
     folder.mkdir(parents=True, exist_ok=True)
     return optuna.create_study(
         storage=f"sqlite:///{folder / name}.db",
@@ -150,7 +154,9 @@ def _open_study(lab: Lab, optuna: Any, asked: list[Any]) -> Any:
     )
 
 
-def trace_learning(lab: Lab, model: str, params: dict[str, Any], folds: int) -> Findings:
+def trace_learning(
+    context: ExperimentContext, model: str, params: dict[str, Any], folds: int
+) -> Findings:
     """Score a model that learnt from ever more training images, by cross-validation.
 
     Returns
@@ -160,10 +166,10 @@ def trace_learning(lab: Lab, model: str, params: dict[str, Any], folds: int) -> 
     """
     from sklearn.model_selection import learning_curve
 
-    rows, labels = lab.open(f"features {FEATURES[model]}", "train", "train_labels")
-    chosen = np.random.default_rng(lab.seed).permutation(len(labels))[:LEARNING_IMAGES]
+    rows, labels = context.open(f"features {FEATURES[model]}", "train", "train_labels")
+    chosen = np.random.default_rng(context.seed).permutation(len(labels))[:LEARNING_IMAGES]
     sizes, train, held = learning_curve(
-        build_model(model, params, lab.seed, lab.threads),
+        build_model(model, params, context.seed, context.threads),
         rows[chosen],
         labels[chosen],
         train_sizes=np.array([0.1, 0.2, 0.4, 0.7, 1.0]),
@@ -175,7 +181,12 @@ def trace_learning(lab: Lab, model: str, params: dict[str, Any], folds: int) -> 
 
 
 def trace_parameter(
-    lab: Lab, model: str, parameter: str, values: list[Any], images: int, folds: int
+    context: ExperimentContext,
+    model: str,
+    parameter: str,
+    values: list[Any],
+    images: int,
+    folds: int,
 ) -> Findings:
     """Score a model over the values of one parameter, the others as they are by default.
 
@@ -186,9 +197,9 @@ def trace_parameter(
     """
     from sklearn.model_selection import validation_curve
 
-    rows, labels = open_search_rows(lab, model, images)
+    rows, labels = open_search_rows(context, model, images)
     train, held = validation_curve(
-        build_model(model, {}, lab.seed, lab.threads),
+        build_model(model, {}, context.seed, context.threads),
         rows,
         labels,
         param_name=parameter,

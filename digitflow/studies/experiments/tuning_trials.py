@@ -8,7 +8,7 @@ import numpy as np
 from digitflow.data.splits import choose_subset
 from digitflow.errors import InputError
 from digitflow.studies.features import PARTS
-from digitflow.studies.plan import Findings, Lab
+from digitflow.studies.plan import ExperimentContext, Findings
 
 MODELS = ("forest", "knn", "svm")
 # Where a model's combinations are tried: an SVM on 784 pixels would take ten times as long.
@@ -48,7 +48,7 @@ def build_model(model: str, params: dict[str, Any], seed: int, threads: int) -> 
 
 
 def try_params(
-    lab: Lab, model: str, params: dict[str, Any], images: int, folds: int
+    context: ExperimentContext, model: str, params: dict[str, Any], images: int, folds: int
 ) -> Findings:
     """Cross-validate one combination on some training images.
 
@@ -58,11 +58,11 @@ def try_params(
         values "params", and "scores" (accuracy of each fold) with their mean "score"; or
         "error": why the combination is invalid; measured "fit_seconds".
     """
-    rows, labels = open_search_rows(lab, model, images)
+    rows, labels = open_search_rows(context, model, images)
     began = time.perf_counter()
     try:
         scores = [
-            score_fold(lab, model, params, rows, labels, learnt, held)
+            score_fold(context, model, params, rows, labels, learnt, held)
             for learnt, held in divide(labels, folds)
         ]
     except (ValueError, TypeError) as exc:
@@ -74,7 +74,7 @@ def try_params(
 
 
 def score_fold(
-    lab: Lab,
+    context: ExperimentContext,
     model: str,
     params: dict[str, Any],
     rows: np.ndarray,
@@ -83,7 +83,7 @@ def score_fold(
     held: np.ndarray,
 ) -> float:
     """Return the accuracy on the rows that are held out."""
-    built = build_model(model, params, lab.seed, lab.threads)
+    built = build_model(model, params, context.seed, context.threads)
     built.fit(rows[learnt], labels[learnt])
     return float((built.predict(rows[held]) == labels[held]).mean())
 
@@ -95,14 +95,16 @@ def divide(labels: np.ndarray, folds: int) -> list[tuple[np.ndarray, np.ndarray]
     return list(StratifiedKFold(folds).split(labels, labels))
 
 
-def open_search_rows(lab: Lab, model: str, images: int) -> tuple[np.ndarray, np.ndarray]:
+def open_search_rows(
+    context: ExperimentContext, model: str, images: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Return features (images, d) and labels of the training images that searches use."""
-    rows, labels = lab.open(f"features {FEATURES[model]}", "train", "train_labels")
-    chosen = choose_subset(labels, images, lab.seed)
+    rows, labels = context.open(f"features {FEATURES[model]}", "train", "train_labels")
+    chosen = choose_subset(labels, images, context.seed)
     return rows[chosen], labels[chosen]
 
 
-def judge_choice(lab: Lab, model: str, choice: str) -> Findings:
+def judge_choice(context: ExperimentContext, model: str, choice: str) -> Findings:
     """Fit on all training images with default, hand-set or tuned parameters; judge on test.
 
     Tuned is the best combination of all searches, the first of equals. The test images had
@@ -113,9 +115,9 @@ def judge_choice(lab: Lab, model: str, choice: str) -> Findings:
     Findings
         values "params", "accuracy"; measured "fit_seconds", "predict_seconds".
     """
-    params = _choose_params(lab, model, choice)
-    train, labels, test, truth = lab.open(f"features {FEATURES[model]}", *PARTS)
-    built = build_model(model, params, lab.seed, lab.threads)
+    params = _choose_params(context, model, choice)
+    train, labels, test, truth = context.open(f"features {FEATURES[model]}", *PARTS)
+    built = build_model(model, params, context.seed, context.threads)
     began = time.perf_counter()
     built.fit(train, labels)
     fitted = time.perf_counter()
@@ -129,12 +131,12 @@ def judge_choice(lab: Lab, model: str, choice: str) -> Findings:
     )
 
 
-def _choose_params(lab: Lab, model: str, choice: str) -> dict[str, Any]:
+def _choose_params(context: ExperimentContext, model: str, choice: str) -> dict[str, Any]:
     if choice == "default":
         return {}
     if choice == "hand-set":
         return HAND_SET[model]
-    tried = [trial for facts in lab.given.values() for trial in list_trials(facts)]
+    tried = [trial for facts in context.given.values() for trial in list_trials(facts)]
     found: dict[str, Any] = max(tried, key=lambda trial: trial["score"])["params"]
     return found
 

@@ -1,4 +1,4 @@
-"""Photographs: seeded, what was written on them, and each hardship shows."""
+"""Photographs: seeded, what was written on them, and each distortion shows."""
 
 from itertools import islice
 
@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from digitflow.augment.photographs import (
-    HARDSHIPS,
+    DISTORTIONS,
     SERIES,
     iterate_photographs,
     photograph,
@@ -101,7 +101,7 @@ def test_a_page_holds_every_digit_in_its_place():
 
 @pytest.mark.parametrize("name", ["rain", "plain", ""])
 def test_an_unknown_hardship_lists_the_known_ones(name):
-    with pytest.raises(InputError, match=HARDSHIPS[0]):
+    with pytest.raises(InputError, match=DISTORTIONS[0]):
         photograph(CELLS[0], (name,), np.random.default_rng(0))
 
 

@@ -8,8 +8,8 @@ from digitflow.data.splits import split_rows
 from digitflow.errors import InputError
 
 PARTS = {
-    True: {"train", "calibrate", "compare"},
-    False: {"train", "calibrate", "compare", "test"},
+    True: {"train", "calibration", "validation"},
+    False: {"train", "calibration", "validation", "test"},
 }
 
 
@@ -49,8 +49,8 @@ def test_on_mnist_no_writer_is_in_two_parts_and_classes_keep_their_shares(mnist,
     for rows in parts.values():
         np.testing.assert_allclose(class_shares(labels[rows]), class_shares(labels), atol=0.006)
     rest = 60_000 if has_test else 48_000
-    assert len(parts["calibrate"]) == pytest.approx(rest * 0.1, rel=0.05)
-    assert len(parts["compare"]) == pytest.approx(rest * 0.1, rel=0.05)
+    assert len(parts["calibration"]) == pytest.approx(rest * 0.1, rel=0.05)
+    assert len(parts["validation"]) == pytest.approx(rest * 0.1, rel=0.05)
 
 
 @pytest.mark.parametrize("has_test", [True, False])
@@ -67,7 +67,7 @@ def test_shares_are_met_within_a_row_a_class_without_writers(has_test, test, val
         tested = np.bincount(labels[parts["test"]])
         assert np.abs(tested - rest * test).max() <= 0.5
         rest = rest - tested
-    halves = [np.bincount(labels[parts[name]]) for name in ("calibrate", "compare")]
+    halves = [np.bincount(labels[parts[name]]) for name in ("calibration", "validation")]
     assert np.abs(sum(halves) - rest * validation).max() <= 0.5
     assert np.abs(halves[0] - halves[1]).max() <= 1
 
@@ -130,7 +130,7 @@ def test_ten_rows_a_class_are_enough():
 
 def test_a_class_of_too_few_rows_is_named_with_the_part_that_lacks_it():
     labels = np.append(np.repeat(np.arange(9), 20), [9, 9]).astype(np.uint8)
-    with pytest.raises(InputError, match=r"182 images can't be split .* calibrate has no 9"):
+    with pytest.raises(InputError, match=r"182 images can't be split .* calibration has no 9"):
         split_rows(labels, None, SplitShares(), has_test=True, seed=0)
 
 

@@ -6,21 +6,21 @@ import pytest
 from sklearn.pipeline import Pipeline
 
 from digitflow.config.data import MnistSource
-from digitflow.config.training import DoubtRule
+from digitflow.config.training import SelectiveRule
 from digitflow.data.sources.mnist import load
 from digitflow.errors import InputError
 from digitflow.evaluation.selective import (
-    choose_doubt,
     choose_highest,
+    choose_thresholds,
     set_thresholds,
     trace_risk,
 )
 from digitflow.features.catalogue import build_steps
 from digitflow.images.frame import to_mnist_frame
-from digitflow.models.outliers import TypicalityScreen
+from digitflow.models.outliers import OutlierDetector
 from digitflow.models.persistence import load_model
 
-NO_SCREEN = (None, math.inf)
+NO_DETECTOR = (None, math.inf)
 
 
 def draw(count=400, seed=0, steps=None):
@@ -85,37 +85,39 @@ def test_without_images_there_is_no_curve():
 @pytest.mark.parametrize("coverage", [0.01, 0.5, 0.9, 0.99, 1.0])
 def test_the_stated_share_is_answered_and_not_one_image_more(coverage):
     labels, probabilities = draw()
-    doubt = set_thresholds(labels, probabilities, np.ones(400, bool), coverage, NO_SCREEN)
-    answered = probabilities.max(axis=1) >= doubt.min_probability
+    reject_option = set_thresholds(
+        labels, probabilities, np.ones(400, bool), coverage, NO_DETECTOR
+    )
+    answered = probabilities.max(axis=1) >= reject_option.min_probability
     assert answered.sum() == math.ceil(round(coverage * 400, 9))
     wrong = probabilities.argmax(axis=1) != labels
-    assert doubt.risk == wrong[answered].mean()
-    assert doubt.coverage == coverage
+    assert reject_option.risk == wrong[answered].mean()
+    assert reject_option.coverage == coverage
 
 
 def test_equal_probabilities_are_answered_alike():
     labels, probabilities = draw(steps=5)
-    doubt = set_thresholds(labels, probabilities, np.ones(400, bool), 0.5, NO_SCREEN)
+    reject_option = set_thresholds(labels, probabilities, np.ones(400, bool), 0.5, NO_DETECTOR)
     confidence = probabilities.max(axis=1)
-    assert (confidence >= doubt.min_probability).mean() >= 0.5
-    assert (confidence > doubt.min_probability).mean() < 0.5
+    assert (confidence >= reject_option.min_probability).mean() >= 0.5
+    assert (confidence > reject_option.min_probability).mean() < 0.5
 
 
 def test_what_is_no_digit_counts_towards_what_is_left_out():
     labels, probabilities = draw()
     typical = np.arange(400) >= 20  # a twentieth is no digit
-    doubt = set_thresholds(labels, probabilities, typical, 0.9, NO_SCREEN)
-    answered = typical & (probabilities.max(axis=1) >= doubt.min_probability)
+    reject_option = set_thresholds(labels, probabilities, typical, 0.9, NO_DETECTOR)
+    answered = typical & (probabilities.max(axis=1) >= reject_option.min_probability)
     assert answered.sum() == 360
-    assert doubt.risk == (probabilities.argmax(axis=1) != labels)[answered].mean()
-    few = set_thresholds(labels, probabilities, typical, 1.0, NO_SCREEN)
+    assert reject_option.risk == (probabilities.argmax(axis=1) != labels)[answered].mean()
+    few = set_thresholds(labels, probabilities, typical, 1.0, NO_DETECTOR)
     assert few.min_probability == probabilities.max(axis=1)[typical].min()
 
 
 def test_where_nothing_is_typical_nothing_is_answered():
     labels, probabilities = draw()
-    doubt = set_thresholds(labels, probabilities, np.zeros(400, bool), 0.9, NO_SCREEN)
-    assert (doubt.min_probability, doubt.risk) == (1.0, 0.0)
+    reject_option = set_thresholds(labels, probabilities, np.zeros(400, bool), 0.9, NO_DETECTOR)
+    assert (reject_option.min_probability, reject_option.risk) == (1.0, 0.0)
 
 
 @pytest.mark.parametrize(("share", "kept"), [(0.001, 1), (0.07, 7), (0.5, 50), (0.999, 100)])
@@ -140,19 +142,22 @@ def stored(store):
 
 
 def test_both_thresholds_are_chosen_and_the_screen_is_stored(store, stored):
-    (train, compare), probabilities = stored
-    rule = DoubtRule(coverage=0.95, typical=0.99)
-    doubt = choose_doubt(store.root, train, compare, probabilities, rule, 1)
-    features = store.open_array(compare[0])
-    strangeness = load_model(doubt.screen, store).strangeness(features)
-    typical = strangeness <= doubt.max_strangeness
+    (train, validation), probabilities = stored
+    rule = SelectiveRule(coverage=0.95, typical=0.99)
+    reject_option = choose_thresholds(store.root, train, validation, probabilities, rule, 1)
+    features = store.open_array(validation[0])
+    outlier_score = load_model(reject_option.detector, store).outlier_score(features)
+    typical = outlier_score <= reject_option.max_outlier_score
     assert typical.sum() == 396
-    sure = store.open_array(probabilities).max(axis=1) >= doubt.min_probability
+    sure = store.open_array(probabilities).max(axis=1) >= reject_option.min_probability
     assert (typical & sure).sum() == 380
-    assert choose_doubt(store.root, train, compare, probabilities, rule, 1) == doubt
+    assert (
+        choose_thresholds(store.root, train, validation, probabilities, rule, 1)
+        == reject_option
+    )
     garbage = np.random.default_rng(1).normal(size=(100, 8)) * 20
-    found = load_model(doubt.screen, store).strangeness(garbage)
-    assert (found > doubt.max_strangeness).mean() > 0.95
+    found = load_model(reject_option.detector, store).outlier_score(garbage)
+    assert (found > reject_option.max_outlier_score).mean() > 0.95
 
 
 def test_without_comparison_images_nothing_is_chosen(store, stored):
@@ -163,7 +168,7 @@ def test_without_comparison_images_nothing_is_chosen(store, stored):
     )
     probabilities = store.put_array(np.zeros((0, 10)))
     with pytest.raises(InputError, match="there are none"):
-        choose_doubt(store.root, train, empty, probabilities, DoubtRule(), 1)
+        choose_thresholds(store.root, train, empty, probabilities, SelectiveRule(), 1)
 
 
 def write_letters(letters, count):
@@ -179,16 +184,16 @@ def write_letters(letters, count):
 
 def test_on_mnist_digits_are_digits_and_other_things_mostly_not(mnist_folder):
     digits = load(MnistSource(folder=mnist_folder)).train
-    train, compare, others = (
+    train, validation, others = (
         digits.take(np.arange(start, stop))
         for start, stop in ((0, 10_000), (40_000, 44_000), (50_000, 52_000))
     )
     recipe = Pipeline(build_steps("strokes", 0)).fit(train.images)
-    screen = TypicalityScreen().fit(recipe.transform(train.images), train.labels)
-    limit = choose_highest(screen.strangeness(recipe.transform(compare.images)), 0.995)
+    detector = OutlierDetector().fit(recipe.transform(train.images), train.labels)
+    limit = choose_highest(detector.outlier_score(recipe.transform(validation.images)), 0.995)
 
     def reject(images):
-        return (screen.strangeness(recipe.transform(images)) > limit).mean()
+        return (detector.outlier_score(recipe.transform(images)) > limit).mean()
 
     random = np.random.default_rng(0)
     pairs = np.concatenate([others.images[:300], others.images[300:600]], axis=2)

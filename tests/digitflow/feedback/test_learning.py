@@ -6,12 +6,12 @@ import pytest
 from digitflow.data.digits import LabelledImages
 from digitflow.feedback.corrections import add_corrections, choose_role
 from digitflow.feedback.learning import (
-    add_lesson,
+    add_training_event,
     count_new,
     digest_all,
     find_others,
     join_corrections,
-    list_lessons,
+    list_training_events,
 )
 from digitflow.feedback.pictures import digest_picture
 
@@ -72,16 +72,16 @@ def test_a_correction_is_new_until_a_training_knew_of_it(store, images):
     add_corrections(store, list(images[:30]), [1] * 30, "ann", "a")
     learnt = [i for i in images[:30] if choose_role(digest_picture(i)) == "training"]
     assert count_new(store, "digits") == (len(learnt), 30)
-    add_lesson(store, "digits", "run-1", "trained", "keep", 30)
+    add_training_event(store, "digits", "run-1", "trained", "keep", 30)
     assert count_new(store, "digits") == (0, 30)
     # Another model has not learnt it, and announcing is not learning.
     assert count_new(store, "other")[0] == len(learnt)
-    add_lesson(store, "other", "", "announced", "waiting", 30)
+    add_training_event(store, "other", "", "announced", "waiting", 30)
     assert count_new(store, "other")[0] == len(learnt)
     assert count_new(store, "other", "announced")[0] == 0
     add_corrections(store, list(images[30:]), [1] * 30, "ann", "a")
     assert count_new(store, "digits")[0] > 0
-    assert [lesson.run for lesson in list_lessons(store, "digits")] == ["run-1"]
+    assert [event.run for event in list_training_events(store, "digits")] == ["run-1"]
 
 
 def test_who_disagrees_teaches_nothing(store, images):

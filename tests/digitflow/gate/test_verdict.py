@@ -15,12 +15,12 @@ ABSOLUTE = {"floor", "calibration", "robustness", "budgets", "loads"}
 
 
 @pytest.fixture
-def decide(make_evidence, make_contest):
+def decide(make_evidence, make_comparison):
     """Judge evidence, or evidence with a test set, under limits."""
 
     def decide(test=None, limits=LIMITS, evidence=None, **changed):
         evidence = evidence or make_evidence(test, **changed)
-        return judge(evidence, make_contest(evidence), limits, seed=1)
+        return judge(evidence, make_comparison(evidence), limits, seed=1)
 
     return decide
 
@@ -54,7 +54,7 @@ def test_a_clearly_better_challenger_is_promoted(decide, make_scored):
     assert verdict.outcome == "promote"
     assert "60 wins, 20 losses" in verdict.reason
     assert "better beyond chance" in verdict.reason
-    assert (verdict.champion_version, verdict.contest.champion_entry) == ("3", 7)
+    assert (verdict.champion_version, verdict.comparison.champion_entry) == ("3", 7)
     assert {check.id.split(".")[0] for check in verdict.checks} == set(CHECKS)
 
 
@@ -125,19 +125,21 @@ def test_the_gravest_answer_is_the_reason_and_the_others_are_counted(decide, mak
     assert verdict.reason.endswith(f"({others - 1} more checks against it)")
 
 
-def test_the_champion_itself_is_unchanged_and_nothing_is_asked(make_evidence, make_contest):
+def test_the_champion_itself_is_unchanged_and_nothing_is_asked(make_evidence, make_comparison):
     evidence = make_evidence()
-    same = make_contest(evidence, challenger_digest="old")
+    same = make_comparison(evidence, challenger_digest="old")
     verdict = judge(evidence, same, LIMITS, seed=1)
     assert verdict.outcome == "unchanged"
     assert not verdict.promoted
     assert verdict.checks == ()
 
 
-def test_the_champion_itself_need_not_be_scored_twice(make_evidence, make_contest, make_scored):
+def test_the_champion_itself_need_not_be_scored_twice(
+    make_evidence, make_comparison, make_scored
+):
     evidence = make_evidence(make_scored(champion=False))
-    contest = make_contest(evidence, champion_digest="same", challenger_digest="same")
-    verdict = judge(evidence, contest, LIMITS, seed=1)
+    comparison = make_comparison(evidence, champion_digest="same", challenger_digest="same")
+    verdict = judge(evidence, comparison, LIMITS, seed=1)
     assert verdict.outcome == "unchanged"
     assert verdict.champion == verdict.challenger
 
@@ -250,7 +252,7 @@ HARMLESS = {("loads", "exact"), ("loads", "error"), ("loads", "memory_mb")}
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_what_is_no_number_is_never_promoted_wherever_it_is(
-    make_evidence, make_scored, make_contest, value
+    make_evidence, make_scored, make_comparison, value
 ):
     known = {
         "writers": np.arange(9980, dtype=np.int32) % 299,
@@ -260,12 +262,12 @@ def test_what_is_no_number_is_never_promoted_wherever_it_is(
         make_scored(wins=60, losses=20, **known),
         make_scored(5, 1, **{name: numbers[:9906] for name, numbers in known.items()}),
     )
-    assert judge(sound, make_contest(sound), LIMITS, seed=1).promoted
+    assert judge(sound, make_comparison(sound), LIMITS, seed=1).promoted
     spoilt = dict(every_way_to_spoil(sound, value))
     promoted = [
         where
         for where, evidence in spoilt.items()
-        if judge(evidence, make_contest(evidence), LIMITS, seed=1).promoted
+        if judge(evidence, make_comparison(evidence), LIMITS, seed=1).promoted
     ]
     assert promoted == []
     assert len(spoilt) > 30

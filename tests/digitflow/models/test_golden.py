@@ -19,11 +19,11 @@ from digitflow.data.sets import store_set
 from digitflow.data.sources.builtin import load
 from digitflow.errors import DamagedArtifact, InputError
 from digitflow.features.catalogue import build_steps
-from digitflow.models.bundle import Release
+from digitflow.models.bundle import ModelBundle
 from digitflow.models.catalogue import build_estimator
 from digitflow.models.golden import (
     check_golden,
-    load_release,
+    load_bundle,
     record_golden,
     repeats,
     same_environment,
@@ -206,10 +206,10 @@ def test_a_model_that_cannot_read_is_an_answer(made):
 
 def test_a_release_of_the_same_versions_is_loaded_without_a_word(made, caplog):
     store, model, golden, _ = made
-    release = Release(model=model, doubt=None, golden=golden)
+    bundle = ModelBundle(model=model, reject_option=None, golden=golden)
     assert same_environment(golden)
     with caplog.at_level(logging.WARNING):
-        load_release(release, store).predict_proba(DATA.images[:2])
+        load_bundle(bundle, store).predict_proba(DATA.images[:2])
     assert not caplog.records
 
 
@@ -221,10 +221,10 @@ def make_older(golden, **changed):
 
 def test_made_with_other_versions_but_reading_the_same_is_a_warning(made, caplog):
     store, model, golden, _ = made
-    release = Release(model=model, doubt=None, golden=make_older(golden))
-    assert not same_environment(release.golden)
+    bundle = ModelBundle(model=model, reject_option=None, golden=make_older(golden))
+    assert not same_environment(bundle.golden)
     with caplog.at_level(logging.WARNING):
-        load_release(release, store).predict_proba(DATA.images[:2])
+        load_bundle(bundle, store).predict_proba(DATA.images[:2])
     assert "made with scikit-learn 1.8.0 (here is " in caplog.text
     assert "repeats its 32 golden predictions" in caplog.text
 
@@ -235,19 +235,19 @@ def test_made_with_other_versions_and_reading_otherwise_is_refused(made):
     expected[0] = expected[0, ::-1]
     other = make_older(golden, probabilities=store.put_array(expected))
     with pytest.raises(InputError, match=r"scikit-learn 1.8.0 \(here is .* read as another"):
-        load_release(Release(model=model, doubt=None, golden=other), store)
+        load_bundle(ModelBundle(model=model, reject_option=None, golden=other), store)
 
 
 def test_made_with_other_versions_and_not_loadable_names_the_versions(made, tmp_path):
     store, _, golden, _ = made
     broken = store.put_bytes(b"what a future version writes", "models", ".skops")
     model = type(made[1])(**broken.model_dump())
-    release = Release(model=model, doubt=None, golden=make_older(golden))
+    bundle = ModelBundle(model=model, reject_option=None, golden=make_older(golden))
     with pytest.raises(InputError, match=r"1.8.0 .*no readable skops file.* Install those"):
-        load_release(release, store)
+        load_bundle(bundle, store)
     store.path_of(model).unlink()
     with pytest.raises(DamagedArtifact, match="is missing"):
-        load_release(release, store)
+        load_bundle(bundle, store)
 
 
 def test_the_module_answers_alone_without_the_environment(made, tmp_path):

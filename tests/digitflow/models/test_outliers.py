@@ -5,7 +5,7 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 
 from digitflow.errors import InputError
-from digitflow.models.outliers import CHUNK_ROWS, RIDGE, TypicalityScreen
+from digitflow.models.outliers import CHUNK_ROWS, RIDGE, OutlierDetector
 from digitflow.models.persistence import dump_model, load_model
 
 
@@ -34,64 +34,66 @@ def rate_naively(rows, features, labels, pooling):
 @pytest.mark.parametrize("pooling", [0.0, 0.5, 1.0])
 def test_strangeness_is_the_likeliest_gaussian_s(pooling):
     features, labels = draw()
-    screen = TypicalityScreen(pooling=pooling).fit(features, labels)
+    detector = OutlierDetector(pooling=pooling).fit(features, labels)
     rows = np.random.default_rng(1).normal(size=(50, 12)) * 3
     expected = rate_naively(rows, features, labels, pooling)
-    found = screen.strangeness(rows) * screen.scale_ + screen.location_
+    found = detector.outlier_score(rows) * detector.scale_ + detector.location_
     np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
 def test_its_unit_is_the_spread_of_the_training_rows():
     features, labels = draw()
-    found = TypicalityScreen().fit(features, labels).strangeness(features)
+    found = OutlierDetector().fit(features, labels).outlier_score(features)
     assert found.mean() == pytest.approx(0, abs=1e-9)
     assert found.std() == pytest.approx(1)
 
 
 def test_what_is_far_from_every_class_is_strange_and_also_what_lies_between_two():
     features, labels = draw(width=20, classes=2)
-    screen = TypicalityScreen().fit(features, labels)
-    limit = np.quantile(screen.strangeness(features), 0.999)
+    detector = OutlierDetector().fit(features, labels)
+    limit = np.quantile(detector.outlier_score(features), 0.999)
     means = np.stack([features[labels == c].mean(axis=0) for c in (0, 1)])
-    assert (screen.strangeness(means) < 0).all()
-    assert screen.strangeness(means.mean(axis=0)[None])[0] > limit
-    assert screen.strangeness(means[:1] * 100)[0] > limit
+    assert (detector.outlier_score(means) < 0).all()
+    assert detector.outlier_score(means.mean(axis=0)[None])[0] > limit
+    assert detector.outlier_score(means[:1] * 100)[0] > limit
 
 
 def test_of_many_features_the_principal_components_are_rated():
     features, labels = draw(width=40)
-    wide = TypicalityScreen(components=15).fit(features, labels)
+    wide = OutlierDetector(components=15).fit(features, labels)
     pca = PCA(15).fit(features.astype(float))
-    narrow = TypicalityScreen(components=15).fit(pca.transform(features), labels)
+    narrow = OutlierDetector(components=15).fit(pca.transform(features), labels)
     rows = draw(50, 40, seed=5)[0]
     assert wide.axes_.shape == (40, 15)
     np.testing.assert_allclose(
-        wide.strangeness(rows), narrow.strangeness(pca.transform(rows)), rtol=1e-4
+        wide.outlier_score(rows), narrow.outlier_score(pca.transform(rows)), rtol=1e-4
     )
 
 
 def test_rows_are_rated_alike_alone_and_among_many():
     features, labels = draw(2 * CHUNK_ROWS + 7)
-    screen = TypicalityScreen().fit(features, labels)
-    found = screen.strangeness(features)
+    detector = OutlierDetector().fit(features, labels)
+    found = detector.outlier_score(features)
     for row in (0, CHUNK_ROWS, len(features) - 1):
-        alone = screen.strangeness(features[row : row + 1])
+        alone = detector.outlier_score(features[row : row + 1])
         np.testing.assert_allclose(alone, found[row : row + 1], rtol=1e-9)
-    assert screen.strangeness(features[:0]).shape == (0,)
+    assert detector.outlier_score(features[:0]).shape == (0,)
 
 
 def test_fitting_is_repeatable_and_reads_a_memory_map(store):
     features, labels = draw(3000)
     mapped = store.open_array(store.put_array(features))
-    one, other = (TypicalityScreen().fit(rows, labels) for rows in (features, mapped))
+    one, other = (OutlierDetector().fit(rows, labels) for rows in (features, mapped))
     assert dump_model(one, store) == dump_model(other, store)
 
 
 def test_it_is_stored_as_skops(store):
     features, labels = draw(width=30)
-    screen = TypicalityScreen(components=10).fit(features, labels)
-    loaded = load_model(dump_model(screen, store), store)
-    np.testing.assert_array_equal(loaded.strangeness(features), screen.strangeness(features))
+    detector = OutlierDetector(components=10).fit(features, labels)
+    loaded = load_model(dump_model(detector, store), store)
+    np.testing.assert_array_equal(
+        loaded.outlier_score(features), detector.outlier_score(features)
+    )
     assert clone(loaded).get_params() == {"components": 10, "pooling": 0.5}
 
 
@@ -100,15 +102,15 @@ def test_features_that_never_change_and_rare_classes_do_no_harm():
     features, labels = draw(200)
     features[:, 3] = 7
     labels[0] = 9  # the only one
-    assert np.isfinite(TypicalityScreen().fit(features, labels).strangeness(features)).all()
+    assert np.isfinite(OutlierDetector().fit(features, labels).outlier_score(features)).all()
     same = np.ones((20, 5), np.float32)
-    found = TypicalityScreen().fit(same, np.arange(20) % 2).strangeness(same)
+    found = OutlierDetector().fit(same, np.arange(20) % 2).outlier_score(same)
     np.testing.assert_allclose(found, 0)
 
 
 def test_no_rows_or_other_features_are_a_clear_error():
     features, labels = draw()
     with pytest.raises(InputError, match="at least one row"):
-        TypicalityScreen().fit(features[:0], labels[:0])
+        OutlierDetector().fit(features[:0], labels[:0])
     with pytest.raises(InputError, match=r"12 features a row, got \(600, 11\)"):
-        TypicalityScreen().fit(features, labels).strangeness(features[:, 1:])
+        OutlierDetector().fit(features, labels).outlier_score(features[:, 1:])

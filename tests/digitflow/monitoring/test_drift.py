@@ -28,10 +28,10 @@ def digits():
     return found.take(order)
 
 
-def read_surely(labels, doubted=0.05):
+def read_surely(labels, unsure=0.05):
     """Probabilities of a model that is right, and doubts some."""
     generator = np.random.default_rng(1)
-    sure = np.where(generator.random(len(labels)) < doubted, 0.6, 0.9)
+    sure = np.where(generator.random(len(labels)) < unsure, 0.6, 0.9)
     sure = sure + 0.09 * generator.random(len(labels))
     return sure[:, None] * np.eye(10)[labels] + (1 - sure[:, None]) / 10
 
@@ -61,9 +61,9 @@ def known(digits, tmp_path_factory, fewer_draws):
     return store, reference, found
 
 
-def look(known, images, labels, doubted=0.05):
+def look(known, images, labels, unsure=0.05):
     store, reference, known_limits = known
-    said = read_surely(labels, doubted)
+    said = read_surely(labels, unsure)
     window = Window(images, said.argmax(axis=1), said.max(axis=1))
     return inspect_window(store.root, reference, known_limits, window, 0)
 
@@ -147,7 +147,7 @@ def test_a_missing_digit_and_a_model_that_doubts_alarm(known, digits):
     rows = np.flatnonzero(digits.labels != 3)[-SIZE:]
     found = look(known, digits.images[rows], digits.labels[rows])
     assert "predictions" in {alarm.measure for alarm in found.alarms}
-    found = look(known, *draw(digits), doubted=0.5)
+    found = look(known, *draw(digits), unsure=0.5)
     assert [alarm.measure for alarm in found.alarms] == ["confidence"]
 
 

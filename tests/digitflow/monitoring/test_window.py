@@ -7,11 +7,11 @@ from digitflow.config.feedback import MonitoringRule
 from digitflow.evaluation.evidence import Share
 from digitflow.feedback.corrections import add_corrections
 from digitflow.feedback.predictions import PredictionLog
-from digitflow.monitoring.drift import Finding, Inspection
+from digitflow.monitoring.drift import DriftResult, Finding
 from digitflow.monitoring.measures import MEASURES
 from digitflow.monitoring.window import (
-    collect_lately,
-    judge_lately,
+    assess_window,
+    collect_window,
     keep_report,
     list_reports,
     read_accuracy,
@@ -39,9 +39,9 @@ def predict(store, images):
     return predict
 
 
-def inspect(lately, value=0.05):
-    return Inspection(
-        images=lately.size,
+def inspect(window, value=0.05):
+    return DriftResult(
+        images=window.size,
         findings=tuple(
             Finding(
                 measure=name,
@@ -59,9 +59,9 @@ def inspect(lately, value=0.05):
 @pytest.mark.parametrize(("kept", "looked_at"), [(59, None), (60, 60), (79, 60), (90, 80)])
 def test_a_window_or_the_least_or_nothing_is_looked_at(store, predict, kept, looked_at):
     predict(kept)
-    lately = collect_lately(store, "digits", "3", RULE)
-    assert (lately and lately.size) == looked_at
-    assert collect_lately(store, "digits", "2", RULE) is None
+    window = collect_window(store, "digits", "3", RULE)
+    assert (window and window.size) == looked_at
+    assert collect_window(store, "digits", "2", RULE) is None
 
 
 def test_what_people_said_of_the_window_is_counted(store, predict, images):
@@ -69,19 +69,19 @@ def test_what_people_said_of_the_window_is_counted(store, predict, images):
     add_corrections(store, list(images[:10]), [4] * 6 + [9] * 4, "ann", "a")
     # Nobody knows what these two are.
     add_corrections(store, list(images[6:8]), [1] * 2, "bob", "b")
-    lately = collect_lately(store, "digits", "3", RULE)
-    assert (lately.labelled, lately.wrong, lately.doubted) == (8, 2, 2)
-    assert lately.latency_ms == pytest.approx(2)
-    share = read_accuracy(lately)
+    window = collect_window(store, "digits", "3", RULE)
+    assert (window.labelled, window.wrong, window.unsure) == (8, 2, 2)
+    assert window.latency_ms == pytest.approx(2)
+    share = read_accuracy(window)
     assert (share.correct, share.n) == (6, 8)
-    assert not judge_lately("digits", "3", lately, inspect(lately), RULE).drifted
+    assert not assess_window("digits", "3", window, inspect(window), RULE).drifted
 
 
 def test_many_known_errors_alarm_without_any_drift(store, predict, images):
     predict(80)
     add_corrections(store, list(images[:20]), [9] * 20, "ann", "a")
-    lately = collect_lately(store, "digits", "3", RULE)
-    report = judge_lately("digits", "3", lately, inspect(lately), RULE)
+    window = collect_window(store, "digits", "3", RULE)
+    report = assess_window("digits", "3", window, inspect(window), RULE)
     assert report.alarms == ("people corrected 20 of 80 predictions, surely over 5%",)
 
 
@@ -89,19 +89,19 @@ def test_without_labels_there_is_no_accuracy_and_no_latency_where_none_was_measu
     store, predict
 ):
     predict(60, seconds=None)
-    lately = collect_lately(store, "digits", "3", RULE)
-    assert read_accuracy(lately) is None
-    assert lately.latency_ms is lately.latency_p95_ms is None
+    window = collect_window(store, "digits", "3", RULE)
+    assert read_accuracy(window) is None
+    assert window.latency_ms is window.latency_p95_ms is None
 
 
 def test_reports_are_kept_and_the_page_shows_them(store, predict):
     page = store.root / write_page(store, "digits").name
     assert "Nothing to look at yet" in page.read_text()
     predict(80)
-    lately = collect_lately(store, "digits", "3", RULE)
+    window = collect_window(store, "digits", "3", RULE)
     for value, judged in ((0.05, None), (0.3, Share(correct=7, n=9))):
-        found = inspect(lately, value)
-        keep_report(store, judge_lately("digits", "3", lately, found, RULE, judged))
+        found = inspect(window, value)
+        keep_report(store, assess_window("digits", "3", window, found, RULE, judged))
     newest, oldest = list_reports(store, "digits")
     assert newest.drifted
     assert not oldest.drifted

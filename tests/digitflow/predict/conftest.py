@@ -12,7 +12,7 @@ from digitflow.data.sets import store_set
 from digitflow.data.sources import builtin
 from digitflow.evaluation.scoring import TestScore
 from digitflow.features.catalogue import build_steps
-from digitflow.models.bundle import Release
+from digitflow.models.bundle import ModelBundle
 from digitflow.models.catalogue import build_estimator
 from digitflow.models.golden import record_golden
 from digitflow.models.persistence import dump_model
@@ -23,7 +23,7 @@ from digitflow.store.artifacts import Store
 TRAINED = 1200
 
 
-def crown(store, name, ref, golden, version="1", doubt=None):
+def crown(store, name, ref, golden, version="1", reject_option=None):
     score = TestScore(
         model_digest=ref.digest, test_digest="t", n=100, correct=95, interval=(0.9, 0.99)
     )
@@ -31,7 +31,7 @@ def crown(store, name, ref, golden, version="1", doubt=None):
         name=name,
         version=version,
         entry=1,
-        release=Release(model=ref, doubt=doubt, golden=golden),
+        bundle=ModelBundle(model=ref, reject_option=reject_option, golden=golden),
         score=score,
         run="r",
         promoted_at="now",
@@ -81,11 +81,11 @@ def store(tmp_path, pipeline, digits):
 
 @pytest.fixture
 def crown_again(store):
-    """Make the store's model a champion once more, of another name or with other doubts."""
-    first = find_champion(store).release
+    """Make the store's model a champion once more, of another name or with other reasons."""
+    first = find_champion(store).bundle
 
-    def again(name, version="1", model=first.model, doubt=None):
-        return crown(store, name, model, first.golden, version, doubt)
+    def again(name, version="1", model=first.model, reject_option=None):
+        return crown(store, name, model, first.golden, version, reject_option)
 
     return again
 

@@ -2,34 +2,34 @@ import cv2
 import numpy as np
 import pytest
 
-from digitflow.models.bundle import Doubt
+from digitflow.models.bundle import RejectOption
 from digitflow.predict.predictor import Predictor
 
 
 class Screen:
     """Says that what has little ink is strange."""
 
-    def strangeness(self, features):
+    def outlier_score(self, features):
         return np.where(np.abs(features).sum(axis=1) < 1e9, 5.0, 0.0)
 
 
 def doubt(**changed):
-    sure = {"min_probability": 0.0, "screen": None, "max_strangeness": 10.0}
-    return Doubt(coverage=0.99, risk=0.01, **sure | changed)
+    sure = {"min_probability": 0.0, "detector": None, "max_outlier_score": 10.0}
+    return RejectOption(coverage=0.99, risk=0.01, **sure | changed)
 
 
 def test_without_rules_for_doubts_everything_is_simply_read(store, pictures):
     results = Predictor.load(store).predict(pictures)
-    assert {(result.status, result.doubts) for result in results} == {("read", ())}
+    assert {(result.status, result.reasons) for result in results} == {("read", ())}
 
 
 def test_a_probability_below_the_chosen_limit_is_unsure(store, crown_again, pictures):
     shares = [result.probability for result in Predictor.load(store).predict(pictures)]
     limit = float(np.median(shares))
-    crown_again("digits", doubt=doubt(min_probability=limit))
+    crown_again("digits", reject_option=doubt(min_probability=limit))
     for result, share in zip(Predictor.load(store).predict(pictures), shares, strict=True):
         assert result.status == ("unsure" if share < limit else "read")
-        assert bool(result.doubts) == (share < limit)
+        assert bool(result.reasons) == (share < limit)
         assert result.probability == share
 
 
@@ -37,17 +37,17 @@ def test_a_probability_below_the_chosen_limit_is_unsure(store, crown_again, pict
 def test_what_is_stranger_than_the_limit_is_no_digit(
     store, crown_again, pictures, limit, status
 ):
-    champion = crown_again("digits", doubt=doubt(max_strangeness=limit))
+    champion = crown_again("digits", reject_option=doubt(max_outlier_score=limit))
     predictor = Predictor(champion, Predictor.load(store).pipeline, Screen())
     assert {result.status for result in predictor.predict(pictures)} == {status}
 
 
-def test_no_number_is_a_doubt(store, crown_again, pictures):
+def test_no_number_is_a_flag(store, crown_again, pictures):
     class Broken:
-        def strangeness(self, features):
+        def outlier_score(self, features):
             return np.full(len(features), np.nan)
 
-    champion = crown_again("digits", doubt=doubt())
+    champion = crown_again("digits", reject_option=doubt())
     predictor = Predictor(champion, Predictor.load(store).pipeline, Broken())
     assert predictor.predict(pictures[:1])[0].status == "not a digit"
 
@@ -58,17 +58,17 @@ def test_digits_that_touch_are_doubtful_not_misread(store, make_page):
     results = Predictor.load(store).read_page(page)
     assert len(results) == 2
     assert results[0].status != "read"
-    assert "touch" in results[0].doubts[0]
-    assert (results[1].digit, results[1].status, results[1].doubts) == (0, "read", ())
+    assert "touch" in results[0].reasons[0]
+    assert (results[1].digit, results[1].status, results[1].reasons) == (0, "read", ())
 
 
 def test_where_much_is_doubtful_all_is(store, crown_again, make_page):
     page, _ = make_page([[1, 2, 3, 4], [5, 6, 7]])
     shares = sorted(result.probability for result in Predictor.load(store).read_page(page))
-    crown_again("digits", doubt=doubt(min_probability=shares[2]))
+    crown_again("digits", reject_option=doubt(min_probability=shares[2]))
     few = Predictor.load(store).read_page(page)
     assert sum(result.status == "unsure" for result in few) == 2
-    crown_again("digits", doubt=doubt(min_probability=shares[3]))
+    crown_again("digits", reject_option=doubt(min_probability=shares[3]))
     much = Predictor.load(store).read_page(page)
     assert {result.status for result in much} == {"unsure"}
-    assert sum("3 of 7" in result.doubts[0] for result in much) == 4
+    assert sum("3 of 7" in result.reasons[0] for result in much) == 4

@@ -17,14 +17,14 @@ from digitflow.data.sets import store_set
 from digitflow.errors import ChampionMoved
 from digitflow.evaluation.scoring import TestScore
 from digitflow.features.recipes.pixels import FlattenImages
-from digitflow.gate.verdict import Contest, Verdict
-from digitflow.models.bundle import Release
+from digitflow.gate.verdict import Comparison, Verdict
+from digitflow.models.bundle import ModelBundle
 from digitflow.models.golden import record_golden
 from digitflow.models.persistence import dump_model
 from digitflow.registry import listing, promotion
 from digitflow.registry.champion import read_champion
 from digitflow.registry.pointer import read_pointer
-from digitflow.registry.versions import Facts
+from digitflow.registry.versions import TrainingFacts
 from digitflow.store.artifacts import Store
 
 N = 1000
@@ -33,12 +33,12 @@ MOVED = 3
 
 @dataclass(frozen=True)
 class Project:
-    """A store, and releases that differ by the strength of their regularisation."""
+    """A store, and bundles that differ by the strength of their regularisation."""
 
     store: Store
     model: str = "digits"
 
-    def make_release(self, strength):
+    def make_bundle(self, strength):
         images = np.random.default_rng(0).integers(0, 256, (20, 28, 28), np.uint8)
         labels = np.repeat(np.arange(10, dtype=np.uint8), 2)
         fitted = Pipeline(
@@ -47,16 +47,16 @@ class Project:
         model = dump_model(fitted.fit(images, labels), self.store)
         images = store_set(self.store, LabelledImages(images, labels))
         golden = record_golden(self.store.root, model, images, count=10)
-        return Release(model=model, doubt=None, golden=golden)
+        return ModelBundle(model=model, reject_option=None, golden=golden)
 
     def make_score(self, digest, correct=960, test="test"):
         return TestScore(
             model_digest=digest, test_digest=test, n=N, correct=correct, interval=(0.9, 0.99)
         )
 
-    def judge(self, release, champion, outcome=None, test="test"):
-        """Say that a release is better than a champion, or what else is to be said."""
-        digest = release.model.digest
+    def judge(self, bundle, champion, outcome=None, test="test"):
+        """Say that a bundle is better than a champion, or what else is to be said."""
+        digest = bundle.model.digest
         known = {} if champion is None else {
             "champion_digest": champion.model.digest,
             "champion_version": champion.version,
@@ -66,7 +66,7 @@ class Project:
             outcome=outcome or ("bootstrap" if champion is None else "promote"),
             reason="a test says so",
             checks=(),
-            contest=Contest(test_digest=test, n=N, challenger_digest=digest, **known),
+            comparison=Comparison(test_digest=test, n=N, challenger_digest=digest, **known),
             challenger=self.make_score(digest, test=test),
             champion=None if champion is None else champion.score,
         )
@@ -81,14 +81,14 @@ class Project:
             "libraries": {"numpy": np.__version__},
             "metrics": {"validation_accuracy": 0.97, "validation_log_loss": float("nan")},
         }
-        return Facts(**values | changed)
+        return TrainingFacts(**values | changed)
 
     def register(self, strength, champion, outcome=None):
         """Register a challenger of that strength; return its version and its verdict."""
-        release = self.make_release(strength)
-        verdict = self.judge(release, champion, outcome)
+        bundle = self.make_bundle(strength)
+        verdict = self.judge(bundle, champion, outcome)
         facts = self.make_facts(f"run-{strength}")
-        return promotion.register(self.store, self.model, release, verdict, facts), verdict
+        return promotion.register(self.store, self.model, bundle, verdict, facts), verdict
 
     def promote(self, strength, champion, why=""):
         version, verdict = self.register(strength, champion)

@@ -151,13 +151,13 @@ def test_a_lost_mlflow_still_has_a_champion_and_takes_no_other(project):
 
 def test_lost_files_of_a_champion_come_back_from_mlflow(project, caplog):
     champion = project.champion()
-    files = [project.store.path_of(ref) for ref in list_files(champion.release).values()]
+    files = [project.store.path_of(ref) for ref in list_files(champion.bundle).values()]
     for path in files:
         path.unlink()
     assert project.champion() == champion
     assert caplog.text.count("brought back from MLflow") == len(files) == 3
     assert golden.repeats(
-        load_model(champion.model, project.store), champion.release.golden, project.store
+        load_model(champion.model, project.store), champion.bundle.golden, project.store
     ).repeated
 
 
@@ -225,12 +225,12 @@ def test_a_registry_that_cannot_be_read_is_one_clear_error(project, name):
 
 
 def forget_history(project):
-    """Make the registry one from before there were histories and releases."""
+    """Make the registry one from before there were histories and bundles."""
     (project.store.root / "registry" / "history.db").unlink()
     pointer_path(project.store, "digits").unlink()
     with mlflow_client.open_client(project.store) as client:
         for version in mlflow.list_versions(client, "digits"):
-            for name in ("release", "test", "feedback", "costs"):
+            for name in ("bundle", "test", "feedback", "costs"):
                 client.delete_model_version_tag("digits", version.version, f"digitflow.{name}")
 
 
@@ -239,8 +239,8 @@ def test_an_older_registry_is_adopted_with_who_was_champion_before(project, capl
     forget_history(project)
     champion = project.champion()
     assert (champion.version, champion.score.correct, champion.run) == ("2", 960, "run-2")
-    assert champion.release.doubt is None
-    assert champion.release.golden.images.shape == (32, 28, 28)
+    assert champion.bundle.reject_option is None
+    assert champion.bundle.golden.images.shape == (32, 28, 28)
     assert "begins with what MLflow's aliases said" in caplog.text
     assert [entry.kind for entry in listing.list_history(project.store, "digits")] == [
         "adopt",

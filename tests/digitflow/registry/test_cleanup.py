@@ -59,7 +59,7 @@ def test_a_model_whose_version_was_freed_is_registered_anew(crowd):
 
 
 def test_what_a_killed_registration_left_is_freed(crowd, monkeypatch):
-    monkeypatch.setattr(mlflow, "put_release", lambda *_: 1 / 0)
+    monkeypatch.setattr(mlflow, "put_bundle", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         crowd.register(7, crowd.champion(), outcome="keep")
     monkeypatch.undo()

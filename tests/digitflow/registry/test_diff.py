@@ -20,16 +20,16 @@ def pair(project):
     """Two versions that differ in a seed, a parameter, a figure and a check."""
     champion = project.champion()
     for strength, seed, k, answer in ((2, 1, 3, "fail"), (3, 2, 5, "pass")):
-        release = project.make_release(strength)
+        bundle = project.make_bundle(strength)
         check = Check(id="better.superior", slice="test", verdict=answer, detail="it's so")
         same = Check(id="floor", slice="test", verdict="pass", detail="above")
-        verdict = project.judge(release, champion, "keep").model_copy(
+        verdict = project.judge(bundle, champion, "keep").model_copy(
             update={"checks": (check, same)}
         )
         config = CONFIG.format(seed=seed, k=k)
         metrics = {"accuracy": k / 10, "unknown": float("nan")}
         facts = project.make_facts("run", config=config, metrics=metrics)
-        promotion.register(project.store, "digits", release, verdict, facts)
+        promotion.register(project.store, "digits", bundle, verdict, facts)
     return project
 
 

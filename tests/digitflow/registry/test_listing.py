@@ -2,7 +2,12 @@ import pytest
 
 from digitflow.errors import InputError
 from digitflow.registry import mlflow_client
-from digitflow.registry.listing import choose_model, list_models, list_versions, read_release
+from digitflow.registry.listing import (
+    choose_model,
+    find_registration,
+    list_models,
+    list_versions,
+)
 
 
 def test_versions_are_listed_the_newest_first(project):
@@ -23,7 +28,7 @@ def test_a_version_of_somebody_else_is_not_listed(project):
         client.create_model_version("digits", "file:///nowhere")
     assert [version.version for version in list_versions(project.store)] == ["1"]
     with pytest.raises(InputError, match="no version '2'"):
-        read_release(project.store, "digits", "2")
+        find_registration(project.store, "digits", "2")
 
 
 def test_without_a_name_the_model_is_digits_else_digits_sample(project):
@@ -45,5 +50,5 @@ def test_where_nothing_is_registered_everything_asked_for_is_bad_input(empty_pro
     with pytest.raises(InputError, match=r"digits or digits-sample.*`digitflow train`"):
         choose_model(empty_project.store, None)
     with pytest.raises(InputError, match="nothing is registered yet"):
-        read_release(empty_project.store, "digits", "1")
+        find_registration(empty_project.store, "digits", "1")
     assert not empty_project.store.root.exists()

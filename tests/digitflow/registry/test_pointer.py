@@ -2,7 +2,7 @@ import pytest
 
 from digitflow.errors import DamagedArtifact
 from digitflow.evaluation.scoring import TestScore
-from digitflow.models.bundle import Golden, Release
+from digitflow.models.bundle import Golden, ModelBundle
 from digitflow.registry.pointer import (
     Champion,
     Pointer,
@@ -30,9 +30,9 @@ def pointer():
             name="digits",
             version="3",
             entry=7,
-            release=Release(
+            bundle=ModelBundle(
                 model=MODEL,
-                doubt=None,
+                reject_option=None,
                 golden=Golden(images=ARRAY, probabilities=ARRAY, libraries={}, machine="any"),
             ),
             score=TestScore(

@@ -13,7 +13,7 @@ from digitflow.errors import ChampionMoved, InputError, StorageError
 from digitflow.registry import champion as following
 from digitflow.registry import history, listing, mlflow, mlflow_client, promotion
 from digitflow.registry.history_tables import HISTORY
-from digitflow.registry.listing import read_release
+from digitflow.registry.listing import find_registration
 from digitflow.registry.promotion import promote, register
 
 MOVED = 3
@@ -27,8 +27,8 @@ def test_the_first_champion_carries_all_that_it_is_known_by(project):
     assert champion.score.correct == 960
     assert champion.libraries.keys() == {"numpy"}
 
-    found = read_release(project.store, "digits", "champion")
-    assert found.release == champion.release
+    found = find_registration(project.store, "digits", "champion")
+    assert found.bundle == champion.bundle
     assert found.facts.model_dump_json() == project.make_facts("run-1").model_dump_json()
     assert found.verdict["outcome"] == "bootstrap"
     assert found.version.aliases == ("challenger", "champion")
@@ -42,9 +42,9 @@ def test_mlflow_keeps_every_file_of_a_version(project):
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")}
     assert found >= {
         "model/model.skops",
-        "release/golden-images.npy",
-        "release/golden-probabilities.npy",
-        "release/release.json",
+        "bundle/golden-images.npy",
+        "bundle/golden-probabilities.npy",
+        "bundle/bundle.json",
         "config.yaml",
         "facts.json",
         "verdict.json",
@@ -87,7 +87,7 @@ def test_the_history_says_who_when_why_and_by_which_verdict(project):
     assert first.why == first.verdict["reason"] == "a test says so"
     assert "@" in second.who
     assert second.at.endswith("+00:00")
-    assert second.verdict["contest"]["champion_entry"] == first.id
+    assert second.verdict["comparison"]["champion_entry"] == first.id
 
 
 def test_the_same_promotion_again_adds_nothing(project):
@@ -101,7 +101,7 @@ def test_the_same_promotion_again_adds_nothing(project):
 def test_a_rejected_challenger_is_kept_with_its_verdict_and_promotes_nobody(project):
     version, verdict = project.register(2, project.champion(), outcome="keep")
     assert project.versions() == {"2": ("challenger",), "1": ("champion",)}
-    assert read_release(project.store, "digits", "challenger").verdict["outcome"] == "keep"
+    assert find_registration(project.store, "digits", "challenger").verdict["outcome"] == "keep"
     with pytest.raises(ValueError, match="no promotion"):
         promote(project.store, "digits", version, verdict)
     assert project.chain() == ["1"]
@@ -112,7 +112,7 @@ def test_a_version_that_is_judged_again_is_the_same_version_with_the_newer_verdi
     assert project.register(2, first, outcome="keep")[0] == "2"
     assert project.register(3, first, outcome="keep")[0] == "3"
     assert project.register(2, first)[0] == "2"
-    assert read_release(project.store, "digits", "2").verdict["outcome"] == "promote"
+    assert find_registration(project.store, "digits", "2").verdict["outcome"] == "promote"
     assert project.versions()["2"] == ("challenger",)
 
 
@@ -120,8 +120,8 @@ def test_a_version_that_is_judged_again_is_the_same_version_with_the_newer_verdi
 def test_a_champion_that_moved_since_the_verdict_is_not_replaced(project, judged_against):
     first = project.champion()
     version, verdict = project.register(2, first)
-    contest = verdict.contest.model_copy(update={"champion_entry": judged_against})
-    other = verdict.model_copy(update={"contest": contest})
+    comparison = verdict.comparison.model_copy(update={"champion_entry": judged_against})
+    other = verdict.model_copy(update={"comparison": comparison})
     with pytest.raises(ChampionMoved, match=rf"champion is version 1 \(entry {first.entry}\)"):
         promote(project.store, "digits", version, other)
     assert project.champion() == first
@@ -210,8 +210,8 @@ def after(module, name, call=1):
 
 # What is called twice is the promotion's on its second call: it begins by mending.
 KILLS = {
-    "within the upload": ("1", lambda: before(mlflow, "put_release")),
-    "before the version": ("1", lambda: after(mlflow, "put_release")),
+    "within the upload": ("1", lambda: before(mlflow, "put_bundle")),
+    "before the version": ("1", lambda: after(mlflow, "put_bundle")),
     "after the version": ("1", lambda: after(mlflow, "create_version")),
     "after the alias challenger": ("1", lambda: after(mlflow, "set_alias")),
     "before the entry": ("1", lambda: before(history, "append_entry")),
@@ -250,7 +250,7 @@ def test_a_killed_registration_leaves_no_mlflow_run_that_runs_for_ever(project, 
     first = project.pointed()
 
     def register_and_die():
-        mlflow.put_release = die
+        mlflow.put_bundle = die
         project.register(2, first)
 
     wait_for(fork(register_and_die))
@@ -278,11 +278,11 @@ def test_a_disk_that_is_full_while_promoting_leaves_the_champion(project, monkey
 PROCESSES = 10
 
 
-def promote_until_won(project, version, release):
+def promote_until_won(project, version, bundle):
     """Judge against the champion of the moment and promote, again until it is won."""
     while True:
         champion = project.champion()
-        verdict = project.judge(release, champion)
+        verdict = project.judge(bundle, champion)
         try:
             return promote(project.store, project.model, version, verdict)
         except ChampionMoved:
@@ -305,14 +305,14 @@ def poll_champion(project, stop):
 def test_ten_that_promote_at_once_win_one_after_another(
     project, fork, wait_for, tmp_path, locked
 ):
-    releases = [project.make_release(2 + number) for number in range(PROCESSES)]
+    bundles = [project.make_bundle(2 + number) for number in range(PROCESSES)]
     first, start, stop = project.pointed(), tmp_path / "start", tmp_path / "stop"
 
     def register_all():
-        for number, release in enumerate(releases):
-            verdict = project.judge(release, first)
+        for number, bundle in enumerate(bundles):
+            verdict = project.judge(bundle, first)
             facts = project.make_facts(f"run-{number}")
-            register(project.store, "digits", release, verdict, facts)
+            register(project.store, "digits", bundle, verdict, facts)
 
     assert wait_for(fork(register_all)) == 0
 
@@ -321,7 +321,7 @@ def test_ten_that_promote_at_once_win_one_after_another(
             following.lock_model = promotion.lock_model = lambda *_: nullcontext()
         while not start.exists():
             time.sleep(0.001)
-        promote_until_won(project, str(2 + number), releases[number])
+        promote_until_won(project, str(2 + number), bundles[number])
 
     pids = [fork(lambda number=number: compete(number)) for number in range(PROCESSES)]
     poller = fork(lambda: poll_champion(project, stop))
@@ -335,7 +335,7 @@ def test_ten_that_promote_at_once_win_one_after_another(
     assert sorted(map(int, chain)) == list(range(1, PROCESSES + 2))
     entries = listing.list_history(project.store, "digits")
     for entry in entries[:-1]:
-        assert entry.verdict["contest"]["champion_entry"] == entry.predecessor
+        assert entry.verdict["comparison"]["champion_entry"] == entry.predecessor
     assert project.champion().version == chain[-1]
     aliases = project.versions()
     assert "champion" in aliases[chain[-1]]
@@ -344,13 +344,13 @@ def test_ten_that_promote_at_once_win_one_after_another(
 
 def test_of_ten_judged_against_the_same_champion_one_wins(project, fork, wait_for):
     first = project.pointed()
-    releases = [project.make_release(2 + number) for number in range(PROCESSES)]
+    bundles = [project.make_bundle(2 + number) for number in range(PROCESSES)]
 
     def promote_once(number):
-        release = releases[number]
-        verdict = project.judge(release, first)
+        bundle = bundles[number]
+        verdict = project.judge(bundle, first)
         facts = project.make_facts(f"run-{number}")
-        version = register(project.store, "digits", release, verdict, facts)
+        version = register(project.store, "digits", bundle, verdict, facts)
         promote(project.store, "digits", version, verdict)
 
     pids = [fork(lambda number=number: promote_once(number)) for number in range(PROCESSES)]

@@ -6,7 +6,7 @@ import pytest
 
 from digitflow.data.sets import ImageSet
 from digitflow.errors import StorageError
-from digitflow.models.bundle import Doubt, Golden, Release
+from digitflow.models.bundle import Golden, ModelBundle, RejectOption
 from digitflow.registry import retention
 from digitflow.registry.cleanup import Freed
 from digitflow.registry.retention import collect_garbage
@@ -100,25 +100,33 @@ def _keep_version(store, monkeypatch):
         **{name: store.put_array(np.full(3, value)) for value, name in enumerate(names)}
     )
     golden = [store.put_array(np.full(4, number)) for number in range(2)]
-    model, screen = (
+    model, detector = (
         ModelRef(**store.put_bytes(content, "models", ".skops").model_dump())
-        for content in (b"model", b"screen")
+        for content in (b"model", b"detector")
     )
-    release = Release(
+    bundle = ModelBundle(
         model=model,
-        doubt=Doubt(
-            coverage=0.9, min_probability=0.5, risk=0.1, screen=screen, max_strangeness=1
+        reject_option=RejectOption(
+            coverage=0.9, min_probability=0.5, risk=0.1, detector=detector, max_outlier_score=1
         ),
         golden=Golden(images=golden[0], probabilities=golden[1], libraries={}, machine=""),
     )
     found = SimpleNamespace(
         version=SimpleNamespace(model_path=model.path),
-        release=release,
+        bundle=bundle,
         facts=SimpleNamespace(test=images, feedback=None),
     )
     freed = Freed(versions=["digits 1"], files=3, bytes=500, kept=[found])
     monkeypatch.setattr(retention, "free_versions", lambda *_: freed)
-    return [images.images, images.labels, images.writers, images.series, *golden, model, screen]
+    return [
+        images.images,
+        images.labels,
+        images.writers,
+        images.series,
+        *golden,
+        model,
+        detector,
+    ]
 
 
 def test_what_kept_versions_are_made_of_and_were_judged_on_stays(store, two_runs, monkeypatch):

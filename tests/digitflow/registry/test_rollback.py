@@ -66,15 +66,15 @@ def test_a_first_champion_has_nobody_to_go_back_to(project, empty_project):
 
 
 def test_a_damaged_file_comes_back_from_mlflow(project, second):
-    first = project.make_release(1)
+    first = project.make_bundle(1)
     spoil(project.store.path_of(first.model))
-    assert rollback(project.store, "digits").release == first
+    assert rollback(project.store, "digits").bundle == first
     assert project.store.is_intact(first.model)
 
 
 @pytest.mark.parametrize("name", ["model.skops", "golden-probabilities.npy"])
 def test_a_version_that_is_damaged_everywhere_is_refused(project, second, name):
-    first = listing.list_history(project.store, "digits")[1].champion.release
+    first = listing.list_history(project.store, "digits")[1].champion.bundle
     ref = first.model if name == "model.skops" else first.golden.probabilities
     spoil(project.store.path_of(ref))
     for copy in copies(project, name):

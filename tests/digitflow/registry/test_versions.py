@@ -7,15 +7,15 @@ from digitflow.data.sets import ImageSet
 from digitflow.errors import InputError
 from digitflow.evaluation.evidence import Costs
 from digitflow.evaluation.scoring import TestScore
-from digitflow.gate.verdict import Contest, Verdict
-from digitflow.models.bundle import Doubt, Golden, Release
+from digitflow.gate.verdict import Comparison, Verdict
+from digitflow.models.bundle import Golden, ModelBundle, RejectOption
 from digitflow.registry.versions import (
-    Facts,
+    TrainingFacts,
     list_files,
     make_champion,
+    read_bundle_tag,
     read_model,
     read_registration,
-    read_release_tag,
     read_version,
     write_pages,
     write_tags,
@@ -31,16 +31,16 @@ def array(digest):
 
 MODEL = ModelRef(digest="abc", path="models/abc.skops", bytes=10)
 SCREEN = ModelRef(digest="def", path="models/def.skops", bytes=10)
-RELEASE = Release(
+RELEASE = ModelBundle(
     model=MODEL,
-    doubt=Doubt(
-        coverage=0.99, min_probability=0.4, risk=0.01, screen=SCREEN, max_strangeness=9.0
+    reject_option=RejectOption(
+        coverage=0.99, min_probability=0.4, risk=0.01, detector=SCREEN, max_outlier_score=9.0
     ),
     golden=Golden(
         images=array("g"), probabilities=array("p"), libraries={"numpy": "2"}, machine="any"
     ),
 )
-FACTS = Facts(
+FACTS = TrainingFacts(
     run="run-1",
     config="seed: 7\n",
     seed=7,
@@ -60,9 +60,9 @@ def verdict():
     score = TestScore(
         model_digest="abc", test_digest="t", n=3, correct=3, interval=(0.4, 1 / 3)
     )
-    contest = Contest(test_digest="t", n=3, challenger_digest="abc")
+    comparison = Comparison(test_digest="t", n=3, challenger_digest="abc")
     return Verdict(
-        outcome="reject", reason="it's so", checks=(), contest=contest, challenger=score
+        outcome="reject", reason="it's so", checks=(), comparison=comparison, challenger=score
     )
 
 
@@ -77,7 +77,7 @@ def without(tags, *names):
 
 def test_all_that_was_written_is_read_again(verdict):
     found = read_registration(registered(write_tags(RELEASE, verdict, FACTS)), {})
-    assert found.release == RELEASE
+    assert found.bundle == RELEASE
     assert found.facts.model_dump_json() == FACTS.model_dump_json()
     assert Verdict.model_validate(found.verdict) == verdict
     assert found.version.registered_at.endswith("+00:00")
@@ -100,10 +100,10 @@ def test_a_version_in_a_list_has_the_aliases_that_name_it(verdict):
 
 def test_a_version_from_before_there_were_releases_is_read(verdict):
     tags = write_tags(RELEASE, verdict, FACTS)
-    old = without(tags, "release", "test", "feedback", "costs", "registered_at")
+    old = without(tags, "bundle", "test", "feedback", "costs", "registered_at")
     old["digitflow.promoted_at"] = "2026-01-01T00:00:00+00:00"
     found = read_registration(registered(old), {})
-    assert found.release is read_release_tag(registered(old)) is None
+    assert found.bundle is read_bundle_tag(registered(old)) is None
     assert found.version.registered_at == "2026-01-01T00:00:00+00:00"
     assert found.facts.test is None
     assert read_model(registered(old)) == MODEL
@@ -128,7 +128,7 @@ def test_a_release_is_its_model_its_golden_arrays_and_its_screen():
         "model.skops": "abc",
         "golden-images.npy": "g",
         "golden-probabilities.npy": "p",
-        "screen.skops": "def",
+        "outliers.skops": "def",
     }
     assert len(list_files(RELEASE.model_copy(update={"doubt": None}))) == 3
 

@@ -1,4 +1,4 @@
-"""Facts of a run for the tests of its report, and a reader of the page."""
+"""TrainingFacts of a run for the tests of its report, and a reader of the page."""
 
 from html.parser import HTMLParser
 
@@ -12,10 +12,10 @@ from digitflow.reports.page import (
     CandidateFacts,
     ChampionFacts,
     DataCard,
-    DoubtFacts,
     Headline,
     OutputFacts,
     ReportFacts,
+    SelectiveFacts,
     SeriesFacts,
     SplitFacts,
     TaskFacts,
@@ -119,7 +119,7 @@ CHECK = Check(
     detail="197 of 200 right (98.50 %), at or above the floor of 90.00 %",
 )
 
-DOUBT_FACTS = {
+SELECTIVE_FACTS = {
     "coverage": 0.99,
     "min_probability": 0.6,
     "risk": 0.004,
@@ -193,8 +193,8 @@ def facts(winner) -> ReportFacts:
         evaluation=winner,
         checks=(CHECK,),
         looks=1,
-        doubt=DoubtFacts(**DOUBT_FACTS, figure=winner.errors),
-        other_hands=(SeriesFacts(series="plain", correct=97, n=100, interval=(0.9, 0.99)),),
+        selective=SelectiveFacts(**SELECTIVE_FACTS, figure=winner.errors),
+        photographs=(SeriesFacts(series="plain", correct=97, n=100, interval=(0.9, 0.99)),),
         lineage=LINEAGE,
         notes=("The winner was fitted again on training and validation images.",),
     )

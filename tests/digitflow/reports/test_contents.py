@@ -16,7 +16,7 @@ def test_the_headline_says_what_was_promoted_and_why(facts, render):
         "version 7 of digits",
         "98.50 % 95 % interval 95.70 % to 99.50 %, 200 images",
         "7e57" * 8,
-        "svm-strokes svm on strokes, 98.50 % on the comparison images",
+        "svm-strokes svm on strokes, 98.50 % on the validation images",
         "The winner was fitted again",
         "took 5 min 12 s",
         "started 2026-11-21 06:41:02 UTC",
@@ -74,7 +74,7 @@ def test_every_verdict_of_a_check_has_a_sign(facts, verdict, render):
 def test_photographs_of_other_hands_are_reported_where_some_were_read(facts, render):
     text = render(facts).text
     assert "plain dark pen on white paper, from above 97 of 100 97.00 %" in text
-    assert "Other hands" not in render(facts, other_hands=()).text
+    assert "Other hands" not in render(facts, photographs=()).text
 
 
 def test_many_looks_at_one_test_set_are_counted(facts, render):
@@ -84,9 +84,9 @@ def test_many_looks_at_one_test_set_are_counted(facts, render):
 
 def test_when_the_model_is_unsure_is_said_with_what_that_buys(facts, render):
     text = render(facts).text
-    assert "below 0.6000 is unsure : 99.00 % of the comparison images are answered" in text
+    assert "below 0.6000 is unsure : 99.00 % of the validation images are answered" in text
     assert "than 99.90 % of them do is not a digit" in text
-    assert "is unsure" not in render(facts, doubt=None).text
+    assert "is unsure" not in render(facts, selective=None).text
 
 
 def test_a_score_that_is_no_number_is_called_so(facts, render):
@@ -144,8 +144,8 @@ def test_a_run_without_anything_optional_is_reported(facts, render):
         leaderboard=(facts.leaderboard[1],),
         evaluation=None,
         checks=(),
-        doubt=None,
-        other_hands=(),
+        selective=None,
+        photographs=(),
         lineage=(),
         notes=(),
     )

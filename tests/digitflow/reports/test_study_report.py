@@ -7,7 +7,7 @@ from digitflow.config.study import StudySettings
 from digitflow.data.digits import LabelledImages
 from digitflow.data.sets import store_set
 from digitflow.reports.charts import draw_lines
-from digitflow.studies.chapter import Chapter, Press, Table, Text, check_number
+from digitflow.studies.chapter import Chapter, ChapterContext, Table, Text, check_number
 from digitflow.studies.markdown import write_chapter, write_results
 from digitflow.studies.plan import Scope, StudyData
 from digitflow.studies.report import SectionFacts, StudyFacts, format_cell, write_study
@@ -36,9 +36,9 @@ BEHIND = TABLE.model_copy(update={"name": "curve", "shown": 0})
 
 @pytest.fixture
 def facts(store):
-    """Facts of a study of two sections, of which one failed."""
+    """TrainingFacts of a study of two sections, of which one failed."""
     digits = store_set(store, LabelledImages(np.zeros((1, 28, 28), np.uint8), np.zeros(1)))
-    press = Press(store, SCOPE, StudyData(train=digits, test=digits), {})
+    context = ChapterContext(store, SCOPE, StudyData(train=digits, test=digits), {})
     png = draw_lines({"a": (np.arange(3), np.arange(3))}, "T", "x (px)", "y (%)")
     chapter = Chapter(
         section="detector",
@@ -47,7 +47,7 @@ def facts(store):
         findings=("It finds 65.1 % of them.",),
         parts=(
             Text(text="A < B & C"),
-            press.figure("curve", "Precision", "It rises.", png),
+            context.figure("curve", "Precision", "It rises.", png),
             BEHIND,
             check_number("precision", 0.837, 0.8370880, 5e-4),
             check_number("recall", 0.7, 0.6511714, 5e-4),

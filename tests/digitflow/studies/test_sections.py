@@ -54,4 +54,4 @@ def test_every_plan_can_be_carried_out_and_has_a_chapter(section, scope):
     check_plan(plan)
     assert plan
     assert plan == plan_section(section, scope)
-    assert chapter_module(section) == f"digitflow.chapters.{section}"
+    assert chapter_module(section) == f"digitflow.studies.chapters.{section}"

@@ -3,8 +3,8 @@
 import pytest
 
 from digitflow.evaluation.scoring import TestScore
-from digitflow.gate.verdict import Contest, Verdict
-from digitflow.models.bundle import Golden, Release
+from digitflow.gate.verdict import Comparison, Verdict
+from digitflow.models.bundle import Golden, ModelBundle
 from digitflow.registry.pointer import Champion
 from digitflow.store.artifacts import ArrayRef, ModelRef
 
@@ -26,7 +26,7 @@ def make_champion():
             name=name,
             version=str(version),
             entry=0,
-            release=Release(model=model, doubt=None, golden=golden),
+            bundle=ModelBundle(model=model, reject_option=None, golden=golden),
             score=TestScore(
                 model_digest=model.digest, test_digest="t", n=3, correct=2, interval=(0, 1 / 3)
             ),
@@ -44,12 +44,14 @@ def make_verdict():
         score = TestScore(
             model_digest=digest, test_digest=test, n=0, correct=0, interval=(float("nan"),) * 2
         )
-        contest = Contest(test_digest=test, n=0, challenger_digest=digest, champion_entry=7)
+        comparison = Comparison(
+            test_digest=test, n=0, challenger_digest=digest, champion_entry=7
+        )
         return Verdict(
             outcome=outcome,
             reason="it's 100 % so",
             checks=(),
-            contest=contest,
+            comparison=comparison,
             challenger=score,
         )
 

@@ -100,7 +100,7 @@ def test_judgements_are_listed_and_different_challengers_counted(store, make_ver
     found = history.list_judgements(store, "digits")
     assert [judgement.challenger_digest for judgement in found] == ["c", "a", "b", "a"]
     assert (found[0].version, found[0].champion_entry, found[0].outcome) == ("4", 7, "keep")
-    assert found[0].verdict["contest"]["test_digest"] == "other"
+    assert found[0].verdict["comparison"]["test_digest"] == "other"
     assert history.list_challengers(store, "digits", "t") == {"a", "b"}
     assert history.list_challengers(store, "housing", "t") == set()
 

@@ -7,7 +7,7 @@ from digitflow.models.persistence import load_model
 from digitflow.studies.experiments.algorithms import judge_model, name_judgement, plan
 from digitflow.studies.features import divide_images
 from digitflow.studies.fitting import ALGORITHMS
-from digitflow.studies.plan import Findings, Lab
+from digitflow.studies.plan import ExperimentContext, Findings
 from digitflow.studies.running import run_plan
 
 
@@ -20,8 +20,8 @@ def judge(store):
             name: store.put_array(np.asarray(array, np.uint8))
             for name, array in {"labels": truth, "predicted": predicted}.items()
         }
-        lab = Lab(store, None, 42, 1, {"model": Findings(arrays=arrays)})
-        return judge_model(lab, "model").values
+        context = ExperimentContext(store, None, 42, 1, {"model": Findings(arrays=arrays)})
+        return judge_model(context, "model").values
 
     return judge
 
@@ -74,7 +74,7 @@ def test_each_algorithm_learns_on_both_splits_and_its_model_reads_images(make_st
         assert own["accuracy"] == found[f"model {name}"].values["accuracy"]
         # Little for 200 images, and far from chance.
         assert own["accuracy"] > 0.5
-    test = Lab(store, data, 42, 1).test()
+    test = ExperimentContext(store, data, 42, 1).test()
     model = load_model(found["model svm"].models["model"], store)
     said = np.asarray(store.open_array(found["model svm"].arrays["predicted"]))
     assert (np.asarray(model.predict(np.asarray(test.images))) == said).all()
@@ -82,9 +82,9 @@ def test_each_algorithm_learns_on_both_splits_and_its_model_reads_images(make_st
 
 def test_80_20_deals_all_images_anew_and_none_twice(make_study, store):
     _, data = make_study(200)
-    lab = Lab(store, data, 42, 1)
-    train, test = divide_images(lab, "80/20")
-    everything = np.concatenate([lab.train().images, lab.test().images])
+    context = ExperimentContext(store, data, 42, 1)
+    train, test = divide_images(context, "80/20")
+    everything = np.concatenate([context.train().images, context.test().images])
     assert len(test) == np.ceil(len(everything) / 5)
     dealt = np.concatenate([train.images, test.images])
     assert sorted(image.tobytes() for image in dealt) == sorted(

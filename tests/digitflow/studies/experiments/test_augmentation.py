@@ -7,19 +7,19 @@ from sklearn.neighbors import KNeighborsClassifier
 from digitflow.data.splits import choose_subset
 from digitflow.studies.experiments import augmentation
 from digitflow.studies.experiments.augmentation import BACKENDS, _Nearest, make_copies
-from digitflow.studies.plan import Lab
+from digitflow.studies.plan import ExperimentContext
 
 
 @pytest.mark.parametrize("name", [name for name in BACKENDS if name != "Keras"])
 def test_every_copy_knows_its_parent_and_has_its_label(make_study, store, name):
     scope, data = make_study(200)
-    lab = Lab(store, data, scope.seed, 1)
-    made = make_copies(lab, BACKENDS[name], 100)
+    context = ExperimentContext(store, data, scope.seed, 1)
+    made = make_copies(context, BACKENDS[name], 100)
     images, labels, parents = (
         store.open_array(made.arrays[key]) for key in ("images", "labels", "parents")
     )
-    rows = choose_subset(lab.train().labels, 100, scope.seed)
-    originals = lab.train().take(rows)
+    rows = choose_subset(context.train().labels, 100, scope.seed)
+    originals = context.train().take(rows)
     assert len(images) == made.values["images"] == (100 if name == "none" else 500)
     np.testing.assert_array_equal(labels, originals.labels[parents])
     np.testing.assert_array_equal(images[:100], originals.images)
@@ -28,11 +28,11 @@ def test_every_copy_knows_its_parent_and_has_its_label(make_study, store, name):
 def test_what_is_not_installed_is_said_and_not_fatal(make_study, store, monkeypatch):
     scope, data = make_study(200)
     monkeypatch.setitem(__import__("sys").modules, "keras", None)
-    lab = Lab(store, data, scope.seed, 1)
-    made = make_copies(lab, BACKENDS["Keras"], 100)
+    context = ExperimentContext(store, data, scope.seed, 1)
+    made = make_copies(context, BACKENDS["Keras"], 100)
     assert "digitflow[keras]" in made.values["missing"]
-    lab = Lab(store, data, scope.seed, 1, {"copies by Keras": made})
-    assert augmentation.fit_on_copies(lab, "knn", "copies by Keras").values == made.values
+    context = ExperimentContext(store, data, scope.seed, 1, {"copies by Keras": made})
+    assert augmentation.fit_on_copies(context, "knn", "copies by Keras").values == made.values
 
 
 def test_the_nearest_of_parts_vote_as_the_nearest_of_all():

@@ -20,7 +20,7 @@ from digitflow.studies.experiments.ensembles_fits import (
     rank_candidates,
 )
 from digitflow.studies.fitting import plan_model
-from digitflow.studies.plan import Findings, Lab
+from digitflow.studies.plan import ExperimentContext, Findings
 from digitflow.studies.running import run_plan
 
 
@@ -55,13 +55,13 @@ def test_no_writer_is_on_both_sides_and_unknown_ones_are_dealt():
 def test_ensembles_are_compared_with_members_that_learnt_as_much(make_study, store):
     scope, data = make_study(300)
     found = run_plan(store, [step for step in plan(scope) if "bag" not in step.name], data, 42)
-    lab = Lab(store, data, 42, 1, found)
-    labels = np.asarray(lab.test().labels)
+    context = ExperimentContext(store, data, 42, 1, found)
+    labels = np.asarray(context.test().labels)
     for team, candidates in TEAMS.items():
         choice = found[name_choice(team)].values
         assert sorted(choice["ranked"]) == sorted(candidates)
         assert sum(choice["weights"]) == 1
-        held, truth = open_held(lab, choice["ranked"])
+        held, truth = open_held(context, choice["ranked"])
         assert held.shape == (len(candidates), found[name_part("knn")].values["n"], 10)
         accuracy = (held.argmax(axis=2) == truth).mean(axis=1)
         assert accuracy.tolist() == sorted(accuracy, reverse=True)

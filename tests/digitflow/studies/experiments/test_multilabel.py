@@ -20,7 +20,7 @@ from digitflow.studies.experiments.multilabel import (
     measure_answers,
     plan,
 )
-from digitflow.studies.plan import Findings, Lab, StudyData
+from digitflow.studies.plan import ExperimentContext, Findings, StudyData
 
 PIXELS = MODELS["knn on pixels"].model_dump()
 
@@ -51,9 +51,9 @@ def test_who_never_says_yes_has_no_f1():
 
 def test_folds_in_their_order_are_those_of_a_loop(make_study, store):
     _, data = make_study(200)
-    lab = Lab(store, data, 42, 1)
-    found = answer_questions(lab, PIXELS, "by folds", 3, in_order=True)
-    train = lab.train()
+    context = ExperimentContext(store, data, 42, 1)
+    found = answer_questions(context, PIXELS, "by folds", 3, in_order=True)
+    train = context.train()
     rows = train.images.reshape(len(train), -1).astype(float)
     wanted, right = ask_questions(train.labels), np.empty(len(train))
     for learnt, asked in KFold(3).split(rows):
@@ -64,12 +64,12 @@ def test_folds_in_their_order_are_those_of_a_loop(make_study, store):
 
 def test_a_sorted_source_has_every_digit_in_each_fold(make_study, store):
     _, data = make_study(200)
-    train = Lab(store, data, 42, 1).train()
+    train = ExperimentContext(store, data, 42, 1).train()
     order = np.argsort(train.labels, kind="stable")
     lined_up = store_set(store, LabelledImages(train.images[order], train.labels[order]))
-    lab = Lab(store, StudyData(train=lined_up, test=data.test), 42, 1)
+    context = ExperimentContext(store, StudyData(train=lined_up, test=data.test), 42, 1)
     dealt, in_order = (
-        answer_questions(lab, PIXELS, "by folds", 3, in_order).values["both"]
+        answer_questions(context, PIXELS, "by folds", 3, in_order).values["both"]
         for in_order in (False, True)
     )
     assert dealt > 0.85 > in_order
@@ -94,7 +94,7 @@ def test_chains_are_compared_by_images_with_both_answers_right(store):
         name: Findings(arrays={"right": store.put_array(np.array(right, np.uint8))})
         for name, right in {"chain": [2, 2, 2, 1, 0], "apart": [2, 1, 0, 2, 1]}.items()
     }
-    found = compare_chains(Lab(store, None, 42, 1, given), [["chain", "apart"]])
+    found = compare_chains(ExperimentContext(store, None, 42, 1, given), [["chain", "apart"]])
     assert found.values["chain"] == {"against": "apart", "wins": 2, "losses": 1, "p": 1.0}
 
 
@@ -111,7 +111,9 @@ def test_neighbours_answer_as_published_on_fewer_images(mnist_folder, store):
     """The published figures need 100 s: here both ways agree on 3,000 images."""
     train = load(MnistSource(folder=mnist_folder)).train.take(np.arange(3000))
     data = StudyData(train=store_set(store, train), test=store_set(store, train))
-    found = answer_questions(Lab(store, data, 42, 1), PIXELS, "by folds", 3, in_order=True)
+    found = answer_questions(
+        ExperimentContext(store, data, 42, 1), PIXELS, "by folds", 3, in_order=True
+    )
     from sklearn.metrics import f1_score
     from sklearn.model_selection import cross_val_predict
 

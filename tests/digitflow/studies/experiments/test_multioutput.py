@@ -14,7 +14,7 @@ from digitflow.studies.experiments.multioutput import (
     plan,
     to_psnr,
 )
-from digitflow.studies.plan import Lab
+from digitflow.studies.plan import ExperimentContext
 from digitflow.studies.running import run_plan
 
 
@@ -45,12 +45,14 @@ def test_equal_images_have_no_error_and_no_ratio():
 
 def test_noise_is_alike_for_equal_seeds_and_differs_from_image_to_image(make_study, store):
     _, data = make_study(120)
-    first, again, other = (add_noise(Lab(store, data, seed, 1), 50) for seed in (42, 42, 43))
+    first, again, other = (
+        add_noise(ExperimentContext(store, data, seed, 1), 50) for seed in (42, 42, 43)
+    )
     assert first.arrays == again.arrays
     assert first.arrays["train"] != other.arrays["train"]
     noise = (
         store.open_array(first.arrays["train"]).astype(int)
-        - Lab(store, data, 42, 1).train().images
+        - ExperimentContext(store, data, 42, 1).train().images
     )
     assert noise.min() == 0
     assert noise.max() == 99

@@ -6,7 +6,7 @@ import pytest
 from digitflow.evaluation import robustness
 from digitflow.studies.experiments.robustness import ALTERATIONS, alter_images, plan
 from digitflow.studies.fitting import ALGORITHMS
-from digitflow.studies.plan import Lab
+from digitflow.studies.plan import ExperimentContext
 from digitflow.studies.running import run_plan
 
 ASKED = {
@@ -14,8 +14,8 @@ ASKED = {
 }  # fmt: skip
 
 
-def _alter(lab, name, images=30):
-    return alter_images(lab, name, images, **ALTERATIONS[name].model_dump(mode="json"))
+def _alter(context, name, images=30):
+    return alter_images(context, name, images, **ALTERATIONS[name].model_dump(mode="json"))
 
 
 def test_every_alteration_asked_for_is_there_with_at_least_five_levels():
@@ -30,8 +30,8 @@ def test_every_alteration_asked_for_is_there_with_at_least_five_levels():
 @pytest.mark.parametrize("name", ALTERATIONS)
 def test_images_change_more_the_farther_a_level_is_from_nothing(name, make_study, store):
     _, data = make_study(150)
-    lab = Lab(store, data, 42, 1)
-    found = _alter(lab, name)
+    context = ExperimentContext(store, data, 42, 1)
+    found = _alter(context, name)
     images = store.open_array(found.arrays["images"]).astype(int)
     chosen = ALTERATIONS[name]
     none = chosen.levels.index(chosen.none)
@@ -41,9 +41,9 @@ def test_images_change_more_the_farther_a_level_is_from_nothing(name, make_study
         assert (np.diff(side) > 0).all(), change
     assert images.min() >= 0
     assert images.max() <= 255
-    again = _alter(lab, name)
+    again = _alter(context, name)
     assert again.arrays == found.arrays
-    other = _alter(Lab(store, data, 43, 1), name)
+    other = _alter(ExperimentContext(store, data, 43, 1), name)
     assert other.arrays["images"] != found.arrays["images"]
 
 

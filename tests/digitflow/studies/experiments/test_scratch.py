@@ -4,14 +4,14 @@ import pytest
 
 from digitflow.errors import InputError
 from digitflow.studies.experiments.scratch import HIDDEN, KINDS, build_model, name_fit, plan
-from digitflow.studies.plan import Lab
+from digitflow.studies.plan import ExperimentContext
 from digitflow.studies.running import run_plan
 
 
 def test_slopes_are_right_and_both_makers_read_about_as_well(make_study, store):
     scope, data = make_study(600)
     found = run_plan(store, plan(scope), data, 42)
-    pixels = Lab(store, data, 42, 1).train().images[0].size
+    pixels = ExperimentContext(store, data, 42, 1).train().images[0].size
     for kind in KINDS:
         slopes = found[f"gradient of {kind}"].values
         assert slopes["worst"] < 1e-6

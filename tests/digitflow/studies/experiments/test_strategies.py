@@ -9,7 +9,7 @@ from sklearn.svm import SVC
 from digitflow.errors import InputError
 from digitflow.studies.experiments.strategies import SVM_IMAGES, fit_strategy, name_fit, plan
 from digitflow.studies.features import prepare_features
-from digitflow.studies.plan import Lab
+from digitflow.studies.plan import ExperimentContext
 
 # Passes are few on purpose, and scikit-learn says so.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -30,32 +30,32 @@ COUNTS = {
 @pytest.mark.parametrize(("classifier", "strategy"), COUNTS)
 def test_a_strategy_has_its_number_of_classifiers(classifier, strategy, make_study, store):
     _, data = make_study(60)
-    found = fit_strategy(Lab(store, data, 42, 1), classifier, strategy, "raw", 60)
+    found = fit_strategy(ExperimentContext(store, data, 42, 1), classifier, strategy, "raw", 60)
     assert found.values["classifiers"] == COUNTS[classifier, strategy]
 
 
 def test_it_reads_what_the_librarys_own_reads(make_study, store):
     _, data = make_study(300)
-    lab = Lab(store, data, 7, 1)
-    train, test = lab.train(), lab.test()
+    context = ExperimentContext(store, data, 7, 1)
+    train, test = context.train(), context.test()
     rows, asked = (part.images.reshape(len(part), -1) for part in (train, test))
     own = OneVsOneClassifier(SGDClassifier(max_iter=10, random_state=7))
     own.fit(rows, train.labels)
-    found = fit_strategy(lab, "sgd", "one-vs-one", "raw", 300).values
+    found = fit_strategy(context, "sgd", "one-vs-one", "raw", 300).values
     assert found["test_accuracy"] == (own.predict(asked) == test.labels).mean()
     assert found["train_accuracy"] == (own.predict(rows) == train.labels).mean()
 
 
 def test_scaled_pixels_are_those_of_all_training_images(make_study, store):
     _, data = make_study(200)
-    lab = Lab(store, data, 42, 1)
-    scaled = prepare_features(lab, "scaled", "own")
-    lab = Lab(store, data, 42, 1, {"features scaled": scaled})
-    train, labels, test, truth = lab.open(
+    context = ExperimentContext(store, data, 42, 1)
+    scaled = prepare_features(context, "scaled", "own")
+    context = ExperimentContext(store, data, 42, 1, {"features scaled": scaled})
+    train, labels, test, truth = context.open(
         "features scaled", "train", "train_labels", "test", "test_labels"
     )
     expected = (SVC().fit(train, labels).predict(test) == truth).mean()
-    found = fit_strategy(lab, "svm", "native", "scaled", 200).values
+    found = fit_strategy(context, "svm", "native", "scaled", 200).values
     assert found["test_accuracy"] == expected
 
 
@@ -69,7 +69,9 @@ def test_an_svm_learns_from_no_more_than_it_can(make_study):
 
 def test_fewer_images_are_a_part_in_which_every_digit_is(make_study, store):
     _, data = make_study(300)
-    found = fit_strategy(Lab(store, data, 42, 1), "svm", "native", "raw", 100).values
+    found = fit_strategy(
+        ExperimentContext(store, data, 42, 1), "svm", "native", "raw", 100
+    ).values
     assert found["images"] == 100
     assert found["classifiers"] == 45
 
@@ -77,13 +79,15 @@ def test_fewer_images_are_a_part_in_which_every_digit_is(make_study, store):
 def test_another_classifier_is_an_error_that_lists_those_there_are(make_study, store):
     _, data = make_study(100)
     with pytest.raises(InputError, match="sgd, logistic, svm, not 'forest'"):
-        fit_strategy(Lab(store, data, 42, 1), "forest", "native", "raw", 100)
+        fit_strategy(ExperimentContext(store, data, 42, 1), "forest", "native", "raw", 100)
 
 
 def test_equal_seeds_fit_alike(make_study, store):
     _, data = make_study(200)
     first, again = (
-        fit_strategy(Lab(store, data, 42, threads), "sgd", "native", "raw", 200).values
+        fit_strategy(
+            ExperimentContext(store, data, 42, threads), "sgd", "native", "raw", 200
+        ).values
         for threads in (1, 2)
     )
     assert first == again

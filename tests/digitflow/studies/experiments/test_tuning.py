@@ -14,42 +14,45 @@ from digitflow.studies.experiments.tuning_trials import (
     try_params,
 )
 from digitflow.studies.features import plan_features
-from digitflow.studies.plan import Lab
+from digitflow.studies.plan import ExperimentContext
 from digitflow.studies.running import run_plan
 from digitflow.studies.sections import plan_section
 
 
 @pytest.fixture
-def lab(make_study, store):
+def context(make_study, store):
     scope, data = make_study(300)
     given = run_plan(store, [plan_features("pixels"), plan_features("components")], data, 42)
-    return Lab(store, data, scope.seed, 1, given)
+    return ExperimentContext(store, data, scope.seed, 1, given)
 
 
-def test_an_invalid_combination_is_reported_and_not_fatal(lab):
-    found = try_params(lab, "forest", {"max_depth": 0, "n_estimators": 5}, 200, 2)
+def test_an_invalid_combination_is_reported_and_not_fatal(context):
+    found = try_params(context, "forest", {"max_depth": 0, "n_estimators": 5}, 200, 2)
     assert "max_depth" in found.values["error"]
     assert "score" not in found.values
 
 
-def test_scores_are_those_of_the_librarys_grid_search(lab):
-    rows, labels = open_search_rows(lab, "knn", 200)
+def test_scores_are_those_of_the_librarys_grid_search(context):
+    rows, labels = open_search_rows(context, "knn", 200)
     grid = GridSearchCV(build_model("knn", {}, 42, 1), {"n_neighbors": [1, 5]}, cv=3)
     expected = grid.fit(rows, labels).cv_results_["mean_test_score"]
-    found = [try_params(lab, "knn", {"n_neighbors": k}, 200, 3).values["score"] for k in (1, 5)]
+    found = [
+        try_params(context, "knn", {"n_neighbors": k}, 200, 3).values["score"] for k in (1, 5)
+    ]
     np.testing.assert_allclose(found, expected)
 
 
-def test_the_tuned_one_is_the_best_that_was_tried(lab, store):
+def test_the_tuned_one_is_the_best_that_was_tried(context, store):
     tried = {
-        f"grid knn: {k}": try_params(lab, "knn", {"n_neighbors": k}, 200, 2) for k in (1, 150)
+        f"grid knn: {k}": try_params(context, "knn", {"n_neighbors": k}, 200, 2)
+        for k in (1, 150)
     }
-    given = Lab(store, lab.data, lab.seed, 1, {**lab.given, **tried})
+    given = ExperimentContext(store, context.data, context.seed, 1, {**context.given, **tried})
     assert judge_choice(given, "knn", "tuned").values["params"] == {"n_neighbors": 1}
     assert judge_choice(given, "knn", "hand-set").values["params"] == HAND_SET["knn"]
 
 
-def test_a_search_that_was_cut_off_tries_only_what_is_left(lab, monkeypatch):
+def test_a_search_that_was_cut_off_tries_only_what_is_left(context, monkeypatch):
     pytest.importorskip("optuna")
     calls = []
 
@@ -62,23 +65,23 @@ def test_a_search_that_was_cut_off_tries_only_what_is_left(lab, monkeypatch):
     tuning_score = tuning_searches.score_fold
     monkeypatch.setattr(tuning_searches, "score_fold", score)
     with pytest.raises(KeyboardInterrupt):
-        search_by_optuna(lab, "svm", 150, 2, 5)
-    found = search_by_optuna(lab, "svm", 150, 2, 5).values["trials"]
+        search_by_optuna(context, "svm", 150, 2, 5)
+    found = search_by_optuna(context, "svm", 150, 2, 5).values["trials"]
     assert len(found) == 5
     # Three trials of two folds had ended, the fourth had begun: two more are tried.
     assert len(calls) <= 7 + 2 * 2
 
 
-def test_a_search_finds_the_same_again(lab, store):
+def test_a_search_finds_the_same_again(context, store):
     pytest.importorskip("optuna")
-    first = search_by_optuna(lab, "svm", 150, 2, 4).values
+    first = search_by_optuna(context, "svm", 150, 2, 4).values
     store.remove("searches")
-    assert search_by_optuna(lab, "svm", 150, 2, 4).values == first
+    assert search_by_optuna(context, "svm", 150, 2, 4).values == first
 
 
-def test_without_optuna_the_section_says_so(lab, monkeypatch):
+def test_without_optuna_the_section_says_so(context, monkeypatch):
     monkeypatch.setattr(tuning_searches, "has_optuna", lambda: False)
-    found = search_by_optuna(lab, "svm", 150, 2, 4).values
+    found = search_by_optuna(context, "svm", 150, 2, 4).values
     assert found == {"trials": [], "missing": found["missing"]}
     assert "digitflow[tune]" in found["missing"]
 

@@ -8,7 +8,7 @@ from digitflow.evaluation.scoring import TestResult
 from digitflow.store.artifacts import Store
 
 
-class Readings(BaseModel):
+class ScoredRefs(BaseModel):
     """What both models read in the same images; `champion` None where there is none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -18,14 +18,14 @@ class Readings(BaseModel):
     champion: TestResult | None
 
 
-class Dossier(BaseModel):
+class EvidenceRefs(BaseModel):
     """Everything that a verdict on a challenger rests on.
 
     Attributes
     ----------
-    test : Readings
+    test : ScoredRefs
         Of the frozen test images.
-    feedback : Readings or None
+    feedback : ScoredRefs or None
         Of the corrections set aside for the gate, where there are any.
     costs, champion_costs : Costs or None
         Measured in turns, in one process.
@@ -37,28 +37,28 @@ class Dossier(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    test: Readings
-    feedback: Readings | None = None
+    test: ScoredRefs
+    feedback: ScoredRefs | None = None
     costs: Costs | None = None
     champion_costs: Costs | None = None
     robustness: dict[str, Share] = {}
     loads: LoadCheck | None = None
 
 
-def open_evidence(store: Store, dossier: Dossier) -> Evidence:
-    """Open the arrays behind a dossier, memory-mapped."""
-    feedback = dossier.feedback
+def load_evidence(store: Store, refs: EvidenceRefs) -> Evidence:
+    """Open the arrays behind a refs, memory-mapped."""
+    feedback = refs.feedback
     return Evidence(
-        test=_open_readings(store, dossier.test),
-        feedback=None if feedback is None else _open_readings(store, feedback),
-        costs=dossier.costs,
-        champion_costs=dossier.champion_costs,
-        robustness=dossier.robustness,
-        loads=dossier.loads,
+        test=_load_scored(store, refs.test),
+        feedback=None if feedback is None else _load_scored(store, feedback),
+        costs=refs.costs,
+        champion_costs=refs.champion_costs,
+        robustness=refs.robustness,
+        loads=refs.loads,
     )
 
 
-def _open_readings(store: Store, readings: Readings) -> ScoredSet:
+def _load_scored(store: Store, readings: ScoredRefs) -> ScoredSet:
     data, champion = open_set(store, readings.images), readings.champion
     return ScoredSet(
         labels=data.labels,

@@ -3,8 +3,8 @@ import pytest
 
 from digitflow.data.digits import LabelledImages
 from digitflow.data.sets import store_set
-from digitflow.evaluation.dossier import Dossier, Readings, open_evidence
 from digitflow.evaluation.evidence import Share
+from digitflow.evaluation.refs import EvidenceRefs, ScoredRefs, load_evidence
 from digitflow.evaluation.scoring import TestResult, TestScore
 
 
@@ -22,7 +22,7 @@ def readings(store):
         np.array([5, 5, -1], np.int32),
         np.array([0, 4, 4], np.int32),
     )
-    return Readings(
+    return ScoredRefs(
         images=store_set(store, data),
         challenger=make_result(store, 0.1),
         champion=make_result(store, 0.2),
@@ -30,8 +30,8 @@ def readings(store):
 
 
 def test_a_dossier_opens_what_both_models_read_and_who_wrote_it(store, readings):
-    dossier = Dossier(test=readings, robustness={"blur": Share(correct=2, n=3)})
-    evidence = open_evidence(store, Dossier.model_validate_json(dossier.model_dump_json()))
+    refs = EvidenceRefs(test=readings, robustness={"blur": Share(correct=2, n=3)})
+    evidence = load_evidence(store, EvidenceRefs.model_validate_json(refs.model_dump_json()))
     assert evidence.test.labels.tolist() == [0, 1, 2]
     assert evidence.test.writers.tolist() == [5, 5, -1]
     assert evidence.test.series.tolist() == [0, 4, 4]
@@ -43,6 +43,6 @@ def test_a_dossier_opens_what_both_models_read_and_who_wrote_it(store, readings)
 
 def test_without_a_champion_or_with_feedback_it_says_so(store, readings):
     alone = readings.model_copy(update={"champion": None})
-    evidence = open_evidence(store, Dossier(test=alone, feedback=readings))
+    evidence = load_evidence(store, EvidenceRefs(test=alone, feedback=readings))
     assert evidence.test.champion is None
     assert (evidence.feedback.champion == 0.2).all()

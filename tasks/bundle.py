@@ -1,11 +1,11 @@
 """What is shipped beside a fitted pipeline: when to doubt it, and what it must repeat."""
 
-from digitflow.config.training import DoubtRule
+from digitflow.config.training import SelectiveRule
 from digitflow.data.sets import ImageSet
 from digitflow.evaluation import selective
 from digitflow.evaluation.scoring import Evaluation
 from digitflow.models import golden
-from digitflow.models.bundle import Doubt, Golden, Reference
+from digitflow.models.bundle import Golden, Reference, RejectOption
 from digitflow.monitoring import reference
 from digitflow.store.artifacts import ArrayRef, ModelRef
 from tasks.caching import cached_task
@@ -14,21 +14,21 @@ from tasks.prepare import PreparedFeatures
 
 
 @cached_task(run_name="choose when {name} is unsure", ignore=("name",))
-def choose_doubt(
+def choose_thresholds(
     name: str,
     prepared: PreparedFeatures,
     labels: ArrayRef,
-    compare: ImageSet,
+    validation: ImageSet,
     evaluation: Evaluation,
-    rule: DoubtRule,
-) -> Doubt:
-    """Choose on the comparison images what is answered, and what is a digit at all."""
+    rule: SelectiveRule,
+) -> RejectOption:
+    """Choose on the validation images what is answered, and what is a digit at all."""
     run = current_run()
     return run.workers.run(
-        selective.choose_doubt,
+        selective.choose_thresholds,
         run.store.root,
         (prepared.train, labels),
-        (prepared.compare, compare.labels),
+        (prepared.validation, validation.labels),
         evaluation.probabilities,
         rule,
         run.workers.threads_each,
@@ -39,7 +39,7 @@ def choose_doubt(
 def record_reference(
     name: str, train: ImageSet, evaluation: Evaluation, seed: int
 ) -> Reference:
-    """Note what the training images are like and how the comparison images were read."""
+    """Note what the training images are like and how the validation images were read."""
     run = current_run()
     return run.workers.run(
         reference.record_reference,
@@ -53,7 +53,7 @@ def record_reference(
 
 
 @cached_task(run_name="note what {name} must repeat", ignore=("name",))
-def record_golden(name: str, model: ModelRef, compare: ImageSet) -> Golden:
+def record_golden(name: str, model: ModelRef, validation: ImageSet) -> Golden:
     """Note what a model reads in a few images, as one batch in one thread."""
     run = current_run()
-    return run.workers.run(golden.record_golden, run.store.root, model, compare)
+    return run.workers.run(golden.record_golden, run.store.root, model, validation)

@@ -5,7 +5,7 @@ from sklearn.pipeline import Pipeline
 from digitflow.augment.photographs import SERIES
 from digitflow.config.data import BuiltinSource
 from digitflow.data.sources import builtin
-from digitflow.evaluation.other_hands import photograph_digits, read_photographs
+from digitflow.evaluation.photographs import photograph_digits, read_photographs
 from digitflow.features.catalogue import build_steps
 from digitflow.models.catalogue import build_estimator
 from digitflow.models.persistence import dump_model
