@@ -17,13 +17,13 @@ from sklearn.pipeline import Pipeline
 
 from digitflow.config.data import MnistSource
 from digitflow.config.feedback import MonitoringRule
-from digitflow.data.digits import LabelledImages
+from digitflow.data.sets import LabelledImages
 from digitflow.data.sources.mnist import load
 from digitflow.data.splits import choose_subset
 from digitflow.evaluation import robustness
 from digitflow.evaluation.scoring import predict_in_chunks
-from digitflow.features.catalogue import build_steps
-from digitflow.models.catalogue import build_estimator
+from digitflow.features.preparing import build_steps
+from digitflow.models.fitting import build_estimator
 from digitflow.monitoring.limits import Limits, calibrate_limits
 from digitflow.monitoring.measures import Described, Ruler
 from digitflow.monitoring.reference import describe_images, open_reference, record_reference

@@ -31,7 +31,7 @@ from threadpoolctl import threadpool_limits
 
 from digitflow.config.gate import GateLimits
 from digitflow.evaluation.evidence import Costs, Evidence, LoadCheck, ScoredSet, Share
-from digitflow.evaluation.intervals import wilson_interval
+from digitflow.evaluation.resampling import wilson_interval
 from digitflow.gate.verdict import Comparison, Verdict, judge
 
 DRAWS = 2000

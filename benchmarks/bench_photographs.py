@@ -23,17 +23,17 @@ from scipy.stats import binomtest
 from sklearn.datasets import load_digits
 from sklearn.pipeline import Pipeline
 
-from digitflow.augment.catalogue import augmentation_module
 from digitflow.augment.photographs import SERIES, iterate_photographs
+from digitflow.catalogue import BACKENDS
 from digitflow.config.data import MnistSource
 from digitflow.config.reading import load_config
 from digitflow.data.sources import mnist
 from digitflow.data.splits import split_rows
 from digitflow.errors import InputError
-from digitflow.features.catalogue import build_steps
+from digitflow.features.preparing import build_steps
 from digitflow.images.frame import to_mnist_frame
 from digitflow.images.pictures import to_gray
-from digitflow.models.catalogue import build_estimator
+from digitflow.models.fitting import build_estimator
 from digitflow.workers import count_cores
 
 MIN_PLAIN = 0.96
@@ -85,7 +85,7 @@ def write_copies(images: np.ndarray, config, path: Path) -> np.ndarray:
     """Return the training images with their altered copies, where the config wants some."""
     if config.augment is None:
         return images
-    module = import_module(augmentation_module(config.augment.backend))
+    module = import_module(BACKENDS.module(config.augment.backend))
     shape = (module.count_copies(config.augment) * len(images), *images.shape[1:])
     out = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
     module.write_copies(images, config.augment, config.seed, out)

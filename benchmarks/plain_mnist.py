@@ -23,23 +23,21 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import accuracy_score
 from sklearn.pipeline import Pipeline
 
-from digitflow.augment.catalogue import augmentation_module
+from digitflow.catalogue import BACKENDS
 from digitflow.config.reading import load_config
 from digitflow.data.sets import store_set
 from digitflow.data.sources import mnist
 from digitflow.data.splits import split_rows
 from digitflow.data.validation import check_digits
 from digitflow.evaluation.costs import measure_costs
-from digitflow.evaluation.metrics import measure_predictions
-from digitflow.evaluation.mistakes import find_mistakes
-from digitflow.evaluation.photographs import photograph_digits, read_photographs
-from digitflow.evaluation.robustness import score_altered
+from digitflow.evaluation.metrics import find_mistakes, measure_predictions
+from digitflow.evaluation.robustness import photograph_digits, read_photographs, score_altered
 from digitflow.evaluation.selective import choose_thresholds, trace_risk
-from digitflow.features.catalogue import build_steps
-from digitflow.models.catalogue import build_estimator
+from digitflow.features.preparing import build_steps
+from digitflow.models.fitting import build_estimator
 from digitflow.models.golden import check_golden, record_golden
 from digitflow.models.persistence import dump_model
-from digitflow.reports import plots
+from digitflow.reports import figures
 from digitflow.store.artifacts import Store
 from digitflow.workers import count_cores
 
@@ -106,7 +104,7 @@ def augment(config, images, labels):
     """Return training images and labels with their altered copies."""
     if config.augment is None:
         return images, labels
-    module = import_module(augmentation_module(config.augment.backend))
+    module = import_module(BACKENDS.module(config.augment.backend))
     copies = module.count_copies(config.augment)
     out = np.empty((copies * len(images), *images.shape[1:]), np.uint8)
     module.write_copies(images, config.augment, config.seed, out)
@@ -137,14 +135,14 @@ def time_one_image(pipeline, images):
 def draw(images, labels, metrics, probabilities):
     """Draw samples, confusions, errors, mistakes and the risk."""
     found = find_mistakes(labels, probabilities)
-    plots.draw_samples(images, labels)
-    plots.draw_confusion(metrics.confusion)
-    plots.draw_errors(metrics.confusion)
-    plots.draw_mistakes(
+    figures.draw_samples(images, labels)
+    figures.draw_confusion(metrics.confusion)
+    figures.draw_errors(metrics.confusion)
+    figures.draw_mistakes(
         images[found.rows], labels[found.rows], found.predicted, found.probability
     )
     curve = trace_risk(labels, probabilities)
-    plots.draw_risk_coverage(curve.coverage, curve.risk, 0.99)
+    figures.draw_risk_coverage(curve.coverage, curve.risk, 0.99)
 
 
 if __name__ == "__main__":

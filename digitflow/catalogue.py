@@ -1,53 +1,86 @@
 """Find the module behind a name: adding a module to a package is all that registers it.
 
 Modules are recognised by reading their source, so that a name can be resolved without
-importing scikit-learn.
+importing scikit-learn, and one more module changes no other's key in the cache.
 """
 
 import ast
 import pkgutil
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 from digitflow.errors import InputError, list_some
 
 LISTED = 30
 
 
-def find_module(package: str, name: str, function: str, what: str) -> str:
-    """Return the dotted name of a package's module `name`.
+@dataclass(frozen=True)
+class Catalogue:
+    """A package whose modules are found by their names.
 
-    Parameters
+    Attributes
     ----------
     package : str
-        Dotted name of the package, such as "digitflow.features".
-    name : str
-        The module's own name, such as "strokes".
+        Dotted name of the package, such as "digitflow.features.recipes".
     function : str
-        The function that makes a module one of the kind, see `list_modules`.
+        The function that a module must define itself to be one of the kind.
     what : str
         What such a module is called in the error: "recipe", "estimator".
-
-    Raises
-    ------
-    InputError
-        If the package has no such module; it lists those that there are.
     """
-    known = list_modules(package, function)
-    if name not in known:
-        raise InputError(f"there is no {what} {name!r}; known: {list_some(known, LISTED)}")
-    return f"{package}.{name}"
+
+    package: str
+    function: str
+    what: str
+
+    def names(self) -> list[str]:
+        """Return the names of its modules, sorted."""
+        found = pkgutil.iter_modules(import_module(self.package).__path__)
+        names = sorted(module.name for module in found)
+        return [name for name in names if _defines(f"{self.package}.{name}", self.function)]
+
+    def module(self, name: str) -> str:
+        """Return the dotted name of the module `name`; nothing but its package is imported.
+
+        Raises
+        ------
+        InputError
+            If there is no such module; it lists those that there are.
+        """
+        known = self.names()
+        if name not in known:
+            raise InputError(
+                f"there is no {self.what} {name!r}; known: {list_some(known, LISTED)}"
+            )
+        return f"{self.package}.{name}"
+
+    def load(self, name: str) -> ModuleType:
+        """Import the module `name`; errors as `module`."""
+        return import_module(self.module(name))
 
 
-def list_modules(package: str, function: str) -> list[str]:
-    """Return the names, sorted, of a package's modules that define `function` themselves.
+SOURCES = Catalogue("digitflow.data.sources", "load", "source")
+"""`fingerprint(source) -> str` and `load(source) -> Digits`."""
 
-    A module called "catalogue" is never among them: it is where they are looked up.
-    """
-    found = pkgutil.iter_modules(import_module(package).__path__)
-    names = sorted(module.name for module in found if module.name != "catalogue")
-    return [name for name in names if _defines(f"{package}.{name}", function)]
+BACKENDS = Catalogue("digitflow.augment.backends", "write_copies", "augmentation backend")
+"""`count_copies(settings) -> int` and `write_copies(images, settings, seed, out)`."""
+
+RECIPES = Catalogue("digitflow.features.recipes", "build_steps", "recipe")
+"""`build_steps(seed)`: named, unfitted transformers from images to features."""
+
+ESTIMATORS = Catalogue("digitflow.models.estimators", "build", "estimator")
+"""`build(params, seed, threads)`: an unfitted scikit-learn classifier."""
+
+CHECKS = Catalogue("digitflow.gate.checks", "run", "check")
+"""`run(evidence, limits, seed) -> list of Check`; what it raises is an error of the gate."""
+
+EXPERIMENTS = Catalogue("digitflow.studies.experiments", "plan", "section")
+"""`plan(scope) -> tuple of Experiment`."""
+
+CHAPTERS = Catalogue("digitflow.studies.chapters", "compose", "chapter")
+"""`compose(context) -> Chapter`."""
 
 
 def _defines(module: str, function: str) -> bool:

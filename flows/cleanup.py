@@ -7,7 +7,7 @@ from prefect.client.schemas import State
 from prefect.states import Completed
 
 from digitflow.formatting import format_bytes
-from digitflow.registry.retention import collect_garbage
+from digitflow.registry.cleanup import collect_garbage
 from digitflow.store.artifacts import open_store
 from tasks.publishing import label_flow_run
 

@@ -1,10 +1,9 @@
 """The second half of the main job: from a challenger to a verdict that is acted on."""
 
-from digitflow.evaluation.refs import EvidenceRefs, ScoredRefs
-
 from digitflow.config.training import TrainConfig
 from digitflow.data.sets import ImageSet, PreparedData
 from digitflow.errors import ChampionMoved
+from digitflow.evaluation.evidence import EvidenceRefs, ScoredRefs
 from digitflow.evaluation.leaderboard import Entry
 from digitflow.gate.verdict import Verdict
 from digitflow.models.bundle import ModelBundle

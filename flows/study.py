@@ -12,11 +12,17 @@ from digitflow.cli.launching import resolve_config
 from digitflow.config.training import TrainConfig
 from digitflow.errors import DamagedArtifact, StorageError
 from digitflow.studies.chapter import Chapter
-from digitflow.studies.choosing import describe_scope
-from digitflow.studies.plan import Experiment, Findings, Scope, StudyData
+from digitflow.studies.data import describe_scope
+from digitflow.studies.plan import (
+    Experiment,
+    Findings,
+    Scope,
+    StudyData,
+    check_plan,
+    choose_sections,
+    plan_section,
+)
 from digitflow.studies.report import SectionFacts
-from digitflow.studies.running import check_plan
-from digitflow.studies.sections import choose_sections, plan_section
 from flows.run import call, heal_damage, name_run, open_job
 from tasks.caching import collect
 from tasks.chapter import draw_chapter

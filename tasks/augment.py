@@ -1,10 +1,8 @@
 """Add altered copies to the training images, and to nothing else."""
 
-from importlib import import_module
-
 import numpy as np
 
-from digitflow.augment.catalogue import augmentation_module
+from digitflow.catalogue import BACKENDS
 from digitflow.config.data import Augmentation
 from digitflow.data.sets import ImageSet
 from digitflow.store.artifacts import ArrayRef
@@ -14,11 +12,11 @@ from tasks.context import current_run
 
 @cached_task(
     run_name="augment {settings.backend}",
-    modules=lambda inputs: (augmentation_module(inputs["settings"].backend),),
+    modules=lambda inputs: (BACKENDS.module(inputs["settings"].backend),),
 )
 def augment_images(train: ImageSet, settings: Augmentation, seed: int) -> ImageSet:
     """Write the images and their copies straight into the memory-mapped output."""
-    module = import_module(augmentation_module(settings.backend))
+    module = BACKENDS.load(settings.backend)
     copies = module.count_copies(settings)
     store = current_run().store
     images = store.open_array(train.images)

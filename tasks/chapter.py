@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from digitflow.studies import chapter_catalogue
+from digitflow.catalogue import CHAPTERS
+from digitflow.studies import chapter
 from digitflow.studies.chapter import Chapter
 from digitflow.studies.plan import Findings, Scope, StudyData
 from tasks.caching import cached_task
@@ -11,7 +12,7 @@ from tasks.context import current_run
 
 @cached_task(
     run_name="{section}: chapter",
-    modules=lambda inputs: (chapter_catalogue.chapter_module(inputs["section"]),),
+    modules=lambda inputs: (CHAPTERS.module(inputs["section"]),),
 )
 def draw_chapter(
     section: str,
@@ -26,6 +27,4 @@ def draw_chapter(
     which is shown, and so the chapter is drawn again.
     """
     run = current_run()
-    return run.workers.run(
-        chapter_catalogue.draw_chapter, run.store.root, section, scope, data, results
-    )
+    return run.workers.run(chapter.draw_chapter, run.store.root, section, scope, data, results)

@@ -3,8 +3,7 @@
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from digitflow.data.digits import LabelledImages
-from digitflow.data.sets import ImageSet, Splits, open_set, store_set
+from digitflow.data.sets import ImageSet, LabelledImages, Splits, open_set, store_set
 from digitflow.feedback.corrections import Role, read_corrected
 from digitflow.feedback.learning import (
     add_training_event,

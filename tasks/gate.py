@@ -3,20 +3,19 @@
 from collections.abc import Sequence
 
 import yaml
-from digitflow.evaluation.refs import EvidenceRefs, load_evidence
 from pydantic import BaseModel, ConfigDict
 
+from digitflow.catalogue import ESTIMATORS, RECIPES
 from digitflow.config.gate import GateLimits
 from digitflow.config.training import TrainConfig
 from digitflow.data.sets import ImageSet, PreparedData
 from digitflow.errors import DamagedArtifact
+from digitflow.evaluation.evidence import EvidenceRefs, load_evidence
 from digitflow.evaluation.leaderboard import Entry, Winner, choose_winner
 from digitflow.evaluation.scoring import digest_test_set
-from digitflow.features.catalogue import recipe_module
 from digitflow.gate import verdict as gates
 from digitflow.gate.verdict import Verdict
 from digitflow.models.bundle import ModelBundle
-from digitflow.models.catalogue import estimator_module
 from digitflow.registry import listing, promotion
 from digitflow.registry.champion import initialise, is_missing, read_champion
 from digitflow.registry.judging import Baseline, describe_comparison
@@ -166,7 +165,7 @@ def list_code(config: TrainConfig) -> dict[str, str]:
     chosen = {
         module
         for candidate in config.candidates
-        for module in (estimator_module(candidate.estimator), recipe_module(candidate.recipe))
+        for module in (ESTIMATORS.module(candidate.estimator), RECIPES.module(candidate.recipe))
     }
     return digest_modules("tasks.split", "tasks.augment", "tasks.train", *sorted(chosen))
 

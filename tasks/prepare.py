@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from digitflow.features.catalogue import recipe_module
+from digitflow.catalogue import RECIPES
 from digitflow.features.preparing import fit_recipe, transform_images
 from digitflow.models.persistence import dump_model
 from digitflow.store.artifacts import ArrayRef, ModelRef, Store
@@ -25,7 +25,7 @@ class PreparedFeatures(BaseModel):
 
 @cached_task(
     run_name="prepare {recipe} on {on}",
-    modules=lambda inputs: (recipe_module(inputs["recipe"]),),
+    modules=lambda inputs: (RECIPES.module(inputs["recipe"]),),
     ignore=("on",),
 )
 def prepare_recipe(

@@ -22,7 +22,7 @@ from digitflow.monitoring.window import MonitoringReport
 from digitflow.reports.figures import Figures
 from digitflow.store.why import summarise_tasks
 from digitflow.studies.chapter import Chapter
-from digitflow.studies.markdown import write_chapter
+from digitflow.studies.report import write_chapter
 from tasks.caching import plain_task
 from tasks.context import current_run
 from tasks.monitor import Shown

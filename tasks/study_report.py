@@ -6,9 +6,14 @@ from digitflow.config.training import TrainConfig
 from digitflow.reports.summary import list_versions
 from digitflow.store.artifacts import digest_json
 from digitflow.store.lineage import digest_modules, find_libraries
-from digitflow.studies.markdown import write_results
 from digitflow.studies.plan import Scope
-from digitflow.studies.report import SectionFacts, StudyFacts, list_known, write_study
+from digitflow.studies.report import (
+    SectionFacts,
+    StudyFacts,
+    list_known,
+    write_results,
+    write_study,
+)
 from tasks.caching import plain_task
 from tasks.context import current_run
 from tasks.gate import write_config

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from digitflow.catalogue import ESTIMATORS
 from digitflow.config.training import Candidate
 from digitflow.data.sets import ImageSet, Splits
 from digitflow.models import fitting
-from digitflow.models.catalogue import estimator_module
 from digitflow.models.fitting import EstimatorChoice, FittedModel
 from digitflow.store.artifacts import ArrayRef
 from tasks.caching import cached_task
@@ -25,7 +25,7 @@ def choose_estimator(candidate: Candidate, seed: int) -> EstimatorChoice:
 
 @cached_task(
     run_name="train {name}",
-    modules=lambda inputs: (estimator_module(inputs["choice"].estimator),),
+    modules=lambda inputs: (ESTIMATORS.module(inputs["choice"].estimator),),
     ignore=("name", "time_limit"),
 )
 def train_candidate(
@@ -52,7 +52,7 @@ def train_candidate(
 
 @cached_task(
     run_name="refit {name}",
-    modules=lambda inputs: (estimator_module(inputs["choice"].estimator),),
+    modules=lambda inputs: (ESTIMATORS.module(inputs["choice"].estimator),),
     ignore=("name", "time_limit"),
 )
 def refit_winner(

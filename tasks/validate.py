@@ -5,8 +5,7 @@ import io
 from collections import Counter
 
 from digitflow.config.data import ValidationRules
-from digitflow.data.digits import Digits
-from digitflow.data.sets import CheckedSets, ImageSet, RawSets, open_set, store_set
+from digitflow.data.sets import CheckedSets, Digits, ImageSet, RawSets, open_set, store_set
 from digitflow.data.validation import CheckedDigits, check_digits, check_feedback
 from digitflow.store.artifacts import FileRef
 from tasks.caching import cached_task

@@ -10,16 +10,15 @@ import yaml
 from pydantic import BaseModel
 from typer.main import get_command
 
+from digitflow.catalogue import ESTIMATORS, RECIPES
 from digitflow.cli.main import app
-from digitflow.config import data, feedback, gate, reading, section, study, training
-from digitflow.features.catalogue import list_recipes
-from digitflow.models.catalogue import list_estimators
+from digitflow.config import data, feedback, gate, reading, section, training
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "artifacts" / "README.md"]
 SECTIONS = [
     value
-    for module in (data, feedback, gate, reading, section, study, training)
+    for module in (data, feedback, gate, reading, section, training, training)
     for _, value in inspect.getmembers(module, inspect.isclass)
     if issubclass(value, BaseModel) and value.__module__ == module.__name__
 ]
@@ -35,7 +34,7 @@ def test_every_config_key_is_documented(key):
     assert re.search(rf"`(\w+\.)*{key}`", _read("docs/configuration.md"))
 
 
-@pytest.mark.parametrize("name", [*list_estimators(), *list_recipes()])
+@pytest.mark.parametrize("name", [*ESTIMATORS.names(), *RECIPES.names()])
 def test_every_estimator_and_recipe_is_documented(name):
     assert f"`{name}`" in _read("docs/configuration.md")
 

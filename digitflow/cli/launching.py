@@ -5,16 +5,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from digitflow.catalogue import ESTIMATORS, RECIPES
 from digitflow.config.reading import load_config, parse_config
 from digitflow.config.training import TrainConfig
 from digitflow.errors import InputError
 from digitflow.evaluation.robustness import require_known
-from digitflow.features.catalogue import recipe_module
-from digitflow.models.catalogue import estimator_module
 from digitflow.service.environment import use_prefect_environment
 from digitflow.store.artifacts import open_store
 from digitflow.store.runs import read_run
-from digitflow.studies.sections import choose_sections
+from digitflow.studies.plan import choose_sections
 
 
 def resolve_config(config: str | dict[str, Any] | TrainConfig) -> TrainConfig:
@@ -31,8 +30,8 @@ def resolve_config(config: str | dict[str, Any] | TrainConfig) -> TrainConfig:
     elif isinstance(config, dict):
         config = parse_config(config)
     for candidate in config.candidates:
-        estimator_module(candidate.estimator)
-        recipe_module(candidate.recipe)
+        ESTIMATORS.module(candidate.estimator)
+        RECIPES.module(candidate.recipe)
     require_known(tuple(config.gate.robustness.floors))
     return config
 

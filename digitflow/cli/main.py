@@ -214,7 +214,7 @@ def gc(
 ) -> None:
     """Free the files that no champion, no recent and no running run needs."""
     from digitflow.cli.console import print_freed
-    from digitflow.registry.retention import collect_garbage
+    from digitflow.registry.cleanup import collect_garbage
     from digitflow.store.artifacts import open_store
 
     freed = collect_garbage(open_store(), keep_runs, keep_versions, dry_run, keep_days)

@@ -1,9 +1,68 @@
 """Labelled images as references: what travels between tasks instead of arrays."""
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from digitflow.data.digits import LabelledImages
 from digitflow.store.artifacts import ArrayRef, FileRef, Store
+
+UNKNOWN_WRITER = -1
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images in order, with a label and a writer for each.
+
+    Attributes
+    ----------
+    images : ndarray of shape (n, 28, 28)
+        As a source reads them: any numeric dtype, NaN where a value is missing. Once
+        checked: uint8, ink bright (255) on dark (0).
+    labels : ndarray of shape (n,)
+        As a source reads them: any numeric dtype, NaN where a label is missing. Once
+        checked: uint8, 0 to 9.
+    writers : ndarray of shape (n,), int32, or None
+        Who wrote each digit, as a number; -1 where that is unknown, None where the source
+        knows no writers at all.
+    series : ndarray of shape (n,), int32, or None
+        Which group of people the writer is from (MNIST: 0 census employees, 4 students);
+        unknown as for writers. Only the gate looks at it.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    writers: np.ndarray | None = None
+    series: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.images)
+
+    def take(self, rows: np.ndarray) -> "LabelledImages":
+        """Return the given rows: a boolean mask or row numbers."""
+        columns = (self.images, self.labels, self.writers, self.series)
+        return LabelledImages(*(None if c is None else c[rows] for c in columns))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Digits:
+    """What a source holds.
+
+    Attributes
+    ----------
+    train : LabelledImages
+        What may be learnt from; candidates are compared on a part of it.
+    test : LabelledImages or None
+        The source's own test images, kept as they are; None where it has none.
+    origin : str
+        One sentence for people: where the digits came from.
+    """
+
+    train: LabelledImages
+    test: LabelledImages | None
+    origin: str
 
 
 class ImageSet(BaseModel):
@@ -108,3 +167,39 @@ def open_set(store: Store, refs: ImageSet) -> LabelledImages:
         writers=None if refs.writers is None else store.open_array(refs.writers),
         series=None if refs.series is None else store.open_array(refs.series),
     )
+
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def number_writers(*columns: "pd.Series") -> list[np.ndarray]:
+    """Number writers' names or ids, the same writer alike in every column.
+
+    Parameters
+    ----------
+    *columns : Series
+        One writer a row, of any dtype; missing where the writer is unknown.
+
+    Returns
+    -------
+    list of ndarray of shape (n,), int32
+        One array a column: 0, 1, ... in the order of the names, -1 for unknown.
+    """
+    import pandas as pd
+
+    # As text, because one file may hold numbers and another names; 7.0 is still 7.
+    names = pd.concat([_write_as_text(column) for column in columns], ignore_index=True)
+    codes, _ = pd.factorize(names, sort=True, use_na_sentinel=True)
+    numbers = np.where(codes < 0, UNKNOWN_WRITER, codes).astype(np.int32)
+    ends = np.cumsum([len(column) for column in columns])[:-1]
+    return np.split(numbers, ends)
+
+
+def _write_as_text(column: "pd.Series") -> "pd.Series":
+    import pandas as pd
+
+    if pd.api.types.is_float_dtype(column.dtype) and (column.dropna() % 1 == 0).all():
+        column = column.astype("Int64")
+    text = column.astype("string").str.strip()
+    return text.mask(text == "")

@@ -11,7 +11,7 @@ from fractions import Fraction
 import numpy as np
 
 from digitflow.config.data import SplitShares
-from digitflow.data.digits import UNKNOWN_WRITER
+from digitflow.data.sets import UNKNOWN_WRITER
 from digitflow.errors import InputError, list_some
 
 logger = logging.getLogger(__name__)
@@ -195,3 +195,29 @@ def choose_subset(labels: np.ndarray, size: int, seed: int) -> np.ndarray:
     cut = StratifiedShuffleSplit(1, train_size=size, random_state=seed)
     chosen, _ = next(cut.split(labels, labels))
     return np.sort(chosen)
+
+
+def choose_rows(labels: np.ndarray, count: int, seed: int | None = None) -> np.ndarray:
+    """Return the numbers of at most `count` rows, digit by digit in turns.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,)
+    count : int
+        Rows to choose; all of them if there are fewer.
+    seed : int, optional
+        Draws them; None takes the first of each digit.
+
+    Returns
+    -------
+    ndarray of shape (min(count, n),), int64
+        Sorted. Digits differ by one row at most, as far as there are enough of each.
+    """
+    order = np.arange(len(labels))
+    if seed is not None:
+        order = np.random.default_rng(seed).permutation(order)
+    turns = np.empty(len(labels), np.int64)
+    for label in np.unique(labels):
+        mine = labels[order] == label
+        turns[mine] = np.arange(mine.sum())
+    return np.sort(order[np.argsort(turns, kind="stable")[:count]])

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from digitflow.config.training import Candidate
 from digitflow.errors import CandidateFailed, list_some
-from digitflow.evaluation.intervals import wilson_interval
+from digitflow.evaluation.resampling import wilson_interval
 from digitflow.evaluation.scoring import Evaluation
 from digitflow.models.fitting import FittedModel
 

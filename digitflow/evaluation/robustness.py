@@ -4,7 +4,7 @@ An alteration is applied to images in the MNIST frame and gives pictures, which 
 the path of every picture that is predicted: they are brought into the frame again.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -12,13 +12,16 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 
-from digitflow.data.sampling import choose_rows
-from digitflow.data.sets import ImageSet
+from digitflow.augment.photographs import SERIES, iterate_photographs
+from digitflow.data.sets import ImageSet, LabelledImages, store_set
+from digitflow.data.splits import choose_rows
 from digitflow.errors import InputError, list_some
 from digitflow.evaluation.evidence import Share
 from digitflow.evaluation.scoring import predict_in_chunks
 from digitflow.images.frame import SIDE, to_mnist_frame
+from digitflow.images.pictures import to_gray
 from digitflow.models.persistence import load_model
 from digitflow.store.artifacts import ModelRef, Store
 
@@ -248,3 +251,75 @@ ALTERATIONS: Mapping[str, Alteration] = MappingProxyType(
     }
 )
 """Ways to alter images: from uint8 (n, 28, 28) and a generator to uint8 (n, 28, 28)."""
+
+
+class Photographed(BaseModel):
+    """A series of photographs: the digits found in them, of `taken` photographs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    digits: ImageSet
+    taken: int
+
+
+def photograph_digits(root: Path, each: int, seed: int) -> dict[str, Photographed]:
+    """Photograph scikit-learn's digits in every series, and bring them into the frame.
+
+    Parameters
+    ----------
+    root : Path
+        The store's folder; this runs in a process of its own.
+    each : int
+        Photographs of a series; of 1,797 digits, drawn with `seed`.
+    """
+    from sklearn.datasets import load_digits
+
+    store, cells, labels = Store(root), load_digits().images, load_digits().target
+    rows = np.sort(np.random.default_rng(seed).permutation(len(cells))[:each])
+    return {
+        series: Photographed(
+            digits=store_set(store, _frame(series, cells[rows], labels[rows], seed)),
+            taken=len(rows),
+        )
+        for series in SERIES
+    }
+
+
+def _frame(series: str, cells: np.ndarray, labels: np.ndarray, seed: int) -> LabelledImages:
+    found = list(_iterate_found(series, cells, labels, seed))
+    images = [frame for frame, _ in found]
+    return LabelledImages(
+        np.stack(images) if images else np.zeros((0, 28, 28), np.uint8),
+        np.array([label for _, label in found], np.uint8),
+    )
+
+
+def _iterate_found(
+    series: str, cells: np.ndarray, labels: np.ndarray, seed: int
+) -> Iterator[tuple[np.ndarray, int]]:
+    photographs = iterate_photographs(series, cells, seed)
+    for photograph, label in zip(photographs, labels, strict=True):
+        with suppress(InputError):
+            yield to_mnist_frame(to_gray(photograph, series)), int(label)
+
+
+def read_photographs(
+    root: Path, model: ModelRef, series: Mapping[str, Photographed], threads: int
+) -> dict[str, Share]:
+    """Count how many photographs a model reads right; one without a digit counts as wrong."""
+    from threadpoolctl import threadpool_limits
+
+    store = Store(root)
+    pipeline = load_model(model, store)
+    with threadpool_limits(threads):
+        return {
+            name: Share(correct=_count_read(store, pipeline, part.digits), n=part.taken)
+            for name, part in series.items()
+        }
+
+
+def _count_read(store: Store, pipeline: object, digits: ImageSet) -> int:
+    if digits.rows == 0:
+        return 0
+    probabilities = predict_in_chunks(pipeline, store.open_array(digits.images))
+    return int((probabilities.argmax(axis=1) == store.open_array(digits.labels)).sum())

@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from digitflow.data.sets import ImageSet
-from digitflow.evaluation.intervals import wilson_interval
 from digitflow.evaluation.metrics import Metrics, measure_predictions
+from digitflow.evaluation.resampling import wilson_interval
 from digitflow.models.persistence import load_model
 from digitflow.store.artifacts import ArrayRef, ModelRef, Store, digest_json
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from digitflow.catalogue import RECIPES
 from digitflow.errors import InputError
-from digitflow.features import catalogue
 from digitflow.store.artifacts import ArrayRef, Store
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def fit_recipe(
     from sklearn.pipeline import Pipeline
     from threadpoolctl import threadpool_limits
 
-    steps = catalogue.build_steps(name, seed)
+    steps = build_steps(name, seed)
     with threadpool_limits(1), ExitStack() as scratch:
         rows, ready = images, list[Any]()
         for label, step in steps:
@@ -162,3 +162,15 @@ def _apply(ready: Sequence[Any], rows: np.ndarray) -> np.ndarray:
 
 def _iterate_chunks(n: int) -> Iterator[slice]:
     return (slice(start, start + CHUNK_ROWS) for start in range(0, n, CHUNK_ROWS))
+
+
+def build_steps(name: str, seed: int) -> list[tuple[str, Any]]:
+    """Return a recipe's named, unfitted transformers.
+
+    Raises
+    ------
+    InputError
+        If there is no such recipe; it lists the known ones.
+    """
+    steps: list[tuple[str, Any]] = RECIPES.load(name).build_steps(seed)
+    return steps

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from digitflow.data.digits import LabelledImages
+from digitflow.data.sets import LabelledImages
 from digitflow.feedback.corrections import Corrected, list_conflicts, list_corrections
 from digitflow.feedback.pictures import digest_picture
 from digitflow.feedback.tables import FEEDBACK, define_tables

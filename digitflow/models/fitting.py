@@ -2,14 +2,15 @@
 
 import time
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from digitflow.errors import CandidateFailed
-from digitflow.models.catalogue import build_estimator
+from digitflow.catalogue import ESTIMATORS
+from digitflow.errors import CandidateFailed, list_some
 from digitflow.models.persistence import dump_model, load_model
 from digitflow.store.artifacts import ArrayRef, ModelRef, Store
 
@@ -147,3 +148,35 @@ def _calibrate(estimator: Any, method: str, features: np.ndarray, labels: np.nda
     frozen = FrozenEstimator(estimator)
     calibrated = CalibratedClassifierCV(frozen, method=method, cv=[(rows, rows)])
     return calibrated.fit(features, labels)
+
+
+def build_estimator(name: str, params: Mapping[str, Any], seed: int, threads: int) -> Any:
+    """Return an unfitted classifier: the module's defaults, overridden by `params`.
+
+    Parameters
+    ----------
+    name : str
+        An estimator of the catalogue.
+    params : mapping
+        The estimator's own parameters; their values are checked when it is fitted.
+    seed : int
+        Its random state, where it has one.
+    threads : int
+        Threads it may use, where it can use several.
+
+    Raises
+    ------
+    InputError
+        If there is no such estimator.
+    CandidateFailed
+        If it has no parameter of a name in `params`; it lists the accepted ones.
+    """
+    build = ESTIMATORS.load(name).build
+    accepted = build({}, seed, threads).get_params(deep=False)
+    unknown = [repr(key) for key in params if key not in accepted]
+    if unknown:
+        raise CandidateFailed(
+            f"the estimator {name} takes no parameter {list_some(unknown)}; "
+            f"it takes {', '.join(accepted)}"
+        )
+    return build(dict(params), seed, threads)

@@ -14,9 +14,8 @@ from zipfile import ZipFile, ZipInfo
 import numpy as np
 
 from digitflow.errors import DamagedArtifact, InputError, list_some
-from digitflow.models import allowed
-from digitflow.models.allowed import SCHEMA, iterate_nodes, list_types
-from digitflow.models.soundness import require_sound
+from digitflow.models import soundness
+from digitflow.models.soundness import SCHEMA, iterate_nodes, list_types, require_sound
 from digitflow.store.artifacts import FileRef, ModelRef, Store, digest_bytes, digest_file
 
 # Nobody can tell two equal ones apart; sharing them is an accident of the process.
@@ -48,7 +47,7 @@ def dump_model(model: Any, store: Store) -> ModelRef:
         if refused:
             raise InputError(
                 f"{type(model).__name__} holds {list_some(refused)}, which load_model would "
-                f"refuse. If it is safe, add it to TRUSTED_TYPES in {allowed.__name__}."
+                f"refuse. If it is safe, add it to TRUSTED_TYPES in {soundness.__name__}."
             )
         stored = store.put_file(path, "models", ".skops")
     return ModelRef(**stored.model_dump())

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from digitflow.config.feedback import MonitoringRule
 from digitflow.evaluation.evidence import Share
-from digitflow.evaluation.intervals import wilson_interval
+from digitflow.evaluation.resampling import wilson_interval
 from digitflow.feedback.corrections import list_conflicts, list_corrections
 from digitflow.feedback.predictions import read_recent
 from digitflow.feedback.tables import FEEDBACK, define_tables

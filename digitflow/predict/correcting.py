@@ -7,8 +7,7 @@ import numpy as np
 from digitflow.errors import InputError
 from digitflow.feedback.corrections import Correction, add_corrections, list_corrections
 from digitflow.feedback.pictures import digest_picture, find_picture, read_pictures
-from digitflow.images.batches import iterate_frames
-from digitflow.images.frame import SIDE
+from digitflow.images.frame import SIDE, iterate_frames
 from digitflow.predict.predictor import frame_page, read_pixels
 from digitflow.store.artifacts import Store
 

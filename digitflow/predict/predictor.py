@@ -11,8 +11,7 @@ import numpy as np
 from digitflow.errors import InputError, list_some
 from digitflow.feedback.pictures import digest_picture
 from digitflow.feedback.predictions import PredictionLog
-from digitflow.images.batches import iterate_frames
-from digitflow.images.frame import SIDE, frame_ink
+from digitflow.images.frame import SIDE, frame_ink, iterate_frames
 from digitflow.images.pages import Found, find_digits
 from digitflow.images.pictures import MAX_FILE_BYTES, decode_picture, read_picture
 from digitflow.models.bundle import RejectOption

@@ -6,7 +6,7 @@ from typing import Any
 from digitflow.config.data import BuiltinSource
 from digitflow.models import golden
 from digitflow.models.bundle import ModelBundle
-from digitflow.registry import history, mlflow, mlflow_client
+from digitflow.registry import history, mlflow
 from digitflow.registry.pointer import Champion
 from digitflow.registry.restoring import restore_file
 from digitflow.registry.versions import (
@@ -31,9 +31,9 @@ def adopt(store: Store, model: str) -> bool:
     DamagedArtifact
         If the champion's file is gone.
     """
-    if mlflow_client.is_missing(store):
+    if mlflow.is_missing(store):
         return False
-    with mlflow_client.open_client(store) as client:
+    with mlflow.open_client(store) as client:
         previous = mlflow.find_alias(client, model, mlflow.PREVIOUS)
         champion = mlflow.find_alias(client, model, mlflow.CHAMPION)
         if champion is None:

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from digitflow.errors import DamagedArtifact
-from digitflow.registry import history, mlflow, mlflow_client
+from digitflow.registry import history, mlflow
 from digitflow.registry.adopting import adopt
-from digitflow.registry.history import Entry
-from digitflow.registry.history_tables import HISTORY
+from digitflow.registry.history import HISTORY, Entry
 from digitflow.registry.pointer import (
     Champion,
     Pointer,
@@ -27,14 +26,14 @@ logger = logging.getLogger(__name__)
 
 def is_missing(store: Store) -> bool:
     """Tell whether one of the databases is a file of the store, and not there yet."""
-    return HISTORY.is_missing(store) or mlflow_client.is_missing(store)
+    return HISTORY.is_missing(store) or mlflow.is_missing(store)
 
 
 def initialise(root: Path) -> None:
     """Make the databases, so that nobody needs to wait for them later."""
     store = Store(root)
     HISTORY.initialise(store)
-    with mlflow_client.open_client(store):
+    with mlflow.open_client(store):
         pass
 
 
@@ -54,7 +53,7 @@ def read_champion(store: Store, model: str) -> Champion | None:
     if pointer is not None and _is_current(store, pointer):
         return pointer.champion
     require_history(store, model)
-    if HISTORY.is_missing(store) and mlflow_client.is_missing(store):
+    if HISTORY.is_missing(store) and mlflow.is_missing(store):
         return None
     with lock_model(store, model):
         # Read again: who held the lock may have promoted, and brought it in line.
@@ -100,13 +99,13 @@ def open_registry(store: Store, model: str) -> Iterator[Any]:
         If MLflow's file or the history's is gone, and the other one knows of champions.
     """
     require_history(store, model)
-    if mlflow_client.is_missing(store) and history.list_models(store):
+    if mlflow.is_missing(store) and history.list_models(store):
         raise DamagedArtifact(
-            f"the registry {store.root / mlflow_client.DATABASE} is missing, but there is a "
+            f"the registry {store.root / mlflow.DATABASE} is missing, but there is a "
             f"history of champions in it. Put it back, or set "
-            f"{mlflow_client.TRACKING_VARIABLE} if it is elsewhere."
+            f"{mlflow.TRACKING_VARIABLE} if it is elsewhere."
         )
-    with lock_model(store, model), mlflow_client.open_client(store) as client:
+    with lock_model(store, model), mlflow.open_client(store) as client:
         yield client
 
 

@@ -9,8 +9,7 @@ from digitflow.data.sets import ImageSet
 from digitflow.errors import InputError
 from digitflow.evaluation import robustness
 from digitflow.evaluation.costs import measure_costs
-from digitflow.evaluation.evidence import Share
-from digitflow.evaluation.refs import EvidenceRefs, ScoredRefs, load_evidence
+from digitflow.evaluation.evidence import EvidenceRefs, ScoredRefs, Share, load_evidence
 from digitflow.evaluation.scoring import TestScore, score_on_test
 from digitflow.gate import verdict as gates
 from digitflow.gate.verdict import Comparison, Verdict

@@ -4,7 +4,7 @@ import logging
 
 from digitflow.errors import InputError, list_some
 from digitflow.gate.verdict import Verdict
-from digitflow.registry import history, mlflow, mlflow_client
+from digitflow.registry import history, mlflow
 from digitflow.registry.champion import mend, require_history
 from digitflow.registry.history import Entry, Judgement
 from digitflow.registry.pointer import DEFAULT_MODELS, list_pointers
@@ -28,7 +28,7 @@ def list_versions(store: Store, model: str | None = None) -> list[Version]:
         if model in (None, known):
             for behind in mend(store, known):
                 logger.warning("%s: mended", behind)
-    with mlflow_client.open_client(store) as client:
+    with mlflow.open_client(store) as client:
         return [
             read_version(version, registered.aliases)
             for registered in mlflow.list_registered(client)
@@ -47,7 +47,7 @@ def find_registration(store: Store, model: str, version: str) -> Registration:
     """
     if _is_empty(store):
         raise InputError(f"{model} has no version {version!r}: nothing is registered yet")
-    with mlflow_client.open_client(store) as client:
+    with mlflow.open_client(store) as client:
         found = mlflow.find_version(client, model, version)
         registered = mlflow.find_registered(client, model)
         return read_registration(found, {} if registered is None else registered.aliases)
@@ -79,7 +79,7 @@ def list_models(store: Store) -> list[str]:
     """Return the names of the registered models, without asking MLflow where none can be."""
     if _is_empty(store):
         return []
-    with mlflow_client.open_client(store) as client:
+    with mlflow.open_client(store) as client:
         return [registered.name for registered in mlflow.list_registered(client)]
 
 
@@ -104,4 +104,4 @@ def _is_empty(store: Store) -> bool:
     """Tell whether nothing was registered yet; a history that was lost is an error."""
     for model in list_pointers(store):
         require_history(store, model)
-    return mlflow_client.is_missing(store)
+    return mlflow.is_missing(store)

@@ -1,16 +1,198 @@
 """Versions and aliases as MLflow keeps them."""
 
+import logging
+import os
+import platform
+import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from digitflow.errors import InputError, list_some
+from digitflow.errors import InputError, StorageError, list_some
 from digitflow.models.bundle import ModelBundle
-from digitflow.registry.mlflow_client import is_remote
-from digitflow.registry.mlflow_files import ARTIFACTS, MODEL_FOLDER, put_bundle, put_files
-from digitflow.registry.versions import TAG
-from digitflow.store.artifacts import Store
+from digitflow.registry.versions import MODEL_FILE, SIGNATURE, TAG, list_files
+from digitflow.store.artifacts import Store, storage_errors
+from digitflow.store.databases import write_first_line
+
+ARTIFACTS = "registry/artifacts"
+MODEL_FOLDER, BUNDLE_FOLDER = "model", "bundle"
+
+
+def put_bundle(client: Any, store: Store, run_id: str, bundle: ModelBundle) -> None:
+    """Keep every file of a bundle, with the page that tells MLflow how to load it."""
+    files = {name: store.path_of(ref) for name, ref in list_files(bundle).items()}
+    model = files.pop(MODEL_FILE)
+    with TemporaryDirectory() as folder:
+        page = Path(folder) / "MLmodel"
+        _write_page(page, run_id, model)
+        put_files(client, store, run_id, {MODEL_FILE: model, page.name: page}, MODEL_FOLDER)
+        about = Path(folder) / "bundle.json"
+        about.write_text(bundle.model_dump_json(indent=2), encoding="utf-8")
+        put_files(client, store, run_id, files | {about.name: about}, BUNDLE_FOLDER)
+
+
+def put_files(
+    client: Any, store: Store, run_id: str, files: Mapping[str, Path], place: str = ""
+) -> None:
+    """Keep copies of files, by their names, in a folder of an MLflow run."""
+    kept = find_folder(store, run_id)
+    for name, file in files.items():
+        if kept is None:
+            _upload_file(client, run_id, file, name, place)
+        else:
+            _copy_file(store, file, kept / place / name)
+
+
+def download_file(client: Any, store: Store, version: Any, name: str) -> bytes | None:
+    """Return a file of a version's bundle as MLflow keeps it, None if it has none."""
+    from mlflow.exceptions import MlflowException
+
+    kept = find_folder(store, version.run_id)
+    place = f"{MODEL_FOLDER if name == MODEL_FILE else BUNDLE_FOLDER}/{name}"
+    try:
+        if kept is not None:
+            return (kept / place).read_bytes()
+        with TemporaryDirectory() as folder:
+            path = client.download_artifacts(version.run_id, place, folder)
+            return Path(path).read_bytes()
+    except (MlflowException, OSError):
+        return None
+
+
+def list_sizes(store: Store, run_id: str) -> list[int]:
+    """Return the sizes in bytes of an MLflow run's files; none where a server keeps them."""
+    folder = find_folder(store, run_id)
+    paths = () if folder is None else folder.rglob("*")
+    return [path.stat().st_size for path in paths if path.is_file()]
+
+
+def find_folder(store: Store, run_id: str) -> Path | None:
+    """Return where the files of an MLflow run are; None where a server keeps them."""
+    return None if is_remote() else store.root / ARTIFACTS / run_id / "artifacts"
+
+
+def _copy_file(store: Store, source: Path, target: Path) -> None:
+    with store.temporary_path() as copy, storage_errors(target):
+        shutil.copyfile(source, copy)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        copy.replace(target)
+
+
+def _upload_file(client: Any, run_id: str, file: Path, name: str, place: str) -> None:
+    """Upload a file under a name of its own; MLflow takes the name that it has."""
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / name
+        shutil.copyfile(file, copy)
+        client.log_artifact(run_id, str(copy), place or None)
+
+
+def _write_page(page: Path, run_id: str, model: Path) -> None:
+    """Write MLflow's page on a model. We never read it: anybody could change it."""
+    import skops.io
+    from mlflow.models import Model
+    from sklearn import __version__ as sklearn_version
+
+    about = Model(artifact_path=MODEL_FOLDER, run_id=run_id, signature=_describe_signature())
+    about.add_flavor(
+        "python_function",
+        loader_module="mlflow.sklearn",
+        model_path=MODEL_FILE,
+        predict_fn="predict_proba",
+        python_version=platform.python_version(),
+    )
+    about.add_flavor(
+        "sklearn",
+        pickled_model=MODEL_FILE,
+        sklearn_version=sklearn_version,
+        serialization_format="skops",
+        skops_trusted_types=skops.io.get_untrusted_types(file=model),
+    )
+    about.save(str(page))
+
+
+def _describe_signature() -> Any:
+    """Return MLflow's description of a model: images to the probabilities of ten digits."""
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    images, probabilities = (
+        Schema([TensorSpec(np.dtype(dtype), shape)]) for dtype, shape in SIGNATURE.values()
+    )
+    return ModelSignature(inputs=images, outputs=probabilities)
+
+
+TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
+DATABASE = "registry/mlflow.db"
+_SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_CONFIGURE_LOGGING": "false",
+    # A server that doesn't answer is reported after seconds, not minutes.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+}
+
+
+def is_remote() -> bool:
+    """Tell whether the environment names a registry other than the store's own file."""
+    return bool(os.environ.get(TRACKING_VARIABLE))
+
+
+def is_missing(store: Store) -> bool:
+    """Tell whether the registry is the store's own file, and not there yet."""
+    return not is_remote() and not (store.root / DATABASE).exists()
+
+
+@contextmanager
+def open_client(store: Store) -> Iterator[Any]:
+    """Yield an `MlflowClient`; what goes wrong with it inside the block is one clear error.
+
+    Raises
+    ------
+    StorageError
+        If the registry can't be reached, read or written.
+    """
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)  # read by MLflow when it is imported
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    uri = os.environ.get(TRACKING_VARIABLE) or _database_uri(store.root / DATABASE)
+    try:
+        if not is_remote():
+            _initialise_database(store)
+        yield MlflowClient(uri, uri)
+    except (MlflowException, SQLAlchemyError) as exc:
+        where = f"named by {TRACKING_VARIABLE}" if is_remote() else str(store.root / DATABASE)
+        raise StorageError(
+            f"the registry {where} can't be used: {write_first_line(exc)}"
+        ) from exc
+
+
+def _initialise_database(store: Store) -> None:
+    """Make the SQLite file once: under a lock, and visible only when it is whole."""
+    path = store.root / DATABASE
+    if path.exists():
+        return
+    from mlflow import MlflowClient
+
+    with store.lock("registry"), store.temporary_path(".db") as unfinished:
+        if path.exists():
+            return
+        uri = _database_uri(unfinished)
+        MlflowClient(uri, uri).search_registered_models()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.replace(path)
+
+
+def _database_uri(path: Path) -> str:
+    return f"sqlite:///{path.resolve()}"
+
 
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 _MOST_RUNS = 10_000

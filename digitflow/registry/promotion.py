@@ -8,7 +8,7 @@ from digitflow.errors import ChampionMoved, InputError
 from digitflow.evaluation.scoring import TestScore
 from digitflow.gate.verdict import Verdict
 from digitflow.models.bundle import ModelBundle
-from digitflow.registry import history, mlflow, mlflow_files
+from digitflow.registry import history, mlflow
 from digitflow.registry.champion import (
     describe,
     follow,
@@ -161,7 +161,7 @@ def attach_report(store: Store, model: str, version: str, report: Path) -> None:
         raise InputError(f"there is no report {report}")
     with open_registry(store, model) as client:
         found = mlflow.find_version(client, model, version)
-        mlflow_files.put_files(client, store, found.run_id, {"index.html": report}, "report")
+        mlflow.put_files(client, store, found.run_id, {"index.html": report}, "report")
 
 
 def _is_same(champion: Champion, verdict: Verdict) -> bool:

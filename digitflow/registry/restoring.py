@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from digitflow.models.bundle import ModelBundle
-from digitflow.registry import mlflow, mlflow_client, mlflow_files
+from digitflow.registry import mlflow
 from digitflow.registry.pointer import Champion
 from digitflow.registry.versions import list_files
 from digitflow.store.artifacts import ArrayRef, FileRef, Store, digest_array, digest_bytes
@@ -26,7 +26,7 @@ def restore_bundle(store: Store, champion: Champion) -> None:
     missing = list_missing(store, champion.bundle)
     if not missing:
         return
-    with mlflow_client.open_client(store) as client:
+    with mlflow.open_client(store) as client:
         version = mlflow.find_version(client, champion.name, champion.version)
         for name, ref in missing.items():
             restore_file(client, store, version, name, ref)
@@ -35,7 +35,7 @@ def restore_bundle(store: Store, champion: Champion) -> None:
 def restore_file(client: Any, store: Store, version: Any, name: str, ref: FileRef) -> None:
     """Bring one file back, if MLflow has a copy whose digest is right; or warn."""
     path = store.path_of(ref)
-    content = mlflow_files.download_file(client, store, version, name)
+    content = mlflow.download_file(client, store, version, name)
     if content is not None and _put_back(store, content, ref):
         logger.warning("%s was missing; brought back from MLflow", path)
     else:

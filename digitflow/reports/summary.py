@@ -9,8 +9,8 @@ import numpy as np
 from digitflow import __version__
 from digitflow.data.sets import ImageSet, PreparedData
 from digitflow.evaluation.evidence import Share
-from digitflow.evaluation.intervals import wilson_interval
 from digitflow.evaluation.leaderboard import Entry, choose_winner, describe_entries
+from digitflow.evaluation.resampling import wilson_interval
 from digitflow.evaluation.scoring import Evaluation
 from digitflow.gate.verdict import Verdict
 from digitflow.models.bundle import RejectOption

@@ -20,7 +20,6 @@ from pathlib import Path
 import psutil
 
 from digitflow.errors import DigitflowError, InputError
-from digitflow.service.dead_runs import mark_crashed, mark_crashed_commands, reschedule
 from digitflow.service.environment import (
     SERVICE_LOCK,
     STATE_FILE,
@@ -28,8 +27,13 @@ from digitflow.service.environment import (
     prefect_environment,
     write_state,
 )
-from digitflow.service.missed_runs import skip_missed_runs
 from digitflow.service.processes import end_processes, is_alive, list_descendants, mark_process
+from digitflow.service.repairs import (
+    mark_crashed,
+    mark_crashed_commands,
+    reschedule,
+    skip_missed_runs,
+)
 from digitflow.service.server_api import call_api, is_there
 from digitflow.store.artifacts import Store
 from digitflow.store.locks import acquire_lock, release_lock

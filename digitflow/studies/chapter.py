@@ -3,10 +3,12 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from digitflow.catalogue import CHAPTERS
 from digitflow.store.artifacts import FileRef, Store
 from digitflow.studies.plan import Findings, Scope, StudyData
 
@@ -144,3 +146,20 @@ def check_numbers(
         measured=", ".join(f"{one:.8g}" for one in measured),
         met=all(abs(wanted - found) <= tolerance for wanted, found in pairs),
     )
+
+
+def draw_chapter(
+    root: Path, section: str, scope: Scope, data: StudyData, results: Mapping[str, Findings]
+) -> Chapter:
+    """Compose a section's chapter and keep its pictures; this runs in its own process.
+
+    Parameters
+    ----------
+    root : Path
+        The store's folder.
+    results : mapping of str to Findings
+        By the names of the section's experiments, all of them.
+    """
+    compose = CHAPTERS.load(section).compose
+    chapter: Chapter = compose(ChapterContext(Store(root), scope, data, results))
+    return chapter

@@ -11,9 +11,9 @@ from scipy.special import softmax
 from sklearn.pipeline import Pipeline
 
 from digitflow.evaluation.scoring import predict_in_chunks
-from digitflow.models.catalogue import build_estimator
+from digitflow.models.fitting import build_estimator
 from digitflow.models.persistence import dump_model, load_model
-from digitflow.studies.features import PARTS, Split, plan_features
+from digitflow.studies.data import PARTS, Split, plan_features
 from digitflow.studies.plan import Experiment, ExperimentContext, Findings
 
 

@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from digitflow.config.study import StudySettings
-from digitflow.data.digits import LabelledImages
-from digitflow.data.sets import ImageSet, open_set
+from digitflow.catalogue import EXPERIMENTS
+from digitflow.config.training import StudySettings
+from digitflow.data.sets import ImageSet, LabelledImages, open_set
+from digitflow.errors import InputError, list_some
 from digitflow.store.artifacts import ArrayRef, FileRef, ModelRef, Store
 
 
@@ -190,3 +191,88 @@ def compute(
     return findings.model_copy(
         update={"measured": took | findings.measured, "warnings": tuple(said)}
     )
+
+
+# The order of the report; a section that is not named here comes after these.
+ORDER = (
+    "explore",
+    "detector",
+    "strategies",
+    "algorithms",
+    "tuning",
+    "augmentation",
+    "multilabel",
+    "multioutput",
+    "ensembles",
+    "scratch",
+    "errors",
+    "robustness",
+)
+
+
+def list_sections() -> list[str]:
+    """Return the names of the sections, in the order of the report."""
+    known = EXPERIMENTS.names()
+    return sorted(known, key=lambda name: (*ORDER, name).index(name))
+
+
+def choose_sections(names: Sequence[str]) -> list[str]:
+    """Return the named sections in the order of the report, each once; all if none is named.
+
+    Raises
+    ------
+    InputError
+        If there is no such section; it lists the known ones.
+    """
+    known = list_sections()
+    unknown = [name for name in dict.fromkeys(names) if name not in known]
+    if unknown:
+        raise InputError(
+            f"there is no section {list_some(unknown)}; known: {list_some(known, len(known))}"
+        )
+    return [name for name in known if name in names or not names]
+
+
+def plan_section(name: str, scope: Scope) -> tuple[Experiment, ...]:
+    """Return a section's experiments; one comes after those that it needs.
+
+    Raises
+    ------
+    InputError
+        If there is no such section, or its study can't be made of these digits.
+    """
+    (section,) = choose_sections((name,))
+    experiments: tuple[Experiment, ...] = EXPERIMENTS.load(section).plan(scope)
+    return experiments
+
+
+def run_plan(
+    store: Store, plan: Sequence[Experiment], data: StudyData, seed: int, threads: int = 1
+) -> dict[str, Findings]:
+    """Compute experiments in their order; return what they found, by their names.
+
+    Raises
+    ------
+    InputError
+        If two experiments have one name, or one needs what is not before it.
+    """
+    check_plan(plan)
+    found: dict[str, Findings] = {}
+    for experiment in plan:
+        given = {name: found[name] for name in experiment.needs}
+        found[experiment.name] = compute(store.root, experiment, data, given, seed, threads)
+    return found
+
+
+def check_plan(plan: Sequence[Experiment]) -> None:
+    """Raise `InputError` unless names are unique, and what is needed comes before."""
+    before: set[str] = set()
+    for experiment in plan:
+        missing = [name for name in experiment.needs if name not in before]
+        if missing:
+            raise InputError(f"{experiment.name} needs {list_some(missing)}, planned before it")
+        if experiment.name in before:
+            raise InputError(
+                f"two experiments are called {experiment.name!r}, give one another name"
+            )
+        before.add(experiment.name)

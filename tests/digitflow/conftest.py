@@ -9,15 +9,14 @@ import pytest
 
 from digitflow.config.data import BuiltinSource, MnistSource, SplitShares, ValidationRules
 from digitflow.config.gate import GateLimits
-from digitflow.config.study import StudySettings
-from digitflow.data.digits import Digits
-from digitflow.data.sets import CheckedSets, store_set
+from digitflow.config.training import StudySettings
+from digitflow.data.sets import CheckedSets, Digits, store_set
 from digitflow.data.sources import builtin
 from digitflow.data.sources import mnist as mnist_source
 from digitflow.data.validation import check_digits
 from digitflow.evaluation.evidence import Costs, Evidence, LoadCheck, ScoredSet, Share
 from digitflow.gate.verdict import Comparison
-from digitflow.studies.choosing import choose_digits, describe_scope
+from digitflow.studies.data import choose_digits, describe_scope
 
 COSTS = Costs(
     latency_ms=1.0, latency_p95_ms=2.0, bytes=1_000_000, memory_mb=400.0, fit_seconds=60.0

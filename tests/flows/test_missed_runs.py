@@ -6,8 +6,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from digitflow.service import missed_runs
-from digitflow.service.missed_runs import skip_missed_runs
+from digitflow.service import repairs
+from digitflow.service.repairs import skip_missed_runs
 from digitflow.service.server_api import call_api
 
 NOW = datetime.now(UTC)
@@ -53,7 +53,7 @@ def list_due(server, deployment, *states):
 def test_of_the_scheduled_runs_that_were_missed_only_the_latest_stays(
     server, deployments, monkeypatch, page
 ):
-    monkeypatch.setattr(missed_runs, "PAGE", page)
+    monkeypatch.setattr(repairs, "PAGE", page)
     waiting = ("Scheduled", "Late")
     before = [list_due(server, one, *waiting) for one in deployments]
     assert [len(runs) for runs in before] == [HOURS, HOURS + 1]

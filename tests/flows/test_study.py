@@ -132,7 +132,7 @@ FAILING = """
 from prefect import flow
 
 from digitflow.studies.plan import Experiment
-from digitflow.studies.features import plan_features
+from digitflow.studies.data import plan_features
 from digitflow.cli.launching import resolve_config
 from flows.run import call, open_job
 from flows.study import choose_digits, describe_scope, fingerprint_source, ingest_digits

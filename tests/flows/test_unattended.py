@@ -13,9 +13,9 @@ from real_service import CONFIG, ENDED, GATE, wait_for
 
 from digitflow.registry.champion import read_champion
 from digitflow.registry.listing import find_registration, list_history, list_versions
-from digitflow.service.dead_runs import RUN_VARIABLE
 from digitflow.service.environment import read_state
 from digitflow.service.processes import find_process, list_descendants, read_environ
+from digitflow.service.repairs import RUN_VARIABLE
 from digitflow.store.runs import list_runs, read_events
 
 pytestmark = pytest.mark.slow

@@ -58,7 +58,7 @@ def test_the_key_covers_the_chosen_estimator_and_no_other(ref):
     assert "digitflow.models.estimators.svm" not in modules
     assert "tasks.train" in modules
     assert (
-        not {"digitflow.reports.page", "digitflow.reports.plots", "digitflow.registry"}
+        not {"digitflow.reports.page", "digitflow.reports.figures", "digitflow.registry"}
         & modules.keys()
     )
 

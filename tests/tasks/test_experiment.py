@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from digitflow.data.digits import LabelledImages
-from digitflow.data.sets import store_set
-from digitflow.studies.features import plan_features
+from digitflow.data.sets import LabelledImages, store_set
+from digitflow.studies.data import plan_features
 from digitflow.studies.plan import Findings, StudyData
 from tasks.chapter import draw_chapter
 from tasks.experiment import run_experiment
@@ -63,9 +62,9 @@ def test_a_large_input_counts_by_its_digest(describe):
 
 def test_a_picture_is_in_no_key_of_what_is_computed(describe):
     modules = describe()["modules"]
-    assert "digitflow.studies.features" in modules
+    assert "digitflow.studies.data" in modules
     assert not any("chapters" in name or "charts" in name for name in modules)
-    assert "digitflow.studies.sections" not in modules
+    assert "digitflow.studies.plan" not in modules
 
 
 def test_a_chapter_depends_on_its_own_module_and_no_other():

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from digitflow.config.gate import GateLimits
-from digitflow.data.digits import LabelledImages
-from digitflow.data.sets import store_set
+from digitflow.data.sets import LabelledImages, store_set
 from digitflow.errors import DamagedArtifact, TestSetChanged
 from digitflow.evaluation.scoring import digest_test_set
 from digitflow.store.runs import open_run

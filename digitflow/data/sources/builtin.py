@@ -3,7 +3,7 @@
 import numpy as np
 
 from digitflow.config.data import BuiltinSource
-from digitflow.data.digits import Digits, LabelledImages
+from digitflow.data.sets import Digits, LabelledImages
 from digitflow.images.frame import to_mnist_frame
 from digitflow.store.lineage import installed_version
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from digitflow.config.data import TableSource
-from digitflow.data.digits import Digits, LabelledImages
-from digitflow.data.writers import number_writers
+from digitflow.data.sets import Digits, LabelledImages, number_writers
 from digitflow.errors import InputError, list_some
 from digitflow.images.frame import SIDE
 from digitflow.store.artifacts import digest_file, digest_json

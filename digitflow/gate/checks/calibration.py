@@ -4,12 +4,10 @@ from collections.abc import Iterator
 from math import isnan
 
 from digitflow.config.gate import GateLimits
-from digitflow.evaluation.calibration import compare_calibration
-from digitflow.evaluation.comparison import Difference
+from digitflow.evaluation.comparison import Difference, compare_calibration
 from digitflow.evaluation.evidence import Evidence
 from digitflow.evaluation.metrics import measure_predictions
-from digitflow.gate.check import Answer, Check
-from digitflow.gate.paired import make_bootstrap
+from digitflow.gate.check import Answer, Check, make_bootstrap
 
 NAMES = {"ece": "calibration error", "brier": "Brier score", "log_loss": "log loss"}
 

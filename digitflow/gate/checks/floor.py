@@ -2,7 +2,7 @@
 
 from digitflow.config.gate import GateLimits
 from digitflow.evaluation.evidence import Evidence
-from digitflow.evaluation.intervals import wilson_interval
+from digitflow.evaluation.resampling import wilson_interval
 from digitflow.gate.check import Check, write_percent
 
 

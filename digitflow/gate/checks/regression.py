@@ -8,8 +8,7 @@ import numpy as np
 from digitflow.config.gate import BetterLimits
 from digitflow.errors import InputError
 from digitflow.evaluation.comparison import ErrorDifference, compare_squared_errors
-from digitflow.gate.check import Answer, Check
-from digitflow.gate.paired import make_bootstrap
+from digitflow.gate.check import Answer, Check, make_bootstrap
 
 
 def judge_errors(

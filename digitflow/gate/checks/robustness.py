@@ -3,7 +3,7 @@
 from digitflow.config.gate import GateLimits
 from digitflow.errors import InputError
 from digitflow.evaluation.evidence import Evidence, Share
-from digitflow.evaluation.intervals import wilson_interval
+from digitflow.evaluation.resampling import wilson_interval
 from digitflow.gate.check import Check, write_percent
 
 

@@ -11,8 +11,13 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from digitflow.models.scratch.network import Layer, activate, draw_weights, soften
-from digitflow.models.scratch.training import train_network
+from digitflow.models.scratch.network import (
+    Layer,
+    activate,
+    draw_weights,
+    soften,
+    train_network,
+)
 
 PATIENCE = 10
 

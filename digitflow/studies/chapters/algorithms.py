@@ -7,8 +7,8 @@ import numpy as np
 from digitflow.formatting import format_bytes, format_seconds
 from digitflow.reports.charts import draw_bars, draw_matrix
 from digitflow.studies.chapter import Chapter, ChapterContext, Known, Part, Table, check_number
+from digitflow.studies.data import Split
 from digitflow.studies.experiments.algorithms import SPLITS, name_judgement
-from digitflow.studies.features import Split
 from digitflow.studies.fitting import ALGORITHMS, plan_model
 
 DIGITS = range(10)

@@ -15,17 +15,15 @@ from digitflow.studies.chapters.ensembles_readers import (
     describe_team,
 )
 from digitflow.studies.experiments.ensembles import (
+    BAG_SHARE,
     BAGGED,
     BAGS,
     CANDIDATES,
+    HELD_OUT,
     KINDS,
     MEMBERS,
     TEAMS,
     name_bagging,
-)
-from digitflow.studies.experiments.ensembles_fits import (
-    BAG_SHARE,
-    HELD_OUT,
     name_part,
     name_whole,
 )

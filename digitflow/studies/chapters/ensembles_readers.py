@@ -10,8 +10,9 @@ from digitflow.studies.experiments.ensembles import (
     name_bagging,
     name_choice,
     name_joint,
+    name_part,
+    name_whole,
 )
-from digitflow.studies.experiments.ensembles_fits import name_part, name_whole
 
 MEGABYTE = 2**20
 

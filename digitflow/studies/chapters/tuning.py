@@ -14,8 +14,7 @@ from digitflow.studies.chapter import (
     Text,
     check_number,
 )
-from digitflow.studies.experiments.tuning import CHOICES, CURVES, GRIDS
-from digitflow.studies.experiments.tuning_trials import MODELS
+from digitflow.studies.experiments.tuning import CHOICES, CURVES, GRIDS, MODELS
 
 SEARCHES = ("grid", "randomised", "halving", "optuna")
 PUBLISHED, ABOUT = 97.1, 0.3

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from digitflow.studies.features import Split
+from digitflow.studies.data import Split
 from digitflow.studies.fitting import ALGORITHMS, plan_model, unique
 from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
 

@@ -1,20 +1,19 @@
 """Section `augmentation`: the same number of images by different means."""
 
 import time
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter
 
-from digitflow.augment.catalogue import augmentation_module
+from digitflow import catalogue
 from digitflow.config.data import Augmentation
 from digitflow.data.splits import choose_subset
 from digitflow.errors import InputError
 from digitflow.features.preparing import fit_recipe, transform_images
-from digitflow.models.catalogue import build_estimator
+from digitflow.models.fitting import build_estimator
+from digitflow.studies.data import plan_features
 from digitflow.studies.experiments.robustness import ALTERATIONS
-from digitflow.studies.features import plan_features
 from digitflow.studies.fitting import ALGORITHMS, predict_probabilities
 from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
 
@@ -133,7 +132,7 @@ def _write_copies(
     if settings is None:
         return context.store.put_array(images), 1.0
     chosen: Any = TypeAdapter(Augmentation).validate_python(settings)
-    module = import_module(augmentation_module(chosen.backend))
+    module = catalogue.BACKENDS.load(chosen.backend)
     shape = (module.count_copies(chosen) * len(images), *images.shape[1:])
     # The first call loads the library behind it: that is no part of its speed.
     few = images[:SHOWN]
@@ -203,7 +202,7 @@ def read_by_shifted_neighbours(context: ExperimentContext) -> Findings:
     near.add(np.asarray(train.images), np.asarray(train.labels))
     plain = float((near.vote() == truth).mean())
     shift: Any = TypeAdapter(Augmentation).validate_python(BACKENDS["pixel shift"])
-    module = import_module(augmentation_module("shift"))
+    module = catalogue.BACKENDS.load("shift")
     for direction in shift.directions:
         one = shift.model_copy(update={"directions": (direction,)})
         moved = np.empty((2 * len(train), 28, 28), np.uint8)

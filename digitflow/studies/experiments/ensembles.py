@@ -6,14 +6,254 @@ members then learn from all training images. The test images only judge. Feature
 scaled and projected over all training images, without their labels.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
-from digitflow.studies.experiments.ensembles_fits import name_part, name_whole
-from digitflow.studies.fitting import ALGORITHMS, Algorithm, plan_fit, unique
-from digitflow.studies.plan import Experiment, Scope
+import numpy as np
 
-FITS = "digitflow.studies.experiments.ensembles_fits"
+from digitflow.models.fitting import build_estimator
+from digitflow.models.persistence import dump_model
+from digitflow.studies.fitting import (
+    ALGORITHMS,
+    Algorithm,
+    plan_fit,
+    predict_probabilities,
+    unique,
+)
+from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
+from digitflow.studies.voting import (
+    calibrate,
+    compare_readers,
+    join,
+    join_crosswise,
+    vote_soft,
+    weigh_members,
+)
+
+HELD_OUT = 5  # the first of so many folds
+# Images whose writer is unknown are dealt to so many groups, as if each were a writer.
+UNKNOWN_GROUPS = 100
+BAG_SHARE = 0.6
+SHOWN = 12
+
+
+def name_part(candidate: str) -> str:
+    """Return what the fit of a candidate on a part of the training images is called."""
+    return f"part {candidate}"
+
+
+def name_whole(candidate: str) -> str:
+    """Return what its fit on all training images is called."""
+    return f"model {candidate}"
+
+
+def divide_rows(
+    labels: np.ndarray, writers: np.ndarray | None, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows that candidates learn from, and those that are held out.
+
+    Both have every digit as often, nearly; a known writer's rows are all in one of them.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    options: dict[str, Any] = {"shuffle": True, "random_state": seed}
+    folds: Any = StratifiedKFold(HELD_OUT, **options)
+    groups = None
+    if writers is not None and len(np.unique(writers[writers >= 0])) >= HELD_OUT:
+        dealt = -1 - np.arange(len(writers)) % UNKNOWN_GROUPS
+        groups = np.where(writers >= 0, writers, dealt)
+        folds = StratifiedGroupKFold(HELD_OUT, **options)
+    learnt, held = next(iter(folds.split(labels, labels, groups)))
+    return learnt, held
+
+
+def _divide(context: ExperimentContext) -> tuple[np.ndarray, np.ndarray]:
+    train = context.train()
+    return divide_rows(np.asarray(train.labels), train.writers, context.seed)
+
+
+def fit_part(
+    context: ExperimentContext, estimator: str, params: Mapping[str, Any], features: str
+) -> Findings:
+    """Fit a candidate on its share of the training images; read what is held out.
+
+    Returns
+    -------
+    Findings
+        values "accuracy" and "n" of what is held out; arrays "held": probabilities float32
+        (n, 10); measured "fit_seconds".
+    """
+    train, labels = context.open(features, "train", "train_labels")
+    learnt, held = _divide(context)
+    began = time.perf_counter()
+    model = build_estimator(estimator, params, context.seed, context.threads)
+    model.fit(train[learnt], labels[learnt])
+    seconds = time.perf_counter() - began
+    read = predict_probabilities(model, train[held])
+    return Findings(
+        values={
+            "accuracy": float((read.argmax(axis=1) == labels[held]).mean()),
+            "n": len(held),
+        },
+        measured={"fit_seconds": seconds},
+        arrays={"held": context.store.put_array(read)},
+    )
+
+
+def rank_candidates(given: Mapping[str, Findings], candidates: Sequence[str]) -> list[str]:
+    """Return the candidates, the best on what is held out first."""
+    return sorted(candidates, key=lambda name: -given[name_part(name)].values["accuracy"])
+
+
+def open_held(
+    context: ExperimentContext, names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what candidates read in the held-out images (m, n, 10), and the truth (n,)."""
+    truth = np.asarray(context.train().labels)[_divide(context)[1]]
+    return np.concatenate([context.open(name_part(name), "held") for name in names]), truth
+
+
+def open_test(context: ExperimentContext, names: Sequence[str]) -> np.ndarray:
+    """Return what they read in the test images (m, n, 10), fitted on all training images."""
+    return np.concatenate([context.open(name_whole(name), "probabilities") for name in names])
+
+
+def choose_members(
+    context: ExperimentContext, candidates: Sequence[str], count: int
+) -> Findings:
+    """Choose the best candidates on what is held out; see how they differ.
+
+    Returns
+    -------
+    Findings
+        values: "ranked", the candidates; "members", the first of them; "weights" of the
+        members' votes; "growing", the accuracy of soft voting by the first 1, 2, ...
+        candidates, {"held", "test"}; "shared" (m, m): which share of the test errors of
+        one (row) the other (column) makes too, by "ranked"; None without errors.
+    """
+    ranked = rank_candidates(context.given, candidates)
+    held, truth = open_held(context, ranked)
+    labels = np.asarray(context.test().labels)
+    held, test = calibrate(held, truth, open_test(context, ranked))
+    wrong = test.argmax(axis=2) != labels
+    counts = range(1, len(ranked) + 1)
+    return Findings(
+        values={
+            "ranked": ranked,
+            "members": ranked[:count],
+            "weights": weigh_members(held[:count], truth).tolist(),
+            "growing": {
+                name: [float((vote_soft(read[:k]) == right).mean()) for k in counts]
+                for name, read, right in (("held", held, truth), ("test", test, labels))
+            },
+            "shared": [
+                [float(other[one].mean()) if one.any() else None for other in wrong]
+                for one in wrong
+            ],
+        }
+    )
+
+
+def join_members(context: ExperimentContext, kind: str, choice: str) -> Findings:
+    """Let the members vote, or a model learn from what they read in held-out images.
+
+    Returns
+    -------
+    Findings
+        values: "held_accuracy" (each half by what the other taught), "accuracy" on the
+        test images; "best" and "strongest": the member that is best on what is held out,
+        and that is best on the test images, each with its "accuracy" there and as of
+        `compare_readers`; "won", "lost": the first test images that only the ensemble,
+        only the best member reads right; arrays "predicted"; measured "join_seconds".
+    """
+    members = context.given[choice].values["members"]
+    held, truth = open_held(context, members)
+    test, labels = open_test(context, members), np.asarray(context.test().labels)
+    began = time.perf_counter()
+    predicted = join(kind, held, truth, test)
+    seconds = time.perf_counter() - began
+    crosswise = join_crosswise(kind, held, truth, context.seed)
+    alone = test.argmax(axis=2)
+    strongest = int((alone == labels).sum(axis=1).argmax())
+    ours, theirs = predicted == labels, alone[0] == labels
+    return Findings(
+        values={
+            "held_accuracy": float((crosswise == truth).mean()),
+            "accuracy": float(ours.mean()),
+            "won": np.flatnonzero(ours & ~theirs)[:SHOWN].tolist(),
+            "lost": np.flatnonzero(theirs & ~ours)[:SHOWN].tolist(),
+        }
+        | {
+            name: {"member": members[row], "accuracy": float((alone[row] == labels).mean())}
+            | compare_readers(predicted, alone[row], labels)
+            for name, row in (("best", 0), ("strongest", strongest))
+        },
+        measured={"join_seconds": seconds},
+        arrays={"predicted": context.store.put_array(predicted.astype(np.uint8))},
+    )
+
+
+def fit_bag(
+    context: ExperimentContext,
+    number: int,
+    estimator: str,
+    params: Mapping[str, Any],
+    features: str,
+) -> Findings:
+    """Fit on a sample of the training images, drawn with replacement; read the test images.
+
+    L. Breiman, "Bagging predictors", Machine Learning 24 (1996).
+
+    Returns
+    -------
+    Findings
+        values "rows" and "distinct": how many were drawn; arrays "test": probabilities
+        float32 (n, 10); models "model"; measured "fit_seconds", "predict_seconds".
+    """
+    train, labels, test = context.open(features, "train", "train_labels", "test")
+    generator = np.random.default_rng([context.seed, number])
+    rows = generator.choice(len(train), int(BAG_SHARE * len(train)), replace=True)
+    began = time.perf_counter()
+    model = build_estimator(estimator, params, context.seed, context.threads)
+    model.fit(train[rows], labels[rows])
+    fitted = time.perf_counter()
+    read = predict_probabilities(model, test)
+    ended = time.perf_counter()
+    return Findings(
+        values={"rows": len(rows), "distinct": len(np.unique(rows))},
+        measured={"fit_seconds": fitted - began, "predict_seconds": ended - fitted},
+        arrays={"test": context.store.put_array(read)},
+        models={"model": dump_model(model, context.store)},
+    )
+
+
+def join_bags(context: ExperimentContext, single: str, bags: Sequence[str]) -> Findings:
+    """Average the bags; compare with one model of all training images.
+
+    Returns
+    -------
+    Findings
+        values: "accuracy"; "single", that of the one model; "growing", that of the first
+        1, 2, ... bags; and as of `compare_readers`.
+    """
+    read = np.concatenate([context.open(bag, "test") for bag in bags])
+    labels = np.asarray(context.test().labels)
+    (alone,) = context.open(single, "predicted")
+    made = [vote_soft(read[: count + 1]) for count in range(len(bags))]
+    growing = [float((digits == labels).mean()) for digits in made]
+    return Findings(
+        values={
+            "accuracy": growing[-1],
+            "single": float((alone == labels).mean()),
+            "growing": growing,
+        }
+        | compare_readers(made[-1], alone, labels)
+    )
+
+
+FITS = "digitflow.studies.experiments.ensembles"
 # Of pixels: about as good as one another, and of four kinds. Gradient boosting is left out:
 # on all of MNIST it takes longer to fit than all of these together.
 EQUALS = ("knn", "mlp", "forest", "extra-trees")

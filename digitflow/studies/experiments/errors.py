@@ -1,15 +1,65 @@
 """Section `errors`: what goes wrong, whose hand it was, and whose fault."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from digitflow.evaluation.intervals import wilson_interval
-from digitflow.models.catalogue import build_estimator
-from digitflow.studies.confident_learning import find_suspects
-from digitflow.studies.features import plan_features
+from digitflow.evaluation.resampling import wilson_interval
+from digitflow.models.fitting import build_estimator
+from digitflow.studies.data import plan_features
 from digitflow.studies.fitting import predict_probabilities
 from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """Rows whose label is probably wrong, the likeliest first.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (k,), int64
+    suggested : ndarray of shape (k,), int64
+        What the label is thought to be.
+    margin : ndarray of shape (k,), float64
+        Probability of what is suggested over that of the label; sorted, falling.
+    joint : ndarray of shape (c, c), int64
+        The confident joint: how many images labelled i (row) are confidently j (column).
+    """
+
+    rows: np.ndarray
+    suggested: np.ndarray
+    margin: np.ndarray
+    joint: np.ndarray
+
+
+def find_suspects(labels: np.ndarray, probabilities: np.ndarray) -> Suspects:
+    """Find labels that out-of-fold probabilities confidently contradict.
+
+    An image is confidently of a class if its probability of it is at least the mean
+    probability of that class over the images that are labelled so; of several, the most
+    probable counts.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,), int
+        From 0 to c - 1, each at least once.
+    probabilities : ndarray of shape (n, c)
+        Of a model that has not seen the row.
+    """
+    classes = probabilities.shape[1]
+    thresholds = np.array([probabilities[labels == c, c].mean() for c in range(classes)])
+    confident = probabilities >= thresholds
+    best = np.where(confident, probabilities, -1.0).argmax(axis=1)
+    counted = confident.any(axis=1)
+    joint = np.zeros((classes, classes), np.int64)
+    np.add.at(joint, (labels[counted], best[counted]), 1)
+    rows = np.flatnonzero(counted & (best != labels))
+    own = probabilities[rows, labels[rows]]
+    margin = np.asarray(probabilities[rows, best[rows]] - own, np.float64)
+    order = np.argsort(-margin, kind="stable")
+    return Suspects(rows[order], best[rows][order], margin[order], joint)
+
 
 RECIPE, ESTIMATOR = "strokes", "nystroem"
 # Fewer support points than the champion has: half a minute a fold, and 99.3 % all the same.

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from digitflow.data.digits import LabelledImages
+from digitflow.data.sets import LabelledImages
 from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
 
 CLASSES = 10

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from digitflow.data.digits import LabelledImages
-from digitflow.studies.features import PARTS, plan_features
+from digitflow.data.sets import LabelledImages
+from digitflow.studies.data import PARTS, plan_features
 from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
 from digitflow.studies.voting import compare_readers
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from digitflow.data.sampling import choose_rows
+from digitflow.data.splits import choose_rows
 from digitflow.evaluation import robustness
 from digitflow.models.persistence import load_model
 from digitflow.studies.fitting import ALGORITHMS, plan_model, predict_probabilities, unique

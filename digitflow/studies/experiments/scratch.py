@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from digitflow.errors import InputError
-from digitflow.models.catalogue import build_estimator
+from digitflow.models.fitting import build_estimator
 from digitflow.models.scratch.network import check_gradient, draw_weights
-from digitflow.studies.features import PARTS, plan_features
+from digitflow.studies.data import PARTS, plan_features
 from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
 
 KINDS = ("softmax", "mlp")

@@ -7,7 +7,7 @@ import numpy as np
 
 from digitflow.data.splits import choose_subset
 from digitflow.errors import InputError
-from digitflow.studies.features import plan_features
+from digitflow.studies.data import plan_features
 from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
 
 CLASSIFIERS = ("sgd", "logistic", "svm")

@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from digitflow.data.digits import LabelledImages
-from digitflow.data.inspection import inspect_rows
-from digitflow.data.problems import REASONS
+from digitflow.data.inspection import REASONS, inspect_rows
+from digitflow.data.sets import LabelledImages
 from digitflow.errors import InputError
 
 INK = np.zeros((28, 28), np.uint8)

@@ -9,7 +9,7 @@ from digitflow.data.sets import store_set
 from digitflow.data.sources.builtin import load
 from digitflow.evaluation import costs
 from digitflow.evaluation.costs import TURN_IMAGES, measure_costs
-from digitflow.features.catalogue import build_steps
+from digitflow.features.preparing import build_steps
 from digitflow.models.persistence import dump_model
 
 DATA = load(BuiltinSource()).train.take(np.arange(200))

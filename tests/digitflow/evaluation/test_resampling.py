@@ -1,11 +1,19 @@
+"""Wilson's interval against scipy's."""
+
 import math
 
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.stats import binomtest
 
 from digitflow.errors import InputError
-from digitflow.evaluation.resampling import MOST_CLUSTERS, Bootstrap, sum_clusters
+from digitflow.evaluation.resampling import (
+    MOST_CLUSTERS,
+    Bootstrap,
+    sum_clusters,
+    wilson_interval,
+)
 
 DRAWN = Bootstrap(significance=0.05, resamples=2000, seed=1)
 
@@ -92,3 +100,34 @@ def test_bounds_by_writer_cover_what_is_true_as_often_as_they_say():
         sizes, totals = quick.draw_totals(sums).T
         wrong += quick.find_bounds(totals / sizes, 30)[0] > 0
     assert stats.binomtest(wrong, 500, 0.05).pvalue > 0.001
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.999])
+@pytest.mark.parametrize(
+    ("correct", "n"), [(0, 1), (1, 1), (0, 40), (40, 40), (1, 3), (355, 360), (9952, 10_000)]
+)
+def test_the_interval_is_that_of_scipy(correct, n, confidence):
+    expected = binomtest(correct, n).proportion_ci(confidence, method="wilson")
+    assert wilson_interval(correct, n, confidence) == pytest.approx(tuple(expected), abs=1e-12)
+
+
+def test_the_ends_are_exact():
+    assert wilson_interval(0, 7)[0] == 0
+    assert wilson_interval(7, 7)[1] == 1
+
+
+def test_mistakes_and_hits_mirror_each_other():
+    low, high = wilson_interval(3, 50)
+    assert wilson_interval(47, 50) == pytest.approx((1 - high, 1 - low))
+
+
+@pytest.mark.parametrize(("correct", "n"), [(0, 0), (5, 4), (-1, 4), (0, -1)])
+def test_impossible_counts_are_refused(correct, n):
+    with pytest.raises(InputError, match=f"got {correct} of {n}"):
+        wilson_interval(correct, n)
+
+
+@pytest.mark.parametrize("confidence", [0, 1, 95, float("nan")])
+def test_impossible_confidences_are_refused(confidence):
+    with pytest.raises(InputError, match="confidence"):
+        wilson_interval(1, 2, confidence)

@@ -4,9 +4,8 @@ from sklearn.dummy import DummyClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 
-from digitflow.data.digits import LabelledImages
-from digitflow.data.sets import store_set
-from digitflow.evaluation.intervals import wilson_interval
+from digitflow.data.sets import LabelledImages, store_set
+from digitflow.evaluation.resampling import wilson_interval
 from digitflow.evaluation.scoring import (
     CHUNK_ROWS,
     digest_test_set,
@@ -14,7 +13,7 @@ from digitflow.evaluation.scoring import (
     predict_in_chunks,
     score_on_test,
 )
-from digitflow.features.catalogue import build_steps
+from digitflow.features.preparing import build_steps
 from digitflow.models.persistence import dump_model
 
 

@@ -15,7 +15,7 @@ from digitflow.evaluation.selective import (
     set_thresholds,
     trace_risk,
 )
-from digitflow.features.catalogue import build_steps
+from digitflow.features.preparing import build_steps
 from digitflow.images.frame import to_mnist_frame
 from digitflow.models.outliers import OutlierDetector
 from digitflow.models.persistence import load_model

@@ -8,13 +8,13 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 from skops import io as skops_io
 
+from digitflow.catalogue import RECIPES
 from digitflow.errors import InputError
-from digitflow.features import catalogue, preparing
-from digitflow.features.catalogue import list_recipes
+from digitflow.features import preparing
 from digitflow.features.preparing import fit_recipe, transform_images
 from digitflow.store.artifacts import Store
 
-every_recipe = pytest.mark.parametrize("name", list_recipes())
+every_recipe = pytest.mark.parametrize("name", RECIPES.names())
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_the_number_of_threads_changes_no_bit(name, digit_images, store):
 @every_recipe
 def test_steps_are_fitted_as_scikit_learn_fits_them_on_the_whole(name, digit_images, store):
     ours, _ = fit_recipe(name, digit_images, 0, store, threads=2)
-    whole = Pipeline(catalogue.build_steps(name, 0)).fit(digit_images)
+    whole = Pipeline(preparing.build_steps(name, 0)).fit(digit_images)
     found, expected = ours.transform(digit_images[:50]), whole.transform(digit_images[:50])
     np.testing.assert_allclose(found, expected, atol=1e-3)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from digitflow.data.digits import LabelledImages
+from digitflow.data.sets import LabelledImages
 from digitflow.feedback.corrections import add_corrections, choose_role
 from digitflow.feedback.learning import (
     add_training_event,

@@ -14,7 +14,7 @@ import numpy as np
 
 from digitflow.errors import InputError
 from digitflow.images.pictures import decode_picture
-from digitflow.models.environment import measure_peak_memory
+from digitflow.models.golden import measure_peak_memory
 
 # What decides about sizes and counts: its extremes find more than random bytes do.
 EXTREMES = (0x00, 0x01, 0x7F, 0x80, 0xFF)

@@ -226,7 +226,7 @@ def test_a_text_that_unpacks_to_much_more_takes_no_memory(draw_digit):
     chunk = len(text).to_bytes(4, "big") + b"zTXt" + text + checksum
     code = (
         "import sys; from digitflow.images.pictures import decode_picture\n"
-        "from digitflow.models.environment import measure_peak_memory\n"
+        "from digitflow.models.golden import measure_peak_memory\n"
         "decode_picture(sys.stdin.buffer.read(), 'it')\n"
         "print(round(measure_peak_memory()))"
     )

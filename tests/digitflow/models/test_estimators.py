@@ -13,11 +13,12 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
-from digitflow.data.idx import read_idx
+from digitflow.catalogue import ESTIMATORS
+from digitflow.data.sources.mnist import read_idx
 from digitflow.features.preparing import fit_recipe
-from digitflow.models.catalogue import build_estimator, list_estimators
 from digitflow.models.estimators.nystroem import NystroemRidge
 from digitflow.models.estimators.svm import SHARPNESS, RbfSvm, rate_classes, score_duels
+from digitflow.models.fitting import build_estimator
 from digitflow.models.persistence import dump_model, load_model
 from digitflow.store.artifacts import Store
 
@@ -27,7 +28,7 @@ LEAST_ACCURACY = {
 }  # fmt: skip
 QUICKER = {"mlp": {"hidden_layer_sizes": [64], "batch_size": 64}}
 
-every_estimator = pytest.mark.parametrize("name", list_estimators())
+every_estimator = pytest.mark.parametrize("name", ESTIMATORS.names())
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def fitted(digits):
     features, labels, _, _ = digits
     return {
         name: build_estimator(name, QUICKER.get(name, {}), 0, 2).fit(features, labels)
-        for name in list_estimators()
+        for name in ESTIMATORS.names()
     }
 
 

@@ -1,3 +1,5 @@
+"""Estimators are found by the name of their module and built from a config's values."""
+
 import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
@@ -5,10 +7,15 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 
-from digitflow.errors import CandidateFailed
-from digitflow.features.catalogue import build_steps
-from digitflow.features.preparing import fit_recipe, transform_images
-from digitflow.models.fitting import EstimatorChoice, fit_candidate, refit_winner
+from digitflow.catalogue import ESTIMATORS
+from digitflow.errors import CandidateFailed, InputError
+from digitflow.features.preparing import build_steps, fit_recipe, transform_images
+from digitflow.models.fitting import (
+    EstimatorChoice,
+    build_estimator,
+    fit_candidate,
+    refit_winner,
+)
 from digitflow.models.persistence import dump_model, load_model
 
 TREE = EstimatorChoice(estimator="tree", params={"max_depth": 6}, calibration="sigmoid", seed=3)
@@ -88,3 +95,69 @@ def test_a_refit_learns_from_all_parts_and_calibrates_on_rows_it_had_not_seen(st
     (calibrated,) = load_model(fitted.model, store)[-1].calibrated_classifiers_
     assert calibrated.estimator.tree_.n_node_samples[0] == 400
     assert np.isfinite(load_model(fitted.model, store).predict_proba(images[:5])).all()
+
+
+PROMISED = {
+    "logistic", "sgd", "knn", "tree", "forest", "extra_trees", "svm", "mlp", "nystroem",
+    "boosting", "scratch_mlp", "scratch_softmax",
+}  # fmt: skip
+
+
+def test_an_estimator_is_a_module_that_defines_build():
+    assert set(ESTIMATORS.names()) >= PROMISED
+    assert "kernels" not in ESTIMATORS.names()
+
+
+def test_an_estimator_has_the_dotted_name_of_its_module():
+    assert ESTIMATORS.module("svm") == "digitflow.models.estimators.svm"
+
+
+@pytest.mark.parametrize("name", ["kernels", "SVM", "", "bayes", "..catalogue"])
+def test_an_unknown_estimator_lists_the_known_ones(name):
+    with pytest.raises(InputError, match=r"known: boosting, extra_trees, forest, knn, .*tree"):
+        ESTIMATORS.module(name)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS.names())
+def test_the_seed_and_the_threads_reach_the_estimator(name):
+    given = build_estimator(name, {}, 7, 2).get_params(deep=False)
+    assert given.get("random_state", 7) == 7
+    assert given.get("n_jobs") in (2, None)
+
+
+@pytest.mark.parametrize("name", ["forest", "extra_trees", "knn", "sgd"])
+def test_what_can_use_threads_gets_them(name):
+    assert build_estimator(name, {}, 7, 2).n_jobs == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("logistic", {"C": 3.0, "max_iter": 7}),
+        ("sgd", {"alpha": 0.5}),
+        ("knn", {"n_neighbors": 9}),
+        ("tree", {"max_depth": 3}),
+        ("forest", {"n_estimators": 5}),
+        ("extra_trees", {"n_estimators": 6}),
+        ("svm", {"C": 2.0, "gamma": 0.3}),
+        ("mlp", {"hidden_layer_sizes": [12]}),
+        ("nystroem", {"n_components": 50, "random_state": 1}),
+    ],
+)
+def test_parameters_override_the_defaults(name, params):
+    given = build_estimator(name, params, 7, 1).get_params(deep=False)
+    assert {key: given[key] for key in params} == params
+
+
+@pytest.mark.parametrize("name", ESTIMATORS.names())
+def test_an_unknown_parameter_is_named_beside_the_accepted_ones(name):
+    accepted = sorted(build_estimator(name, {}, 0, 1).get_params(deep=False))
+    with pytest.raises(CandidateFailed, match=f"{name} takes no parameter 'colour'") as caught:
+        build_estimator(name, {"colour": "red", accepted[0]: None}, 0, 1)
+    assert all(parameter in str(caught.value) for parameter in accepted)
+
+
+def test_the_given_parameters_are_not_changed():
+    params = {"n_estimators": 5}
+    build_estimator("forest", params, 0, 1)
+    assert params == {"n_estimators": 5}

@@ -20,13 +20,14 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from digitflow.catalogue import ESTIMATORS, RECIPES
 from digitflow.config.data import BuiltinSource
 from digitflow.data.sources.builtin import load
 from digitflow.errors import DamagedArtifact, InputError
-from digitflow.features.catalogue import build_steps, list_recipes
-from digitflow.models.allowed import iterate_nodes
-from digitflow.models.catalogue import build_estimator, list_estimators
+from digitflow.features.preparing import build_steps
+from digitflow.models.fitting import build_estimator
 from digitflow.models.persistence import dump_model, load_model
+from digitflow.models.soundness import iterate_nodes
 from digitflow.store.artifacts import ModelRef, Store
 
 SMALL = {
@@ -60,7 +61,7 @@ def write_skops(path, schema, files=None):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("name", list_estimators())
+@pytest.mark.parametrize("name", ESTIMATORS.names())
 def test_a_stored_model_predicts_the_same_and_equal_models_are_one_file(store, name):
     model = fit(name)
     ref = dump_model(model, store)
@@ -74,7 +75,7 @@ def test_a_stored_model_predicts_the_same_and_equal_models_are_one_file(store, n
     assert len(list((store.root / "models").iterdir())) == 1
 
 
-@pytest.mark.parametrize("name", list_recipes())
+@pytest.mark.parametrize("name", RECIPES.names())
 def test_every_recipe_is_stored(store, name):
     images = load(BuiltinSource()).train.images[:150]
     recipe = Pipeline(build_steps(name, 0)).fit(images)
@@ -386,7 +387,7 @@ def test_an_array_that_claims_to_be_huge_is_refused_in_bounded_memory(store, tmp
     code = """
 import sys
 from pathlib import Path
-from digitflow.models.environment import measure_peak_memory
+from digitflow.models.golden import measure_peak_memory
 from digitflow.models.persistence import load_model
 try:
     load_model(Path(sys.argv[1]), None)

@@ -14,8 +14,7 @@ from digitflow.monitoring import limits
 from digitflow.monitoring.drift import Window, inspect_window
 from digitflow.monitoring.limits import calibrate_limits
 from digitflow.monitoring.measures import FOLDS, MEASURES, RIDGE, compare_counts, tell_apart
-from digitflow.monitoring.reference import COLUMNS, record_reference
-from digitflow.monitoring.statistics import STATISTICS, measure_images
+from digitflow.monitoring.reference import COLUMNS, STATISTICS, measure_images, record_reference
 from digitflow.store.artifacts import Store
 
 SIZE = 150

@@ -11,9 +11,9 @@ from digitflow.config.data import BuiltinSource
 from digitflow.data.sets import store_set
 from digitflow.data.sources import builtin
 from digitflow.evaluation.scoring import TestScore
-from digitflow.features.catalogue import build_steps
+from digitflow.features.preparing import build_steps
 from digitflow.models.bundle import ModelBundle
-from digitflow.models.catalogue import build_estimator
+from digitflow.models.fitting import build_estimator
 from digitflow.models.golden import record_golden
 from digitflow.models.persistence import dump_model
 from digitflow.predict.predictor import find_champion

@@ -12,8 +12,8 @@ import pytest
 from sklearn.pipeline import Pipeline
 
 from digitflow.errors import DamagedArtifact, InputError
-from digitflow.features.catalogue import build_steps
-from digitflow.models.catalogue import build_estimator
+from digitflow.features.preparing import build_steps
+from digitflow.models.fitting import build_estimator
 from digitflow.models.persistence import dump_model
 from digitflow.predict.predictions import Prediction, Unread
 from digitflow.predict.predictor import Predictor, find_champion, predict_files

@@ -12,8 +12,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from digitflow.data.digits import LabelledImages
-from digitflow.data.sets import store_set
+from digitflow.data.sets import LabelledImages, store_set
 from digitflow.errors import ChampionMoved
 from digitflow.evaluation.scoring import TestScore
 from digitflow.features.recipes.pixels import FlattenImages

@@ -8,9 +8,9 @@ from digitflow.errors import DamagedArtifact, InputError, StorageError
 from digitflow.models import golden
 from digitflow.models.persistence import load_model
 from digitflow.registry import champion as following
-from digitflow.registry import history, listing, mlflow, mlflow_client, promotion, rollback
+from digitflow.registry import history, listing, mlflow, promotion, rollback
 from digitflow.registry.champion import mend, read_champion
-from digitflow.registry.history_tables import HISTORY
+from digitflow.registry.history import HISTORY
 from digitflow.registry.listing import list_versions
 from digitflow.registry.pointer import pointer_path, read_pointer
 from digitflow.registry.versions import list_files
@@ -18,7 +18,7 @@ from digitflow.store.artifacts import Store
 
 
 def set_alias(project, alias, version):
-    with mlflow_client.open_client(project.store) as client:
+    with mlflow.open_client(project.store) as client:
         client.set_registered_model_alias(project.model, alias, version)
 
 
@@ -76,7 +76,7 @@ def test_what_was_behind_is_said_once(project):
     second = project.promote(2, project.champion())
     path = pointer_path(project.store, "digits")
     path.write_text(first.model_dump_json())
-    with mlflow_client.open_client(project.store) as client:
+    with mlflow.open_client(project.store) as client:
         client.delete_registered_model_alias("digits", "champion")
     assert mend(project.store, "digits") == [
         "the alias champion of digits was on None, not 2",
@@ -143,7 +143,7 @@ def test_a_lost_history_is_an_error_and_not_a_first_run(project):
 
 def test_a_lost_mlflow_still_has_a_champion_and_takes_no_other(project):
     first = project.champion()
-    (project.store.root / mlflow_client.DATABASE).unlink()
+    (project.store.root / mlflow.DATABASE).unlink()
     assert project.champion() == first
     with pytest.raises(DamagedArtifact, match=r"mlflow\.db is missing"):
         project.register(2, first)
@@ -191,7 +191,7 @@ def test_a_moved_folder_still_has_its_champion_and_goes_on(project, tmp_path):
     assert moved.register(1, moved.champion(), outcome="keep")[0] == "1"
     assert rollback.rollback(moved.store, "digits").version == "1"
     assert not project.store.root.exists()  # nothing was written to the old place
-    with mlflow_client.open_client(moved.store) as client:
+    with mlflow.open_client(moved.store) as client:
         source = client.get_model_version("digits", "2").source
     assert source.startswith(moved.store.root.resolve().as_uri())
 
@@ -228,7 +228,7 @@ def forget_history(project):
     """Make the registry one from before there were histories and bundles."""
     (project.store.root / "registry" / "history.db").unlink()
     pointer_path(project.store, "digits").unlink()
-    with mlflow_client.open_client(project.store) as client:
+    with mlflow.open_client(project.store) as client:
         for version in mlflow.list_versions(client, "digits"):
             for name in ("bundle", "test", "feedback", "costs"):
                 client.delete_model_version_tag("digits", version.version, f"digitflow.{name}")
@@ -256,7 +256,7 @@ def test_an_older_registry_is_adopted_with_who_was_champion_before(project, capl
 
 def test_an_alias_on_a_version_of_somebody_else_is_not_adopted(project):
     forget_history(project)
-    with mlflow_client.open_client(project.store) as client:
+    with mlflow.open_client(project.store) as client:
         client.create_model_version("digits", "file:///nowhere")
         client.set_registered_model_alias("digits", "champion", "2")
     with pytest.raises(InputError, match="version 2 of digits was not registered by digitflow"):
@@ -265,7 +265,7 @@ def test_an_alias_on_a_version_of_somebody_else_is_not_adopted(project):
 
 def test_without_an_alias_nothing_is_adopted(project):
     forget_history(project)
-    with mlflow_client.open_client(project.store) as client:
+    with mlflow.open_client(project.store) as client:
         client.delete_registered_model_alias("digits", "champion")
     assert project.champion() is None
     assert project.promote(2, None).entry == 1

@@ -1,8 +1,17 @@
+import json
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
-from digitflow.registry import listing, mlflow, mlflow_client
-from digitflow.registry.cleanup import free_versions
+from digitflow.data.sets import ImageSet
+from digitflow.errors import StorageError
+from digitflow.models.bundle import Golden, ModelBundle, RejectOption
+from digitflow.registry import cleanup, listing, mlflow
+from digitflow.registry.cleanup import Freed, collect_garbage, free_versions
 from digitflow.registry.rollback import rollback
+from digitflow.store.artifacts import ModelRef
+from digitflow.store.runs import list_runs, open_run
 
 
 @pytest.fixture
@@ -26,7 +35,7 @@ def count_folders(project):
 
 
 def test_the_champion_the_one_before_and_what_has_an_alias_stay(crowd):
-    with mlflow_client.open_client(crowd.store) as client:
+    with mlflow.open_client(crowd.store) as client:
         client.set_registered_model_alias("digits", "best", "4")
     files = count_files(crowd)
     freed = free_versions(crowd.store, keep_versions=0, dry_run=False)
@@ -80,3 +89,133 @@ def test_models_are_freed_apart(crowd):
 
 def test_nothing_is_freed_where_nothing_is(empty_project):
     assert free_versions(empty_project.store, keep_versions=0, dry_run=False).kept == []
+
+
+def _finish_run(store, name, *arrays):
+    with open_run(store, name) as log:
+        for number, array in enumerate(arrays):
+            ref = store.put_array(array)
+            key = f"{name}-{number}"
+            store.write_text(f"results/{key}", "{}")
+            log.note("key", f"task {number}", key=key)
+            outputs = [{"name": "result", **ref.model_dump(mode="json")}]
+            log.note("computed", f"task {number}", outputs=outputs)
+    return ref
+
+
+def _age(store, name, started):
+    path = f"runs/{name}/run.json"
+    record = json.loads((store.root / path).read_text()) | {"started": started}
+    store.write_text(path, json.dumps(record))
+
+
+@pytest.fixture
+def two_runs(store):
+    shared = np.zeros(3)
+    old = _finish_run(store, "old", shared, np.ones(100))
+    new = _finish_run(store, "new", shared, np.ones(200))
+    _age(store, "old", "2026-01-01")
+    return old, new
+
+
+def test_what_only_old_runs_used_is_freed(store, two_runs):
+    old, new = two_runs
+    freed = collect_garbage(store, keep_runs=1, keep_versions=1)
+    assert freed["by_folder"]["arrays"] == old.bytes
+    assert not store.path_of(old).exists()
+    assert store.is_intact(new)
+    assert {path.name for path in (store.root / "results").iterdir()} == {"new-0", "new-1"}
+    assert len(list((store.root / "stats").iterdir())) == 2
+
+
+def test_a_dry_run_only_counts(store, two_runs):
+    old, _ = two_runs
+    assert collect_garbage(store, keep_runs=1, keep_versions=1, dry_run=True)["files"] == 3
+    assert store.is_intact(old)
+
+
+def test_records_of_older_looks_of_the_monitor_go(store):
+    for day in range(1, 5):
+        with open_run(store, f"monitor-{day}", job="monitor"):
+            pass
+        _age(store, f"monitor-{day}", f"2026-01-0{day}")
+    _finish_run(store, "training", np.zeros(3))
+    collect_garbage(store, keep_runs=2, keep_versions=1)
+    assert {run["run"] for run in list_runs(store)} == {"monitor-4", "monitor-3", "training"}
+
+
+def test_old_predictions_go_only_where_it_is_asked_for(store, monkeypatch):
+    asked = []
+
+    def forget(*arguments):
+        asked.append(arguments)
+        return 7
+
+    monkeypatch.setattr(cleanup, "forget_predictions", forget)
+    assert collect_garbage(store, keep_runs=1, keep_versions=1)["predictions"] == 0
+    freed = collect_garbage(store, 1, 1, dry_run=True, keep_days=30)
+    assert freed["predictions"] == 7
+    assert asked == [(store, 30, True)]
+
+
+def test_records_of_runs_stay(store, two_runs):
+    collect_garbage(store, keep_runs=0, keep_versions=1)
+    assert (store.root / "runs" / "old" / "run.json").is_file()
+    assert not list((store.root / "arrays").iterdir())
+
+
+def test_nothing_is_freed_while_a_run_goes_on(store, two_runs):
+    with open_run(store, "now"), pytest.raises(StorageError, match="now"):
+        collect_garbage(store, keep_runs=0, keep_versions=1)
+    collect_garbage(store, keep_runs=3, keep_versions=1)
+
+
+def _keep_version(store, monkeypatch):
+    """Let the registry keep one version; return what it is made of and was judged on."""
+    names = ("images", "labels", "writers", "series")
+    images = ImageSet(
+        **{name: store.put_array(np.full(3, value)) for value, name in enumerate(names)}
+    )
+    golden = [store.put_array(np.full(4, number)) for number in range(2)]
+    model, detector = (
+        ModelRef(**store.put_bytes(content, "models", ".skops").model_dump())
+        for content in (b"model", b"detector")
+    )
+    bundle = ModelBundle(
+        model=model,
+        reject_option=RejectOption(
+            coverage=0.9, min_probability=0.5, risk=0.1, detector=detector, max_outlier_score=1
+        ),
+        golden=Golden(images=golden[0], probabilities=golden[1], libraries={}, machine=""),
+    )
+    found = SimpleNamespace(
+        version=SimpleNamespace(model_path=model.path),
+        bundle=bundle,
+        facts=SimpleNamespace(test=images, feedback=None),
+    )
+    freed = Freed(versions=["digits 1"], files=3, bytes=500, kept=[found])
+    monkeypatch.setattr(cleanup, "free_versions", lambda *_: freed)
+    return [
+        images.images,
+        images.labels,
+        images.writers,
+        images.series,
+        *golden,
+        model,
+        detector,
+    ]
+
+
+def test_what_kept_versions_are_made_of_and_were_judged_on_stays(store, two_runs, monkeypatch):
+    refs = _keep_version(store, monkeypatch)
+    left = store.put_bytes(b"a candidate that lost", "models", ".skops")
+    freed = collect_garbage(store, keep_runs=0, keep_versions=1)
+    assert all(store.is_intact(ref) for ref in refs)
+    assert not store.path_of(left).exists()
+    assert freed["versions"] == ["digits 1"]
+    assert freed["by_folder"]["registry"] == 500
+    assert freed["bytes"] == sum(freed["by_folder"].values())
+
+
+def test_an_empty_store_frees_nothing(store):
+    assert collect_garbage(store, keep_runs=1, keep_versions=1)["files"] == 0

@@ -1,7 +1,7 @@
 import pytest
 
 from digitflow.errors import InputError
-from digitflow.registry import mlflow_client
+from digitflow.registry import mlflow
 from digitflow.registry.listing import (
     choose_model,
     find_registration,
@@ -24,7 +24,7 @@ def test_versions_are_listed_the_newest_first(project):
 
 
 def test_a_version_of_somebody_else_is_not_listed(project):
-    with mlflow_client.open_client(project.store) as client:
+    with mlflow.open_client(project.store) as client:
         client.create_model_version("digits", "file:///nowhere")
     assert [version.version for version in list_versions(project.store)] == ["1"]
     with pytest.raises(InputError, match="no version '2'"):
@@ -40,7 +40,7 @@ def test_without_a_name_the_model_is_digits_else_digits_sample(project):
     with pytest.raises(InputError, match=r"housing is not registered.*digits, digits-sample"):
         choose_model(project.store, "housing")
 
-    with mlflow_client.open_client(project.store) as client:
+    with mlflow.open_client(project.store) as client:
         client.delete_registered_model("digits")
     assert choose_model(project.store, None) == "digits-sample"
 

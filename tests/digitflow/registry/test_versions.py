@@ -130,7 +130,7 @@ def test_a_release_is_its_model_its_golden_arrays_and_its_screen():
         "golden-probabilities.npy": "p",
         "outliers.skops": "def",
     }
-    assert len(list_files(RELEASE.model_copy(update={"doubt": None}))) == 3
+    assert len(list_files(RELEASE.model_copy(update={"reject_option": None}))) == 3
 
 
 def test_pages_say_how_it_came_to_be(verdict, tmp_path):

@@ -5,9 +5,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from digitflow.evaluation.intervals import wilson_interval
 from digitflow.evaluation.metrics import measure_predictions
+from digitflow.evaluation.resampling import wilson_interval
 from digitflow.gate.check import Check
+from digitflow.reports.figures import draw_confusion, draw_errors
 from digitflow.reports.page import (
     CandidateFacts,
     ChampionFacts,
@@ -22,7 +23,6 @@ from digitflow.reports.page import (
     WinnerFacts,
     render_report,
 )
-from digitflow.reports.plots import draw_confusion, draw_errors
 
 VOID = {"meta", "img", "br", "hr", "link", "input", "col", "source"}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from digitflow.reports import charts
-from digitflow.reports.figure_style import COLOURS, DOTS_PER_INCH, LUMINANCE, MARKERS
+from digitflow.reports.charts import COLOURS, DOTS_PER_INCH, LUMINANCE, MARKERS
 
 X = np.arange(1, 6)
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 28, 28), np.uint8)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from digitflow.evaluation.intervals import wilson_interval
+from digitflow.evaluation.resampling import wilson_interval
 from digitflow.reports.page import ReportFacts, render_report
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\" {{ 7 * 7 }} 中文"
@@ -73,7 +73,7 @@ def test_interval_bars_share_one_scale(facts, make_candidate):
 def strings_replaced(value, by):
     """Return the value with its strings, and keys that are sentences, replaced."""
     kept = {"state", "status", "started", "samples", "evaluation"}
-    kept |= {"outcome", "verdict", "doubt"}
+    kept |= {"outcome", "verdict", "selective"}
     if isinstance(value, dict):
         return {
             by if " " in key else key: item if key in kept else strings_replaced(item, by)

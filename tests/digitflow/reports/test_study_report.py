@@ -3,14 +3,19 @@
 import numpy as np
 import pytest
 
-from digitflow.config.study import StudySettings
-from digitflow.data.digits import LabelledImages
-from digitflow.data.sets import store_set
+from digitflow.config.training import StudySettings
+from digitflow.data.sets import LabelledImages, store_set
 from digitflow.reports.charts import draw_lines
 from digitflow.studies.chapter import Chapter, ChapterContext, Table, Text, check_number
-from digitflow.studies.markdown import write_chapter, write_results
 from digitflow.studies.plan import Scope, StudyData
-from digitflow.studies.report import SectionFacts, StudyFacts, format_cell, write_study
+from digitflow.studies.report import (
+    SectionFacts,
+    StudyFacts,
+    format_cell,
+    write_chapter,
+    write_results,
+    write_study,
+)
 
 SCOPE = Scope(
     source="mnist",

@@ -46,10 +46,12 @@ def test_imports_inside_functions_and_relative_ones_count(package, module):
 
 
 def test_editing_a_helper_changes_what_imports_it_and_nothing_else(package):
-    before = {root: digest_modules(root) for root in ("tasks.train", "digitflow.reports.plots")}
+    before = {
+        root: digest_modules(root) for root in ("tasks.train", "digitflow.reports.figures")
+    }
     _edit(package, "digitflow/shapes.py")
     assert digest_modules("tasks.train") != before["tasks.train"]
-    assert digest_modules("digitflow.reports.plots") == before["digitflow.reports.plots"]
+    assert digest_modules("digitflow.reports.figures") == before["digitflow.reports.figures"]
 
 
 def test_the_config_module_is_in_no_key(package):
@@ -79,7 +81,7 @@ def test_training_depends_on_no_plot_and_on_no_other_estimator():
     found = digest_modules("tasks.train")
     assert "digitflow.models.fitting" in found
     others = {
-        "digitflow.reports.plots",
+        "digitflow.reports.figures",
         "digitflow.reports.page",
         "digitflow.models.estimators.svm",
     }

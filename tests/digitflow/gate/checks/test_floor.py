@@ -1,7 +1,7 @@
 import pytest
 
 from digitflow.config.gate import FloorLimits, GateLimits
-from digitflow.evaluation.intervals import wilson_interval
+from digitflow.evaluation.resampling import wilson_interval
 from digitflow.gate.checks.floor import run
 
 LIMITS = GateLimits(floor=FloorLimits(min_accuracy=0.9))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from digitflow.models.scratch.network import (
+    Adam,
     activate,
     check_gradient,
     differentiate,
@@ -11,7 +12,6 @@ from digitflow.models.scratch.network import (
     measure_loss,
     soften,
 )
-from digitflow.models.scratch.training import Adam
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import event
 
 from digitflow.errors import InputError, StorageError
-from digitflow.registry import history, history_tables
-from digitflow.registry.history_tables import HISTORY
+from digitflow.registry import history
+from digitflow.registry.history import HISTORY
 from digitflow.store.artifacts import Store
 
 VARIABLE = "DIGITFLOW_DATABASE_URL"
@@ -51,16 +51,16 @@ def test_a_history_whose_making_was_killed_is_made_anew(tmp_path, monkeypatch, m
     if not pid:
         try:
             # Dies within the transaction, when one of the two tables is there.
-            table = history_tables.define_tables().tables["promotions"]
+            table = history.define_tables().tables["promotions"]
             event.listen(table, "after_create", die)
             HISTORY.initialise(store)
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
-    assert (tmp_path / history_tables.FILE).exists()
+    assert (tmp_path / history.FILE).exists()
     assert history.list_entries(store, "digits") == []
     history.append_entry(store, make_champion(1), 0, "bootstrap", "first")
-    with closing(sqlite3.connect(tmp_path / history_tables.FILE)) as connection:
+    with closing(sqlite3.connect(tmp_path / history.FILE)) as connection:
         names = {row[0] for row in connection.execute("select name from sqlite_master")}
     assert {"promotions", "judgements", "judgements_refuse_DELETE"} <= names
 

@@ -2,11 +2,9 @@
 
 import pytest
 
-from digitflow.studies.chapter import Known, Table
-from digitflow.studies.chapter_catalogue import draw_chapter
+from digitflow.studies.chapter import Known, Table, draw_chapter
 from digitflow.studies.experiments.ensembles import BAGGED, CANDIDATES, KINDS, TEAMS, name_joint
-from digitflow.studies.running import run_plan
-from digitflow.studies.sections import plan_section
+from digitflow.studies.plan import plan_section, run_plan
 
 
 def test_gains_and_costs_are_those_that_were_measured_and_the_goal_is_of_mnist(

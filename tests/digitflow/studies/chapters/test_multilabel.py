@@ -2,11 +2,9 @@
 
 import pytest
 
-from digitflow.studies.chapter import Known, Table
-from digitflow.studies.chapter_catalogue import draw_chapter
+from digitflow.studies.chapter import Known, Table, draw_chapter
 from digitflow.studies.experiments.multilabel import CHAINS, JUDGED, MODELS
-from digitflow.studies.running import run_plan
-from digitflow.studies.sections import plan_section
+from digitflow.studies.plan import plan_section, run_plan
 
 
 @pytest.fixture

@@ -2,11 +2,9 @@
 
 import pytest
 
-from digitflow.studies.chapter import Table
-from digitflow.studies.chapter_catalogue import draw_chapter
+from digitflow.studies.chapter import Table, draw_chapter
 from digitflow.studies.experiments.multioutput import DENOISERS
-from digitflow.studies.running import run_plan
-from digitflow.studies.sections import plan_section
+from digitflow.studies.plan import plan_section, run_plan
 
 
 def test_before_and_after_are_those_that_were_measured(make_study, store):

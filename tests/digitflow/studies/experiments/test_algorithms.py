@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from digitflow.models.persistence import load_model
+from digitflow.studies.data import divide_images
 from digitflow.studies.experiments.algorithms import judge_model, name_judgement, plan
-from digitflow.studies.features import divide_images
 from digitflow.studies.fitting import ALGORITHMS
-from digitflow.studies.plan import ExperimentContext, Findings
-from digitflow.studies.running import run_plan
+from digitflow.studies.plan import ExperimentContext, Findings, run_plan
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ from sklearn.model_selection import StratifiedKFold
 from digitflow.errors import InputError
 from digitflow.models.persistence import load_model
 from digitflow.studies.experiments.detector import deal_rows
-from digitflow.studies.running import run_plan
-from digitflow.studies.sections import plan_section
+from digitflow.studies.plan import plan_section, run_plan
 
 
 @pytest.mark.parametrize("seed", range(5))

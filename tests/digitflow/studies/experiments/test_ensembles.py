@@ -7,21 +7,18 @@ from digitflow.studies.experiments.ensembles import (
     EQUALS,
     KINDS,
     TEAMS,
+    divide_rows,
     name_bagging,
     name_choice,
     name_joint,
-    plan,
-)
-from digitflow.studies.experiments.ensembles_fits import (
-    divide_rows,
     name_part,
     name_whole,
     open_held,
+    plan,
     rank_candidates,
 )
 from digitflow.studies.fitting import plan_model
-from digitflow.studies.plan import ExperimentContext, Findings
-from digitflow.studies.running import run_plan
+from digitflow.studies.plan import ExperimentContext, Findings, run_plan
 
 
 def test_candidates_are_ranked_by_what_is_held_out():

@@ -6,8 +6,7 @@ from sklearn.model_selection import KFold
 from sklearn.neighbors import KNeighborsClassifier
 
 from digitflow.config.data import MnistSource
-from digitflow.data.digits import LabelledImages
-from digitflow.data.sets import store_set
+from digitflow.data.sets import LabelledImages, store_set
 from digitflow.data.sources.mnist import load
 from digitflow.studies.experiments.multilabel import (
     CHAINS,

@@ -14,8 +14,7 @@ from digitflow.studies.experiments.multioutput import (
     plan,
     to_psnr,
 )
-from digitflow.studies.plan import ExperimentContext
-from digitflow.studies.running import run_plan
+from digitflow.studies.plan import ExperimentContext, run_plan
 
 
 def test_every_whole_number_of_noise_is_as_likely_and_nothing_is_cut():

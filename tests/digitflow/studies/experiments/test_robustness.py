@@ -6,8 +6,7 @@ import pytest
 from digitflow.evaluation import robustness
 from digitflow.studies.experiments.robustness import ALTERATIONS, alter_images, plan
 from digitflow.studies.fitting import ALGORITHMS
-from digitflow.studies.plan import ExperimentContext
-from digitflow.studies.running import run_plan
+from digitflow.studies.plan import ExperimentContext, run_plan
 
 ASKED = {
     "shift", "rotation", "scale", "shear", "thickness", "blur", "noise", "occlusion",

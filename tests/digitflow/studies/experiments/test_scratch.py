@@ -4,8 +4,7 @@ import pytest
 
 from digitflow.errors import InputError
 from digitflow.studies.experiments.scratch import HIDDEN, KINDS, build_model, name_fit, plan
-from digitflow.studies.plan import ExperimentContext
-from digitflow.studies.running import run_plan
+from digitflow.studies.plan import ExperimentContext, run_plan
 
 
 def test_slopes_are_right_and_both_makers_read_about_as_well(make_study, store):

@@ -6,10 +6,8 @@ import json
 
 import pytest
 
-from digitflow.studies.chapter import Figure, Known, Table
-from digitflow.studies.chapter_catalogue import draw_chapter
-from digitflow.studies.running import run_plan
-from digitflow.studies.sections import ORDER, plan_section
+from digitflow.studies.chapter import Figure, Known, Table, draw_chapter
+from digitflow.studies.plan import ORDER, plan_section, run_plan
 
 SETTINGS = {"altered_images": 40, "augmented_size": 100, "search_size": 150, "folds": 2}
 

@@ -7,8 +7,8 @@ from sklearn.multiclass import OneVsOneClassifier
 from sklearn.svm import SVC
 
 from digitflow.errors import InputError
+from digitflow.studies.data import prepare_features
 from digitflow.studies.experiments.strategies import SVM_IMAGES, fit_strategy, name_fit, plan
-from digitflow.studies.features import prepare_features
 from digitflow.studies.plan import ExperimentContext
 
 # Passes are few on purpose, and scikit-learn says so.

@@ -4,19 +4,17 @@ import numpy as np
 import pytest
 from sklearn.model_selection import GridSearchCV
 
+from digitflow.studies.data import plan_features
 from digitflow.studies.experiments import tuning_searches
-from digitflow.studies.experiments.tuning_searches import search_by_optuna
-from digitflow.studies.experiments.tuning_trials import (
+from digitflow.studies.experiments.tuning import (
     HAND_SET,
     build_model,
     judge_choice,
     open_search_rows,
     try_params,
 )
-from digitflow.studies.features import plan_features
-from digitflow.studies.plan import ExperimentContext
-from digitflow.studies.running import run_plan
-from digitflow.studies.sections import plan_section
+from digitflow.studies.experiments.tuning_searches import search_by_optuna
+from digitflow.studies.plan import ExperimentContext, plan_section, run_plan
 
 
 @pytest.fixture

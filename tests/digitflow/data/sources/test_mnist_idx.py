@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from digitflow.data.idx import read_idx
+from digitflow.data.sources.mnist import read_idx
 from digitflow.errors import InputError
 
 

@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 
 from digitflow.config.data import SplitShares
-from digitflow.config.study import StudySettings
-from digitflow.data.digits import LabelledImages
-from digitflow.data.sets import CheckedSets, open_set, store_set
+from digitflow.config.training import StudySettings
+from digitflow.data.sets import CheckedSets, LabelledImages, open_set, store_set
 from digitflow.data.splits import choose_subset, split_rows
 from digitflow.errors import InputError
-from digitflow.studies.choosing import choose_digits, describe_scope
+from digitflow.studies.data import choose_digits, describe_scope
 
 SHARES = SplitShares()
 

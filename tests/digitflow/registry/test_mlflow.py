@@ -6,13 +6,13 @@ from contextlib import closing
 import pytest
 
 from digitflow.errors import InputError, StorageError
-from digitflow.registry import mlflow, mlflow_client
+from digitflow.registry import mlflow
 from digitflow.store.artifacts import Store
 
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
-    monkeypatch.delenv(mlflow_client.TRACKING_VARIABLE, raising=False)
+    monkeypatch.delenv(mlflow.TRACKING_VARIABLE, raising=False)
     return Store(tmp_path)
 
 
@@ -22,7 +22,7 @@ def list_tables(path):
 
 
 def test_the_database_is_made_once_quietly_and_is_whole_when_it_appears(store, capfd, caplog):
-    path = store.root / mlflow_client.DATABASE
+    path = store.root / mlflow.DATABASE
     seen, done = [], threading.Event()
 
     def watch():
@@ -30,18 +30,18 @@ def test_the_database_is_made_once_quietly_and_is_whole_when_it_appears(store, c
             pass
         seen.append(list_tables(path))
 
-    assert mlflow_client.is_missing(store)
+    assert mlflow.is_missing(store)
     watcher = threading.Thread(target=watch)
     watcher.start()
-    with mlflow_client.open_client(store):
+    with mlflow.open_client(store):
         pass
     done.set()
     watcher.join()
-    assert not mlflow_client.is_missing(store)
+    assert not mlflow.is_missing(store)
     assert seen == [list_tables(path)]
     assert "registered_model_aliases" in seen[0]
     inode = path.stat().st_ino
-    with mlflow_client.open_client(store) as client:
+    with mlflow.open_client(store) as client:
         assert path.stat().st_ino == inode
         _expect_nothing(client)
     assert not list((store.root / "tmp").iterdir())
@@ -64,11 +64,11 @@ def test_a_server_that_does_not_answer_is_one_clear_error_without_its_password(
     store, monkeypatch
 ):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    monkeypatch.setenv(mlflow_client.TRACKING_VARIABLE, "http://me:secret@127.0.0.1:9")
-    assert not mlflow_client.is_missing(store)
+    monkeypatch.setenv(mlflow.TRACKING_VARIABLE, "http://me:secret@127.0.0.1:9")
+    assert not mlflow.is_missing(store)
     with (
         pytest.raises(StorageError, match="named by MLFLOW_TRACKING_URI") as caught,
-        mlflow_client.open_client(store) as client,
+        mlflow.open_client(store) as client,
     ):
         client.search_registered_models()
     assert "secret" not in str(caught.value)

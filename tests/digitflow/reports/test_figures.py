@@ -10,7 +10,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from digitflow.errors import InputError
-from digitflow.reports.plots import (
+from digitflow.reports.figures import (
     draw_confusion,
     draw_errors,
     draw_mistakes,
@@ -155,7 +155,7 @@ def test_threads_may_draw_at_the_same_time():
 
 def test_importing_loads_no_matplotlib_and_drawing_no_pyplot():
     code = (
-        "import sys, numpy as np, digitflow.reports.plots as plots\n"
+        "import sys, numpy as np, digitflow.reports.figures as plots\n"
         "assert 'matplotlib' not in sys.modules\n"
         "plots.draw_errors(np.eye(10, dtype=int))\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"

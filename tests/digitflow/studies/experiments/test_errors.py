@@ -6,8 +6,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 
-from digitflow.studies.confident_learning import find_suspects
-from digitflow.studies.experiments.errors import sharpen
+from digitflow.studies.experiments.errors import find_suspects, sharpen
 
 
 def test_the_joint_is_that_of_a_naive_loop():
