@@ -58,7 +58,7 @@ class Bench:
             [*build_steps("strokes", SEED), ("mlp", build_estimator("mlp", {}, SEED, 1))]
         ).fit(np.array(learnt.images), learnt.labels)
         self.reference = record_reference(
-            store.root,
+            store,
             store.put_array(learnt.images),
             store.put_array(learnt.labels),
             store.put_array(predict_in_chunks(self.reader, np.array(compared.images))),
@@ -69,7 +69,7 @@ class Bench:
         rule = MonitoringRule()
         self.limits = {
             size: calibrate_limits(
-                store.root,
+                store,
                 self.reference,
                 size,
                 rule.false_alarms,

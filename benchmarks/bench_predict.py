@@ -104,7 +104,7 @@ def make_champion(store, model, digits) -> Champion:
     """Store a model and write down that it is champion, without any gate."""
     ref = dump_model(model, store)
     images = store_set(store, digits.take(np.arange(100)))
-    golden = record_golden(store.root, ref, images)
+    golden = record_golden(store, ref, images)
     score = TestScore(
         model_digest=ref.digest, test_digest="none", n=0, correct=0, interval=(0, 1)
     )

@@ -87,17 +87,17 @@ def main(folder: str, config_path: str) -> None:
 
 def question(store, config, pipeline, test, refs, probabilities):
     """Ask of the best model what the gate asks, and photographs for the report."""
-    root, threads, images = store.root, count_cores(), store_set(store, test)
+    threads, images = count_cores(), store_set(store, test)
     model = dump_model(pipeline, store)
-    choose_thresholds(root, *refs, store.put_array(probabilities), config.selective, threads)
-    check_golden(store, model, record_golden(root, model, images))
+    choose_thresholds(store, *refs, store.put_array(probabilities), config.selective, threads)
+    check_golden(store, model, record_golden(store, model, images))
     rules = config.gate.robustness
     names = tuple(rules.floors)
-    score_altered(root, model, images, names, rules.images, config.seed, threads)
-    measure_costs(root, (model,), images)
+    score_altered(store, model, images, names, rules.images, config.seed, threads)
+    measure_costs(store, (model,), images)
     if config.photographs:
-        series = photograph_digits(root, config.photographs, config.seed)
-        read_photographs(root, model, series, threads)
+        series = photograph_digits(store, config.photographs, config.seed)
+        read_photographs(store, model, series, threads)
 
 
 def augment(config, images, labels):

@@ -9,7 +9,7 @@ from digitflow.gate.verdict import Verdict
 from digitflow.models.bundle import ModelBundle
 from digitflow.models.fitting import FittedModel
 from digitflow.registry.pointer import Champion
-from digitflow.store.artifacts import ModelRef
+from digitflow.store.references import ModelRef
 from flows.approval import ask_person
 from flows.run import call, collect_evidence
 from tasks.caching import collect

@@ -5,7 +5,7 @@ import numpy as np
 from digitflow.catalogue import BACKENDS
 from digitflow.config.data import Augmentation
 from digitflow.data.sets import ImageSet
-from digitflow.store.artifacts import ArrayRef
+from digitflow.store.references import ArrayRef
 from tasks.caching import cached_task
 from tasks.context import current_run
 

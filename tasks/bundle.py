@@ -7,7 +7,7 @@ from digitflow.evaluation.scoring import Evaluation
 from digitflow.models import golden
 from digitflow.models.bundle import Golden, Reference, RejectOption
 from digitflow.monitoring import reference
-from digitflow.store.artifacts import ArrayRef, ModelRef
+from digitflow.store.references import ArrayRef, ModelRef
 from tasks.caching import cached_task
 from tasks.context import current_run
 from tasks.prepare import PreparedFeatures
@@ -26,7 +26,7 @@ def choose_thresholds(
     run = current_run()
     return run.workers.run(
         selective.choose_thresholds,
-        run.store.root,
+        run.store,
         (prepared.train, labels),
         (prepared.validation, validation.labels),
         evaluation.probabilities,
@@ -43,7 +43,7 @@ def record_reference(
     run = current_run()
     return run.workers.run(
         reference.record_reference,
-        run.store.root,
+        run.store,
         train.images,
         train.labels,
         evaluation.probabilities,
@@ -56,4 +56,4 @@ def record_reference(
 def record_golden(name: str, model: ModelRef, validation: ImageSet) -> Golden:
     """Note what a model reads in a few images, as one batch in one thread."""
     run = current_run()
-    return run.workers.run(golden.record_golden, run.store.root, model, validation)
+    return run.workers.run(golden.record_golden, run.store, model, validation)

@@ -21,8 +21,9 @@ from prefect.serializers import JSONSerializer
 from pydantic import BaseModel
 
 from digitflow.errors import DamagedArtifact
-from digitflow.store.artifacts import FileRef, digest_json, open_store
+from digitflow.store.artifacts import open_store
 from digitflow.store.lineage import digest_modules, find_libraries
+from digitflow.store.references import FileRef, digest_json
 from tasks.context import current_run
 from tasks.locking import StoreLocks
 

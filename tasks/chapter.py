@@ -27,4 +27,4 @@ def draw_chapter(
     which is shown, and so the chapter is drawn again.
     """
     run = current_run()
-    return run.workers.run(chapter.draw_chapter, run.store.root, section, scope, data, results)
+    return run.workers.run(chapter.draw_chapter, run.store, section, scope, data, results)

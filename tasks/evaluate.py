@@ -4,7 +4,7 @@ from digitflow.data.sets import ImageSet
 from digitflow.evaluation import scoring
 from digitflow.evaluation.scoring import Evaluation, TestResult
 from digitflow.models.fitting import FittedModel
-from digitflow.store.artifacts import ModelRef
+from digitflow.store.references import ModelRef
 from tasks.caching import cached_task
 from tasks.context import current_run
 from tasks.prepare import PreparedFeatures
@@ -18,7 +18,7 @@ def evaluate_candidate(
     run = current_run()
     return run.workers.run(
         scoring.evaluate_candidate,
-        run.store.root,
+        run.store,
         fitted.model,
         prepared.validation,
         validation,
@@ -31,4 +31,4 @@ def score_on_test(name: str, on: str, model: ModelRef, test: ImageSet) -> TestRe
     """Score one model, with its own preprocessing, on the frozen test images or others."""
     run = current_run()
     threads = run.workers.threads_each
-    return run.workers.run(scoring.score_on_test, run.store.root, model, test, threads)
+    return run.workers.run(scoring.score_on_test, run.store, model, test, threads)

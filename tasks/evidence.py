@@ -6,7 +6,7 @@ from digitflow.evaluation import costs, robustness
 from digitflow.evaluation.evidence import Costs, LoadCheck, Share
 from digitflow.models import golden
 from digitflow.models.bundle import ModelBundle
-from digitflow.store.artifacts import ModelRef
+from digitflow.store.references import ModelRef
 from tasks.caching import cached_task
 from tasks.context import current_run
 
@@ -19,7 +19,7 @@ def score_altered(
     run = current_run()
     return run.workers.run(
         robustness.score_altered,
-        run.store.root,
+        run.store,
         model,
         test,
         tuple(limits.floors),
@@ -39,4 +39,4 @@ def check_loading(bundle: ModelBundle) -> LoadCheck:
 def measure_costs(models: tuple[ModelRef, ...], test: ImageSet) -> list[Costs]:
     """Time models in turns, so that all of them meet the same machine."""
     run = current_run()
-    return run.workers.run(costs.measure_costs, run.store.root, models, test)
+    return run.workers.run(costs.measure_costs, run.store, models, test)

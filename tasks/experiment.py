@@ -24,7 +24,7 @@ def run_experiment(
     workers = current_run().workers
     return workers.run(
         compute,
-        current_run().store.root,
+        current_run().store,
         experiment,
         data,
         given,

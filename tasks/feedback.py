@@ -1,7 +1,6 @@
 """What people said of pictures: read, learnt from, kept apart to judge by."""
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from digitflow.data.sets import ImageSet, LabelledImages, Splits, open_set, store_set
 from digitflow.feedback.corrections import Role, read_corrected
@@ -12,18 +11,17 @@ from digitflow.feedback.learning import (
     join_corrections,
     to_images,
 )
-from digitflow.store.artifacts import ArrayRef, Store
+from digitflow.store.artifacts import Store
+from digitflow.store.references import ArrayRef, Record
 from tasks.caching import cached_task, plain_task
 from tasks.context import current_run
 
 
-class Corrections(BaseModel):
+class Corrections(Record):
     """Corrections that people agree on, by their use; None where there are none.
 
     `last` is the id of the last one that was looked at.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     training: ImageSet | None
     judging: ImageSet | None

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import yaml
-from pydantic import BaseModel, ConfigDict
 
 from digitflow.catalogue import ESTIMATORS, RECIPES
 from digitflow.config.gate import GateLimits
@@ -21,19 +20,17 @@ from digitflow.registry.champion import initialise, is_missing, read_champion
 from digitflow.registry.judging import Baseline, describe_comparison
 from digitflow.registry.pointer import Champion, read_pointer
 from digitflow.registry.versions import TrainingFacts
-from digitflow.store.artifacts import digest_json
 from digitflow.store.lineage import digest_modules, find_libraries
+from digitflow.store.references import Record, digest_json
 from tasks.caching import plain_task
 from tasks.context import current_run
 
 
-class Decision(BaseModel):
+class Decision(Record):
     """The verdict, what it rests on, and who is champion now.
 
     `version` is the challenger's in the registry; None where it is the champion itself.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     verdict: Verdict
     refs: EvidenceRefs
@@ -46,7 +43,7 @@ def prepare_registry() -> None:
     """Make the registry's databases on the first run of all, beside other work."""
     run = current_run()
     if is_missing(run.store):
-        run.workers.run(initialise, run.store.root)
+        run.workers.run(initialise, run.store)
 
 
 @plain_task(run_name="find the champion")

@@ -1,7 +1,5 @@
 """Look at what was predicted lately, and compare it with what the champion learnt from."""
 
-from pydantic import BaseModel, ConfigDict
-
 from digitflow.config.feedback import MonitoringRule
 from digitflow.models.bundle import Reference
 from digitflow.monitoring import drift
@@ -11,7 +9,7 @@ from digitflow.monitoring.drift import DriftResult, Window
 from digitflow.monitoring.limits import Limits
 from digitflow.monitoring.window import MonitoringReport, PredictionWindow
 from digitflow.reports.monitoring import HISTORY, PICTURES, write_page
-from digitflow.store.artifacts import FileRef
+from digitflow.store.references import FileRef, Record
 from tasks.caching import cached_task, plain_task
 from tasks.context import current_run
 
@@ -35,7 +33,7 @@ def calibrate_limits(
     run = current_run()
     return run.workers.run(
         monitoring_limits.calibrate_limits,
-        run.store.root,
+        run.store,
         reference,
         size,
         false_alarms,
@@ -57,13 +55,11 @@ def inspect_window(
         predicted=store.open_array(window.digits),
         confidence=store.open_array(window.confidence),
     )
-    return drift.inspect_window(store.root, reference, limits, opened, seed)
+    return drift.inspect_window(store, reference, limits, opened, seed)
 
 
-class Shown(BaseModel):
+class Shown(Record):
     """The monitor's page by its name, and those of its pictures that the UI shows, by title."""
-
-    model_config = ConfigDict(frozen=True)
 
     page: str
     pictures: dict[str, FileRef]

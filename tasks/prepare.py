@@ -1,21 +1,16 @@
 """Compute a recipe's features once, for every candidate that uses it."""
 
-from pathlib import Path
-
-from pydantic import BaseModel, ConfigDict
-
 from digitflow.catalogue import RECIPES
 from digitflow.features.preparing import fit_recipe, transform_images
 from digitflow.models.persistence import dump_model
-from digitflow.store.artifacts import ArrayRef, ModelRef, Store
+from digitflow.store.artifacts import Store
+from digitflow.store.references import ArrayRef, ModelRef, Record
 from tasks.caching import cached_task
 from tasks.context import current_run
 
 
-class PreparedFeatures(BaseModel):
+class PreparedFeatures(Record):
     """A fitted recipe and its float32 features (n, d) for three sets of images."""
-
-    model_config = ConfigDict(frozen=True)
 
     recipe: ModelRef
     train: ArrayRef
@@ -40,13 +35,12 @@ def prepare_recipe(
     run = current_run()
     images = (train, calibration, validation)
     threads = run.workers.threads_each
-    return run.workers.run(_prepare, run.store.root, recipe, images, seed, threads)
+    return run.workers.run(_prepare, run.store, recipe, images, seed, threads)
 
 
 def _prepare(
-    root: Path, recipe: str, images: tuple[ArrayRef, ...], seed: int, threads: int
+    store: Store, recipe: str, images: tuple[ArrayRef, ...], seed: int, threads: int
 ) -> PreparedFeatures:
-    store = Store(root)
     train, *held = (store.open_array(ref) for ref in images)
     fitted, features = fit_recipe(recipe, train, seed, store, threads)
     calibration, validation = (transform_images(fitted, part, store, threads) for part in held)

@@ -11,8 +11,8 @@ from digitflow.models.bundle import ModelBundle
 from digitflow.reports import figures, summary
 from digitflow.reports.figures import Figures
 from digitflow.reports.page import render_report
-from digitflow.store.artifacts import digest_json
 from digitflow.store.lineage import find_libraries
+from digitflow.store.references import digest_json
 from digitflow.store.why import summarise_tasks
 from tasks.caching import cached_task, plain_task
 from tasks.context import current_run
@@ -26,7 +26,7 @@ def draw_figures(
     """Draw the samples, and what the winner got wrong on the validation images."""
     run = current_run()
     return run.workers.run(
-        figures.draw_figures, run.store.root, train, validation, evaluation, coverage
+        figures.draw_figures, run.store, train, validation, evaluation, coverage
     )
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from digitflow.config.training import TrainConfig
 from digitflow.reports.summary import list_versions
-from digitflow.store.artifacts import digest_json
 from digitflow.store.lineage import digest_modules, find_libraries
+from digitflow.store.references import digest_json
 from digitflow.studies.plan import Scope
 from digitflow.studies.report import (
     SectionFacts,

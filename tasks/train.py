@@ -7,7 +7,7 @@ from digitflow.config.training import Candidate
 from digitflow.data.sets import ImageSet, Splits
 from digitflow.models import fitting
 from digitflow.models.fitting import EstimatorChoice, FittedModel
-from digitflow.store.artifacts import ArrayRef
+from digitflow.store.references import ArrayRef
 from tasks.caching import cached_task
 from tasks.context import current_run
 from tasks.prepare import PreparedFeatures
@@ -40,7 +40,7 @@ def train_candidate(
     run = current_run()
     return run.workers.run(
         fitting.fit_candidate,
-        run.store.root,
+        run.store,
         choice,
         prepared.recipe,
         (prepared.train, labels),
@@ -76,7 +76,7 @@ def refit_winner(
     )
     return run.workers.run(
         fitting.refit_winner,
-        run.store.root,
+        run.store,
         choice,
         prepared.recipe,
         parts,

@@ -7,7 +7,7 @@ from collections import Counter
 from digitflow.config.data import ValidationRules
 from digitflow.data.sets import CheckedSets, Digits, ImageSet, RawSets, open_set, store_set
 from digitflow.data.validation import CheckedDigits, check_digits, check_feedback
-from digitflow.store.artifacts import FileRef
+from digitflow.store.references import FileRef
 from tasks.caching import cached_task
 from tasks.context import current_run
 

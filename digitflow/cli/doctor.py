@@ -185,7 +185,7 @@ def _verify_files(store: Store) -> Finding:
 
 
 def _list_noted(store: Store) -> Iterator[tuple[str, Any]]:
-    from digitflow.store.artifacts import ArrayRef, FileRef
+    from digitflow.store.references import ArrayRef, FileRef
 
     for run in list_runs(store):
         for event in read_events(store, run["run"]):

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
-from digitflow.store.artifacts import ArrayRef, FileRef, Store
+from digitflow.store.artifacts import Store
+from digitflow.store.references import ArrayRef, FileRef, Record
 
 UNKNOWN_WRITER = -1
 
@@ -65,14 +65,12 @@ class Digits:
     origin: str
 
 
-class ImageSet(BaseModel):
+class ImageSet(Record):
     """References to images (n, 28, 28), labels (n,) and, where known, who wrote them (n,).
 
     Of images with altered copies, `parents` (n,), int64, says of each the row of the original;
     None where all are originals.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     images: ArrayRef
     labels: ArrayRef
@@ -86,24 +84,20 @@ class ImageSet(BaseModel):
         return self.labels.shape[0]
 
 
-class RawSets(BaseModel):
+class RawSets(Record):
     """What a source gave, unchecked: its rows, its own test rows, a word on their origin."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     train: ImageSet
     test: ImageSet | None
     origin: str
 
 
-class CheckedSets(BaseModel):
+class CheckedSets(Record):
     """Clean digits, and where the bad rows went: a CSV of reasons and their images.
 
     `problems` counts the bad rows by split and reason; `notes` are sentences on what was
     noticed and kept.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     train: ImageSet
     test: ImageSet | None
@@ -113,14 +107,12 @@ class CheckedSets(BaseModel):
     quarantined_images: ArrayRef | None
 
 
-class Splits(BaseModel):
+class Splits(Record):
     """Four parts without a row, or a known writer, in common.
 
     `train` fits; `calibration` turns scores into probabilities; `validation` chooses the
     winner; `test` is frozen and only the gate looks at it.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     train: ImageSet
     calibration: ImageSet
@@ -128,13 +120,11 @@ class Splits(BaseModel):
     test: ImageSet
 
 
-class PreparedData(BaseModel):
+class PreparedData(Record):
     """The data of a run: where it came from, what was set aside, its parts.
 
     `augmented` is `splits.train` with its altered copies, None where there are none.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str
     origin: str

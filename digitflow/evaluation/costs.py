@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,8 @@ import numpy as np
 from digitflow.data.sets import ImageSet
 from digitflow.evaluation.evidence import Costs
 from digitflow.models.persistence import load_model
-from digitflow.store.artifacts import ModelRef, Store
+from digitflow.store.artifacts import Store
+from digitflow.store.references import ModelRef
 
 ROUNDS = 40
 TURN_IMAGES = 10
@@ -20,7 +20,7 @@ _LEAST_ROUNDS = 3
 
 
 def measure_costs(
-    root: Path, models: tuple[ModelRef, ...], test: ImageSet, rounds: int = ROUNDS
+    store: Store, models: tuple[ModelRef, ...], test: ImageSet, rounds: int = ROUNDS
 ) -> list[Costs]:
     """Time whole pipelines on one image after another, the models taking turns.
 
@@ -45,7 +45,6 @@ def measure_costs(
     """
     from threadpoolctl import threadpool_limits
 
-    store = Store(root)
     pipelines = [load_model(model, store) for model in models]
     images = store.open_array(test.images)
     with threadpool_limits(1):

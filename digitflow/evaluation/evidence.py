@@ -4,19 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from digitflow.data.sets import ImageSet, open_set
 from digitflow.evaluation.scoring import TestResult
 from digitflow.store.artifacts import Store
+from digitflow.store.references import Record
 
 
-class _Figures(BaseModel):
-    # "constants": a NaN survives being written as JSON and read again.
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
-
-
-class Costs(_Figures):
+class Costs(Record):
     """What a model costs.
 
     Attributes
@@ -44,7 +40,7 @@ class Costs(_Figures):
         return self.model_copy(update={"memory_mb": memory, "fit_seconds": fit_seconds})
 
 
-class LoadCheck(_Figures):
+class LoadCheck(Record):
     """Whether a fresh process loaded a model and repeated its golden predictions.
 
     Attributes
@@ -78,7 +74,7 @@ class LoadCheck(_Figures):
         return self.error is None and self.n > 0 and same
 
 
-class Share(_Figures):
+class Share(Record):
     """So many right of so many."""
 
     correct: int
@@ -132,17 +128,15 @@ class Evidence:
     loads: LoadCheck | None = None
 
 
-class ScoredRefs(BaseModel):
+class ScoredRefs(Record):
     """What both models read in the same images; `champion` None where there is none."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     images: ImageSet
     challenger: TestResult
     champion: TestResult | None
 
 
-class EvidenceRefs(BaseModel):
+class EvidenceRefs(Record):
     """Everything that a verdict on a challenger rests on.
 
     Attributes
@@ -159,13 +153,11 @@ class EvidenceRefs(BaseModel):
         Whether a fresh process repeated the challenger's golden predictions.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     test: ScoredRefs
     feedback: ScoredRefs | None = None
     costs: Costs | None = None
     champion_costs: Costs | None = None
-    robustness: dict[str, Share] = {}
+    robustness: dict[str, Share] = Field(default_factory=dict)
     loads: LoadCheck | None = None
 
 

@@ -3,19 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from digitflow.config.training import Candidate
 from digitflow.errors import CandidateFailed, list_some
 from digitflow.evaluation.resampling import wilson_interval
 from digitflow.evaluation.scoring import Evaluation
 from digitflow.models.fitting import FittedModel
+from digitflow.store.references import Record
 
 
-class Entry(BaseModel):
+class Entry(Record):
     """One candidate's outcome: fitted and evaluated, or the error that stopped it."""
-
-    model_config = ConfigDict(frozen=True)
 
     candidate: Candidate
     fitted: FittedModel | None = None

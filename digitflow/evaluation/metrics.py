@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from digitflow.errors import InputError, list_some
+from digitflow.store.references import Record
 
 CLASSES = 10
 CALIBRATION_BINS = 15
@@ -14,11 +14,7 @@ CONFUSED_PAIRS = 10
 TOLERANCE = 1e-4
 
 
-class _Figures(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ClassMetrics(_Figures):
+class ClassMetrics(Record):
     """One digit: `support` images of it; a figure without a denominator is 0."""
 
     digit: int
@@ -28,7 +24,7 @@ class ClassMetrics(_Figures):
     support: int
 
 
-class ConfusedPair(_Figures):
+class ConfusedPair(Record):
     """How many images of `true` were taken for `predicted`."""
 
     true: int
@@ -36,7 +32,7 @@ class ConfusedPair(_Figures):
     count: int
 
 
-class Metrics(_Figures):
+class Metrics(Record):
     """Figures over `n` images, as plain numbers.
 
     Attributes

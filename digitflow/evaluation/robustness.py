@@ -7,12 +7,10 @@ the path of every picture that is predicted: they are brought into the frame aga
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from digitflow.augment.photographs import SERIES, iterate_photographs
 from digitflow.data.sets import ImageSet, LabelledImages, store_set
@@ -23,7 +21,8 @@ from digitflow.evaluation.scoring import predict_in_chunks
 from digitflow.images.frame import SIDE, to_mnist_frame
 from digitflow.images.pictures import to_gray
 from digitflow.models.persistence import load_model
-from digitflow.store.artifacts import ModelRef, Store
+from digitflow.store.artifacts import Store
+from digitflow.store.references import ModelRef, Record
 
 Alteration = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -32,7 +31,7 @@ _FINER = 4
 
 
 def score_altered(
-    root: Path,
+    store: Store,
     model: ModelRef,
     test: ImageSet,
     names: tuple[str, ...],
@@ -67,7 +66,6 @@ def score_altered(
     from threadpoolctl import threadpool_limits
 
     require_known(names)
-    store = Store(root)
     pipeline = load_model(model, store)
     labels = store.open_array(test.labels)
     rows = choose_rows(labels, images, seed)
@@ -253,28 +251,24 @@ ALTERATIONS: Mapping[str, Alteration] = MappingProxyType(
 """Ways to alter images: from uint8 (n, 28, 28) and a generator to uint8 (n, 28, 28)."""
 
 
-class Photographed(BaseModel):
+class Photographed(Record):
     """A series of photographs: the digits found in them, of `taken` photographs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     digits: ImageSet
     taken: int
 
 
-def photograph_digits(root: Path, each: int, seed: int) -> dict[str, Photographed]:
+def photograph_digits(store: Store, each: int, seed: int) -> dict[str, Photographed]:
     """Photograph scikit-learn's digits in every series, and bring them into the frame.
 
     Parameters
     ----------
-    root : Path
-        The store's folder; this runs in a process of its own.
     each : int
         Photographs of a series; of 1,797 digits, drawn with `seed`.
     """
     from sklearn.datasets import load_digits
 
-    store, cells, labels = Store(root), load_digits().images, load_digits().target
+    cells, labels = load_digits().images, load_digits().target
     rows = np.sort(np.random.default_rng(seed).permutation(len(cells))[:each])
     return {
         series: Photographed(
@@ -304,12 +298,11 @@ def _iterate_found(
 
 
 def read_photographs(
-    root: Path, model: ModelRef, series: Mapping[str, Photographed], threads: int
+    store: Store, model: ModelRef, series: Mapping[str, Photographed], threads: int
 ) -> dict[str, Share]:
     """Count how many photographs a model reads right; one without a digit counts as wrong."""
     from threadpoolctl import threadpool_limits
 
-    store = Store(root)
     pipeline = load_model(model, store)
     with threadpool_limits(threads):
         return {

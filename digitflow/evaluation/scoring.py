@@ -2,34 +2,32 @@
 
 import math
 import time
-from pathlib import Path
 from statistics import median
 from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from digitflow.data.sets import ImageSet
 from digitflow.evaluation.metrics import Metrics, measure_predictions
 from digitflow.evaluation.resampling import wilson_interval
 from digitflow.models.persistence import load_model
-from digitflow.store.artifacts import ArrayRef, ModelRef, Store, digest_json
+from digitflow.store.artifacts import Store
+from digitflow.store.references import ArrayRef, ModelRef, Record, digest_json
 
 CHUNK_ROWS = 1024
 TIMED_IMAGES = 30
 
 
-class Evaluation(BaseModel):
+class Evaluation(Record):
     """A candidate on the validation images: metrics, probabilities (n, 10) and costs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     metrics: Metrics
     probabilities: ArrayRef
     latency_ms: float
 
 
-class TestScore(BaseModel):
+class TestScore(Record):
     """A model on the frozen test images, known by their digest.
 
     `interval` is the 95 % interval of its accuracy (Wilson), (low, high), in 0..1.
@@ -37,8 +35,6 @@ class TestScore(BaseModel):
 
     __test__: ClassVar[bool] = False  # the name begins with Test; pytest must not collect it
     # An unknown figure must survive being written and read again.
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
-
     model_digest: str
     test_digest: str
     n: int = Field(ge=0)
@@ -51,12 +47,10 @@ class TestScore(BaseModel):
         return self.correct / self.n if self.n else math.nan
 
 
-class TestResult(BaseModel):
+class TestResult(Record):
     """A model's score on the test images, and the probabilities (n, 10) behind it."""
 
     __test__: ClassVar[bool] = False
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     score: TestScore
     probabilities: ArrayRef
 
@@ -67,7 +61,7 @@ def digest_test_set(test: ImageSet) -> str:
 
 
 def evaluate_candidate(
-    root: Path, model: ModelRef, features: ArrayRef, validation: ImageSet, threads: int
+    store: Store, model: ModelRef, features: ArrayRef, validation: ImageSet, threads: int
 ) -> Evaluation:
     """Score a pipeline's classifier on prepared features, and time the whole pipeline.
 
@@ -78,7 +72,6 @@ def evaluate_candidate(
     """
     from threadpoolctl import threadpool_limits
 
-    store = Store(root)
     pipeline = load_model(model, store)
     images, labels = store.open_array(validation.images), store.open_array(validation.labels)
     with threadpool_limits(threads):
@@ -91,11 +84,10 @@ def evaluate_candidate(
     )
 
 
-def score_on_test(root: Path, model: ModelRef, test: ImageSet, threads: int) -> TestResult:
+def score_on_test(store: Store, model: ModelRef, test: ImageSet, threads: int) -> TestResult:
     """Score a whole pipeline, with its own preprocessing, on the frozen test images."""
     from threadpoolctl import threadpool_limits
 
-    store = Store(root)
     pipeline = load_model(model, store)
     with threadpool_limits(threads):
         probabilities = predict_in_chunks(pipeline, store.open_array(test.images))

@@ -7,7 +7,6 @@ El-Yaniv, "Selective classification for deep neural networks", NIPS 2017.
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -16,7 +15,8 @@ from digitflow.errors import InputError
 from digitflow.models.bundle import RejectOption
 from digitflow.models.outliers import OutlierDetector
 from digitflow.models.persistence import dump_model
-from digitflow.store.artifacts import ArrayRef, ModelRef, Store
+from digitflow.store.artifacts import Store
+from digitflow.store.references import ArrayRef, ModelRef
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class RiskCoverage:
 
 
 def choose_thresholds(
-    root: Path,
+    store: Store,
     train: tuple[ArrayRef, ArrayRef],
     validation: tuple[ArrayRef, ArrayRef],
     probabilities: ArrayRef,
@@ -53,8 +53,6 @@ def choose_thresholds(
 
     Parameters
     ----------
-    root : Path
-        The store's folder; this runs in a process of its own.
     train, validation : (features, labels)
         Float32 features (n, d) of a recipe and uint8 labels (n,): those that the detector
         learns from, and those that the thresholds are chosen on.
@@ -73,7 +71,6 @@ def choose_thresholds(
     """
     from threadpoolctl import threadpool_limits
 
-    store = Store(root)
     features, labels = (store.open_array(ref) for ref in validation)
     if len(labels) == 0:
         raise InputError("thresholds are chosen on the validation images, there are none")

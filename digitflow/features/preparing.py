@@ -14,7 +14,8 @@ import numpy as np
 
 from digitflow.catalogue import RECIPES
 from digitflow.errors import InputError
-from digitflow.store.artifacts import ArrayRef, Store
+from digitflow.store.artifacts import Store
+from digitflow.store.references import ArrayRef
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline

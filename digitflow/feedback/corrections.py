@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from digitflow.feedback.pictures import add_pictures, read_pictures
 from digitflow.feedback.tables import FEEDBACK, define_tables, iterate_parts
 from digitflow.images.frame import SIDE
 from digitflow.store.artifacts import Store
+from digitflow.store.references import Record
 from digitflow.store.runs import now
 
 Role = Literal["training", "gate"]
@@ -22,7 +23,7 @@ Role = Literal["training", "gate"]
 JUDGING = 3
 
 
-class Correction(BaseModel):
+class Correction(Record):
     """What somebody said that a picture shows.
 
     Attributes
@@ -38,8 +39,6 @@ class Correction(BaseModel):
     who, source, at : str
         user@host; where it came from: a command, a file; UTC, ISO 8601.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: int
     picture: str

@@ -3,22 +3,19 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from digitflow.errors import InputError
 from digitflow.feedback.corrections import add_corrections
 from digitflow.images.frame import to_mnist_frame
 from digitflow.images.pictures import read_picture
 from digitflow.store.artifacts import Store
+from digitflow.store.references import Record
 
 TAKEN, REFUSED = "taken", "refused"
 WHO = "inbox"
 
 
-class Taken(BaseModel):
+class Taken(Record):
     """What was found in an inbox: new corrections, and {file: why it can't be used}."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     new: int
     seen: int

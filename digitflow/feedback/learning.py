@@ -3,19 +3,19 @@
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from digitflow.data.sets import LabelledImages
 from digitflow.feedback.corrections import Corrected, list_conflicts, list_corrections
 from digitflow.feedback.pictures import digest_picture
 from digitflow.feedback.tables import FEEDBACK, define_tables
 from digitflow.store.artifacts import Store
+from digitflow.store.references import Record
 from digitflow.store.runs import now
 
 UNKNOWN = -1  # the writer of whoever drew a correction
 
 
-class TrainingEvent(BaseModel):
+class TrainingEvent(Record):
     """A training, or the announcement of one, and the last correction it knew of.
 
     Attributes
@@ -32,8 +32,6 @@ class TrainingEvent(BaseModel):
     at : str
         UTC, ISO 8601.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: int
     model: str

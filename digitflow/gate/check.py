@@ -2,18 +2,17 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from digitflow.config.gate import BetterLimits
 from digitflow.errors import InputError
 from digitflow.evaluation.comparison import HitDifference, compare_hits
 from digitflow.evaluation.evidence import ScoredSet
 from digitflow.evaluation.resampling import Bootstrap
+from digitflow.store.references import Record
 
 Answer = Literal["pass", "warn", "fail", "insufficient", "error"]
 
 
-class Check(BaseModel):
+class Check(Record):
     """One question of the gate with the figures that answer it; None: there is no such figure.
 
     Attributes
@@ -42,9 +41,6 @@ class Check(BaseModel):
     blocks : bool
         Whether "fail" or "insufficient" here stops a promotion by itself.
     """
-
-    # "constants": a NaN survives being written as JSON and read again.
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     id: str
     slice: str

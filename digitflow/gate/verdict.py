@@ -7,7 +7,6 @@ from math import isfinite
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from digitflow.catalogue import CHECKS
 from digitflow.config.gate import GateLimits
@@ -17,6 +16,7 @@ from digitflow.evaluation.metrics import check_predictions
 from digitflow.evaluation.resampling import wilson_interval
 from digitflow.evaluation.scoring import TestScore
 from digitflow.gate.check import Check, write_count
+from digitflow.store.references import Record
 
 
 def check_sets(evidence: Evidence, n: int, has_champion: bool) -> list[Check]:
@@ -101,12 +101,7 @@ GRAVEST = ("error", "fail", "insufficient")
 logger = logging.getLogger(__name__)
 
 
-class _Record(BaseModel):
-    # "constants": a NaN survives being written as JSON and read again.
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
-
-
-class Comparison(_Record):
+class Comparison(Record):
     """Who is judged against whom, on which test images.
 
     Attributes
@@ -133,7 +128,7 @@ class Comparison(_Record):
     looks: int = 1
 
 
-class Verdict(_Record):
+class Verdict(Record):
     """What becomes of a challenger, and why.
 
     `outcome` is "bootstrap" (it becomes the first champion), "promote" (it replaces the

@@ -4,16 +4,10 @@ The pipeline alone does not say when to doubt it, nor how to tell that it still 
 did on the day it was judged.
 """
 
-from pydantic import BaseModel, ConfigDict
-
-from digitflow.store.artifacts import ArrayRef, ModelRef
+from digitflow.store.references import ArrayRef, ModelRef, Record
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class RejectOption(_Record):
+class RejectOption(Record):
     """When a model says `unsure` or `not a digit`, chosen on the validation images.
 
     Attributes
@@ -38,7 +32,7 @@ class RejectOption(_Record):
     max_outlier_score: float
 
 
-class Golden(_Record):
+class Golden(Record):
     """Images and what a model read in them: it must say the same wherever it is loaded.
 
     Attributes
@@ -59,7 +53,7 @@ class Golden(_Record):
     machine: str
 
 
-class Reference(_Record):
+class Reference(Record):
     """What a model learnt from and how it read: later images are compared with it.
 
     Attributes
@@ -83,7 +77,7 @@ class Reference(_Record):
     confidence: ArrayRef
 
 
-class ModelBundle(_Record):
+class ModelBundle(Record):
     """A model as it is judged, registered and loaded.
 
     Attributes

@@ -3,24 +3,21 @@
 import time
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from digitflow.catalogue import ESTIMATORS
 from digitflow.errors import CandidateFailed, list_some
 from digitflow.models.persistence import dump_model, load_model
-from digitflow.store.artifacts import ArrayRef, ModelRef, Store
+from digitflow.store.artifacts import Store
+from digitflow.store.references import ArrayRef, ModelRef, Record
 
 REFIT_FOLDS = 3
 
 
-class EstimatorChoice(BaseModel):
+class EstimatorChoice(Record):
     """What of a candidate shapes its model: estimator, parameters, calibration, seed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     estimator: str
     params: dict[str, Any]
@@ -28,10 +25,8 @@ class EstimatorChoice(BaseModel):
     seed: int
 
 
-class FittedModel(BaseModel):
+class FittedModel(Record):
     """A pipeline from uint8 images (n, 28, 28) to probabilities, and what it took."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     # Not in the key of what follows: two fits of one model differ in nothing else.
     MEASURED: ClassVar[frozenset[str]] = frozenset({"fit_seconds", "warnings"})
@@ -42,7 +37,7 @@ class FittedModel(BaseModel):
 
 
 def fit_candidate(
-    root: Path,
+    store: Store,
     choice: EstimatorChoice,
     recipe: ModelRef,
     train: tuple[ArrayRef, ArrayRef],
@@ -53,8 +48,6 @@ def fit_candidate(
 
     Parameters
     ----------
-    root : Path
-        The store's folder; this runs in a process of its own.
     choice : EstimatorChoice
         What to fit.
     recipe : ModelRef
@@ -69,7 +62,6 @@ def fit_candidate(
     CandidateFailed
         If the estimator refuses its parameters or the data.
     """
-    store = Store(root)
     features, labels = (store.open_array(ref) for ref in train)
     held_features, held_labels = (store.open_array(ref) for ref in calibration)
 
@@ -81,7 +73,7 @@ def fit_candidate(
 
 
 def refit_winner(
-    root: Path,
+    store: Store,
     choice: EstimatorChoice,
     recipe: ModelRef,
     parts: tuple[tuple[ArrayRef, ArrayRef, ArrayRef], ...],
@@ -95,7 +87,6 @@ def refit_winner(
         The rows to fit on; a group (a writer, or an image and its copies) is never in
         two folds, so that no score comes from a model that saw its like.
     """
-    store = Store(root)
     features, labels, groups = (
         np.concatenate([store.open_array(part[i]) for part in parts]) for i in range(3)
     )

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from digitflow.data.sets import ImageSet
 from digitflow.data.splits import choose_rows
@@ -27,8 +27,9 @@ from digitflow.errors import DamagedArtifact, DigitflowError, InputError
 from digitflow.evaluation.evidence import LoadCheck
 from digitflow.models.bundle import Golden, ModelBundle
 from digitflow.models.persistence import load_model
-from digitflow.store.artifacts import ArrayRef, ModelRef, Store, digest_array
+from digitflow.store.artifacts import Store
 from digitflow.store.lineage import installed_version
+from digitflow.store.references import ArrayRef, ModelRef, Record, digest_array
 from digitflow.workers import THREAD_VARIABLES
 
 LIBRARIES = ("digitflow", "numpy", "scikit-learn", "scipy", "skops")
@@ -98,10 +99,8 @@ _KEPT_VARIABLES = (
 )  # fmt: skip
 
 
-class _Order(BaseModel):
+class _Order(Record):
     """What a fresh process is to try."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     root: Path
     model: ModelRef
@@ -109,7 +108,7 @@ class _Order(BaseModel):
 
 
 def record_golden(
-    root: Path, model: ModelRef, images: ImageSet, count: int = GOLDEN_IMAGES
+    store: Store, model: ModelRef, images: ImageSet, count: int = GOLDEN_IMAGES
 ) -> Golden:
     """Note what a model reads in `count` images, every digit among them; nothing is random.
 
@@ -118,7 +117,6 @@ def record_golden(
     DamagedArtifact, InputError
         If the model can't be loaded.
     """
-    store = Store(root)
     pipeline = load_model(model, store)
     rows = choose_rows(store.open_array(images.labels), count)
     chosen = np.array(store.open_array(images.images)[rows])

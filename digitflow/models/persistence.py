@@ -16,7 +16,8 @@ import numpy as np
 from digitflow.errors import DamagedArtifact, InputError, list_some
 from digitflow.models import soundness
 from digitflow.models.soundness import SCHEMA, iterate_nodes, list_types, require_sound
-from digitflow.store.artifacts import FileRef, ModelRef, Store, digest_bytes, digest_file
+from digitflow.store.artifacts import Store
+from digitflow.store.references import FileRef, ModelRef, digest_bytes, digest_file
 
 # Nobody can tell two equal ones apart; sharing them is an accident of the process.
 _IMMUTABLE_NODES = {"JsonNode", "TypeNode", "FunctionNode", "TupleNode", "DTypeNode"}

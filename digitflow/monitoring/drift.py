@@ -1,10 +1,8 @@
 """One look at what was predicted lately."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from digitflow.errors import InputError
 from digitflow.models.bundle import Reference
@@ -12,6 +10,7 @@ from digitflow.monitoring.limits import Limits
 from digitflow.monitoring.measures import MEASURES, Described, Ruler
 from digitflow.monitoring.reference import describe_images, open_reference
 from digitflow.store.artifacts import Store
+from digitflow.store.references import Record
 
 UNITS = {"domain": "area under the ROC curve"}
 PSI_UNIT = "population stability index"
@@ -34,10 +33,8 @@ class Window:
     confidence: np.ndarray
 
 
-class Finding(BaseModel):
+class Finding(Record):
     """One measure of a window: how far, how far is too far, and how far is usual."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     measure: str
     unit: str
@@ -47,10 +44,8 @@ class Finding(BaseModel):
     alarm: bool
 
 
-class DriftResult(BaseModel):
+class DriftResult(Record):
     """What was found in a window; `drifted` where any finding alarms."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     images: int
     findings: tuple[Finding, ...]
@@ -68,7 +63,7 @@ class DriftResult(BaseModel):
 
 
 def inspect_window(
-    root: Path, reference: Reference, limits: Limits, window: Window, seed: int
+    store: Store, reference: Reference, limits: Limits, window: Window, seed: int
 ) -> DriftResult:
     """Compare a window with the reference, measure by measure.
 
@@ -81,7 +76,7 @@ def inspect_window(
         raise InputError(
             f"the limits are for windows of {limits.size} images, got {len(window.images)}"
         )
-    ruler = Ruler(open_reference(Store(root), reference))
+    ruler = Ruler(open_reference(store, reference))
     generator = np.random.default_rng(seed)
     # Neighbours in time are alike: in order, a fold of the classifier would be one writer.
     order = generator.permutation(limits.size)

@@ -1,14 +1,12 @@
 """How large an effect must be before it counts, found by drawing clean windows."""
 
-from pathlib import Path
-
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from digitflow.models.bundle import Reference
 from digitflow.monitoring.measures import MEASURES, Ruler
 from digitflow.monitoring.reference import open_reference
 from digitflow.store.artifacts import Store
+from digitflow.store.references import Record
 
 DRAWS = 2000
 # Of a measure that hardly ever moves, as the confidence of a model that is always certain:
@@ -16,7 +14,7 @@ DRAWS = 2000
 LEAST_SPREAD = 0.01
 
 
-class Limits(BaseModel):
+class Limits(Record):
     """From where on each measure alarms, for windows of one size.
 
     Attributes
@@ -31,8 +29,6 @@ class Limits(BaseModel):
         The share of the drawn clean windows that alarm.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     size: int
     limits: dict[str, float]
     clean: dict[str, float]
@@ -40,7 +36,7 @@ class Limits(BaseModel):
 
 
 def calibrate_limits(
-    root: Path,
+    store: Store,
     reference: Reference,
     size: int,
     rate: float,
@@ -65,7 +61,7 @@ def calibrate_limits(
     """
     from threadpoolctl import threadpool_limits
 
-    ruler = Ruler(open_reference(Store(root), reference))
+    ruler = Ruler(open_reference(store, reference))
     generator = np.random.default_rng([seed, size])
     with threadpool_limits(threads):
         drawn = [_draw(ruler, size, generator) for _ in range(DRAWS)]

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,8 @@ from digitflow.data.splits import choose_subset
 from digitflow.features.recipes.strokes import measure_slants
 from digitflow.images.frame import SIDE
 from digitflow.models.bundle import Reference
-from digitflow.store.artifacts import ArrayRef, Store
+from digitflow.store.artifacts import Store
+from digitflow.store.references import ArrayRef
 
 STATISTICS = ("ink", "centre_x", "centre_y", "stroke_width", "slant", "size")
 """Share of full ink; column and row of the centre of the ink (pixels, 0 to 27); width of a
@@ -89,7 +89,7 @@ class OpenReference:
 
 
 def record_reference(
-    root: Path,
+    store: Store,
     images: ArrayRef,
     labels: ArrayRef,
     probabilities: ArrayRef,
@@ -100,8 +100,6 @@ def record_reference(
 
     Parameters
     ----------
-    root : Path
-        The store's folder.
     images, labels : ArrayRef
         The training images, without altered copies: those would hide what was learnt from.
     probabilities : ArrayRef
@@ -110,7 +108,6 @@ def record_reference(
     from sklearn.decomposition import PCA
     from threadpoolctl import threadpool_limits
 
-    store = Store(root)
     pictures = store.open_array(images)
     rows = _find_first(pictures)
     found = store.open_array(labels)[rows]

@@ -3,7 +3,6 @@
 import json
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from digitflow.config.feedback import MonitoringRule
 from digitflow.evaluation.evidence import Share
@@ -12,17 +11,14 @@ from digitflow.feedback.corrections import list_conflicts, list_corrections
 from digitflow.feedback.predictions import read_recent
 from digitflow.feedback.tables import FEEDBACK, define_tables
 from digitflow.monitoring.drift import DriftResult
-from digitflow.store.artifacts import ArrayRef, Store
+from digitflow.store.artifacts import Store
+from digitflow.store.references import ArrayRef, Record
 from digitflow.store.runs import now
 
 SURE = 0.99
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PredictionWindow(_Record):
+class PredictionWindow(Record):
     """The window that is looked at, as references, and what is known of it.
 
     Attributes
@@ -60,7 +56,7 @@ class PredictionWindow(_Record):
         return self.digits.shape[0]
 
 
-class MonitoringReport(_Record):
+class MonitoringReport(Record):
     """One look of the monitor at a model.
 
     Attributes

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from digitflow.store.references import Record
 
 # Fewer than these may well be doubtful one by one; a third of a page is not chance.
 _FEW, _MANY = 6, 1 / 3
@@ -11,7 +11,7 @@ _FEW, _MANY = 6, 1 / 3
 Status = Literal["read", "unsure", "not a digit"]
 
 
-class Prediction(BaseModel):
+class Prediction(Record):
     """The digit read at one place of a picture.
 
     Attributes
@@ -38,8 +38,6 @@ class Prediction(BaseModel):
         The registered model that was asked.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     picture: str
     file: str | None
     box: tuple[int, int, int, int] | None
@@ -53,10 +51,8 @@ class Prediction(BaseModel):
     version: str
 
 
-class Unread(BaseModel):
+class Unread(Record):
     """A file in which no digit could be read, and why."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     file: str
     error: str

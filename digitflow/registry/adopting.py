@@ -62,5 +62,5 @@ def _complete_release(client: Any, store: Store, version: Any) -> ModelBundle:
     if not store.path_of(model).is_file():
         restore_file(client, store, version, MODEL_FILE, model)
     images = store_set(store, builtin.load(BuiltinSource()).train)
-    recorded = golden.record_golden(store.root, model, images)
+    recorded = golden.record_golden(store, model, images)
     return ModelBundle(model=model, reject_option=None, golden=recorded)

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 from digitflow.errors import DamagedArtifact
@@ -29,9 +28,8 @@ def is_missing(store: Store) -> bool:
     return HISTORY.is_missing(store) or mlflow.is_missing(store)
 
 
-def initialise(root: Path) -> None:
+def initialise(store: Store) -> None:
     """Make the databases, so that nobody needs to wait for them later."""
-    store = Store(root)
     HISTORY.initialise(store)
     with mlflow.open_client(store):
         pass

@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from digitflow.errors import ChampionMoved
 from digitflow.gate.verdict import Verdict
 from digitflow.registry.pointer import Champion
 from digitflow.store.artifacts import Store
 from digitflow.store.databases import Database, refuse_changes
+from digitflow.store.references import Record
 from digitflow.store.runs import name_user, now
 
 FILE = "registry/history.db"
@@ -58,12 +57,7 @@ HISTORY = Database("the history", FILE, define_tables)
 Kind = Literal["bootstrap", "promote", "rollback", "rescore", "adopt"]
 
 
-class _Record(BaseModel):
-    # A verdict stays as it was written: its form may have changed since.
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
-
-
-class Entry(_Record):
+class Entry(Record):
     """One step in the chain of a model's champions.
 
     Attributes
@@ -97,7 +91,7 @@ class Entry(_Record):
     champion: Champion
 
 
-class Judgement(_Record):
+class Judgement(Record):
     """One verdict on one challenger, whatever it was."""
 
     id: int

@@ -19,7 +19,8 @@ from digitflow.registry import listing, promotion
 from digitflow.registry.champion import read_champion
 from digitflow.registry.pointer import Champion
 from digitflow.registry.versions import Registration
-from digitflow.store.artifacts import ModelRef, Store
+from digitflow.store.artifacts import Store
+from digitflow.store.references import ModelRef
 from digitflow.store.runs import read_run
 from digitflow.workers import count_cores
 
@@ -174,7 +175,7 @@ def _collect_evidence_refs(
     feedback = found.facts.feedback
     loaded = check_golden(store, bundle.model, bundle.golden)
     models = (bundle.model,) if other is None else (bundle.model, other)
-    ours, *theirs = measure_costs(store.root, models, test)
+    ours, *theirs = measure_costs(store, models, test)
     fit_seconds = None if found.facts.costs is None else found.facts.costs.fit_seconds
     return EvidenceRefs(
         test=_read_both(store, bundle.model, other, test),
@@ -192,8 +193,8 @@ def _read_both(
     threads = count_cores()
     return ScoredRefs(
         images=images,
-        challenger=score_on_test(store.root, challenger, images, threads),
-        champion=None if other is None else score_on_test(store.root, other, images, threads),
+        challenger=score_on_test(store, challenger, images, threads),
+        champion=None if other is None else score_on_test(store, other, images, threads),
     )
 
 
@@ -204,7 +205,7 @@ def _read_altered(
         return {}
     rules = limits.robustness
     return robustness.score_altered(
-        store.root, model, test, tuple(rules.floors), rules.images, seed, count_cores()
+        store, model, test, tuple(rules.floors), rules.images, seed, count_cores()
     )
 
 

@@ -6,19 +6,20 @@ looked; while that looks the same, the file can be trusted without asking the hi
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from digitflow.errors import DamagedArtifact
 from digitflow.evaluation.scoring import TestScore
 from digitflow.models.bundle import ModelBundle
-from digitflow.store.artifacts import ModelRef, Store
+from digitflow.store.artifacts import Store
+from digitflow.store.references import ModelRef, Record
 
 FOLDER = "models/champions"
 DEFAULT_MODELS = ("digits", "digits-sample")
 """Whose champion is meant where no model is named: the first of these that has one."""
 
 
-class Champion(BaseModel):
+class Champion(Record):
     """The registered version that predicts, with its score on the frozen test images.
 
     Attributes
@@ -39,8 +40,6 @@ class Champion(BaseModel):
         Versions of the libraries that it was made with.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     name: str
     version: str
     entry: int
@@ -56,10 +55,8 @@ class Champion(BaseModel):
         return self.bundle.model
 
 
-class Pointer(BaseModel):
+class Pointer(Record):
     """What the file holds; `database` is None where the history is kept by a server."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     champion: Champion
     database: dict[str, int] | None

@@ -10,7 +10,8 @@ from digitflow.models.bundle import ModelBundle
 from digitflow.registry import mlflow
 from digitflow.registry.pointer import Champion
 from digitflow.registry.versions import list_files
-from digitflow.store.artifacts import ArrayRef, FileRef, Store, digest_array, digest_bytes
+from digitflow.store.artifacts import Store
+from digitflow.store.references import ArrayRef, FileRef, digest_array, digest_bytes
 
 logger = logging.getLogger(__name__)
 

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from digitflow.data.sets import ImageSet
 from digitflow.errors import InputError
 from digitflow.evaluation.evidence import Costs
@@ -14,7 +12,7 @@ from digitflow.evaluation.scoring import TestScore
 from digitflow.gate.verdict import Verdict
 from digitflow.models.bundle import ModelBundle
 from digitflow.registry.pointer import Champion
-from digitflow.store.artifacts import FileRef, ModelRef
+from digitflow.store.references import FileRef, ModelRef, Record
 from digitflow.store.runs import now
 
 TAG = "digitflow."
@@ -27,11 +25,7 @@ SIGNATURE: dict[str, tuple[str, tuple[int, ...]]] = {
 }
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
-
-
-class TrainingFacts(_Record):
+class TrainingFacts(Record):
     """How a challenger was made; every registered version carries all of it.
 
     Attributes
@@ -69,7 +63,7 @@ class TrainingFacts(_Record):
     deployment: str = COMMAND_LINE
 
 
-class Version(_Record):
+class Version(Record):
     """One registered version, as lists show it; `outcome` and `reason` are its verdict's."""
 
     model: str
@@ -84,7 +78,7 @@ class Version(_Record):
     model_path: str
 
 
-class Registration(_Record):
+class Registration(Record):
     """All that a registered version carries.
 
     Attributes

@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 from math import ceil
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from digitflow.data.sets import ImageSet
 from digitflow.errors import InputError
@@ -22,7 +20,8 @@ from digitflow.reports.charts import (
     new_figure,
     soften_frame,
 )
-from digitflow.store.artifacts import FileRef, Store
+from digitflow.store.artifacts import Store
+from digitflow.store.references import FileRef, Record
 
 CLASSES = 10
 MISTAKES_PER_ROW = 6
@@ -207,10 +206,8 @@ def _check_images(images: np.ndarray, labels: np.ndarray) -> None:
         )
 
 
-class Figures(BaseModel):
+class Figures(Record):
     """The pictures of a run, PNG: samples, confusions, errors, worst mistakes, risk."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     samples: FileRef
     confusion: FileRef
@@ -220,18 +217,15 @@ class Figures(BaseModel):
 
 
 def draw_figures(
-    root: Path, train: ImageSet, validation: ImageSet, evaluation: Evaluation, coverage: float
+    store: Store, train: ImageSet, validation: ImageSet, evaluation: Evaluation, coverage: float
 ) -> Figures:
     """Draw samples of `train`, and what a model got wrong on the images of `validation`.
 
     Parameters
     ----------
-    root : Path
-        The store's folder; this runs in a process of its own.
     coverage : float
         Share of the images that the model is to answer, 0 to 1.
     """
-    store = Store(root)
     images, labels = store.open_array(validation.images), store.open_array(validation.labels)
     probabilities = store.open_array(evaluation.probabilities)
     found = find_mistakes(labels, probabilities)

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from digitflow.errors import StorageError
 from digitflow.service.processes import ProcessMark
 from digitflow.service.server_api import is_there
 from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store
+from digitflow.store.references import Record
 
 STATE_FILE = "prefect/service.json"
 SERVICE_LOCK = "prefect-service"
@@ -65,10 +66,8 @@ LOGGING = {
 QUIET = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
 
 
-class ServiceState(BaseModel):
+class ServiceState(Record):
     """What `make up` started, and how far it is."""
-
-    model_config = ConfigDict(frozen=True)
 
     phase: str
     url: str = ""

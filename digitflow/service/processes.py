@@ -6,17 +6,16 @@ from collections.abc import Collection
 from contextlib import suppress
 
 import psutil
-from pydantic import BaseModel, ConfigDict
+
+from digitflow.store.references import Record
 
 ENDING_PATIENCE_SECONDS = 10.0
 POLL_SECONDS = 0.1
 START_TOLERANCE_SECONDS = 2.0
 
 
-class ProcessMark(BaseModel):
+class ProcessMark(Record):
     """A process, recognised again by its id and its start (seconds since the epoch)."""
-
-    model_config = ConfigDict(frozen=True)
 
     pid: int
     started: float

@@ -6,7 +6,6 @@ between tasks is a reference: small, hashable, printable.
 """
 
 import errno
-import hashlib
 import json
 import logging
 import os
@@ -18,69 +17,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from digitflow.errors import DamagedArtifact, StorageError
 from digitflow.store.locks import acquire_lock, is_locked, release_lock
+from digitflow.store.references import (
+    ArrayRef,
+    FileRef,
+    digest_array,
+    digest_bytes,
+    digest_file,
+)
 
 logger = logging.getLogger(__name__)
 
 ARTIFACTS_VARIABLE = "DIGITFLOW_ARTIFACTS"
-HASH_CHUNK_BYTES = 1 << 24
 _CANNOT_WRITE = {
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR,
     errno.EEXIST,
 }  # fmt: skip
-
-
-class FileRef(BaseModel):
-    """A stored file: digest of its content, path relative to the store, size in bytes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    digest: str
-    path: str
-    bytes: int
-
-
-class ArrayRef(FileRef):
-    """A stored `.npy` array; `digest` covers dtype, shape and bytes."""
-
-    dtype: str
-    shape: tuple[int, ...]
-
-
-class ModelRef(FileRef):
-    """A stored skops file that holds a fitted scikit-learn object."""
-
-
-def digest_bytes(*parts: bytes | memoryview) -> str:
-    """Return the blake2b digest (128 bits, hex) of the parts, one after another."""
-    digest = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        digest.update(part)
-    return digest.hexdigest()
-
-
-def digest_array(array: np.ndarray) -> str:
-    """Return the digest of an array's dtype, shape and C-ordered bytes."""
-    head = f"{array.dtype.str} {array.shape}".encode()
-    flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-    return digest_bytes(head, flat.data)
-
-
-def digest_file(path: Path) -> str:
-    """Return the digest of a file's bytes, read in chunks."""
-    digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while chunk := file.read(HASH_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def digest_json(value: Any) -> str:
-    """Return the digest of a JSON-able value, independent of the order of its keys."""
-    return digest_bytes(json.dumps(value, sort_keys=True).encode())
 
 
 @contextmanager

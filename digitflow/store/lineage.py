@@ -11,7 +11,7 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from digitflow.store.artifacts import digest_bytes
+from digitflow.store.references import digest_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
 OUR_PACKAGES = ("digitflow", "tasks")

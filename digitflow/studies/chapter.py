@@ -3,30 +3,26 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from digitflow.catalogue import CHAPTERS
-from digitflow.store.artifacts import FileRef, Store
+from digitflow.store.artifacts import Store
+from digitflow.store.references import FileRef, Record
 from digitflow.studies.plan import Findings, Scope, StudyData
 
 Cell = str | int | float | None
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Text(_Part):
+class Text(Record):
     """A paragraph of plain text."""
 
     kind: Literal["text"] = "text"
     text: str
 
 
-class Figure(_Part):
+class Figure(Record):
     """A picture (PNG), its title, and one sentence that says what it shows."""
 
     kind: Literal["figure"] = "figure"
@@ -36,7 +32,7 @@ class Figure(_Part):
     png: FileRef
 
 
-class Table(_Part):
+class Table(Record):
     """Numbers, on the page and as a CSV beside it, named `name`.
 
     Attributes
@@ -68,7 +64,7 @@ class Table(_Part):
         return text.getvalue()
 
 
-class Known(_Part):
+class Known(Record):
     """A figure that others published, what was measured here, and whether they agree."""
 
     kind: Literal["known"] = "known"
@@ -81,7 +77,7 @@ class Known(_Part):
 Part = Annotated[Text | Figure | Table | Known, Field(discriminator="kind")]
 
 
-class Chapter(_Part):
+class Chapter(Record):
     """A section of the report: a title, what was asked, and the parts in their order.
 
     `findings` are one or two sentences: what a reader should take home, with figures.
@@ -149,17 +145,15 @@ def check_numbers(
 
 
 def draw_chapter(
-    root: Path, section: str, scope: Scope, data: StudyData, results: Mapping[str, Findings]
+    store: Store, section: str, scope: Scope, data: StudyData, results: Mapping[str, Findings]
 ) -> Chapter:
     """Compose a section's chapter and keep its pictures; this runs in its own process.
 
     Parameters
     ----------
-    root : Path
-        The store's folder.
     results : mapping of str to Findings
         By the names of the section's experiments, all of them.
     """
     compose = CHAPTERS.load(section).compose
-    chapter: Chapter = compose(ChapterContext(Store(root), scope, data, results))
+    chapter: Chapter = compose(ChapterContext(store, scope, data, results))
     return chapter

@@ -6,25 +6,24 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 from scipy.special import softmax
 from sklearn.pipeline import Pipeline
 
 from digitflow.evaluation.scoring import predict_in_chunks
 from digitflow.models.fitting import build_estimator
 from digitflow.models.persistence import dump_model, load_model
+from digitflow.store.references import Record
 from digitflow.studies.data import PARTS, Split, plan_features
 from digitflow.studies.plan import Experiment, ExperimentContext, Findings
 
 
-class Algorithm(BaseModel):
+class Algorithm(Record):
     """An estimator of the catalogue, the recipe it learns from, and its parameters."""
-
-    model_config = ConfigDict(frozen=True)
 
     estimator: str
     recipe: str
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default_factory=dict)
 
 
 ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType(

@@ -5,24 +5,20 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from digitflow.catalogue import EXPERIMENTS
 from digitflow.config.training import StudySettings
 from digitflow.data.sets import ImageSet, LabelledImages, open_set
 from digitflow.errors import InputError, list_some
-from digitflow.store.artifacts import ArrayRef, FileRef, ModelRef, Store
+from digitflow.store.artifacts import Store
+from digitflow.store.references import ArrayRef, FileRef, ModelRef, Record
 
 
-class _Plain(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class StudyData(_Plain):
+class StudyData(Record):
     """The digits of a study: what is learnt from, and what tells how well.
 
     `train` keeps the order of its source, since the known figures depend on it. `test` is
@@ -33,7 +29,7 @@ class StudyData(_Plain):
     test: ImageSet
 
 
-class Scope(_Plain):
+class Scope(Record):
     """What a section must know to plan its experiments, before any is computed.
 
     Attributes
@@ -67,7 +63,7 @@ class Scope(_Plain):
         return self.source == "mnist" and self.complete
 
 
-class Experiment(_Plain):
+class Experiment(Record):
     """One computation: cached, in a process of its own, beside others.
 
     Equal module, function, params and needs mean the same computation, in whatever section
@@ -90,7 +86,7 @@ class Experiment(_Plain):
 
     name: str
     function: str
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default_factory=dict)
     needs: tuple[str, ...] = ()
     time_limit: float | None = None
 
@@ -100,7 +96,7 @@ class Experiment(_Plain):
         return self.function.rpartition(".")[0]
 
 
-class Findings(_Plain):
+class Findings(Record):
     """What an experiment found, as plain values and references.
 
     Attributes
@@ -119,11 +115,11 @@ class Findings(_Plain):
     # Not in the key of what follows.
     MEASURED: ClassVar[frozenset[str]] = frozenset({"measured", "warnings"})
 
-    values: dict[str, Any] = {}
-    measured: dict[str, float] = {}
-    arrays: dict[str, ArrayRef] = {}
-    models: dict[str, ModelRef] = {}
-    files: dict[str, FileRef] = {}
+    values: dict[str, Any] = Field(default_factory=dict)
+    measured: dict[str, float] = Field(default_factory=dict)
+    arrays: dict[str, ArrayRef] = Field(default_factory=dict)
+    models: dict[str, ModelRef] = Field(default_factory=dict)
+    files: dict[str, FileRef] = Field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 
@@ -166,7 +162,7 @@ class ExperimentContext:
 
 
 def compute(
-    root: Path,
+    store: Store,
     experiment: Experiment,
     data: StudyData,
     given: Mapping[str, Findings],
@@ -181,7 +177,7 @@ def compute(
     from threadpoolctl import threadpool_limits
 
     function = getattr(import_module(experiment.module), experiment.function.rpartition(".")[2])
-    context = ExperimentContext(Store(root), data, seed, threads, given)
+    context = ExperimentContext(store, data, seed, threads, given)
     began = time.perf_counter()
     with threadpool_limits(threads), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -257,10 +253,10 @@ def run_plan(
         If two experiments have one name, or one needs what is not before it.
     """
     check_plan(plan)
-    found: dict[str, Findings] = {}
+    found: dict[str, Findings] = Field(default_factory=dict)
     for experiment in plan:
         given = {name: found[name] for name in experiment.needs}
-        found[experiment.name] = compute(store.root, experiment, data, given, seed, threads)
+        found[experiment.name] = compute(store, experiment, data, given, seed, threads)
     return found
 
 

@@ -2,20 +2,15 @@
 
 from collections.abc import Callable, Sequence
 
-from pydantic import BaseModel, ConfigDict
-
 from digitflow.formatting import format_seconds
 from digitflow.reports.page import render_page
 from digitflow.store.artifacts import Store
+from digitflow.store.references import Record
 from digitflow.studies.chapter import Cell, Chapter, Figure, Known, Part, Table, Text
 from digitflow.studies.plan import Scope
 
 
-class _Facts(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SectionFacts(_Facts):
+class SectionFacts(Record):
     """A section: its chapter, or why there is none, and what it took.
 
     Attributes
@@ -43,7 +38,7 @@ class SectionFacts(_Facts):
     warnings: tuple[str, ...] = ()
 
 
-class StudyFacts(_Facts):
+class StudyFacts(Record):
     """Everything that the report says."""
 
     run: str

@@ -18,7 +18,7 @@ from digitflow.data.sets import Digits, LabelledImages, number_writers
 from digitflow.errors import InputError, list_some
 from digitflow.images.frame import SIDE, to_mnist_frame
 from digitflow.images.pictures import read_picture
-from digitflow.store.artifacts import digest_json
+from digitflow.store.references import digest_json
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,7 @@ from digitflow.config.data import MnistSource
 from digitflow.data.sets import UNKNOWN_WRITER, Digits, LabelledImages
 from digitflow.errors import InputError, list_some
 from digitflow.images.frame import SIDE
-from digitflow.store.artifacts import digest_file, digest_json
+from digitflow.store.references import digest_file, digest_json
 
 _MAGIC = b"\x00\x00\x08"
 _MAX_AXES = 3

@@ -14,7 +14,7 @@ from digitflow.config.data import TableSource
 from digitflow.data.sets import Digits, LabelledImages, number_writers
 from digitflow.errors import InputError, list_some
 from digitflow.images.frame import SIDE
-from digitflow.store.artifacts import digest_file, digest_json
+from digitflow.store.references import digest_file, digest_json
 
 if TYPE_CHECKING:
     import pyarrow as pa

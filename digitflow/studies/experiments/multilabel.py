@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from digitflow.data.sets import LabelledImages
+from digitflow.store.references import Record
 from digitflow.studies.data import PARTS, plan_features
 from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
 from digitflow.studies.voting import compare_readers
@@ -27,7 +27,7 @@ CHAIN_FOLDS = 3
 SHOWN = 12
 
 
-class Answerer(BaseModel):
+class Answerer(Record):
     """What answers both questions.
 
     Attributes
@@ -40,8 +40,6 @@ class Answerer(BaseModel):
     pixels : bool
         Whether it learns from the raw pixels, else from 60 components.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     kind: str
     link: str = ""

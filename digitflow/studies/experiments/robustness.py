@@ -9,22 +9,20 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from digitflow.data.splits import choose_rows
 from digitflow.evaluation import robustness
 from digitflow.models.persistence import load_model
+from digitflow.store.references import Record
 from digitflow.studies.fitting import ALGORITHMS, plan_model, predict_probabilities, unique
 from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
 
 
-class Alteration(BaseModel):
+class Alteration(Record):
     """A way to alter images, and the levels that are tried; at `none` nothing happens.
 
     `argument` is how the function of `perturbations` calls its level.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     function: str
     argument: str

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from digitflow.store.artifacts import digest_json
+from digitflow.store.references import digest_json
 from digitflow.studies.experiments.tuning import (
     FEATURES,
     build_model,

@@ -88,7 +88,7 @@ def test_a_dearer_model_costs_more_and_equal_ones_cost_the_same(store):
 
     cheap, dear = fit(GaussianNB()), fit(KNeighborsClassifier(algorithm="brute"))
     models = (cheap, dear, cheap)
-    first, second, third = measure_costs(store.root, models, store_set(store, DATA), 5)
+    first, second, third = measure_costs(store, models, store_set(store, DATA), 5)
     assert 0 < first.latency_ms <= first.latency_p95_ms
     assert second.latency_ms > first.latency_ms
     assert third.latency_ms == pytest.approx(first.latency_ms, rel=0.5)

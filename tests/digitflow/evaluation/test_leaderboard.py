@@ -12,7 +12,7 @@ from digitflow.evaluation.leaderboard import (
 from digitflow.evaluation.metrics import measure_predictions
 from digitflow.evaluation.scoring import Evaluation
 from digitflow.models.fitting import FittedModel
-from digitflow.store.artifacts import ArrayRef, ModelRef
+from digitflow.store.references import ArrayRef, ModelRef
 
 
 def _make_entry(name, wrong=None, sure=0.9):

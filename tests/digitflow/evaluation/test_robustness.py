@@ -143,7 +143,7 @@ def test_a_picture_without_a_digit_is_left_out():
 
 def test_right_answers_are_counted_on_chosen_images(store, pipeline):
     model, test = dump_model(pipeline, store), store_set(store, DATA)
-    found = score_altered(store.root, model, test, ("inverted", "shift-2"), 100, 7, 1)
+    found = score_altered(store, model, test, ("inverted", "shift-2"), 100, 7, 1)
     rows = choose_rows(DATA.labels, 100, 7)
     frames, _ = frame_pictures(alter_images("shift-2", DATA.images[rows], 7))
     right = int((pipeline.predict(frames) == DATA.labels[rows]).sum())
@@ -157,10 +157,10 @@ def test_right_answers_are_counted_on_chosen_images(store, pipeline):
 
 def test_a_figure_does_not_depend_on_what_else_is_asked(store, pipeline):
     model, test = dump_model(pipeline, store), store_set(store, DATA)
-    alone = score_altered(store.root, model, test, ("noise",), 50, 3, 1)
-    among = score_altered(store.root, model, test, ("blur", "noise"), 50, 3, 1)
+    alone = score_altered(store, model, test, ("noise",), 50, 3, 1)
+    among = score_altered(store, model, test, ("blur", "noise"), 50, 3, 1)
     assert among["noise"] == alone["noise"]
-    assert score_altered(store.root, model, test, ("noise",), 50, 3, 1) == alone
+    assert score_altered(store, model, test, ("noise",), 50, 3, 1) == alone
 
 
 def test_what_cannot_be_framed_counts_as_wrong_and_the_others_as_before(store, pipeline):
@@ -168,19 +168,19 @@ def test_what_cannot_be_framed_counts_as_wrong_and_the_others_as_before(store, p
     images[::3] = 0
     some = LabelledImages(images, DATA.labels[:40])
     model, test = dump_model(pipeline, store), store_set(store, some)
-    found = score_altered(store.root, model, test, ("inverted",), 40, 0, 1)
+    found = score_altered(store, model, test, ("inverted",), 40, 0, 1)
     hits = pipeline.predict(images) == DATA.labels[:40]
     hits[::3] = False
     assert (found["inverted"].correct, found["inverted"].n) == (int(hits.sum()), 40)
     nothing = store_set(store, LabelledImages(np.zeros_like(images), DATA.labels[:40]))
-    blank = score_altered(store.root, model, nothing, ("inverted",), 40, 0, 1)
+    blank = score_altered(store, model, nothing, ("inverted",), 40, 0, 1)
     assert (blank["inverted"].correct, blank["inverted"].n) == (0, 40)
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones(store, pipeline):
     model, test = dump_model(pipeline, store), store_set(store, DATA)
     with pytest.raises(InputError, match=r"no alteration tilt; there are shift-1, .*inverted"):
-        score_altered(store.root, model, test, ("shift-1", "tilt"), 10, 0, 1)
+        score_altered(store, model, test, ("shift-1", "tilt"), 10, 0, 1)
 
 
 def test_a_shear_leans_half_of_the_images_either_way():
@@ -211,45 +211,45 @@ EACH = 8
 
 @pytest.fixture(scope="module")
 def taken(tmp_path_factory):
-    root = tmp_path_factory.mktemp("photographs")
-    return root, photograph_digits(root, EACH, seed=3)
+    store = Store(tmp_path_factory.mktemp("photographs"))
+    return store, photograph_digits(store, EACH, seed=3)
 
 
 def test_every_series_is_of_the_same_digits(taken):
-    root, series = taken
+    store, series = taken
     assert list(series) == list(SERIES)
     assert {part.taken for part in series.values()} == {EACH}
     plain = series["plain"].digits
     assert plain.rows == EACH
     assert plain.images.shape == (EACH, 28, 28)
-    labels = Store(root).open_array(plain.labels)
+    labels = store.open_array(plain.labels)
     assert len(np.unique(labels)) > 3
 
 
 def test_the_same_seed_takes_the_same_photographs(taken):
-    root, _ = taken
-    first, again, other = (photograph_digits(root, 2, seed)["plain"] for seed in (3, 3, 4))
+    store, _ = taken
+    first, again, other = (photograph_digits(store, 2, seed)["plain"] for seed in (3, 3, 4))
     assert first == again
     assert first != other
 
 
 def test_a_model_that_knows_these_hands_reads_them(taken):
-    root, series = taken
+    store, series = taken
     digits = builtin.load(BuiltinSource()).train
     steps = [*build_steps("pixels", 0), ("knn", build_estimator("knn", {}, 0, 1))]
-    ref = dump_model(Pipeline(steps).fit(digits.images, digits.labels), Store(root))
-    plain = read_photographs(root, ref, {"plain": series["plain"]}, threads=1)["plain"]
+    ref = dump_model(Pipeline(steps).fit(digits.images, digits.labels), store)
+    plain = read_photographs(store, ref, {"plain": series["plain"]}, threads=1)["plain"]
     assert plain.n == EACH
     assert plain.correct >= EACH - 1
 
 
 def test_photographs_without_a_digit_count_as_wrong(taken):
-    root, series = taken
-    empty = Store(root).put_array(np.zeros((0, 28, 28), np.uint8))
-    none = Store(root).put_array(np.zeros(0, np.uint8))
+    store, series = taken
+    empty = store.put_array(np.zeros((0, 28, 28), np.uint8))
+    none = store.put_array(np.zeros(0, np.uint8))
     digits = series["plain"].digits.model_copy(update={"images": empty, "labels": none})
     lost = series["plain"].model_copy(update={"digits": digits})
     blank = Pipeline(build_steps("pixels", 0)).fit(np.zeros((2, 28, 28), np.uint8))
-    ref = dump_model(blank, Store(root))
-    found = read_photographs(root, ref, {"plain": lost}, threads=1)["plain"]
+    ref = dump_model(blank, store)
+    found = read_photographs(store, ref, {"plain": lost}, threads=1)["plain"]
     assert (found.correct, found.n) == (0, EACH)

@@ -33,7 +33,7 @@ def scored(store):
 
 def test_the_score_is_counted_on_raw_images(store, scored):
     pipeline, model, refs, images, labels = scored
-    result = score_on_test(store.root, model, refs, threads=1)
+    result = score_on_test(store, model, refs, threads=1)
     correct = int((pipeline.predict(images) == labels).sum())
     assert 0 < correct < 200
     assert (result.score.correct, result.score.n) == (correct, 200)
@@ -44,7 +44,7 @@ def test_the_score_is_counted_on_raw_images(store, scored):
 def test_an_evaluation_of_features_is_that_of_the_whole_pipeline(store, scored):
     pipeline, model, refs, images, labels = scored
     features = store.put_array(pipeline[:-1].transform(images))
-    evaluation = evaluate_candidate(store.root, model, features, refs, threads=1)
+    evaluation = evaluate_candidate(store, model, features, refs, threads=1)
     assert evaluation.metrics.accuracy == (pipeline.predict(images) == labels).mean()
     assert evaluation.latency_ms > 0
     np.testing.assert_array_equal(

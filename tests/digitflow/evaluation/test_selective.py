@@ -144,17 +144,14 @@ def stored(store):
 def test_both_thresholds_are_chosen_and_the_screen_is_stored(store, stored):
     (train, validation), probabilities = stored
     rule = SelectiveRule(coverage=0.95, typical=0.99)
-    reject_option = choose_thresholds(store.root, train, validation, probabilities, rule, 1)
+    reject_option = choose_thresholds(store, train, validation, probabilities, rule, 1)
     features = store.open_array(validation[0])
     outlier_score = load_model(reject_option.detector, store).outlier_score(features)
     typical = outlier_score <= reject_option.max_outlier_score
     assert typical.sum() == 396
     sure = store.open_array(probabilities).max(axis=1) >= reject_option.min_probability
     assert (typical & sure).sum() == 380
-    assert (
-        choose_thresholds(store.root, train, validation, probabilities, rule, 1)
-        == reject_option
-    )
+    assert choose_thresholds(store, train, validation, probabilities, rule, 1) == reject_option
     garbage = np.random.default_rng(1).normal(size=(100, 8)) * 20
     found = load_model(reject_option.detector, store).outlier_score(garbage)
     assert (found > reject_option.max_outlier_score).mean() > 0.95
@@ -168,7 +165,7 @@ def test_without_comparison_images_nothing_is_chosen(store, stored):
     )
     probabilities = store.put_array(np.zeros((0, 10)))
     with pytest.raises(InputError, match="there are none"):
-        choose_thresholds(store.root, train, empty, probabilities, SelectiveRule(), 1)
+        choose_thresholds(store, train, empty, probabilities, SelectiveRule(), 1)
 
 
 def write_letters(letters, count):

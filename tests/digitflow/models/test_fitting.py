@@ -36,7 +36,7 @@ def prepared(store):
 
 def test_a_candidate_is_what_scikit_learn_fits_and_calibrates(store, prepared):
     images, labels, recipe, (train, held) = prepared
-    fitted = fit_candidate(store.root, TREE, recipe, train, held, threads=1)
+    fitted = fit_candidate(store, TREE, recipe, train, held, threads=1)
     pixels = (images.reshape(400, -1) * np.float32(1 / 255)).astype(np.float32)
     tree = DecisionTreeClassifier(max_depth=6, random_state=3)
     model = load_model(fitted.model, store)
@@ -51,7 +51,7 @@ def test_a_candidate_is_what_scikit_learn_fits_and_calibrates(store, prepared):
 
 def test_the_model_takes_raw_images(store, prepared):
     images, labels, recipe, (train, held) = prepared
-    fitted = fit_candidate(store.root, TREE, recipe, train, held, threads=1)
+    fitted = fit_candidate(store, TREE, recipe, train, held, threads=1)
     model = load_model(fitted.model, store)
     assert isinstance(model, Pipeline)
     assert [name for name, _ in model.steps[:-1]] == [
@@ -63,7 +63,7 @@ def test_the_model_takes_raw_images(store, prepared):
 def test_the_same_seed_gives_the_same_file(store, prepared):
     _, _, recipe, (train, held) = prepared
     digests = {
-        fit_candidate(store.root, TREE, recipe, train, held, threads).model.digest
+        fit_candidate(store, TREE, recipe, train, held, threads).model.digest
         for threads in (1, 2)
     }
     assert len(digests) == 1
@@ -73,7 +73,7 @@ def test_refused_parameters_are_the_candidates_failure(store, prepared):
     _, _, recipe, (train, held) = prepared
     choice = TREE.model_copy(update={"params": {"max_depth": 0}})
     with pytest.raises(CandidateFailed, match="max_depth"):
-        fit_candidate(store.root, choice, recipe, train, held, threads=1)
+        fit_candidate(store, choice, recipe, train, held, threads=1)
 
 
 def test_warnings_of_a_fit_are_kept(store, prepared):
@@ -81,7 +81,7 @@ def test_warnings_of_a_fit_are_kept(store, prepared):
     choice = EstimatorChoice(
         estimator="logistic", params={"max_iter": 1}, calibration="temperature", seed=0
     )
-    fitted = fit_candidate(store.root, choice, recipe, train, held, threads=1)
+    fitted = fit_candidate(store, choice, recipe, train, held, threads=1)
     assert any("converge" in warning for warning in fitted.warnings)
 
 
@@ -91,7 +91,7 @@ def test_a_refit_learns_from_all_parts_and_calibrates_on_rows_it_had_not_seen(st
     rows = tuple(
         (*part, store.put_array(group)) for part, group in zip(parts, groups, strict=True)
     )
-    fitted = refit_winner(store.root, TREE, recipe, rows, threads=1)
+    fitted = refit_winner(store, TREE, recipe, rows, threads=1)
     (calibrated,) = load_model(fitted.model, store)[-1].calibrated_classifiers_
     assert calibrated.estimator.tree_.n_node_samples[0] == 400
     assert np.isfinite(load_model(fitted.model, store).predict_proba(images[:5])).all()

@@ -64,7 +64,7 @@ def made(tmp_path_factory):
     store = Store(tmp_path_factory.mktemp("golden") / "artifacts")
     model = dump_model(fit(), store)
     images = store_set(store, DATA)
-    return store, model, record_golden(store.root, model, images), images
+    return store, model, record_golden(store, model, images), images
 
 
 def break_off(golden, probabilities, store):
@@ -77,8 +77,8 @@ def test_golden_images_are_few_of_every_digit_and_always_the_same(made):
     assert golden.images.shape == (32, 28, 28)
     assert golden.probabilities.shape == (32, 10)
     assert golden.probabilities.dtype == "float64"
-    assert record_golden(store.root, model, images) == golden
-    assert record_golden(store.root, model, images, count=5).images.shape == (5, 28, 28)
+    assert record_golden(store, model, images) == golden
+    assert record_golden(store, model, images, count=5).images.shape == (5, 28, 28)
 
 
 def test_a_fresh_process_repeats_them_to_the_bit(made):
@@ -95,7 +95,7 @@ def test_a_fresh_process_repeats_them_to_the_bit(made):
 def test_every_kind_of_model_repeats_them_to_the_bit(store, name):
     pipeline = fit(name, QUICK[name])
     model = dump_model(pipeline, store)
-    golden = record_golden(store.root, model, store_set(store, DATA))
+    golden = record_golden(store, model, store_set(store, DATA))
     loaded = load_model(model, store)
     for _ in range(5):
         assert repeats(loaded, golden, store).largest_difference == 0

@@ -28,7 +28,8 @@ from digitflow.features.preparing import build_steps
 from digitflow.models.fitting import build_estimator
 from digitflow.models.persistence import dump_model, load_model
 from digitflow.models.soundness import iterate_nodes
-from digitflow.store.artifacts import ModelRef, Store
+from digitflow.store.artifacts import Store
+from digitflow.store.references import ModelRef
 
 SMALL = {
     "extra_trees": {"n_estimators": 5},

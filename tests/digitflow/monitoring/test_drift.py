@@ -49,14 +49,14 @@ def known(digits, tmp_path_factory, fewer_draws):
     store = Store(tmp_path_factory.mktemp("drift"))
     learnt = digits.take(np.arange(1000))
     reference = record_reference(
-        store.root,
+        store,
         store.put_array(learnt.images),
         store.put_array(learnt.labels),
         store.put_array(read_surely(digits.labels[1000:1400])),
         42,
         1,
     )
-    found = calibrate_limits(store.root, reference, SIZE, 0.005, 0.1, 0.6, 42, 1)
+    found = calibrate_limits(store, reference, SIZE, 0.005, 0.1, 0.6, 42, 1)
     return store, reference, found
 
 
@@ -64,7 +64,7 @@ def look(known, images, labels, unsure=0.05):
     store, reference, known_limits = known
     said = read_surely(labels, unsure)
     window = Window(images, said.argmax(axis=1), said.max(axis=1))
-    return inspect_window(store.root, reference, known_limits, window, 0)
+    return inspect_window(store, reference, known_limits, window, 0)
 
 
 def draw(digits, seed=0):
@@ -173,7 +173,7 @@ def test_a_model_that_is_always_certain_leaves_the_other_limits_as_they_are(know
     certain = np.ones(k, np.float32)
     certain[:2] = 0.98
     changed = reference.model_copy(update={"confidence": store.put_array(certain)})
-    found = calibrate_limits(store.root, changed, SIZE, 0.005, 0.1, 0.6, 42, 1)
+    found = calibrate_limits(store, changed, SIZE, 0.005, 0.1, 0.6, 42, 1)
     for name in set(MEASURES) - {"confidence"}:
         assert found.limits[name] < 2 * usual.limits[name]
 
@@ -188,7 +188,7 @@ def test_what_was_repeated_to_be_learnt_is_seen_once(known, digits, tmp_path):
     images = np.concatenate([digits.images[:50], np.repeat(digits.images[50:51], 40, axis=0)])
     labels = np.concatenate([digits.labels[:50], np.repeat(digits.labels[50:51], 40)])
     reference = record_reference(
-        store.root,
+        store,
         store.put_array(images),
         store.put_array(labels),
         store.put_array(read_surely(labels)),

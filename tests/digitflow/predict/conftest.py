@@ -75,7 +75,7 @@ def store(tmp_path, pipeline, digits):
     store = Store(tmp_path / "artifacts")
     ref = dump_model(pipeline, store)
     images = store_set(store, digits.take(np.arange(100)))
-    crown(store, "digits-sample", ref, record_golden(store.root, ref, images, 10))
+    crown(store, "digits-sample", ref, record_golden(store, ref, images, 10))
     return store
 
 

@@ -45,7 +45,7 @@ class Project:
         )
         model = dump_model(fitted.fit(images, labels), self.store)
         images = store_set(self.store, LabelledImages(images, labels))
-        golden = record_golden(self.store.root, model, images, count=10)
+        golden = record_golden(self.store, model, images, count=10)
         return ModelBundle(model=model, reject_option=None, golden=golden)
 
     def make_score(self, digest, correct=960, test="test"):

@@ -10,7 +10,7 @@ from digitflow.models.bundle import Golden, ModelBundle, RejectOption
 from digitflow.registry import cleanup, listing, mlflow
 from digitflow.registry.cleanup import Freed, collect_garbage, free_versions
 from digitflow.registry.rollback import rollback
-from digitflow.store.artifacts import ModelRef
+from digitflow.store.references import ModelRef
 from digitflow.store.runs import list_runs, open_run
 
 

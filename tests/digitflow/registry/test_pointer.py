@@ -12,7 +12,8 @@ from digitflow.registry.pointer import (
     remove_pointer,
     write_pointer,
 )
-from digitflow.store.artifacts import ArrayRef, ModelRef, Store
+from digitflow.store.artifacts import Store
+from digitflow.store.references import ArrayRef, ModelRef
 
 MODEL = ModelRef(digest="abc", path="models/abc.skops", bytes=10)
 ARRAY = ArrayRef(digest="g", path="arrays/g.npy", bytes=9, dtype="uint8", shape=(1, 28, 28))

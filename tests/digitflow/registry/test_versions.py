@@ -20,7 +20,7 @@ from digitflow.registry.versions import (
     write_pages,
     write_tags,
 )
-from digitflow.store.artifacts import ArrayRef, ModelRef
+from digitflow.store.references import ArrayRef, ModelRef
 
 
 def array(digest):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from digitflow.errors import DamagedArtifact, StorageError
-from digitflow.store.artifacts import ArrayRef, Store, digest_array, open_store
+from digitflow.store.artifacts import Store, open_store
+from digitflow.store.references import ArrayRef, digest_array
 
 
 @pytest.fixture

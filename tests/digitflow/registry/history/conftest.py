@@ -6,7 +6,7 @@ from digitflow.evaluation.scoring import TestScore
 from digitflow.gate.verdict import Comparison, Verdict
 from digitflow.models.bundle import Golden, ModelBundle
 from digitflow.registry.pointer import Champion
-from digitflow.store.artifacts import ArrayRef, ModelRef
+from digitflow.store.references import ArrayRef, ModelRef
 
 ARRAY = ArrayRef(digest="g", path="arrays/g.npy", bytes=9, dtype="uint8", shape=(1, 28, 28))
 

@@ -12,7 +12,7 @@ def test_gains_and_costs_are_those_that_were_measured_and_the_goal_is_of_mnist(
 ):
     scope, data = make_study(200)
     found = run_plan(store, plan_section("ensembles", scope), data, 42)
-    chapter = draw_chapter(store.root, "ensembles", scope, data, found)
+    chapter = draw_chapter(store, "ensembles", scope, data, found)
     tables = {part.name: part for part in chapter.parts if isinstance(part, Table)}
     rows = {row[0]: row for row in tables["ensembles"].rows}
     assert len(rows) == len(CANDIDATES) + len(TEAMS) * len(KINDS) + len(BAGGED)
@@ -34,7 +34,7 @@ def test_gains_and_costs_are_those_that_were_measured_and_the_goal_is_of_mnist(
     assert not any(isinstance(part, Known) for part in chapter.parts)
 
     mnist = scope.model_copy(update={"source": "mnist", "complete": True})
-    chapter = draw_chapter(store.root, "ensembles", mnist, data, found)
+    chapter = draw_chapter(store, "ensembles", mnist, data, found)
     goals = [part for part in chapter.parts if isinstance(part, Known)]
     assert len(goals) == len(TEAMS)
     for goal, team in zip(goals, TEAMS, strict=True):

@@ -14,7 +14,7 @@ def made(make_study, store):
 
     def draw(**changed):
         asked = scope.model_copy(update=changed)
-        return draw_chapter(store.root, "multilabel", asked, data, found)
+        return draw_chapter(store, "multilabel", asked, data, found)
 
     return draw, found, scope
 

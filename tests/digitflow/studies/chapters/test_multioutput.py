@@ -10,7 +10,7 @@ from digitflow.studies.plan import plan_section, run_plan
 def test_before_and_after_are_those_that_were_measured(make_study, store):
     scope, data = make_study(200)
     found = run_plan(store, plan_section("multioutput", scope), data, 42)
-    chapter = draw_chapter(store.root, "multioutput", scope, data, found)
+    chapter = draw_chapter(store, "multioutput", scope, data, found)
     tables = {part.name: part for part in chapter.parts if isinstance(part, Table)}
     before, read = found["noise"].values, found["reading"].values
     assert [row[0] for row in tables["denoising"].rows] == list(DENOISERS)

@@ -18,7 +18,7 @@ def test_a_section_finds_shows_and_says_something(section, make_study, store):
     plan = plan_section(section, scope)
     found = run_plan(store, plan, data, 42)
     json.dumps([facts.values for facts in found.values()], allow_nan=False)
-    chapter = draw_chapter(store.root, section, scope, data, found)
+    chapter = draw_chapter(store, section, scope, data, found)
     assert chapter.section == section
     assert chapter.findings
     figures = [part for part in chapter.parts if isinstance(part, Figure)]

@@ -1,0 +1,71 @@
+"""References to what the store holds, and records: what travels between tasks.
+
+A reference is small, hashable and printable; where the bytes lie is the store's business.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+HASH_CHUNK_BYTES = 1 << 24
+
+
+class Record(BaseModel):
+    """Plain values that belong together: frozen, and nothing but its fields.
+
+    "constants": a NaN survives being written as JSON and read again.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
+class FileRef(Record):
+    """A stored file: digest of its content, path relative to the store, size in bytes."""
+
+    digest: str
+    path: str
+    bytes: int
+
+
+class ArrayRef(FileRef):
+    """A stored `.npy` array; `digest` covers dtype, shape and bytes."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+class ModelRef(FileRef):
+    """A stored skops file that holds a fitted scikit-learn object."""
+
+
+def digest_bytes(*parts: bytes | memoryview) -> str:
+    """Return the blake2b digest (128 bits, hex) of the parts, one after another."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def digest_array(array: np.ndarray) -> str:
+    """Return the digest of an array's dtype, shape and C-ordered bytes."""
+    head = f"{array.dtype.str} {array.shape}".encode()
+    flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    return digest_bytes(head, flat.data)
+
+
+def digest_file(path: Path) -> str:
+    """Return the digest of a file's bytes, read in chunks."""
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while chunk := file.read(HASH_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def digest_json(value: Any) -> str:
+    """Return the digest of a JSON-able value, independent of the order of its keys."""
+    return digest_bytes(json.dumps(value, sort_keys=True).encode())
