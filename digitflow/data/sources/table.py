@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from digitflow.config.data import TableSource
-from digitflow.data.sets import Digits, LabelledImages, number_writers
+from digitflow.data.sets import Digits, LabelledImages
+from digitflow.data.writers import number_writers
 from digitflow.errors import InputError, list_some
 from digitflow.images.frame import SIDE
 from digitflow.store.references import digest_file, digest_json
