@@ -30,9 +30,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from digitflow.config.gate import GateLimits
-from digitflow.evaluation.evidence import Costs, Evidence, LoadCheck, ScoredSet, Share
+from digitflow.evaluation.evidence import Costs, Evidence, ScoredSet, Share
 from digitflow.evaluation.resampling import wilson_interval
 from digitflow.gate.verdict import Comparison, Verdict, judge
+from digitflow.models.bundle import LoadCheck
 
 DRAWS = 2000
 PROCESSES = 2

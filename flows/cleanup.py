@@ -6,6 +6,7 @@ from prefect import flow
 from prefect.client.schemas import State
 from prefect.states import Completed
 
+from digitflow.feedback.predictions import forget_predictions
 from digitflow.formatting import format_bytes
 from digitflow.registry.cleanup import collect_garbage
 from digitflow.store.artifacts import open_store
@@ -38,9 +39,11 @@ def free_unneeded(
     keep_days : int, optional
         Forget older predictions, of which nobody said anything; without it none.
     """
-    freed = collect_garbage(open_store(), keep_runs, keep_versions, keep_days=keep_days)
+    store = open_store()
+    freed = collect_garbage(store, keep_runs, keep_versions)
+    forgotten = forget_predictions(store, keep_days)
     label_flow_run(f"freed {format_bytes(freed['bytes'])}")
     return Completed(
         message=f"{freed['files']} files and {len(freed['versions'])} versions, "
-        f"{format_bytes(freed['bytes'])}; {freed['predictions']} old predictions"
+        f"{format_bytes(freed['bytes'])}; {forgotten} old predictions"
     )

@@ -3,9 +3,9 @@
 from digitflow.config.gate import RobustnessLimits
 from digitflow.data.sets import ImageSet
 from digitflow.evaluation import costs, robustness
-from digitflow.evaluation.evidence import Costs, LoadCheck, Share
+from digitflow.evaluation.evidence import Costs, Share
 from digitflow.models import golden
-from digitflow.models.bundle import ModelBundle
+from digitflow.models.bundle import LoadCheck, ModelBundle
 from digitflow.store.references import ModelRef
 from tasks.caching import cached_task
 from tasks.context import current_run

@@ -214,10 +214,13 @@ def gc(
 ) -> None:
     """Free the files that no champion, no recent and no running run needs."""
     from digitflow.cli.console import print_freed
+    from digitflow.feedback.predictions import forget_predictions
     from digitflow.registry.cleanup import collect_garbage
     from digitflow.store.artifacts import open_store
 
-    freed = collect_garbage(open_store(), keep_runs, keep_versions, dry_run, keep_days)
+    store = open_store()
+    freed = collect_garbage(store, keep_runs, keep_versions, dry_run)
+    freed["predictions"] = forget_predictions(store, keep_days, dry_run)
     print_result(freed, as_json, print_freed)
 
 

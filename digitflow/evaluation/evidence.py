@@ -8,6 +8,7 @@ from pydantic import Field
 
 from digitflow.data.sets import ImageSet, open_set
 from digitflow.evaluation.scoring import TestResult
+from digitflow.models.bundle import LoadCheck
 from digitflow.store.artifacts import Store
 from digitflow.store.references import Record
 
@@ -34,44 +35,10 @@ class Costs(Record):
     memory_mb: float | None = None
     fit_seconds: float | None = None
 
-    def complete(self, loaded: "LoadCheck | None", fit_seconds: float | None) -> "Costs":
+    def complete(self, loaded: LoadCheck | None, fit_seconds: float | None) -> "Costs":
         """Return the same with what was seen elsewhere: a fresh process, the training."""
         memory = loaded.memory_mb if loaded is not None and loaded.error is None else None
         return self.model_copy(update={"memory_mb": memory, "fit_seconds": fit_seconds})
-
-
-class LoadCheck(Record):
-    """Whether a fresh process loaded a model and repeated its golden predictions.
-
-    Attributes
-    ----------
-    exact : bool
-        Whether it had to be to the bit: same kind of processor, same versions.
-    n : int
-        Golden images.
-    labels_differ : int
-        Images whose label came out otherwise.
-    largest_difference : float
-        Of any probability; NaN where nothing was predicted.
-    memory_mb : float
-        Peak resident memory of that process.
-    error : str or None
-        What stopped it.
-    """
-
-    exact: bool
-    n: int
-    labels_differ: int
-    largest_difference: float
-    memory_mb: float
-    error: str | None = None
-
-    @property
-    def repeated(self) -> bool:
-        """Tell whether it did; probabilities elsewhere may differ by 1e-6."""
-        allowed = 0.0 if self.exact else 1e-6
-        same = self.labels_differ == 0 and self.largest_difference <= allowed
-        return self.error is None and self.n > 0 and same
 
 
 class Share(Record):

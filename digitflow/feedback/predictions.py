@@ -181,8 +181,8 @@ def count_by_day(store: Store, model: str) -> dict[str, dict[str, int]]:
     return found
 
 
-def forget_predictions(store: Store, days: int, dry_run: bool = False) -> int:
-    """Remove predictions that are older than so many days; return how many.
+def forget_predictions(store: Store, days: int | None, dry_run: bool = False) -> int:
+    """Remove predictions that are older than so many days, if any; return how many.
 
     What somebody corrected stays, its predictions too. Pictures that nothing refers to any
     more go; the file of an SQLite database keeps its size, and fills the room again.
@@ -194,7 +194,7 @@ def forget_predictions(store: Store, days: int, dry_run: bool = False) -> int:
     """
     from sqlalchemy import func, select
 
-    if FEEDBACK.is_missing(store):
+    if days is None or FEEDBACK.is_missing(store):
         return 0
     FEEDBACK.require_tables(store)
     pictures, predictions, corrections = (

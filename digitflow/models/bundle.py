@@ -53,6 +53,40 @@ class Golden(Record):
     machine: str
 
 
+class LoadCheck(Record):
+    """Whether a fresh process loaded a model and repeated its golden predictions.
+
+    Attributes
+    ----------
+    exact : bool
+        Whether it had to be to the bit: same kind of processor, same versions.
+    n : int
+        Golden images.
+    labels_differ : int
+        Images whose label came out otherwise.
+    largest_difference : float
+        Of any probability; NaN where nothing was predicted.
+    memory_mb : float
+        Peak resident memory of that process.
+    error : str or None
+        What stopped it.
+    """
+
+    exact: bool
+    n: int
+    labels_differ: int
+    largest_difference: float
+    memory_mb: float
+    error: str | None = None
+
+    @property
+    def repeated(self) -> bool:
+        """Tell whether it did; probabilities elsewhere may differ by 1e-6."""
+        allowed = 0.0 if self.exact else 1e-6
+        same = self.labels_differ == 0 and self.largest_difference <= allowed
+        return self.error is None and self.n > 0 and same
+
+
 class Reference(Record):
     """What a model learnt from and how it read: later images are compared with it.
 

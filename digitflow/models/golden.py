@@ -24,8 +24,7 @@ from pydantic import ValidationError
 from digitflow.data.sets import ImageSet
 from digitflow.data.splits import choose_rows
 from digitflow.errors import DamagedArtifact, DigitflowError, InputError
-from digitflow.evaluation.evidence import LoadCheck
-from digitflow.models.bundle import Golden, ModelBundle
+from digitflow.models.bundle import Golden, LoadCheck, ModelBundle
 from digitflow.models.persistence import load_model
 from digitflow.store.artifacts import Store
 from digitflow.store.lineage import installed_version

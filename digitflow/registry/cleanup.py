@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from digitflow.errors import StorageError, list_some
-from digitflow.feedback.predictions import forget_predictions
 from digitflow.registry import history, mlflow
 from digitflow.registry.champion import align_aliases, find_before, open_registry
 from digitflow.registry.listing import list_models
@@ -103,7 +102,6 @@ def collect_garbage(
     keep_runs: int,
     keep_versions: int,
     dry_run: bool = False,
-    keep_days: int | None = None,
 ) -> dict[str, Any]:
     """Remove versions, and files that no kept version and none of the newest runs needs.
 
@@ -120,14 +118,11 @@ def collect_garbage(
         How many of the newest versions of each model stay.
     dry_run : bool
         Only count.
-    keep_days : int, optional
-        Predictions that are older, and that nobody corrected, are forgotten; none is without.
 
     Returns
     -------
     dict
-        files, bytes, by_folder {folder: bytes}, versions ["model version", ...],
-        predictions, dry_run.
+        files, bytes, by_folder {folder: bytes}, versions ["model version", ...], dry_run.
 
     Raises
     ------
@@ -151,13 +146,11 @@ def collect_garbage(
             for run in list_runs(store, MONITOR)[keep_runs:]:
                 store.remove(f"runs/{run['run']}")
             store.sweep_temporary()
-    forgotten = 0 if keep_days is None else forget_predictions(store, keep_days, dry_run)
     return {
         "files": len(doomed) + freed.files,
         "bytes": sum(by_folder.values()),
         "by_folder": by_folder,
         "versions": freed.versions,
-        "predictions": forgotten,
         "dry_run": dry_run,
     }
 

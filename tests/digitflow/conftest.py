@@ -14,8 +14,9 @@ from digitflow.data.sets import CheckedSets, Digits, store_set
 from digitflow.data.sources import builtin
 from digitflow.data.sources import mnist as mnist_source
 from digitflow.data.validation import check_digits
-from digitflow.evaluation.evidence import Costs, Evidence, LoadCheck, ScoredSet, Share
+from digitflow.evaluation.evidence import Costs, Evidence, ScoredSet, Share
 from digitflow.gate.verdict import Comparison
+from digitflow.models.bundle import LoadCheck
 from digitflow.studies.data import choose_digits, describe_scope
 
 COSTS = Costs(

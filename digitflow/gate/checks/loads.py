@@ -1,8 +1,9 @@
 """Does the challenger load in a fresh process, and read there as it did here?"""
 
 from digitflow.config.gate import GateLimits
-from digitflow.evaluation.evidence import Evidence, LoadCheck
+from digitflow.evaluation.evidence import Evidence
 from digitflow.gate.check import Answer, Check
+from digitflow.models.bundle import LoadCheck
 
 
 def run(evidence: Evidence, limits: GateLimits, seed: int) -> list[Check]:

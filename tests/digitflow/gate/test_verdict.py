@@ -6,7 +6,7 @@ import pytest
 
 from digitflow.config.gate import CHECKS, BetterLimits, FloorLimits, GateLimits
 from digitflow.errors import TestSetChanged
-from digitflow.evaluation.evidence import Costs, LoadCheck, ScoredSet, Share
+from digitflow.evaluation.evidence import Costs, ScoredSet, Share
 from digitflow.evaluation.resampling import wilson_interval
 from digitflow.gate.verdict import (
     Verdict,
@@ -16,6 +16,7 @@ from digitflow.gate.verdict import (
     judge,
     require_same_test,
 )
+from digitflow.models.bundle import LoadCheck
 
 LIMITS = GateLimits()
 ABSOLUTE = {"floor", "calibration", "robustness", "budgets", "loads"}

@@ -144,20 +144,6 @@ def test_records_of_older_looks_of_the_monitor_go(store):
     assert {run["run"] for run in list_runs(store)} == {"monitor-4", "monitor-3", "training"}
 
 
-def test_old_predictions_go_only_where_it_is_asked_for(store, monkeypatch):
-    asked = []
-
-    def forget(*arguments):
-        asked.append(arguments)
-        return 7
-
-    monkeypatch.setattr(cleanup, "forget_predictions", forget)
-    assert collect_garbage(store, keep_runs=1, keep_versions=1)["predictions"] == 0
-    freed = collect_garbage(store, 1, 1, dry_run=True, keep_days=30)
-    assert freed["predictions"] == 7
-    assert asked == [(store, 30, True)]
-
-
 def test_records_of_runs_stay(store, two_runs):
     collect_garbage(store, keep_runs=0, keep_versions=1)
     assert (store.root / "runs" / "old" / "run.json").is_file()

@@ -3,8 +3,8 @@ import math
 import pytest
 
 from digitflow.config.gate import GateLimits
-from digitflow.evaluation.evidence import LoadCheck
 from digitflow.gate.checks.loads import run
+from digitflow.models.bundle import LoadCheck
 
 
 def ask(make_evidence, **tried):
