@@ -15,12 +15,12 @@ import numpy as np
 from measuring import find_mnist
 from sklearn.pipeline import Pipeline
 
+from digitflow.augment import distortions
 from digitflow.config.data import MnistSource
 from digitflow.config.feedback import MonitoringRule
 from digitflow.data.sets import LabelledImages
 from digitflow.data.sources.mnist import load
 from digitflow.data.splits import choose_subset
-from digitflow.evaluation import robustness
 from digitflow.evaluation.scoring import predict_in_chunks
 from digitflow.features.preparing import build_steps
 from digitflow.models.fitting import build_estimator
@@ -39,12 +39,12 @@ ALLOWED = 0.01
 
 Alter = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 CHANGES: dict[str, Alter] = {
-    "shift by 2 pixels": lambda images, g: robustness.shift_images(images, g, 2),
-    "shift by 3 pixels": lambda images, g: robustness.shift_images(images, g, 3),
-    "rotation by 15 degrees": lambda images, g: robustness.rotate_images(images, g, 15),
-    "rotation by 30 degrees": lambda images, g: robustness.rotate_images(images, g, 30),
-    "thinner pens": lambda images, g: robustness.change_strokes(images, g, -0.5),
-    "noise": lambda images, g: robustness.add_noise(images, g, 30),
+    "shift by 2 pixels": lambda images, g: distortions.shift_images(images, g, 2),
+    "shift by 3 pixels": lambda images, g: distortions.shift_images(images, g, 3),
+    "rotation by 15 degrees": lambda images, g: distortions.rotate_images(images, g, 15),
+    "rotation by 30 degrees": lambda images, g: distortions.rotate_images(images, g, 30),
+    "thinner pens": lambda images, g: distortions.change_strokes(images, g, -0.5),
+    "noise": lambda images, g: distortions.add_noise(images, g, 30),
     "inverted": lambda images, g: np.invert(images),
 }
 

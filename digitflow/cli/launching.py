@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from digitflow.augment.distortions import require_known
 from digitflow.catalogue import ESTIMATORS, RECIPES
 from digitflow.config.reading import load_config, parse_config
 from digitflow.config.training import TrainConfig
 from digitflow.errors import InputError
-from digitflow.evaluation.robustness import require_known
 from digitflow.service.environment import use_prefect_environment
 from digitflow.store.artifacts import open_store
 from digitflow.store.runs import read_run

@@ -1,7 +1,8 @@
 """Labelled images as references: what travels between tasks instead of arrays."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -159,5 +160,35 @@ def open_set(store: Store, refs: ImageSet) -> LabelledImages:
     )
 
 
-if TYPE_CHECKING:
-    pass
+def number_writers(
+    *columns: Sequence[str | float | None] | None,
+) -> list[np.ndarray | None]:
+    """Number writers' names or ids, the same writer alike in every column.
+
+    Parameters
+    ----------
+    *columns : sequence of str, int or float, or None
+        One writer a row; None, NaN or blank where the writer is unknown. A column that is
+        missing is None.
+
+    Returns
+    -------
+    list of ndarray of shape (n,), int32, or None
+        One array a column: 0, 1, ... in the order of the names, -1 for unknown.
+    """
+    texts = [None if c is None else [_write_as_text(writer) for writer in c] for c in columns]
+    names = sorted({text for column in texts if column for text in column} - {""})
+    numbers = {name: number for number, name in enumerate(names)} | {"": UNKNOWN_WRITER}
+    return [
+        None if column is None else np.array([numbers[text] for text in column], np.int32)
+        for column in texts
+    ]
+
+
+def _write_as_text(writer: str | float | None) -> str:
+    """Return a name as text, because one file may hold numbers and another names."""
+    if writer is None or (isinstance(writer, float) and math.isnan(writer)):
+        return ""
+    # A column with gaps was read as floats; 7.0 is still 7.
+    whole = isinstance(writer, float) and writer.is_integer()
+    return str(int(writer) if whole else writer).strip()

@@ -10,6 +10,7 @@ from itertools import islice
 
 import numpy as np
 
+from digitflow.errors import InputError
 from digitflow.images.ink import (
     check_gray,
     extract_ink,
@@ -63,6 +64,32 @@ def to_mnist_frame(image: np.ndarray) -> np.ndarray:
     if image.shape == (SIDE, SIDE) and is_framed(bright := make_bright(image)):
         return bright.copy()
     return frame_ink(extract_ink(_reduce(image)))
+
+
+def frame_pictures(pictures: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Bring pictures into the MNIST frame, and leave out those that show no ink.
+
+    Parameters
+    ----------
+    pictures : iterable of ndarray of shape (height, width), uint8
+        See `to_mnist_frame`.
+
+    Returns
+    -------
+    frames : ndarray of shape (k, 28, 28), uint8
+        Those in which something was found.
+    framed : ndarray of shape (n,), bool
+        Which pictures these are.
+    """
+    frames, framed = [], []
+    for picture in pictures:
+        try:
+            frames.append(to_mnist_frame(picture))
+        except InputError:
+            framed.append(False)
+        else:
+            framed.append(True)
+    return np.array(frames, np.uint8).reshape(-1, SIDE, SIDE), np.array(framed, bool)
 
 
 def frame_ink(ink: np.ndarray) -> np.ndarray:

@@ -253,7 +253,7 @@ def run_plan(
         If two experiments have one name, or one needs what is not before it.
     """
     check_plan(plan)
-    found: dict[str, Findings] = Field(default_factory=dict)
+    found = dict[str, Findings]()
     for experiment in plan:
         given = {name: found[name] for name in experiment.needs}
         found[experiment.name] = compute(store, experiment, data, given, seed, threads)

@@ -9,20 +9,15 @@ quarantine with the reason. Only hidden files (those that begin with a dot) are 
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from digitflow.config.data import ImagesSource
-from digitflow.data.sets import Digits, LabelledImages
-from digitflow.data.writers import number_writers
+from digitflow.data.sets import Digits, LabelledImages, number_writers
 from digitflow.errors import InputError, list_some
 from digitflow.images.frame import SIDE, to_mnist_frame
 from digitflow.images.pictures import read_picture
 from digitflow.store.references import digest_json
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +76,7 @@ def load(source: ImagesSource) -> Digits:
         If a folder is missing or holds no pictures of digits, or `writers.csv` is damaged.
     """
     folders = _list_folders(source)
-    writers = _read_writers(folders)
+    writers = number_writers(*(_look_up_writers(folder) for folder in folders))
     parts = [
         LabelledImages(_read_images(folder), folder.labels, ids)
         for folder, ids in zip(folders, writers, strict=True)
@@ -158,25 +153,13 @@ def _frame_or_blank(picture: np.ndarray) -> np.ndarray:
         return np.zeros((SIDE, SIDE), dtype=np.uint8)
 
 
-def _read_writers(folders: list[_Folder]) -> list[np.ndarray | None]:
-    """Number the writers, the same one alike in every folder; None without a file."""
-    import pandas as pd
-
-    named = [folder for folder in folders if (folder.root / _WRITERS_FILE).is_file()]
-    if not named:
-        return [None] * len(folders)
-    columns = [
-        _look_up_writers(folder) if folder in named else pd.Series(dtype="string")
-        for folder in folders
-    ]
-    numbers = number_writers(*columns)
-    return [ids if f in named else None for f, ids in zip(folders, numbers, strict=True)]
-
-
-def _look_up_writers(folder: _Folder) -> "pd.Series":
+def _look_up_writers(folder: _Folder) -> list[str | None] | None:
+    """Return the writer of each picture, None where there is no file of writers."""
     import pandas as pd
 
     path = folder.root / _WRITERS_FILE
+    if not path.is_file():
+        return None
     try:
         table = pd.read_csv(path, dtype="string")
     except (OSError, ValueError) as exc:
@@ -189,10 +172,10 @@ def _look_up_writers(folder: _Folder) -> "pd.Series":
     repeated = by_file.index[by_file.index.duplicated()].unique()
     if len(repeated):
         raise InputError(f"{path} names two writers for {list_some(repeated)}")
-    writers = by_file.reindex(folder.names).reset_index(drop=True)
+    writers = by_file.reindex(folder.names)
     if writers.isna().all():
         raise InputError(
             f"{path} names none of the pictures; files are named relative to the folder, "
             f"as in {folder.names[0]}; got {list_some(table['file'])}"
         )
-    return writers
+    return writers.astype(object).where(writers.notna(), None).tolist()

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from digitflow.config.data import TableSource
-from digitflow.data.sets import Digits, LabelledImages
-from digitflow.data.writers import number_writers
+from digitflow.data.sets import Digits, LabelledImages, number_writers
 from digitflow.errors import InputError, list_some
 from digitflow.images.frame import SIDE
 from digitflow.store.references import digest_file, digest_json
@@ -55,7 +54,10 @@ def load(source: TableSource) -> Digits:
         number.
     """
     tables = [_read_table(path, source) for path in _list_files(source)]
-    writers = _read_writers(tables, source.writer)
+    name = source.writer
+    writers = number_writers(
+        *(table[name].to_pylist() if name in table.column_names else None for table in tables)
+    )
     parts = [
         LabelledImages(_read_images(table, path), _read_labels(table, source, path), ids)
         for table, path, ids in zip(tables, _list_files(source), writers, strict=True)
@@ -154,18 +156,6 @@ def _read_images(table: "pa.Table", path: Path) -> np.ndarray:
 def _read_labels(table: "pa.Table", source: TableSource, path: Path) -> np.ndarray:
     labels = _parse_numbers(table[source.label], source.label, path)
     return np.asarray(labels.to_numpy())
-
-
-def _read_writers(tables: list["pa.Table"], name: str) -> list[np.ndarray | None]:
-    import pandas as pd
-
-    known = [name in table.column_names for table in tables]
-    columns = [
-        table[name].to_pandas() if has else pd.Series(dtype="string")
-        for table, has in zip(tables, known, strict=True)
-    ]
-    numbers = number_writers(*columns)
-    return [ids if has else None for ids, has in zip(numbers, known, strict=True)]
 
 
 def _holds_bytes(column: "pa.ChunkedArray") -> bool:

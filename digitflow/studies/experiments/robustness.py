@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from digitflow.augment import distortions
 from digitflow.data.splits import choose_rows
-from digitflow.evaluation import robustness
 from digitflow.models.persistence import load_model
 from digitflow.store.references import Record
 from digitflow.studies.fitting import ALGORITHMS, plan_model, predict_probabilities, unique
@@ -21,7 +21,7 @@ from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scop
 class Alteration(Record):
     """A way to alter images, and the levels that are tried; at `none` nothing happens.
 
-    `argument` is how the function of `perturbations` calls its level.
+    `argument` is how the function of `augment.distortions` calls its level.
     """
 
     function: str
@@ -137,7 +137,7 @@ def alter_images(
     test = context.test()
     chosen = test.take(choose_rows(test.labels, images, context.seed))
     originals = np.array(chosen.images)
-    alter: Callable[..., np.ndarray] = getattr(robustness, function)
+    alter: Callable[..., np.ndarray] = getattr(distortions, function)
     shape = (len(levels), *originals.shape)
     with context.store.new_array(shape, np.uint8) as pending:
         for place, level in enumerate(levels):

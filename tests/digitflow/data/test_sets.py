@@ -1,6 +1,7 @@
 import numpy as np
+import pytest
 
-from digitflow.data.sets import LabelledImages
+from digitflow.data.sets import LabelledImages, number_writers
 
 
 def test_take_keeps_what_belongs_to_an_image_together():
@@ -19,3 +20,28 @@ def test_take_by_mask_of_images_without_writers():
     taken = data.take(np.array([True, False, True]))
     assert taken.labels.tolist() == [0, 2]
     assert taken.writers is None
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (["eve", "bob", "eve"], [1, 0, 1]),
+        (["eve", None, " eve ", " ", ""], [0, -1, 0, -1, -1]),
+        ([7, 3, 7], [1, 0, 1]),
+        ([7.0, np.nan, 3.0, 3.5], [2, -1, 0, 1]),
+        ([None, None], [-1, -1]),
+        ([], []),
+    ],
+)
+def test_writers_become_numbers_in_the_order_of_their_names(column, expected):
+    (numbers,) = number_writers(column)
+    assert numbers.dtype == np.int32
+    assert numbers.tolist() == expected
+
+
+def test_the_same_writer_has_the_same_number_in_every_column():
+    train, test, none = number_writers([7.0, np.nan, 3.0], ["3", "ann"], None)
+    assert test[0] == train[2]
+    assert test[1] not in train
+    assert train[1] == -1
+    assert none is None

@@ -4,7 +4,7 @@ import pytest
 from scipy import ndimage
 
 from digitflow.errors import InputError
-from digitflow.images.frame import find_framed, is_framed, to_mnist_frame
+from digitflow.images.frame import find_framed, frame_pictures, is_framed, to_mnist_frame
 from digitflow.images.ink import read_border
 
 
@@ -212,3 +212,20 @@ def test_border_is_every_outermost_pixel_once():
     border = read_border(images)
     for image, edge, rest in zip(images, border, inside, strict=True):
         assert sorted([*edge, *rest]) == image.ravel().tolist()
+
+
+def test_many_pictures_are_framed_as_each_of_them(digits):
+    pictures = np.invert(digits)
+    frames, framed = frame_pictures(iter(pictures))
+    assert framed.all()
+    np.testing.assert_array_equal(frames, [to_mnist_frame(picture) for picture in pictures])
+
+
+def test_a_picture_without_a_digit_is_left_out(digits):
+    pictures = digits[:3].copy()
+    pictures[1] = 0
+    frames, framed = frame_pictures(pictures)
+    assert framed.tolist() == [True, False, True]
+    np.testing.assert_array_equal(frames[1], to_mnist_frame(pictures[2]))
+    frames, framed = frame_pictures(pictures[1:2])
+    assert (frames.shape, framed.tolist()) == ((0, 28, 28), [False])

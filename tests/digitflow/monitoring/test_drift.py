@@ -6,10 +6,10 @@ from scipy.stats import rankdata
 from sklearn.linear_model import Ridge
 from sklearn.metrics import roc_auc_score
 
+from digitflow.augment import distortions
 from digitflow.config.data import BuiltinSource
 from digitflow.data.sources import builtin
 from digitflow.errors import InputError
-from digitflow.evaluation import robustness
 from digitflow.monitoring import limits
 from digitflow.monitoring.drift import Window, inspect_window
 from digitflow.monitoring.limits import calibrate_limits
@@ -129,10 +129,10 @@ def test_of_a_hundred_clean_windows_hardly_any_alarms(known, digits):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda images, g: robustness.shift_images(images, g, 2),
-        lambda images, g: robustness.rotate_images(images, g, 30),
-        lambda images, g: robustness.change_strokes(images, g, 0.75),
-        lambda images, g: robustness.add_noise(images, g, 40),
+        lambda images, g: distortions.shift_images(images, g, 2),
+        lambda images, g: distortions.rotate_images(images, g, 30),
+        lambda images, g: distortions.change_strokes(images, g, 0.75),
+        lambda images, g: distortions.add_noise(images, g, 40),
         lambda images, g: np.invert(images),
     ],
     ids=["shift", "rotation", "thicker", "noise", "inverted"],

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from digitflow.evaluation import robustness
+from digitflow.augment import distortions
 from digitflow.studies.experiments.robustness import ALTERATIONS, alter_images, plan
 from digitflow.studies.fitting import ALGORITHMS
 from digitflow.studies.plan import ExperimentContext, run_plan
@@ -23,7 +23,7 @@ def test_every_alteration_asked_for_is_there_with_at_least_five_levels():
         assert len(alteration.levels) >= 5
         assert alteration.none in alteration.levels
         assert list(alteration.levels) == sorted(alteration.levels)
-        assert hasattr(robustness, alteration.function)
+        assert hasattr(distortions, alteration.function)
 
 
 @pytest.mark.parametrize("name", ALTERATIONS)
