@@ -1,5 +1,6 @@
 import gc
 import os
+import pickle
 import subprocess
 import sys
 
@@ -187,3 +188,9 @@ def test_the_folder_is_named_by_the_environment(tmp_path):
 
 def test_a_reference_is_hashable_and_survives_json(ref):
     assert hash(ref) == hash(ArrayRef.model_validate_json(ref.model_dump_json()))
+
+
+def test_a_store_travels_to_another_process_as_where_it_is(store, ref):
+    again = pickle.loads(pickle.dumps(store))
+    assert len(pickle.dumps(store)) < 300
+    np.testing.assert_array_equal(again.open_array(ref), store.open_array(ref))
