@@ -64,7 +64,8 @@ def judge(store, cold, first, again, versions, one_more, plain) -> int:
     """Print what was measured and return the number of missed targets."""
     plain_seconds, plain_result = plain
     best_again, record = min(again, key=lambda timed: timed[0])
-    accuracy = first["champion"]["accuracy"]
+    score = first["champion"]["score"]
+    accuracy = score["correct"] / score["n"]
     print(f"plain script: {plain_seconds:.1f} s, {plain_result}")
     print(
         f"champion: {first['winner']}, test accuracy {accuracy:.4f} (at least {MIN_ACCURACY})"

@@ -1,4 +1,7 @@
-"""Numbers written for people: sizes, times, shares, counts and moments."""
+"""Numbers written for people: sizes, times, shares, counts and moments.
+
+The one place for it: console, pages, verdicts and studies say the same in the same way.
+"""
 
 import math
 from datetime import UTC, datetime
@@ -69,6 +72,40 @@ def format_signed(value: float) -> str:
     if value == 0 or math.isnan(value):
         return written
     return f"{'+' if value > 0 else '−'}{written}"
+
+
+def format_points(delta: float) -> str:
+    """Write a difference of two shares in points of a hundred, with its sign.
+
+    >>> format_points(-0.00182)
+    '-0.18'
+    """
+    return f"{100 * delta + 0.0:+.2f}"
+
+
+def format_count(count: int, one: str, many: str | None = None) -> str:
+    """Write a count with its noun.
+
+    >>> format_count(1, "loss", "losses"), format_count(1200, "image")
+    ('1 loss', '1,200 images')
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def format_cell(value: str | float | None, decimals: int) -> str:
+    """Write a cell of a table: floats to so many decimals, thousands apart, None as a dash.
+
+    What would be shown as nothing and isn't is shown to one digit: 3e-08.
+
+    >>> format_cell(1234.567, 1), format_cell(60_000, 1), format_cell(3e-8, 2)
+    ('1,234.6', '60,000', '3e-08')
+    """
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        small = 0 < abs(value) < 0.5 * 10**-decimals
+        return f"{value:.0e}" if small else f"{value:,.{decimals}f}"
+    return f"{value:,}" if isinstance(value, int) else value
 
 
 def format_moment(moment: str) -> str:

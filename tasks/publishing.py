@@ -16,6 +16,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from digitflow.evaluation.leaderboard import Entry
 from digitflow.formatting import format_number, format_signed
 from digitflow.gate.verdict import Verdict
 from digitflow.monitoring.window import MonitoringReport
@@ -36,19 +37,6 @@ OURS = "digitflow"
 VERDICT_COLUMNS = (
     "check", "on", "verdict", "challenger", "champion", "difference", "p", "limit", "why"
 )  # fmt: skip
-TABLE_COLUMNS = {
-    "name": "candidate",
-    "recipe": "recipe",
-    "accuracy": "accuracy",
-    "f1": "F1",
-    "log_loss": "log loss",
-    "brier": "Brier",
-    "ece": "ECE",
-    "fit_seconds": "fit (s)",
-    "latency_ms": "one image (ms)",
-    "bytes": "bytes",
-    "error": "error",
-}
 
 
 class ProgressArtifact:
@@ -108,7 +96,8 @@ def publish_run(model: str, verdict: Verdict, version: str | None, figures: Figu
         verdict.outcome,
     )
     link_page(f"reports/{run.log.run}/index.html", f"report-{model}", "The run's report")
-    publish_leaderboard(model, run.log.record["leaderboard"])
+    rows = run.log.record["leaderboard"]
+    publish_leaderboard(model, [Entry.model_validate(row) for row in rows])
     publish_verdict(model, verdict)
     publish_arrays(model, list(summarise_tasks(run.log.events).values()))
     for name, title in PICTURES.items():
@@ -116,16 +105,31 @@ def publish_run(model: str, verdict: Verdict, version: str | None, figures: Figu
         publish_picture(model, name, title, png)
 
 
-def publish_leaderboard(model: str, rows: Sequence[Mapping[str, Any]]) -> None:
+def publish_leaderboard(model: str, entries: Sequence[Entry]) -> None:
     """Show the leaderboard as a table."""
-    table = [
-        {title: _round(row.get(key)) for key, title in TABLE_COLUMNS.items()} for row in rows
-    ]
     create_table_artifact(
-        table=table,
+        table=[_describe_entry(entry) for entry in entries],
         key=f"leaderboard-{model}",
         description="Candidates on the validation images, best first.",
     )
+
+
+def _describe_entry(entry: Entry) -> dict[str, Any]:
+    evaluation, fitted = entry.evaluation, entry.fitted
+    metrics = evaluation and evaluation.metrics
+    return {
+        "candidate": entry.candidate.name,
+        "recipe": entry.candidate.recipe,
+        "accuracy": metrics and _round(metrics.accuracy),
+        "F1": metrics and _round(metrics.f1),
+        "log loss": metrics and _round(metrics.log_loss),
+        "Brier": metrics and _round(metrics.brier),
+        "ECE": metrics and _round(metrics.ece),
+        "fit (s)": fitted and fitted.fit_seconds,
+        "one image (ms)": evaluation and evaluation.latency_ms,
+        "bytes": fitted and fitted.model.bytes,
+        "error": entry.error,
+    }
 
 
 def publish_verdict(model: str, verdict: Verdict) -> None:

@@ -5,13 +5,19 @@ from collections.abc import Mapping, Sequence
 from digitflow.config.training import TrainConfig
 from digitflow.data.sets import ImageSet, PreparedData
 from digitflow.evaluation.evidence import Share
-from digitflow.evaluation.leaderboard import Entry, choose_winner, describe_entries
+from digitflow.evaluation.leaderboard import Entry, choose_winner, rank_entries
 from digitflow.evaluation.scoring import Evaluation
 from digitflow.models.bundle import ModelBundle
-from digitflow.reports import figures, summary
+from digitflow.reports import figures
 from digitflow.reports.figures import Figures
-from digitflow.reports.page import render_report
-from digitflow.store.lineage import find_libraries
+from digitflow.reports.training import (
+    TASK_SIGNS,
+    RunReport,
+    describe_data,
+    render_report,
+    write_notes,
+)
+from digitflow.store.lineage import find_libraries, list_versions
 from digitflow.store.references import digest_json
 from digitflow.store.why import summarise_tasks
 from tasks.caching import cached_task, plain_task
@@ -44,34 +50,43 @@ def write_report(
     run = current_run()
     store, name = run.store, f"reports/{run.log.run}/index.html"
     code = list_code(config)
-    card, winner = summary.describe_data(store, data), choose_winner(entries)
+    verdict, champion, ranked = decision.verdict, decision.champion, rank_entries(entries)
+    card, winner = describe_data(store, data), choose_winner(entries)
+    versions = list_versions(find_libraries(code))
+    notes = write_notes(verdict, winner, config.refit, entries, data)
     run.log.update(
         winner=winner.candidate.name,
         photographs={name: share.model_dump() for name, share in others.items()},
-        leaderboard=describe_entries(entries),
-        verdict=decision.verdict.model_dump(mode="json"),
+        leaderboard=[entry.model_dump(mode="json") for entry in ranked],
+        verdict=verdict.model_dump(mode="json"),
         version=decision.version,
-        promoted=decision.verdict.promoted,
-        champion=summary.describe_champion(decision.champion),
+        promoted=verdict.promoted,
+        champion=None if champion is None else champion.model_dump(mode="json"),
         data=card.model_dump(mode="json"),
-        versions=summary.list_versions(find_libraries(code)),
+        versions=versions,
         code=digest_json(code),
-        notes=summary.write_notes(decision.verdict, winner, config.refit, entries, data),
+        notes=notes,
         report=str(store.root / name),
     )
-    pictures = {
-        field: store.read_bytes(getattr(drawn, field)) for field in type(drawn).model_fields
-    }
-    facts = summary.build_facts(
-        run.log.record | {"seconds": run.log.seconds()},
-        card,
-        entries,
-        decision.verdict,
-        bundle.reject_option,
-        others,
-        pictures,
-        list(summarise_tasks(run.log.events).values()),
-        write_config(config),
+    tasks = summarise_tasks(run.log.events).values()
+    report = RunReport(
+        run=run.log.run,
+        model=config.model,
+        started=run.log.record["started"],
+        seconds=run.log.seconds(),
+        cores=run.log.record["cores"],
+        versions=versions,
+        config=write_config(config),
+        data=card,
+        entries=ranked,
+        verdict=verdict,
+        champion=champion,
+        reject_option=bundle.reject_option,
+        typical=config.selective.typical,
+        photographs=others,
+        pictures={picture: store.read_bytes(ref) for picture, ref in drawn},
+        tasks=[task for task in tasks if task["state"] in TASK_SIGNS],
+        notes=notes,
     )
-    store.write_text(name, render_report(facts))
+    store.write_text(name, render_report(report))
     store.point("reports/latest", run.log.run)

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 
 from digitflow.config.training import TrainConfig
-from digitflow.reports.summary import list_versions
-from digitflow.store.lineage import digest_modules, find_libraries
+from digitflow.store.lineage import digest_modules, find_libraries, list_versions
 from digitflow.store.references import digest_json
 from digitflow.studies.plan import Scope
 from digitflow.studies.report import (
     SectionFacts,
     StudyFacts,
-    list_known,
+    list_published,
     write_results,
     write_study,
 )
@@ -39,12 +38,12 @@ def write_report(
         config=write_config(config),
         sections=tuple(sections),
     )
-    known = [part for _, part in list_known(facts)]
+    published = [part for _, part in list_published(facts)]
     page = write_study(run.store, facts)
     run.store.write_text(f"reports/{run.log.run}/results.md", write_results(facts))
     run.log.update(
         sections=[describe_section(section) for section in sections],
-        known={"met": sum(part.met for part in known), "of": len(known)},
+        published={"met": sum(part.met for part in published), "of": len(published)},
         versions=facts.versions,
         code=digest_json(modules),
         report=str(run.store.root / page),

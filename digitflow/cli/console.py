@@ -5,13 +5,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from textwrap import shorten
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from digitflow.formatting import format_bytes, format_number, format_seconds, format_signed
+
+if TYPE_CHECKING:
+    from digitflow.evaluation.leaderboard import Entry
 
 # Tables keep their width where no terminal sets one.
 OUTPUT = Console(highlight=False, soft_wrap=True)
@@ -83,21 +86,25 @@ def _describe_end(event: dict[str, Any]) -> str:
 
 def print_training(record: dict[str, Any]) -> None:
     """Print leaderboard, verdict, the champion's accuracy and the report's path."""
+    from digitflow.evaluation.leaderboard import Entry
+    from digitflow.registry.pointer import Champion
+
+    entries = [Entry.model_validate(row) for row in record["leaderboard"]]
     OUTPUT.print()
-    OUTPUT.print(leaderboard_table(record["leaderboard"]))
-    for row in record["leaderboard"]:
-        if row["error"] is not None:
-            OUTPUT.print(f"[red]failed[/]    {row['name']}: {escape(row['error'])}")
-    verdict, champion = record["verdict"], record["champion"]
-    print_outcome(verdict)
-    if champion is None:
+    OUTPUT.print(leaderboard_table(entries))
+    for entry in entries:
+        if entry.error is not None:
+            OUTPUT.print(f"[red]failed[/]    {entry.candidate.name}: {escape(entry.error)}")
+    print_outcome(record["verdict"])
+    if record["champion"] is None:
         OUTPUT.print("[bold]champion[/]  none")
     else:
-        low, high = champion["interval"]
+        champion = Champion.model_validate(record["champion"])
+        low, high = champion.score.interval
         OUTPUT.print(
-            f"[bold]champion[/]  {record['model']} version {champion['version']}: "
-            f"test accuracy {champion['accuracy']:.2%} "
-            f"(95 % interval {low:.2%} to {high:.2%}, {champion['n']:,} images)"
+            f"[bold]champion[/]  {champion.name} version {champion.version}: "
+            f"test accuracy {champion.score.accuracy:.2%} "
+            f"(95 % interval {low:.2%} to {high:.2%}, {champion.score.n:,} images)"
         )
     OUTPUT.print(f"[bold]report[/]    {escape(record['report'])}")
 
@@ -111,10 +118,11 @@ def print_study(record: dict[str, Any]) -> None:
             _print_field("", escape(sentence))
         for error in section["errors"]:
             _print_field("[red]failed[/]", escape(error))
-    known = record["known"]
+    published = record["published"]
     OUTPUT.print()
-    if known["of"]:
-        _print_field("published", f"{known['met']} of {known['of']} figures reproduced")
+    if published["of"]:
+        met = f"{published['met']} of {published['of']} figures reproduced"
+        _print_field("published", met)
     OUTPUT.print(f"[bold]report[/]    {escape(record['report'])}")
 
 
@@ -169,28 +177,29 @@ def print_verdict(verdict: dict[str, Any]) -> None:
     print_outcome(verdict)
 
 
-def leaderboard_table(rows: Sequence[dict[str, Any]]) -> Table:
-    """Lay out the leaderboard; figures are of the validation images."""
+def leaderboard_table(entries: "Sequence[Entry]") -> Table:
+    """Lay out the leaderboard, best first; figures are of the validation images."""
     table = _table("candidate", "recipe", title="leaderboard, on validation images")
     for name in ("accuracy", "F1", "log loss", "fit", "1 image", "size"):
         table.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(*_leaderboard_cells(row), style="bold" if row["winner"] else None)
+    for row, entry in enumerate(entries):
+        table.add_row(*_leaderboard_cells(entry), style=None if row else "bold")
     return table
 
 
-def _leaderboard_cells(row: dict[str, Any]) -> list[str]:
-    head = [row["name"], row["recipe"]]
-    if row["error"] is not None:
+def _leaderboard_cells(entry: "Entry") -> list[str]:
+    head = [entry.candidate.name, entry.candidate.recipe]
+    if entry.fitted is None or entry.evaluation is None:
         return [*head, "failed", *[""] * 5]
+    metrics = entry.evaluation.metrics
     return [
         *head,
-        f"{row['accuracy']:.2%}",
-        f"{row['f1']:.4f}",
-        f"{row['log_loss']:.4f}",
-        f"{row['fit_seconds']:.1f} s",
-        f"{row['latency_ms']:.1f} ms",
-        format_bytes(row["bytes"]),
+        f"{metrics.accuracy:.2%}",
+        f"{metrics.f1:.4f}",
+        f"{metrics.log_loss:.4f}",
+        f"{entry.fitted.fit_seconds:.1f} s",
+        f"{entry.evaluation.latency_ms:.1f} ms",
+        format_bytes(entry.fitted.model.bytes),
     ]
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from digitflow.data.sets import ImageSet, open_set
+from digitflow.evaluation.resampling import wilson_interval
 from digitflow.evaluation.scoring import TestResult
 from digitflow.models.bundle import LoadCheck
 from digitflow.store.artifacts import Store
@@ -46,6 +47,16 @@ class Share(Record):
 
     correct: int
     n: int
+
+    @property
+    def accuracy(self) -> float:
+        """The share, in 0..1."""
+        return self.correct / self.n
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the share (Wilson), low and high, in 0..1."""
+        return wilson_interval(self.correct, self.n)
 
 
 @dataclass(frozen=True)

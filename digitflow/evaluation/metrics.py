@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from digitflow.errors import InputError, list_some
+from digitflow.evaluation.resampling import wilson_interval
 from digitflow.store.references import Record
 
 CLASSES = 10
@@ -73,6 +74,11 @@ class Metrics(Record):
     per_class: tuple[ClassMetrics, ...]
     confusion: tuple[tuple[int, ...], ...]
     confused_pairs: tuple[ConfusedPair, ...]
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the accuracy (Wilson), low and high, in 0..1."""
+        return wilson_interval(self.correct, self.n)
 
 
 def measure_predictions(labels: np.ndarray, probabilities: np.ndarray) -> Metrics:

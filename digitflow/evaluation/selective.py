@@ -13,7 +13,6 @@ import numpy as np
 from digitflow.config.training import SelectiveRule
 from digitflow.errors import InputError
 from digitflow.models.bundle import RejectOption
-from digitflow.models.outliers import OutlierDetector
 from digitflow.models.persistence import dump_model
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef, ModelRef
@@ -75,6 +74,8 @@ def choose_thresholds(
     if len(labels) == 0:
         raise InputError("thresholds are chosen on the validation images, there are none")
     with threadpool_limits(threads):
+        from digitflow.models.outliers import OutlierDetector
+
         detector = OutlierDetector().fit(*(store.open_array(ref) for ref in train))
         outlier_score = detector.outlier_score(features)
     limit = choose_highest(outlier_score, rule.typical)

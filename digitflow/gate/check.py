@@ -7,6 +7,7 @@ from digitflow.errors import InputError
 from digitflow.evaluation.comparison import HitDifference, compare_hits
 from digitflow.evaluation.evidence import ScoredSet
 from digitflow.evaluation.resampling import Bootstrap
+from digitflow.formatting import format_count, format_points
 from digitflow.store.references import Record
 
 Answer = Literal["pass", "warn", "fail", "insufficient", "error"]
@@ -68,33 +69,6 @@ class Check(Record):
         )
 
 
-def write_percent(share: float) -> str:
-    """Write a share as per cent.
-
-    >>> write_percent(0.98712)
-    '98.71 %'
-    """
-    return f"{100 * share:.2f} %"
-
-
-def write_points(delta: float) -> str:
-    """Write a difference of two shares in points of a hundred, with its sign.
-
-    >>> write_points(-0.00182)
-    '-0.18'
-    """
-    return f"{100 * delta + 0.0:+.2f}"
-
-
-def write_count(count: int, one: str, many: str | None = None) -> str:
-    """Write a count with its noun.
-
-    >>> write_count(1, "loss", "losses")
-    '1 loss'
-    """
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
 def compare_set(scored: ScoredSet, rules: BetterLimits, seed: int) -> HitDifference:
     """Compare both models' accuracies on a set, drawn again by whole writers.
 
@@ -120,6 +94,6 @@ def make_bootstrap(rules: BetterLimits, seed: int) -> Bootstrap:
 
 def describe_hits(found: HitDifference, images: str) -> str:
     """Write the difference for people: "+0.18 points on 10,000 test images (59 wins, ...)"."""
-    wins = write_count(found.wins, "win")
-    losses = write_count(found.losses, "loss", "losses")
-    return f"{write_points(found.delta)} points on {found.n:,} {images} ({wins}, {losses})"
+    wins = format_count(found.wins, "win")
+    losses = format_count(found.losses, "loss", "losses")
+    return f"{format_points(found.delta)} points on {found.n:,} {images} ({wins}, {losses})"

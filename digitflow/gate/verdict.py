@@ -15,7 +15,8 @@ from digitflow.evaluation.evidence import Evidence, ScoredSet
 from digitflow.evaluation.metrics import check_predictions
 from digitflow.evaluation.resampling import wilson_interval
 from digitflow.evaluation.scoring import TestScore
-from digitflow.gate.check import Check, write_count
+from digitflow.formatting import format_count
+from digitflow.gate.check import Check
 from digitflow.store.references import Record
 
 
@@ -259,7 +260,7 @@ def _conclude(checks: tuple[Check, ...], has_champion: bool, same: bool) -> tupl
 def _name_gravest(stopping: list[Check]) -> str:
     first = min(stopping, key=lambda check: GRAVEST.index(check.verdict))
     others = len(stopping) - 1
-    more = f" ({write_count(others, 'more check')} against it)" if others else ""
+    more = f" ({format_count(others, 'more check')} against it)" if others else ""
     return first.detail + more
 
 

@@ -5,12 +5,14 @@ transitively. So editing a helper changes the digest of exactly what imports it.
 """
 
 import ast
+import platform
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from digitflow import __version__
 from digitflow.store.references import digest_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,6 +74,11 @@ def find_libraries(modules: dict[str, str]) -> dict[str, str]:
     imported = {library for name in modules for library in _read_module(name).libraries}
     distributions = {d for library in imported for d in RESULT_LIBRARIES[library]}
     return {name: installed_version(name) for name in sorted(distributions)}
+
+
+def list_versions(libraries: Mapping[str, str]) -> dict[str, str]:
+    """Return the versions of digitflow, Python and the libraries behind the results."""
+    return {"digitflow": __version__, "python": platform.python_version(), **libraries}
 
 
 @lru_cache

@@ -64,17 +64,17 @@ class Table(Record):
         return text.getvalue()
 
 
-class Known(Record):
+class PublishedFigure(Record):
     """A figure that others published, what was measured here, and whether they agree."""
 
-    kind: Literal["known"] = "known"
+    kind: Literal["published"] = "published"
     what: str
     expected: str
     measured: str
     met: bool
 
 
-Part = Annotated[Text | Figure | Table | Known, Field(discriminator="kind")]
+Part = Annotated[Text | Figure | Table | PublishedFigure, Field(discriminator="kind")]
 
 
 class Chapter(Record):
@@ -120,14 +120,16 @@ class ChapterContext:
         return Figure(name=name, title=title, sentence=sentence, png=ref)
 
 
-def check_number(what: str, expected: float, measured: float, tolerance: float) -> Known:
+def check_number(
+    what: str, expected: float, measured: float, tolerance: float
+) -> PublishedFigure:
     """Compare a published number with the measured one; see `check_numbers`."""
     return check_numbers(what, (expected,), (measured,), tolerance)
 
 
 def check_numbers(
     what: str, expected: Sequence[float], measured: Sequence[float], tolerance: float
-) -> Known:
+) -> PublishedFigure:
     """Compare published numbers with the measured ones.
 
     Parameters
@@ -136,7 +138,7 @@ def check_numbers(
         How far apart two may be: half of the last published digit, where all are met.
     """
     pairs = zip(expected, measured, strict=True)
-    return Known(
+    return PublishedFigure(
         what=what,
         expected=", ".join(f"{one:.8g}" for one in expected),
         measured=", ".join(f"{one:.8g}" for one in measured),

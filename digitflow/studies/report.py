@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-from digitflow.formatting import format_seconds
+from digitflow.formatting import format_cell, format_seconds
 from digitflow.reports.page import render_page
 from digitflow.store.artifacts import Store
 from digitflow.store.references import Record
-from digitflow.studies.chapter import Cell, Chapter, Figure, Known, Part, Table, Text
+from digitflow.studies.chapter import Cell, Chapter, Figure, Part, PublishedFigure, Table, Text
 from digitflow.studies.plan import Scope
 
 
@@ -68,11 +68,14 @@ def render_study(store: Store, facts: StudyFacts) -> str:
     return render_page(
         "studies/study.html.j2",
         facts=facts,
-        known=list_known(facts),
+        published=list_published(facts),
+        sections=[(one.section, one.section.capitalize()) for one in facts.sections],
         group=group_parts,
         hidden=lambda chapter: [table for table in list_tables(chapter) if table.shown == 0],
+        headings=write_headings,
         is_number=is_number,
         write=format_cell,
+        end=_end,
         picture=store.read_bytes,
     )
 
@@ -82,19 +85,19 @@ def list_tables(chapter: Chapter | None) -> list[Table]:
     return [] if chapter is None else [p for p in chapter.parts if isinstance(p, Table)]
 
 
-def list_known(facts: StudyFacts) -> list[tuple[str, Known]]:
-    """Return (section, known figure) of all chapters."""
+def list_published(facts: StudyFacts) -> list[tuple[str, PublishedFigure]]:
+    """Return (section, published figure) of all chapters."""
     return [
         (section.section, part)
         for section in facts.sections
         if section.chapter is not None
         for part in section.chapter.parts
-        if isinstance(part, Known)
+        if isinstance(part, PublishedFigure)
     ]
 
 
 def group_parts(chapter: Chapter) -> list[list[Part]]:
-    """Return a chapter's parts, known figures that follow one another as one group.
+    """Return a chapter's parts, published figures that follow one another as one group.
 
     A table that only stands behind a figure is left out: it is a file beside the page.
     """
@@ -102,24 +105,23 @@ def group_parts(chapter: Chapter) -> list[list[Part]]:
     for part in chapter.parts:
         if isinstance(part, Table) and part.shown == 0:
             continue
-        if isinstance(part, Known) and groups and isinstance(groups[-1][0], Known):
+        if (
+            isinstance(part, PublishedFigure)
+            and groups
+            and isinstance(groups[-1][0], PublishedFigure)
+        ):
             groups[-1].append(part)
         else:
             groups.append([part])
     return groups
 
 
-def format_cell(value: Cell, decimals: int) -> str:
-    """Write a cell of a table: floats to so many decimals, thousands apart.
-
-    What would be shown as nothing and isn't is shown to one digit: 3e-08.
-    """
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        small = 0 < abs(value) < 0.5 * 10**-decimals
-        return f"{value:.0e}" if small else f"{value:,.{decimals}f}"
-    return f"{value:,}" if isinstance(value, int) else value
+def write_headings(table: Table) -> list[str]:
+    """Return a table's headings for the page; those of numbers begin with #."""
+    return [
+        f"#{column}" if is_number(table, place) else column
+        for place, column in enumerate(table.columns)
+    ]
 
 
 def is_number(table: Table, column: int) -> bool:
@@ -152,8 +154,8 @@ def write_results(facts: StudyFacts) -> str:
         "together. What an earlier section has computed already counts in the work, and not "
         "in what elapsed.",
     ]
-    if known := list_known(facts):
-        lines += ["", "## Published figures", "", *_write_known([part for _, part in known])]
+    if published := list_published(facts):
+        lines += ["", "## Published figures", "", *_write_published(published)]
     for section in facts.sections:
         if section.chapter is None:
             lines += ["", f"## {section.section.capitalize()}", "", "Failed:", ""]
@@ -188,7 +190,7 @@ def write_chapter(chapter: Chapter, draw: Draw, room: float = float("inf")) -> s
 def _write_part(part: Part, draw: Draw) -> str:
     if isinstance(part, Text):
         return part.text
-    if isinstance(part, Known):
+    if isinstance(part, PublishedFigure):
         sign = "reproduced" if part.met else "**not reproduced**"
         return f"{part.what}: published {part.expected}, measured {part.measured}: {sign}."
     if isinstance(part, Figure):
@@ -212,8 +214,11 @@ def _write_table(table: Table) -> str:
     return "\n".join([head, "", *_write_rows(table.columns, cells)])
 
 
-def _write_known(known: Sequence[Known]) -> list[str]:
-    rows = [(one.what, one.expected, one.measured, "yes" if one.met else "no") for one in known]
+def _write_published(published: Sequence[tuple[str, PublishedFigure]]) -> list[str]:
+    rows = [
+        (one.what, one.expected, one.measured, "yes" if one.met else "no")
+        for _, one in published
+    ]
     return _write_rows(("figure", "published", "measured", "reproduced"), rows)
 
 

@@ -1,6 +1,7 @@
-"""Evidence for the gate and its checks, made to order; real digits for the studies."""
+"""Evidence for the gate, real digits for the studies, and a reader of pages."""
 
 from collections.abc import Callable
+from html.parser import HTMLParser
 from pathlib import Path
 
 import cv2
@@ -130,3 +131,44 @@ def draw_digit() -> Callable[..., np.ndarray]:
         return picture
 
     return draw
+
+
+VOID = {"meta", "img", "br", "hr", "link", "input", "col", "source"}
+
+
+class Page(HTMLParser):
+    """Checks that tags balance, and keeps what a browser would show and load."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("style", "title"):
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def find(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture
+def parse_page():
+    """Read HTML as a browser would; the tags must balance."""
+    return Page

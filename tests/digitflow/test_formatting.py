@@ -8,8 +8,10 @@ import pytest
 from digitflow import formatting
 from digitflow.formatting import (
     format_bytes,
+    format_cell,
     format_moment,
     format_number,
+    format_points,
     format_seconds,
     format_share,
 )
@@ -82,3 +84,14 @@ def test_numbers_keep_four_digits(value, text):
 )
 def test_moments_are_written_in_utc(moment, text):
     assert format_moment(moment) == text
+
+
+def test_no_difference_has_no_minus():
+    assert format_points(-0.0) == "+0.00"
+
+
+@pytest.mark.parametrize(
+    ("cell", "written"), [(None, "–"), (1234.5678, "1,234.57"), (60_000, "60,000"), ("k", "k")]
+)
+def test_cells_are_written_for_people(cell, written):
+    assert format_cell(cell, 2) == written

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from digitflow.evaluation.scoring import TestScore
 from digitflow.predict.predictor import Predictor
 from digitflow.registry.listing import list_versions
 from digitflow.store.artifacts import Store
@@ -18,9 +19,10 @@ def test_the_first_run_promotes_a_champion_and_writes_all_it_decided_down(traine
     (record,) = list_runs(trained_once.store)
     assert record["verdict"]["outcome"] == "bootstrap"
     assert record["status"] == "completed"
-    assert record["champion"]["accuracy"] > 0.9
-    low, high = record["champion"]["interval"]
-    assert low < record["champion"]["accuracy"] < high
+    score = TestScore.model_validate(record["champion"]["score"])
+    low, high = score.interval
+    assert score.accuracy > 0.9
+    assert low < score.accuracy < high
     for fact in ("config", "versions", "code", "data", "leaderboard", "cores", "flow_run_id"):
         assert record[fact]
     report = trained_once.store.root / "reports" / "latest" / "index.html"
@@ -44,7 +46,7 @@ def test_one_more_candidate_trains_only_that_candidate(project):
     record = project.train()
     new = {task for task in project.computed() if task.startswith(("prepare", "train"))}
     assert new == {"train logistic-pca"}
-    assert {row["name"] for row in record["leaderboard"]} == {
+    assert {row["candidate"]["name"] for row in record["leaderboard"]} == {
         "knn-pca",
         "tree-pixels",
         "logistic-pca",
@@ -63,7 +65,8 @@ def test_a_candidate_that_fails_or_runs_out_of_time_is_reported_and_the_others_g
         {"name": "no-such", "estimator": "knn", "recipe": "pca", "params": {"neighbours": 3}},
     ]
     record = project.train()
-    errors = {row["name"]: row["error"] for row in record["leaderboard"] if row["error"]}
+    rows = record["leaderboard"]
+    errors = {row["candidate"]["name"]: row["error"] for row in rows if row["error"]}
     assert "max_depth" in errors["no-depth"]
     assert "limit of 0.05 s" in errors["no-time"]
     assert "neighbours" in errors["no-such"]
@@ -124,7 +127,7 @@ def test_augmented_copies_are_made_for_training_only(project):
 
 def test_the_leaderboard_is_json_for_scripts(project):
     record = json.loads(project.run("train", "--config", "config.yaml", "--json"))
-    assert record["leaderboard"][0]["winner"]
+    assert record["leaderboard"][0]["candidate"]["name"] == record["winner"]
 
 
 def test_a_moved_project_still_predicts(project, tmp_path):
@@ -148,7 +151,7 @@ def test_mnist_is_read_split_by_writer_and_its_own_test_set_is_kept(
     }  # fmt: skip
     record = empty_project.train()
     assert _read_parts(record, "rows")["test"] == 10_000
-    assert record["champion"]["accuracy"] > 0.8
+    assert TestScore.model_validate(record["champion"]["score"]).accuracy > 0.8
     writers = _read_parts(record, "writers")
     assert writers["test"] == 297
     assert writers["train"] + writers["calibration"] + writers["validation"] == 539

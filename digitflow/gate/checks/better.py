@@ -11,14 +11,8 @@ from digitflow.config.gate import BetterLimits, GateLimits
 from digitflow.errors import InputError
 from digitflow.evaluation.comparison import HitDifference, exact_mcnemar, needed_wins
 from digitflow.evaluation.evidence import Costs, Evidence, ScoredSet
-from digitflow.gate.check import (
-    Answer,
-    Check,
-    compare_set,
-    describe_hits,
-    write_percent,
-    write_points,
-)
+from digitflow.formatting import format_points, format_share
+from digitflow.gate.check import Answer, Check, compare_set, describe_hits
 
 # Latencies of one and the same model differ by so much between two measurements.
 SLACK = 1.05
@@ -67,7 +61,7 @@ def check_cheaper(
 
 def _conclude(cheap: bool, objection: str | None, rules: BetterLimits) -> str:
     if not cheap:
-        return f"not cheaper by {write_percent(rules.cheaper)}"
+        return f"not cheaper by {format_share(rules.cheaper)}"
     return "equal and cheaper" if objection is None else f"cheaper, but {objection}"
 
 
@@ -193,7 +187,7 @@ def _question_equality(found: HitDifference, rules: BetterLimits) -> str | None:
 
 
 def _write_bound(found: HitDifference) -> str:
-    return write_points(found.lower)
+    return format_points(found.lower)
 
 
 def _make_check(

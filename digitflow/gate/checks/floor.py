@@ -3,7 +3,8 @@
 from digitflow.config.gate import GateLimits
 from digitflow.evaluation.evidence import Evidence
 from digitflow.evaluation.resampling import wilson_interval
-from digitflow.gate.check import Check, write_percent
+from digitflow.formatting import format_share
+from digitflow.gate.check import Check
 
 
 def run(evidence: Evidence, limits: GateLimits, seed: int) -> list[Check]:
@@ -22,6 +23,6 @@ def run(evidence: Evidence, limits: GateLimits, seed: int) -> list[Check]:
             limit=floor,
             verdict="pass" if reached else "fail",
             detail=f"the challenger reads {correct:,} of {n:,} test images right "
-            f"({write_percent(correct / n)}), {place} the floor of {write_percent(floor)}",
+            f"({format_share(correct / n)}), {place} the floor of {format_share(floor)}",
         )
     ]

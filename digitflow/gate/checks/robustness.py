@@ -4,7 +4,8 @@ from digitflow.config.gate import GateLimits
 from digitflow.errors import InputError
 from digitflow.evaluation.evidence import Evidence, Share
 from digitflow.evaluation.resampling import wilson_interval
-from digitflow.gate.check import Check, write_percent
+from digitflow.formatting import format_share
+from digitflow.gate.check import Check
 
 
 def run(evidence: Evidence, limits: GateLimits, seed: int) -> list[Check]:
@@ -38,6 +39,6 @@ def _check_alteration(name: str, share: Share | None, floor: float) -> Check:
         limit=floor,
         verdict="pass" if reached else "fail",
         detail=f"{name}: {share.correct:,} of {share.n:,} altered images right "
-        f"({write_percent(share.correct / share.n)}), {place} the floor of "
-        f"{write_percent(floor)}",
+        f"({format_share(share.correct / share.n)}), {place} the floor of "
+        f"{format_share(floor)}",
     )

@@ -13,7 +13,8 @@ from digitflow.config.gate import GateLimits, SliceLimits
 from digitflow.evaluation.comparison import bound_paired_difference, exact_mcnemar, holm
 from digitflow.evaluation.evidence import Evidence, ScoredSet
 from digitflow.evaluation.metrics import CLASSES
-from digitflow.gate.check import Answer, Check, write_count, write_points
+from digitflow.formatting import format_count, format_points
+from digitflow.gate.check import Answer, Check
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def _check_slice(part: _Slice, p: float | None, tested: int, rules: SliceLimits)
             slice=part.name,
             n=part.n,
             verdict="insufficient",
-            detail=f"{write_count(part.n, 'image')}, fewer than {rules.min_images:,}",
+            detail=f"{format_count(part.n, 'image')}, fewer than {rules.min_images:,}",
             blocks=False,
         )
     verdict, word = _answer(part, p, tested, rules)
@@ -118,9 +119,9 @@ def _check_slice(part: _Slice, p: float | None, tested: int, rules: SliceLimits)
         p=p,
         limit=-rules.margin,
         verdict=verdict,
-        detail=f"{_write_name(part.name)}: {write_points(part.delta)} points on "
-        f"{write_count(part.n, 'image')} ({write_count(part.wins, 'win')}, "
-        f"{write_count(part.losses, 'loss', 'losses')}){word}",
+        detail=f"{_write_name(part.name)}: {format_points(part.delta)} points on "
+        f"{format_count(part.n, 'image')} ({format_count(part.wins, 'win')}, "
+        f"{format_count(part.losses, 'loss', 'losses')}){word}",
     )
 
 

@@ -6,7 +6,14 @@ import numpy as np
 
 from digitflow.formatting import format_bytes, format_seconds
 from digitflow.reports.charts import draw_bars, draw_matrix
-from digitflow.studies.chapter import Chapter, ChapterContext, Known, Part, Table, check_number
+from digitflow.studies.chapter import (
+    Chapter,
+    ChapterContext,
+    Part,
+    PublishedFigure,
+    Table,
+    check_number,
+)
 from digitflow.studies.data import Split
 from digitflow.studies.experiments.algorithms import SPLITS, name_judgement
 from digitflow.studies.fitting import ALGORITHMS, plan_model
@@ -72,7 +79,7 @@ def _conclude(context: ChapterContext, judged: Any, best: str) -> tuple[str, ...
     )
 
 
-def _check_published(context: ChapterContext, judged: Any) -> tuple[Known, ...]:
+def _check_published(context: ChapterContext, judged: Any) -> tuple[PublishedFigure, ...]:
     if not context.scope.is_mnist:
         return ()
     return tuple(

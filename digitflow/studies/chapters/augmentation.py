@@ -8,8 +8,8 @@ from digitflow.reports.charts import draw_bars, draw_image_rows, draw_lines
 from digitflow.studies.chapter import (
     Chapter,
     ChapterContext,
-    Known,
     Part,
+    PublishedFigure,
     Table,
     Text,
     check_number,
@@ -89,7 +89,7 @@ def _conclude(found: Any, made: Any, there: Any, shifted: Any) -> tuple[str, ...
     )
 
 
-def _check_published(context: ChapterContext, shifted: Any) -> tuple[Known, ...]:
+def _check_published(context: ChapterContext, shifted: Any) -> tuple[PublishedFigure, ...]:
     if not context.scope.is_mnist:
         return ()
     measured = round(100 * shifted["accuracy"], 2)

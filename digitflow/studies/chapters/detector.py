@@ -8,8 +8,8 @@ from digitflow.reports.charts import draw_lines, draw_matrix
 from digitflow.studies.chapter import (
     Chapter,
     ChapterContext,
-    Known,
     Part,
+    PublishedFigure,
     Table,
     check_number,
     check_numbers,
@@ -59,7 +59,7 @@ def _conclude(found: Any, context: ChapterContext) -> tuple[str, ...]:
     )
 
 
-def _check_published(context: ChapterContext, found: Any) -> tuple[Known, ...]:
+def _check_published(context: ChapterContext, found: Any) -> tuple[PublishedFigure, ...]:
     settings = context.scope.settings
     asked = (context.scope.seed, settings.digit, settings.folds, settings.precision)
     published = (PUBLISHED_SEED, PUBLISHED_DIGIT, PUBLISHED_FOLDS, PUBLISHED_PRECISION)

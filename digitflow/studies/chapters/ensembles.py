@@ -7,7 +7,14 @@ import numpy as np
 from digitflow.evaluation.comparison import holm
 from digitflow.formatting import format_seconds
 from digitflow.reports.charts import draw_bars, draw_gallery, draw_lines, draw_matrix
-from digitflow.studies.chapter import Chapter, ChapterContext, Figure, Known, Part, Table
+from digitflow.studies.chapter import (
+    Chapter,
+    ChapterContext,
+    Figure,
+    Part,
+    PublishedFigure,
+    Table,
+)
 from digitflow.studies.chapters.ensembles_readers import (
     Reader,
     Team,
@@ -90,10 +97,10 @@ def _write_costs(reader: Reader) -> str:
     )
 
 
-def _check_goal(context: ChapterContext, team: Team) -> Known:
+def _check_goal(context: ChapterContext, team: Team) -> PublishedFigure:
     chosen = team.chosen
     strongest = context.results[chosen.name].values["strongest"]
-    return Known(
+    return PublishedFigure(
         what=f"{chosen.name}, chosen on held-out images, against the member that is best on "
         f"the test images (test accuracy, %)",
         expected=f"better than {strongest['member']}: {100 * strongest['accuracy']:.2f}",

@@ -10,8 +10,8 @@ from digitflow.studies.chapter import (
     Chapter,
     ChapterContext,
     Figure,
-    Known,
     Part,
+    PublishedFigure,
     Table,
     check_number,
 )
@@ -181,7 +181,7 @@ def _show_components(context: ChapterContext, components: Any) -> tuple[Part, ..
     arrays = context.results["components"].arrays
     held = 100 * np.array(components["cumulated"])
     needed = components["needed"]["0.95"]
-    known: tuple[Known, ...] = ()
+    known: tuple[PublishedFigure, ...] = ()
     if context.scope.is_mnist:
         known = (check_number("components that hold 95 % of the variance", 154, needed, EXACT),)
     return (

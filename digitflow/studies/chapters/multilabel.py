@@ -9,7 +9,7 @@ from digitflow.studies.chapter import (
     Chapter,
     ChapterContext,
     Figure,
-    Known,
+    PublishedFigure,
     Table,
     check_numbers,
 )
@@ -86,7 +86,7 @@ def _judge(p: float) -> str:
     return f"{'' if p < SIGNIFICANT else 'not '}beyond chance (p = {p:.2g})"
 
 
-def _check_published(context: ChapterContext, found: Any) -> tuple[Known, ...]:
+def _check_published(context: ChapterContext, found: Any) -> tuple[PublishedFigure, ...]:
     if not context.scope.is_mnist or context.scope.settings.folds != PUBLISHED_FOLDS:
         return ()
     values = found["knn on pixels", FOLDS].values

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from digitflow.reports.charts import draw_gallery, draw_lines
-from digitflow.studies.chapter import Chapter, ChapterContext, Known, Part, Table
+from digitflow.studies.chapter import Chapter, ChapterContext, Part, PublishedFigure, Table
 from digitflow.studies.experiments.scratch import KINDS, MAKERS, name_fit
 
 NAMES = {"softmax": "softmax regression", "mlp": "an MLP of one hidden layer"}
@@ -57,11 +57,11 @@ def _conclude(found: Any, kind: str) -> str:
     )
 
 
-def _check_goals(context: ChapterContext, found: Any) -> tuple[Known, ...]:
+def _check_goals(context: ChapterContext, found: Any) -> tuple[PublishedFigure, ...]:
     if not context.scope.is_mnist:
         return ()
     return tuple(
-        Known(
+        PublishedFigure(
             what=f"{NAMES[kind]} against scikit-learn's (points; times its time)",
             expected=f"within {POINTS} points, at most {TIMES:g} times",
             measured=f"{_gap(found, kind):+.2f} points, {_ratio(found, kind):.2f} times",

@@ -3,7 +3,7 @@
 from typing import Any
 
 from digitflow.reports.charts import draw_bars
-from digitflow.studies.chapter import Chapter, ChapterContext, Known, Part, Table
+from digitflow.studies.chapter import Chapter, ChapterContext, Part, PublishedFigure, Table
 from digitflow.studies.experiments.strategies import (
     CLASSIFIERS,
     PASSES,
@@ -60,12 +60,12 @@ def _conclude(found: Any) -> tuple[str, ...]:
     )
 
 
-def _check_published(context: ChapterContext, found: Any) -> tuple[Known, ...]:
+def _check_published(context: ChapterContext, found: Any) -> tuple[PublishedFigure, ...]:
     if not context.scope.is_mnist:
         return ()
     raw, scaled = (_score(found, "sgd", "native", pixels) for pixels in ("raw", "scaled"))
     return (
-        Known(
+        PublishedFigure(
             what="scaling lifts SGD (test accuracy, %)",
             expected="scaled > raw",
             measured=f"{raw:.2f} to {scaled:.2f}",

@@ -8,8 +8,8 @@ from digitflow.reports.charts import draw_bars, draw_lines
 from digitflow.studies.chapter import (
     Chapter,
     ChapterContext,
-    Known,
     Part,
+    PublishedFigure,
     Table,
     Text,
     check_number,
@@ -108,7 +108,7 @@ def _score(finals: Any, model: str, choice: str) -> float:
     return 100 * float(finals[model, choice].values["accuracy"])
 
 
-def _check_published(context: ChapterContext, finals: Any) -> tuple[Known, ...]:
+def _check_published(context: ChapterContext, finals: Any) -> tuple[PublishedFigure, ...]:
     if not context.scope.is_mnist:
         return ()
     measured = round(_score(finals, "knn", "hand-set"), 2)

@@ -6,7 +6,6 @@ from digitflow.errors import CandidateFailed
 from digitflow.evaluation.leaderboard import (
     Entry,
     choose_winner,
-    describe_entries,
     rank_entries,
 )
 from digitflow.evaluation.metrics import measure_predictions
@@ -57,8 +56,6 @@ def test_without_any_candidate_left_the_reasons_are_told():
         choose_winner([_make_entry("a"), _make_entry("b")])
 
 
-def test_rows_are_plain_and_name_one_winner():
-    rows = describe_entries([_make_entry("failed"), _make_entry("good", 3)])
-    assert [row["winner"] for row in rows] == [True, False]
-    assert rows[0]["accuracy"] == 0.97
-    assert rows[1]["error"] == "it broke"
+def test_entries_survive_json():
+    for entry in (_make_entry("failed"), _make_entry("good", 3)):
+        assert Entry.model_validate_json(entry.model_dump_json()) == entry

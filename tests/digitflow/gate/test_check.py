@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from digitflow.gate.check import Check, write_count, write_percent, write_points
+from digitflow.gate.check import Check
 
 
 def make(verdict, **more):
@@ -29,11 +29,3 @@ def test_a_check_survives_being_written_and_read():
     again = Check.model_validate_json(check.model_dump_json())
     assert again.model_dump_json() == check.model_dump_json()
     assert math.isnan(again.challenger)
-
-
-def test_figures_are_written_for_people():
-    assert write_percent(0.98712) == "98.71 %"
-    assert write_points(-0.00182) == "-0.18"
-    assert write_points(-0.0) == "+0.00"
-    assert write_count(1, "loss", "losses") == "1 loss"
-    assert write_count(1200, "image") == "1,200 images"

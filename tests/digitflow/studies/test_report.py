@@ -11,7 +11,6 @@ from digitflow.studies.plan import Scope, StudyData
 from digitflow.studies.report import (
     SectionFacts,
     StudyFacts,
-    format_cell,
     write_chapter,
     write_results,
     write_study,
@@ -41,7 +40,7 @@ BEHIND = TABLE.model_copy(update={"name": "curve", "shown": 0})
 
 @pytest.fixture
 def facts(store):
-    """TrainingFacts of a study of two sections, of which one failed."""
+    """What a report says of a study of two sections, of which one failed."""
     digits = store_set(store, LabelledImages(np.zeros((1, 28, 28), np.uint8), np.zeros(1)))
     context = ChapterContext(store, SCOPE, StudyData(train=digits, test=digits), {})
     png = draw_lines({"a": (np.arange(3), np.arange(3))}, "T", "x (px)", "y (%)")
@@ -91,9 +90,9 @@ def facts(store):
 
 
 @pytest.fixture
-def page(store, facts, make_page):
+def page(store, facts, parse_page):
     """The page, read as a browser would."""
-    return make_page((store.root / write_study(store, facts)).read_text(encoding="utf-8"))
+    return parse_page((store.root / write_study(store, facts)).read_text(encoding="utf-8"))
 
 
 def test_the_page_says_what_was_found_and_what_failed(page):
@@ -137,13 +136,6 @@ def test_every_link_leads_somewhere_and_nothing_is_loaded(page, store):
         assert target[1:] in ids if target.startswith("#") else beside
     assert not page.find("script")
     assert not page.find("link")
-
-
-@pytest.mark.parametrize(
-    ("cell", "written"), [(None, "–"), (1234.5678, "1,234.57"), (60_000, "60,000"), ("k", "k")]
-)
-def test_cells_are_written_for_people(cell, written):
-    assert format_cell(cell, 2) == written
 
 
 def test_as_markdown_a_chapter_shows_pictures_and_tables_while_there_is_room(facts):

@@ -1,0 +1,243 @@
+"""The report of a training run: what it says, and the page that says it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from digitflow.data.sets import ImageSet, PreparedData
+from digitflow.evaluation.evidence import Share
+from digitflow.evaluation.leaderboard import Entry, Winner, choose_winner
+from digitflow.evaluation.metrics import Metrics
+from digitflow.gate.verdict import Verdict
+from digitflow.models.bundle import RejectOption
+from digitflow.registry.pointer import Champion
+from digitflow.reports.page import render_page
+from digitflow.store.artifacts import Store
+from digitflow.store.references import Record
+
+CLASSES = 10
+
+# What the page says of each outcome of the gate: its sign, its words, its colour.
+OUTCOMES = {
+    "bootstrap": ("✓", "Promoted: the first champion", "good"),
+    "promote": ("✓", "Promoted: a new champion", "good"),
+    "unchanged": ("=", "Unchanged", "plain"),
+    "keep": ("✗", "Not promoted: the champion stays", "bad"),
+    "reject": ("✗", "Not promoted: there is no champion", "bad"),
+}
+
+# The sign and the colour of each verdict of a check.
+VERDICT_SIGNS = {
+    "pass": ("✓", "good"),
+    "warn": ("!", "warn"),
+    "fail": ("✗", "bad"),
+    "error": ("✗", "bad"),
+    "insufficient": ("?", "plain"),
+}
+
+# The sign, the word and the colour of each state of a task that the page shows.
+TASK_SIGNS = {
+    "computed": ("✓", "computed", "good"),
+    "cached": ("=", "cached", "plain"),
+    "failed": ("✗", "failed", "bad"),
+}
+
+# What was hard in each series of photographs.
+DISTORTIONS = {
+    "plain": "dark pen on white paper, from above",
+    "perspective": "the sheet turned, and seen from aside",
+    "shadow": "uneven light, with a hard edge",
+    "texture": "grain and fibres of the paper",
+    "ink-colour": "coloured pens and paper, chalk on a board",
+    "all": "all of these at once",
+}
+
+PURPOSES = {
+    "train": "fits the candidates",
+    "augmented": "the training images with their altered copies",
+    "calibration": "turns scores into probabilities",
+    "validation": "chooses the winner",
+    "test": "frozen; only the gate looks at it",
+}
+
+
+class PartCard(Record):
+    """One set of images; `class_counts` of 0 to 9, `writers` None where unknown."""
+
+    name: str
+    rows: int
+    class_counts: tuple[int, ...]
+    writers: int | None
+    images_digest: str
+    labels_digest: str
+
+
+class DataCard(Record):
+    """Where the images come from, how they were parted, and what was wrong with them.
+
+    `problems` counts bad rows by reason; `quarantine` is the file that names them.
+    """
+
+    source: str
+    origin: str
+    splits: tuple[PartCard, ...]
+    problems: dict[str, int]
+    quarantine: str | None
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """Everything that the report of a training run says.
+
+    Attributes
+    ----------
+    started : str
+        ISO 8601.
+    seconds : float
+        From the start of the run until the report.
+    versions : mapping
+        Of the libraries, by name.
+    config : str
+        The run's config as YAML.
+    entries : sequence of Entry
+        Best first; the first was evaluated.
+    champion : Champion or None
+        Who is champion after the run; None where nothing was ever promoted.
+    reject_option : RejectOption or None
+        None where nothing is ever called unsure.
+    typical : float
+        The share of the digits, 0 to 1, that count as typical.
+    photographs : mapping of str to Share
+        Photographs of digits by others, read right by series; empty where none were read.
+    pictures : mapping of str to bytes
+        PNG: samples, confusion, errors, mistakes, risk.
+    tasks : sequence of dict
+        As `digitflow.store.why.summarise_tasks` gives them, of the states in `TASK_SIGNS`.
+    notes : sequence of str
+        Sentences that a reader of the figures must know.
+    """
+
+    run: str
+    model: str
+    started: str
+    seconds: float
+    cores: int
+    versions: Mapping[str, str]
+    config: str
+    data: DataCard
+    entries: Sequence[Entry]
+    verdict: Verdict
+    champion: Champion | None
+    reject_option: RejectOption | None
+    typical: float
+    photographs: Mapping[str, Share]
+    pictures: Mapping[str, bytes]
+    tasks: Sequence[Mapping[str, Any]]
+    notes: Sequence[str] = ()
+
+    @property
+    def winner(self) -> Winner:
+        """The best entry."""
+        return choose_winner(self.entries)
+
+    def fitted_earlier(self, entry: Entry) -> bool:
+        """Tell whether a candidate's fit was taken from the cache."""
+        task = f"train {entry.candidate.name}"
+        return any(one["task"] == task and one["state"] == "cached" for one in self.tasks)
+
+
+def describe_data(store: Store, data: PreparedData) -> DataCard:
+    """Return the data card: rows, classes, writers and digests of each part."""
+    quarantine = data.checked.quarantine
+    return DataCard(
+        source=data.source,
+        origin=data.origin,
+        splits=tuple(_describe_part(store, *item) for item in data.parts().items()),
+        problems=data.checked.problems,
+        quarantine=None if quarantine is None else str(store.path_of(quarantine)),
+    )
+
+
+def _describe_part(store: Store, name: str, part: ImageSet) -> PartCard:
+    counts = np.bincount(store.open_array(part.labels), minlength=CLASSES)
+    return PartCard(
+        name=name,
+        rows=part.rows,
+        class_counts=tuple(counts.tolist()),
+        writers=_count_writers(store, part),
+        images_digest=part.images.digest,
+        labels_digest=part.labels.digest,
+    )
+
+
+def _count_writers(store: Store, part: ImageSet) -> int | None:
+    if part.writers is None:
+        return None
+    writers = np.unique(store.open_array(part.writers))
+    return int((writers >= 0).sum())
+
+
+def write_notes(
+    verdict: Verdict,
+    winner: Entry,
+    refitted: bool,
+    entries: Sequence[Entry],
+    data: PreparedData,
+) -> list[str]:
+    """Return what a reader of the figures must know."""
+    name = winner.candidate.name
+    notes = [
+        "Candidates were compared on validation images that calibrated none of them; the "
+        "test images were looked at once, by the gate."
+    ]
+    if refitted:
+        notes.append(
+            f"What was judged is {name} fitted again on training and validation images "
+            "together, its probabilities calibrated on out-of-fold scores; the figures of the "
+            "leaderboard are those of the fit that was compared."
+        )
+    else:
+        notes.append(f"What was judged is {name} exactly as it was compared.")
+    if verdict.outcome in ("keep", "unchanged"):
+        notes.append("The champion was not replaced.")
+    notes.extend(data.checked.notes)
+    for entry in entries:
+        said = entry.fitted.warnings if entry.fitted is not None else ()
+        notes.extend(f"{entry.candidate.name} warned: {warning}" for warning in said)
+    return notes
+
+
+def render_report(report: RunReport) -> str:
+    """Return the report as HTML; styles and pictures are inside, scripts there are none."""
+    return render_page(
+        "reports/training.html.j2",
+        report=report,
+        outcome=OUTCOMES[report.verdict.outcome],
+        scale=_accuracy_scale(report.entries),
+        taken_for=_most_taken_for(report.winner.evaluation.metrics),
+        purposes=PURPOSES,
+        distortions=DISTORTIONS,
+        verdict_signs=VERDICT_SIGNS,
+        task_signs=TASK_SIGNS,
+    )
+
+
+def _accuracy_scale(entries: Sequence[Entry]) -> Callable[[float], str]:
+    """Return what places an accuracy (0 to 1) on the leaderboard's common bar, in %."""
+    measured = [entry.evaluation.metrics for entry in entries if entry.evaluation is not None]
+    bounds = [bound for metrics in measured for bound in metrics.interval]
+    low, high = min(bounds), max(bounds)
+    width = (high - low) or 1.0
+    return lambda accuracy: f"{100 * (accuracy - low) / width:.2f}"
+
+
+def _most_taken_for(metrics: Metrics) -> dict[int, tuple[int, int]]:
+    """Return for each misread digit what it was most often taken for, and how often."""
+    found = {}
+    for true, counts in enumerate(metrics.confusion):
+        errors = [0 if digit == true else count for digit, count in enumerate(counts)]
+        if any(errors):
+            found[true] = (errors.index(max(errors)), max(errors))
+    return found
