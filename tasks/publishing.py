@@ -142,7 +142,7 @@ def describe_verdict(verdict: Verdict) -> str:
     lines = [
         f"## {verdict.outcome}",
         "",
-        _escape(verdict.reason.removeprefix(f"{verdict.outcome}: ")),
+        _escape(verdict.reason),
         "",
         f"| {' | '.join(VERDICT_COLUMNS)} |",
         "|---" * len(VERDICT_COLUMNS) + "|",

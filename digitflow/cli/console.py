@@ -128,8 +128,7 @@ def print_study(record: dict[str, Any]) -> None:
 
 def print_outcome(verdict: dict[str, Any]) -> None:
     """Print what was decided, how the checks came out, and what those say that did not pass."""
-    reason = verdict["reason"].removeprefix(f"{verdict['outcome']}: ")
-    _print_field("verdict", f"{verdict['outcome']}: {escape(reason)}")
+    _print_field("verdict", f"{verdict['outcome']}: {escape(verdict['reason'])}")
     found = Counter(check["verdict"] for check in verdict["checks"])
     counts = ", ".join(f"{found[name]} {name}" for name in CHECK_SIGNS if found[name])
     if counts:

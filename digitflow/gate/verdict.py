@@ -241,7 +241,7 @@ def _ask_check(name: str, evidence: Evidence, limits: GateLimits, seed: int) -> 
 
 def _conclude(checks: tuple[Check, ...], has_champion: bool, same: bool) -> tuple[Outcome, str]:
     if same:
-        return "unchanged", "unchanged: this is the champion"
+        return "unchanged", "this is the champion"
     stay: Outcome = "keep" if has_champion else "reject"
     stopping = [check for check in checks if check.stops]
     if stopping:

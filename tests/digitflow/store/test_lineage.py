@@ -13,7 +13,7 @@ def package(tmp_path, monkeypatch):
         "digitflow/ink.py": "from digitflow.shapes import measure\n",
         "digitflow/late.py": "def f():\n    from digitflow import shapes\n    import cv2\n",
         "digitflow/near.py": "from .ink import draw\n",
-        "digitflow/reports/plots.py": "import matplotlib\n",
+        "digitflow/reports/figures.py": "import matplotlib\n",
         "digitflow/config.py": "",
         "tasks/__init__.py": "",
         "tasks/train.py": "import digitflow.ink, digitflow.config, json\n",
