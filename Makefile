@@ -45,13 +45,13 @@ bench: $(VENV)/.installed ## Run the benchmarks
 		echo "== $$bench"; $(BIN)/python "$$bench" || exit 1; done
 
 up: $(VENV)/.installed ## Start Prefect's server and a worker, and deploy prefect.yaml
-	@$(BIN)/python -m digitflow.service.control up
+	@$(BIN)/digitflow up
 
 down: $(VENV)/.installed ## End what `make up` started
-	@$(BIN)/python -m digitflow.service.control down
+	@$(BIN)/digitflow down
 
 clean: ## Remove .venv and caches; artifacts/ stays
-	@if [ -x $(BIN)/python ]; then $(BIN)/python -m digitflow.service.control down || true; fi
+	@if [ -x $(BIN)/digitflow ]; then $(BIN)/digitflow down || true; fi
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 $(VENV)/.made:

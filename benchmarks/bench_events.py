@@ -13,9 +13,8 @@ from pathlib import Path
 from statistics import median
 from uuid import uuid4
 
+import httpx
 from measuring import run_service
-
-from digitflow.service.server_api import call_api
 
 EVENTS = {
     "digitflow.dataset.updated": "retrain-on-new-data",
@@ -36,14 +35,15 @@ def emit(api: str, event: str) -> datetime:
     now = datetime.now(UTC)
     resource = {"prefect.resource.id": "digitflow.model.digits-sample"}
     told = {"id": str(uuid4()), "occurred": now.isoformat(), "event": event, "payload": {}}
-    call_api(api, "/events", [told | {"resource": resource}])
+    httpx.post(f"{api}/events", json=[told | {"resource": resource}]).raise_for_status()
     return now
 
 
 def find_runs(api: str, deployment: str) -> dict[str, dict]:
     """Return the flow runs of a deployment by their ids."""
     wanted = {"deployments": {"name": {"any_": [deployment]}}}
-    return {run["id"]: run for run in call_api(api, "/flow_runs/filter", wanted)}
+    runs = httpx.post(f"{api}/flow_runs/filter", json=wanted).raise_for_status().json()
+    return {run["id"]: run for run in runs}
 
 
 def wait_for(condition):

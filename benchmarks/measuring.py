@@ -11,8 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from digitflow.service.environment import prefect_environment, read_state
-from digitflow.service.server_api import is_there
+from digitflow.service.environment import is_answering, prefect_environment, read_state
 from digitflow.store.artifacts import Store
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -46,7 +45,7 @@ def run_server(store):
     url = f"http://127.0.0.1:{port}/api"
     try:
         deadline = time.monotonic() + SERVER_SECONDS
-        while not is_there(url, "/health"):
+        while not is_answering(url):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError((store.root / "server.log").read_text()[-2000:])
             time.sleep(0.2)
@@ -66,7 +65,7 @@ def run_service(folder, config):
     environment = os.environ | {"DIGITFLOW_ARTIFACTS": str(store.root)}
 
     def run(*arguments):
-        command = [sys.executable, "-m", "digitflow.service.control", *arguments]
+        command = [Path(sys.executable).with_name("digitflow"), *arguments]
         subprocess.run(command, env=environment, cwd=REPOSITORY, check=True)
 
     run("up", "--project", str(folder))

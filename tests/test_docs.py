@@ -1,14 +1,18 @@
 """Nothing that a user can type or set is undocumented, and no page points nowhere."""
 
 import inspect
+import json
 import re
+import shlex
 import typing
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 from pydantic import BaseModel
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from digitflow.catalogue import ESTIMATORS, RECIPES
 from digitflow.cli.main import app
@@ -75,6 +79,35 @@ def test_every_command_and_option_is_documented(words):
     for parameter in COMMANDS[words].params:
         if parameter.param_type_name == "option" and not parameter.hidden:
             assert any(f"{option}" in page for option in parameter.opts), parameter.opts
+
+
+RUNNABLE = {words: each for words, each in COMMANDS.items() if each.params}
+
+
+@pytest.mark.parametrize("words", RUNNABLE)
+def test_every_command_has_an_example_that_can_be_typed(words):
+    command, example = COMMANDS[words], RUNNABLE[words].epilog
+    assert example.startswith(f"Example: {words}")
+    typed = shlex.split(example.removeprefix(f"Example: {words}"))
+    # An unknown option, a missing argument or a wrong value raises here.
+    command.make_context(words, typed)
+
+
+@pytest.mark.parametrize("options", [[], ["--notifications"]])
+def test_the_schemas_beside_the_configs_are_those_of_the_code(options):
+    """Mend it by `digitflow config schema > configs/schema.json`."""
+    name = "notifications-schema" if options else "schema"
+    printed = CliRunner().invoke(app, ["config", "schema", *options]).output
+    assert printed == _read(f"configs/{name}.json")
+
+
+@pytest.mark.parametrize(
+    "file", sorted(ROOT.glob("configs/*.yaml")), ids=lambda file: file.name
+)
+def test_every_config_names_a_schema_that_it_fits(file):
+    text = _read(f"configs/{file}")
+    (name,) = re.findall(r"^# yaml-language-server: \$schema=(.*)$", text, re.MULTILINE)
+    jsonschema.validate(yaml.safe_load(text), json.loads(_read(f"configs/{name}")))
 
 
 @pytest.mark.parametrize("check", gate.CHECKS)

@@ -1,8 +1,8 @@
-"""What the command line shows: progress while a run goes on, and tables at its end."""
+"""What the commands about runs print: progress on standard error, tables at the end."""
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from digitflow.formatting import format_bytes, format_number, format_seconds, format_signed
+from digitflow.formatting import format_bytes, format_seconds
 
 if TYPE_CHECKING:
     from digitflow.evaluation.leaderboard import Entry
@@ -115,32 +115,32 @@ def print_study(record: dict[str, Any]) -> None:
         took = format_seconds(section["elapsed"])
         OUTPUT.print(f"\n[bold]{section['section']}[/] ({took})")
         for sentence in section["findings"]:
-            _print_field("", escape(sentence))
+            print_field("", escape(sentence))
         for error in section["errors"]:
-            _print_field("[red]failed[/]", escape(error))
+            print_field("[red]failed[/]", escape(error))
     published = record["published"]
     OUTPUT.print()
     if published["of"]:
         met = f"{published['met']} of {published['of']} figures reproduced"
-        _print_field("published", met)
+        print_field("published", met)
     OUTPUT.print(f"[bold]report[/]    {escape(record['report'])}")
 
 
-def print_outcome(verdict: dict[str, Any]) -> None:
+def print_outcome(verdict: Mapping[str, Any]) -> None:
     """Print what was decided, how the checks came out, and what those say that did not pass."""
-    _print_field("verdict", f"{verdict['outcome']}: {escape(verdict['reason'])}")
+    print_field("verdict", f"{verdict['outcome']}: {escape(verdict['reason'])}")
     found = Counter(check["verdict"] for check in verdict["checks"])
     counts = ", ".join(f"{found[name]} {name}" for name in CHECK_SIGNS if found[name])
     if counts:
-        _print_field("checks", counts)
+        print_field("checks", counts)
     # What is only one of several reasons to promote is no news where another held.
     promoted = verdict["outcome"] in ("bootstrap", "promote")
     for check in verdict["checks"]:
         if check["verdict"] in SAID and not (promoted and not check["blocks"]):
-            _print_field("", f"{CHECK_SIGNS[check['verdict']]}: {escape(check['detail'])}")
+            print_field("", f"{CHECK_SIGNS[check['verdict']]}: {escape(check['detail'])}")
 
 
-def _print_field(name: str, text: str) -> None:
+def print_field(name: str, text: str) -> None:
     """Print text beside its name, its further lines under its first."""
     grid = Table.grid(padding=(0, 1, 0, 0))
     grid.add_column(min_width=9)
@@ -149,36 +149,9 @@ def _print_field(name: str, text: str) -> None:
     OUTPUT.print(grid, soft_wrap=False)
 
 
-def print_verdict(verdict: dict[str, Any]) -> None:
-    """Print a verdict with all its checks as a table."""
-    table = _table("check", "on", "verdict")
-    for name in ("challenger", "champion", "difference", "p"):
-        table.add_column(name, justify="right", no_wrap=True)
-    group = None
-    for check in verdict["checks"]:
-        # By groups, or the names of checks would leave no room for their figures.
-        before, (group, _, question) = group, check["id"].partition(".")
-        if group != before:
-            table.add_row(f"[bold]{group}[/]")
-        figures = (check["challenger"], check["champion"])
-        table.add_row(
-            f"  {question}",
-            check["slice"],
-            CHECK_SIGNS[check["verdict"]],
-            *("" if value is None else format_number(value) for value in figures),
-            "" if check["delta"] is None else format_signed(check["delta"]),
-            "" if check["p"] is None else f"{check['p']:.2g}",
-        )
-    if verdict["checks"]:
-        OUTPUT.print(table)
-    looks = verdict["comparison"]["looks"]
-    OUTPUT.print(f"challengers judged on these test images so far: {looks}")
-    print_outcome(verdict)
-
-
 def leaderboard_table(entries: "Sequence[Entry]") -> Table:
     """Lay out the leaderboard, best first; figures are of the validation images."""
-    table = _table("candidate", "recipe", title="leaderboard, on validation images")
+    table = make_table("candidate", "recipe", title="leaderboard, on validation images")
     for name in ("accuracy", "F1", "log loss", "fit", "1 image", "size"):
         table.add_column(name, justify="right", no_wrap=True)
     for row, entry in enumerate(entries):
@@ -207,7 +180,7 @@ def print_runs(runs: Sequence[dict[str, Any]]) -> None:
     if not runs:
         OUTPUT.print("no runs yet: `digitflow train` makes one")
         return
-    table = _table("run", "status", "seconds", "verdict")
+    table = make_table("run", "status", "seconds", "verdict")
     for run in runs:
         verdict = (run.get("verdict") or {}).get("outcome") or run.get("error")
         verdict = verdict or run.get("found") or ""
@@ -250,7 +223,7 @@ def print_findings(findings: Sequence[dict[str, Any]]) -> None:
         )
 
 
-def _table(*columns: str, title: str | None = None) -> Table:
+def make_table(*columns: str, title: str | None = None) -> Table:
     # Eighty columns are all that a plain terminal has.
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
     for column in columns:

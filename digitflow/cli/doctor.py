@@ -4,8 +4,9 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import requires
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from digitflow.errors import DigitflowError, list_some
 from digitflow.formatting import format_bytes
@@ -14,7 +15,13 @@ from digitflow.store.artifacts import Store
 from digitflow.store.lineage import installed_version
 from digitflow.store.runs import list_runs, read_events
 
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+
 LITTLE_SPACE = 2 << 30
+# A worker takes a run within seconds; one that is so late is taken by nobody.
+LATE = timedelta(minutes=5)
+RECENT = timedelta(days=1)
 
 Finding = dict[str, str]
 
@@ -140,32 +147,103 @@ def _check_runs(store: Store) -> Finding:
 
 
 def _check_server(store: Store) -> Iterator[Finding]:
-    from digitflow.service.environment import find_running_server, is_supervised
-    from digitflow.service.server_api import is_there
+    from digitflow.service.environment import (
+        find_running_server,
+        is_answering,
+        is_supervised,
+        use_prefect_environment,
+    )
 
     if named := os.environ.get("PREFECT_API_URL"):
-        answers = is_there(named, "/health")
+        answers = is_answering(named)
         found = f"{named}, named by PREFECT_API_URL, " + (
             "answers" if answers else "doesn't answer"
         )
         yield _finding("ok" if answers else "error", "server", found)
     elif (url := find_running_server(store)) is not None:
         yield _finding("ok", "server", f"answers at {url}")
+        use_prefect_environment(store)
         yield from _check_service(url)
     elif is_supervised(store):
-        yield _finding("error", "server", "was started and doesn't answer: make down, make up")
+        found = "was started and doesn't answer: digitflow down, digitflow up"
+        yield _finding("error", "server", found)
     else:
-        yield _finding("ok", "server", "none is running; make up starts one, runs do without")
+        found = "none is running; digitflow up starts one, runs do without"
+        yield _finding("ok", "server", found)
 
 
 def _check_service(url: str) -> Iterator[Finding]:
-    from digitflow.service.health import check_service
-    from digitflow.service.server_api import ServerRefused
+    from digitflow.service.environment import ServerRefused, open_client
 
     try:
-        yield from (_finding(*fact) for fact in check_service(url))
+        with open_client(url) as client:
+            yield from check_service(client)
     except ServerRefused as exc:
         yield _finding("error", "server", str(exc))
+
+
+def check_service(client: "SyncPrefectClient") -> Iterator[Finding]:
+    """Yield what is found of the worker, the deployments and how recent runs ended."""
+    yield _check_worker(client)
+    yield _check_deployments(client)
+    yield from _check_late(client)
+    yield _check_recent(client)
+
+
+def _check_worker(client: "SyncPrefectClient") -> Finding:
+    from digitflow.service.supervisor import POOL
+
+    workers = client.read_workers_for_work_pool(POOL)
+    online = [worker.name for worker in workers if worker.status == "ONLINE"]
+    if not online:
+        found = f"none of the pool {POOL} is online, runs wait: digitflow down, digitflow up"
+        return _finding("error", "worker", found)
+    return _finding("ok", "worker", f"{list_some(online)} online")
+
+
+def _check_deployments(client: "SyncPrefectClient") -> Finding:
+    deployments = client.read_deployments()
+    if not deployments:
+        found = "there is none: digitflow down, digitflow up"
+        return _finding("error", "deployments", found)
+    scheduled = sum(any(each.active for each in one.schedules) for one in deployments)
+    paused = sorted(one.name for one in deployments if one.paused)
+    counted = f"{len(deployments)}, {scheduled} of them with a schedule"
+    if paused:
+        found = f"{counted}; paused, they start nothing: {list_some(paused)}"
+        return _finding("warning", "deployments", found)
+    return _finding("ok", "deployments", counted)
+
+
+def _check_late(client: "SyncPrefectClient") -> Iterator[Finding]:
+    """Tell of runs that nobody has taken; Prefect calls those in a full queue late too."""
+    from digitflow.service.repairs import find_runs
+    from digitflow.service.supervisor import POOL
+
+    moment = datetime.now(UTC) - LATE
+    wanted = {"state": {"name": {"any_": ["Late"]}}, "expected_start_time": {"before_": moment}}
+    late = find_runs(client, wanted)
+    if client.read_work_pool(POOL).is_paused:
+        yield _finding("warning", "pool", f"{POOL} is paused, its runs wait")
+    if late:
+        names = list_some([run.name for run in late])
+        found = f"{len(late)} wait for their turn or a worker: {names}"
+        yield _finding("warning", "late runs", found)
+
+
+def _check_recent(client: "SyncPrefectClient") -> Finding:
+    from prefect.client.schemas.filters import FlowRunFilter
+
+    from digitflow.service.repairs import find_runs
+
+    recent: dict[str, Any] = {"end_time": {"after_": datetime.now(UTC) - RECENT}}
+    ended = client.count_flow_runs(flow_run_filter=FlowRunFilter.model_validate(recent))
+    bad = find_runs(client, recent | {"state": {"type": {"any_": ["FAILED", "CRASHED"]}}})
+    if bad:
+        names = list_some([run.name for run in bad])
+        found = f"{len(bad)} of {ended} since yesterday failed: {names}"
+        return _finding("warning", "flow runs", found)
+    return _finding("ok", "flow runs", f"{ended} ended since yesterday, none failed")
 
 
 def _verify_files(store: Store) -> Finding:

@@ -2,69 +2,83 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from digitflow.cli import feedback, models
-from digitflow.cli.options import AsJson, Debug, ModelName, print_result
-from digitflow.errors import DigitflowError, InputError
-
-if TYPE_CHECKING:
-    from digitflow.feedback.predictions import PredictionLog
-
-DEFAULT_CONFIG = Path("configs/digits.yaml")
-NOT_PROMOTED = 3
-Job = Literal["train", "study", "monitor"]
-
-app = typer.Typer(
-    name="digitflow",
-    help="Handwritten-digit models that retrain themselves, refuse a worse one, and say why.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
+from digitflow.cli import models, pictures
+from digitflow.cli.options import (
+    DEFAULT_CONFIG,
+    AsJson,
+    ConfigFile,
+    Debug,
+    print_error,
+    print_result,
 )
-app.add_typer(models.app)
-app.add_typer(feedback.app)
+from digitflow.errors import DigitflowError
+
+NOT_PROMOTED = 3
+NOT_RUNNING = 3
+Job = Literal["train", "study", "monitor"]
+Project = Annotated[
+    Path, typer.Option(help="The folder of prefect.yaml; runs start in it.", show_default=".")
+]
+
+app = typer.Typer(name="digitflow", no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def main() -> None:
     """Run the command line; every expected error is one line and an exit code.
 
     0 the command did its work; 1 a failure of ours; 2 bad input; 3 not promoted,
-    where promotion was required; 130 interrupted.
+    where promotion was required, or no service is running; 130 interrupted.
     """
     try:
         app()
     except DigitflowError as exc:
         if "--debug" in sys.argv:
             raise
-        _say_error(str(exc))
+        print_error(str(exc))
         sys.exit(exc.exit_code)
     except KeyboardInterrupt:
-        _say_error("interrupted; the same command goes on from what was finished")
+        print_error("interrupted; the same command goes on from what was finished")
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)  # whoever read our output has seen enough
     except Exception as exc:
         if "--debug" in sys.argv:
             raise
-        _say_error(f"unexpected {type(exc).__name__}: {exc} (--debug shows where)")
+        print_error(f"unexpected {type(exc).__name__}: {exc} (--debug shows where)")
         sys.exit(1)
 
 
-@app.command()
+def print_version(wanted: bool) -> None:
+    """Print the installed version and end."""
+    if wanted:
+        typer.echo(f"digitflow {version('digitflow')}")
+        raise typer.Exit
+
+
+@app.callback()
+def digitflow(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=print_version, is_eager=True, help="Show version."),
+    ] = False,
+) -> None:
+    """Handwritten-digit models that retrain themselves, refuse a worse one, and say why."""
+
+
+@app.command(epilog="Example: digitflow train --config configs/mnist.yaml --require-promotion")
 def train(
-    config: Annotated[
-        Path, typer.Option("--config", "-c", help="The config file.")
-    ] = DEFAULT_CONFIG,
+    config: ConfigFile = DEFAULT_CONFIG,
     require_promotion: Annotated[
         bool, typer.Option(help="Exit with 3 unless the challenger became champion.")
     ] = False,
     accept_new_test: Annotated[
-        bool, typer.Option(help="Judge a champion again on other test images than before.")
+        bool, typer.Option(help="Allow other test images than the champion was judged on.")
     ] = False,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -80,21 +94,19 @@ def train(
         raise typer.Exit(NOT_PROMOTED)
 
 
-@app.command()
+@app.command(epilog="Example: digitflow study explore tuning --train-size 5000")
 def study(
     sections: Annotated[
-        list[str] | None, typer.Argument(help="explore, detector, ...; none of them: all.")
+        list[str] | None, typer.Argument(help="explore, detector, ... (default: all).")
     ] = None,
-    config: Annotated[
-        Path, typer.Option("--config", "-c", help="The config file.")
-    ] = DEFAULT_CONFIG,
+    config: ConfigFile = DEFAULT_CONFIG,
     train_size: Annotated[
-        int | None, typer.Option(min=1, help="So many training images; else all.")
+        int | None, typer.Option(min=1, help="Number of training images (default: all).")
     ] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Make the studies of handwritten digits: experiments, figures, tables, one report."""
+    """Run the studies of handwritten digits: experiments, figures, tables, one report."""
     from digitflow.cli.console import print_study, show_progress
     from digitflow.cli.launching import launch_study
 
@@ -105,10 +117,10 @@ def study(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(epilog="Example: digitflow runs --job train --limit 5")
 def runs(
-    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
-    job: Annotated[Job | None, typer.Option(help="Only these; the monitor's are many.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Number of runs, newest first.")] = 20,
+    job: Annotated[Job | None, typer.Option(help="Only runs of this job.")] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -120,71 +132,7 @@ def runs(
     print_result(list_runs(open_store(), job)[:limit], as_json, print_runs)
 
 
-@app.command()
-def gate(
-    challenger: Annotated[str, typer.Argument(help="A version, an alias, or a run's name.")],
-    dry_run: Annotated[bool, typer.Option(help="Only explain; promote nothing.")] = False,
-    against: Annotated[
-        str | None, typer.Option(help="Another version than the champion; always dry.")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="Take the limits from here, not from its own config.")
-    ] = None,
-    why: Annotated[str, typer.Option(help="A sentence for the history.")] = "",
-    model: ModelName = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
-    """Judge a registered version again; promote it if the verdict says so."""
-    from digitflow.cli.console import print_verdict
-    from digitflow.registry.judging import judge_again
-    from digitflow.store.artifacts import open_store
-
-    dry = dry_run or against is not None
-    verdict = judge_again(open_store(), model, challenger, against, config, dry, why)
-    print_result(verdict.model_dump(mode="json"), as_json, print_verdict)
-
-
-app.command()(models.rollback)
-
-
-@app.command()
-def predict(
-    files: Annotated[list[Path], typer.Argument(help="Pictures; - is standard input.")],
-    one: Annotated[
-        bool, typer.Option("--one", help="Each picture holds one digit; else they are found.")
-    ] = False,
-    model: Annotated[
-        str | None, typer.Option(help="Registered model; else digits, else digits-sample.")
-    ] = None,
-    no_log: Annotated[
-        bool, typer.Option("--no-log", help="Keep nothing for the monitor and corrections.")
-    ] = False,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
-    """Find and read the digits in each picture with the champion; says which it asked."""
-    from digitflow.feedback.predictions import PredictionLog
-    from digitflow.predict.predictor import Predictor
-    from digitflow.store.artifacts import open_store
-
-    store = open_store()
-    kept = None if no_log else PredictionLog(store)
-    predictor = Predictor.load(store, model, kept)
-    results: list[Any] = []
-    for place, file in enumerate(files):
-        results += (read := predictor.read_file(file, one))
-        if not as_json:
-            _show_predictions(read, predictor.champion if place == 0 else None)
-    if as_json:
-        typer.echo(json.dumps([result.model_dump() for result in results], indent=2))
-    if kept is not None:
-        _write_log(kept)
-    if any(hasattr(result, "error") for result in results):
-        raise typer.Exit(InputError.exit_code)
-
-
-@app.command()
+@app.command(epilog="Example: digitflow why latest")
 def why(
     run: Annotated[str, typer.Argument(help="A run's name, see `digitflow runs`.")] = "latest",
     as_json: AsJson = False,
@@ -198,7 +146,65 @@ def why(
     print_result(explain_run(open_store(), run), as_json, print_reasons)
 
 
-@app.command()
+app.add_typer(models.app)
+app.command(epilog="Example: digitflow gate challenger --dry-run")(models.gate)
+app.command(epilog="Example: digitflow rollback --to 3 --why 'sevens got worse'")(
+    models.rollback
+)
+app.command(epilog="Example: digitflow predict photo.jpg --json")(pictures.predict)
+app.command(epilog="Example: digitflow correct photo.jpg 4213")(pictures.correct)
+app.command(epilog="Example: digitflow corrections --json")(pictures.corrections)
+
+
+@app.command(epilog="Example: digitflow up")
+def up(project: Project = Path(), debug: Debug = False) -> None:
+    """Start Prefect's server and a worker, deploy prefect.yaml, return when all is ready."""
+    from digitflow.service import control
+    from digitflow.store.artifacts import open_store
+
+    control.start(open_store(), project.resolve(), typer.echo)
+
+
+@app.command(epilog="Example: digitflow down")
+def down(debug: Debug = False) -> None:
+    """Stop the server, the worker and the runs that it started; nothing else."""
+    from digitflow.service import control
+    from digitflow.store.artifacts import open_store
+
+    control.stop(open_store(), typer.echo)
+
+
+@app.command(epilog="Example: digitflow status")
+def status(debug: Debug = False) -> None:
+    """Say whether the service is running, and where; exit code 3 if it is not."""
+    from digitflow.service import control
+    from digitflow.store.artifacts import open_store
+
+    lines = control.describe(open_store())
+    for line in lines or ["The service is not running."]:
+        typer.echo(line)
+    if not lines:
+        raise typer.Exit(NOT_RUNNING)
+
+
+@app.command(epilog="Example: digitflow doctor --verify")
+def doctor(
+    verify: Annotated[bool, typer.Option(help="Hash every stored file too.")] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Check the installation, the store, the registry and the server."""
+    from digitflow.cli.console import print_findings
+    from digitflow.cli.doctor import examine
+    from digitflow.store.artifacts import open_store
+
+    findings = examine(open_store(), verify)
+    print_result(findings, as_json, print_findings)
+    if any(finding["level"] == "error" for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: digitflow gc --keep-runs 5 --dry-run")
 def gc(
     keep_runs: Annotated[int, typer.Option(min=0, help="Newest runs whose files stay.")] = 10,
     keep_versions: Annotated[
@@ -206,13 +212,15 @@ def gc(
     ] = 10,
     keep_days: Annotated[
         int | None,
-        typer.Option(min=1, help="Forget older predictions that nobody corrected; else none."),
+        typer.Option(
+            min=1, help="Delete uncorrected predictions older than this (default: none)."
+        ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option(help="Only say what would be freed.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Only say what would be deleted.")] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Free the files that no champion, no recent and no running run needs."""
+    """Delete the files that no champion, no recent and no running run needs."""
     from digitflow.cli.console import print_freed
     from digitflow.feedback.predictions import forget_predictions
     from digitflow.registry.cleanup import collect_garbage
@@ -224,42 +232,35 @@ def gc(
     print_result(freed, as_json, print_freed)
 
 
-@app.command()
-def doctor(
-    verify: Annotated[bool, typer.Option(help="Hash every stored file too.")] = False,
-    as_json: AsJson = False,
+configs = typer.Typer(name="config", help="Check a config file, or print its JSON schema.")
+app.add_typer(configs)
+
+
+@configs.command(epilog="Example: digitflow config schema")
+def schema(
+    notifications: Annotated[
+        bool, typer.Option("--notifications", help="Of notifications.yaml instead.")
+    ] = False,
     debug: Debug = False,
 ) -> None:
-    """Say what is wrong with the installation, the store, the registry or the server."""
-    from digitflow.cli.console import print_findings
-    from digitflow.cli.doctor import examine
-    from digitflow.store.artifacts import open_store
+    """Print the JSON schema of a training config, by which editors complete and check it."""
+    if notifications:
+        from digitflow.service.notifications import Notifications
 
-    findings = examine(open_store(), verify)
-    print_result(findings, as_json, print_findings)
-    if any(finding["level"] == "error" for finding in findings):
-        raise typer.Exit(1)
+        described = Notifications.model_json_schema()
+    else:
+        from digitflow.config.training import TrainConfig
 
-
-def _show_predictions(results: Sequence[Any], asked: Any) -> None:
-    from digitflow.cli.console_predict import describe_file
-
-    if asked is not None:
-        typer.echo(f"asked: {asked.name}, version {asked.version}")
-    if hasattr(results[0], "error"):
-        _say_error(results[0].error)
-        return
-    for line in describe_file(results):
-        typer.echo(line)
+        described = TrainConfig.model_json_schema()
+    typer.echo(json.dumps(described, indent=2, ensure_ascii=False))
 
 
-def _write_log(log: "PredictionLog") -> None:
-    """Write what was read; that it can't be kept is no reason not to have read it."""
-    try:
-        log.flush()
-    except DigitflowError as exc:
-        typer.echo(f"digitflow: warning: what was read is not kept: {exc}", err=True)
+@configs.command(epilog="Example: digitflow config check configs/digits.yaml")
+def check(
+    file: Annotated[Path, typer.Argument(help="A training config.")], debug: Debug = False
+) -> None:
+    """Check a training config without training; exit code 2 if something is wrong."""
+    from digitflow.cli.launching import resolve_config
 
-
-def _say_error(message: str) -> None:
-    typer.echo(f"digitflow: error: {message}", err=True)
+    config = resolve_config(str(file))
+    typer.echo(f"{file}: fine; model {config.model}, {len(config.candidates)} candidates")

@@ -1,5 +1,6 @@
-"""`digitflow models ...` and `digitflow rollback`: what is registered, and going back."""
+"""`digitflow models ...`, `gate` and `rollback`: what is registered, and who is champion."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,7 +17,7 @@ _VERSION = typer.Argument(help="A version's number or an alias, such as champion
 VersionName = Annotated[str, _VERSION]
 
 
-@app.callback(invoke_without_command=True)
+@app.callback(invoke_without_command=True, epilog="Example: digitflow models --model digits")
 def models(
     context: typer.Context,
     model: Annotated[
@@ -28,7 +29,7 @@ def models(
     """List the registered versions, their verdicts and their aliases."""
     if context.invoked_subcommand is not None:
         return
-    from digitflow.cli.console_models import print_versions
+    from digitflow.cli.tables import print_versions
     from digitflow.registry.listing import list_versions
     from digitflow.store.artifacts import open_store
 
@@ -37,12 +38,12 @@ def models(
     print_result(listed, as_json, print_versions)
 
 
-@app.command()
+@app.command(epilog="Example: digitflow models show champion")
 def show(
     version: VersionName, model: ModelName = None, as_json: AsJson = False, debug: Debug = False
 ) -> None:
     """Print all that a version carries: verdict, figures, config, digests, history."""
-    from digitflow.cli.console_models import print_registration
+    from digitflow.cli.tables import print_registration
     from digitflow.registry import listing, versions
     from digitflow.store.artifacts import open_store
 
@@ -60,7 +61,7 @@ def show(
     print_result(shown, as_json, print_registration)
 
 
-@app.command()
+@app.command(epilog="Example: digitflow models compare 3 champion")
 def compare(
     first: VersionName,
     second: VersionName,
@@ -69,7 +70,7 @@ def compare(
     debug: Debug = False,
 ) -> None:
     """Score two versions on the same test images and compare them pair by pair."""
-    from digitflow.cli.console_models import print_comparison
+    from digitflow.cli.tables import print_comparison
     from digitflow.registry.judging import judge_version
     from digitflow.registry.listing import choose_model
     from digitflow.store.artifacts import open_store
@@ -80,7 +81,7 @@ def compare(
     print_result(compared, as_json, print_comparison)
 
 
-@app.command()
+@app.command(epilog="Example: digitflow models diff previous champion")
 def diff(
     first: VersionName,
     second: VersionName,
@@ -89,7 +90,7 @@ def diff(
     debug: Debug = False,
 ) -> None:
     """Show in what the configs, the figures and the verdicts of two versions differ."""
-    from digitflow.cli.console_models import print_difference
+    from digitflow.cli.tables import print_difference
     from digitflow.registry.diff import diff_versions
     from digitflow.registry.listing import choose_model
     from digitflow.store.artifacts import open_store
@@ -99,10 +100,10 @@ def diff(
     print_result(found, as_json, print_difference)
 
 
-@app.command()
+@app.command(epilog="Example: digitflow models history --model digits")
 def history(model: ModelName = None, as_json: AsJson = False, debug: Debug = False) -> None:
     """Say who was champion when, by whom, why and by which verdict; the newest first."""
-    from digitflow.cli.console_models import print_history
+    from digitflow.cli.tables import print_history
     from digitflow.registry.listing import choose_model, list_history
     from digitflow.store.artifacts import open_store
 
@@ -111,17 +112,42 @@ def history(model: ModelName = None, as_json: AsJson = False, debug: Debug = Fal
     print_result([_shorten_entry(store, entry) for entry in entries], as_json, print_history)
 
 
+def gate(
+    challenger: Annotated[str, typer.Argument(help="A version, an alias, or a run's name.")],
+    dry_run: Annotated[bool, typer.Option(help="Only explain; promote nothing.")] = False,
+    against: Annotated[
+        str | None,
+        typer.Option(help="Compare with this version, not the champion; promotes nothing."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Take the limits from this file, not its own config.")
+    ] = None,
+    why: Annotated[str, typer.Option(help="A reason for the history.")] = "",
+    model: ModelName = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Judge a registered version again; promote it if the verdict says so."""
+    from digitflow.cli.tables import print_verdict
+    from digitflow.registry.judging import judge_again
+    from digitflow.store.artifacts import open_store
+
+    dry = dry_run or against is not None
+    verdict = judge_again(open_store(), model, challenger, against, config, dry, why)
+    print_result(verdict.model_dump(mode="json"), as_json, print_verdict)
+
+
 def rollback(
     to: Annotated[
-        str | None, typer.Option(help="Which former champion; else the one before this.")
+        str | None, typer.Option(help="A former champion (default: the previous one).")
     ] = None,
-    why: Annotated[str, typer.Option(help="A sentence for the history.")] = "",
+    why: Annotated[str, typer.Option(help="A reason for the history.")] = "",
     model: ModelName = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Make a former champion champion again, after loading and checking it."""
-    from digitflow.cli.console_models import print_rollback
+    from digitflow.cli.tables import print_rollback
     from digitflow.registry import listing
     from digitflow.registry import rollback as registry_rollback
     from digitflow.store.artifacts import open_store

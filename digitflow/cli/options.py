@@ -1,25 +1,36 @@
-"""Options that many commands share, and how each prints its result."""
+"""What the commands share: their options, and how each prints its result."""
 
 import json
 from collections.abc import Callable
 from math import isfinite
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 import typer
+
+Result = TypeVar("Result")
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and every log line.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
 ModelName = Annotated[
-    str | None, typer.Option("--model", help="Registered model; else digits, digits-sample.")
+    str | None,
+    typer.Option("--model", help="Registered model (default: digits, else digits-sample)."),
 ]
+ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The config file.")]
+DEFAULT_CONFIG = Path("configs/digits.yaml")
 
 
-def print_result(value: Any, as_json: bool, show: Callable[[Any], None]) -> None:
+def print_result(value: Result, as_json: bool, show: Callable[[Result], None]) -> None:
     """Print a command's result for a script or for a person."""
     if as_json:
         typer.echo(json.dumps(_drop_nan(value), indent=2, default=str))
     else:
         show(value)
+
+
+def print_error(message: str) -> None:
+    """Print an error in one line to standard error."""
+    typer.echo(f"digitflow: error: {message}", err=True)
 
 
 def _drop_nan(value: Any) -> Any:

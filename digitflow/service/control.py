@@ -1,20 +1,19 @@
-"""`python -m digitflow.service.control up|down|status`: Prefect's server and a worker."""
+"""Start and stop the service of a store: Prefect's server, a worker and what they run."""
 
-import logging
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from digitflow.errors import DigitflowError, InputError
+from digitflow.errors import InputError
 from digitflow.service.environment import (
+    AUTH_VARIABLE,
     STATE_FILE,
     ServiceState,
+    choose_host,
     find_running_server,
     is_supervised,
     read_state,
@@ -23,104 +22,80 @@ from digitflow.service.processes import (
     end_processes,
     find_process,
     list_descendants,
+    log_path,
     wait_until_ended,
 )
-from digitflow.service.supervisor import (
-    POLL_SECONDS,
-    READY,
-    ServiceFailed,
-    Supervisor,
-    choose_host,
-    log_path,
-)
-from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store, open_store, storage_errors
+from digitflow.service.supervisor import POLL_SECONDS, READY, ServiceFailed
+from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store, storage_errors
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 ENDING_PATIENCE_SECONDS = 60.0
-NOT_RUNNING = 3
 HINTS = {"starting the server": " (a first start takes up to half a minute)"}
 
-app = typer.Typer(
-    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__
-)
-Project = Annotated[
-    Path, typer.Option(help="folder of prefect.yaml, where flows run", show_default="checkout")
-]
+Tell = Callable[[str], None]
 
 
-def main() -> None:
-    """Run the command line; an error of ours is one message and its exit code."""
-    try:
-        app()
-    except DigitflowError as exc:
-        typer.echo(str(exc), err=True)
-        sys.exit(exc.exit_code)
+def start(store: Store, project: Path, tell: Tell) -> None:
+    """Start the server and a worker and deploy prefect.yaml; tell what is going on.
 
-
-@app.command()
-def up(project: Project = CHECKOUT) -> None:
-    """Start the server and a worker, deploy prefect.yaml, and return when all is ready."""
-    store = open_store()
+    Raises
+    ------
+    InputError
+        If the folder has no prefect.yaml, or the server would be open to anybody.
+    ServiceFailed
+        If something doesn't come up; the message holds what was logged.
+    """
     state = read_state(store)
     if is_supervised(store):
         where = f"at {state.url}" if state and state.phase == READY else "or being started"
-        typer.echo(f"The service is running already, {where}; `make down` ends it.")
+        tell(f"The service is running already, {where}; `digitflow down` stops it.")
         return
     end_leftovers(store, state)
-    supervisor = start_supervisor(store, project.resolve())
+    supervisor = start_supervisor(store, project)
     try:
-        ready = wait_until_ready(store, supervisor)
+        ready = wait_until_ready(store, supervisor, tell)
     except KeyboardInterrupt:
         supervisor.terminate()
         raise
-    typer.echo(f"Ready: {ready.url}   logs: {log_path(store, '*')}")
+    for line in describe_address(ready):
+        tell(line)
+    tell(f"Ready: {ready.url}   logs: {log_path(store, '*')}")
 
 
-@app.command()
-def down() -> None:
-    """End the server, the worker and the runs that it started; nothing else."""
-    store = open_store()
+def stop(store: Store, tell: Tell) -> None:
+    """Stop the server, the worker and the runs that it started; tell what is going on."""
     state = read_state(store)
     if state is None:
-        typer.echo("The service is not running: nothing to end.")
+        tell("The service is not running: nothing to stop.")
         return
     supervisor = find_process(state.processes["supervisor"])
     if supervisor is not None:
-        typer.echo("Ending the worker, its runs and the server ...")
+        tell("Stopping the worker, its runs and the server ...")
         supervisor.send_signal(signal.SIGTERM)
         wait_until_ended([supervisor], ENDING_PATIENCE_SECONDS)
     end_leftovers(store, state)
-    typer.echo("The service has ended.")
+    tell("The service has stopped.")
 
 
-@app.command()
-def status() -> None:
-    """Tell whether the service runs, and where; exit code 3 when it doesn't."""
-    store = open_store()
+def describe(store: Store) -> list[str]:
+    """Return how far the service is, where, and its processes; nothing if there is none."""
     state = read_state(store)
     if state is None or not is_supervised(store):
-        typer.echo("The service is not running.")
-        raise typer.Exit(NOT_RUNNING)
+        return []
     answer = "it answers" if find_running_server(store) else "it doesn't answer"
-    typer.echo(f"{state.phase}: {state.url}, {answer}")
-    for name, mark in state.processes.items():
-        typer.echo(f"  {name}: process {mark.pid}")
+    processes = [f"  {name}: process {mark.pid}" for name, mark in state.processes.items()]
+    return [f"{state.phase}: {state.url}, {answer}", *processes, *describe_address(state)]
 
 
-@app.command(hidden=True)
-def supervise(project: Project = CHECKOUT) -> None:
-    """Be the process that `up` leaves in the background."""
-    logging.basicConfig(format="%(asctime)s %(message)s")
-    supervisor = Supervisor(open_store(), project)
-    # SIGINT too: what a shell starts in the background inherits it ignored, and a worker
-    # that can't receive it doesn't end. With a handler here, children have the default.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, supervisor.stop)
-    supervisor.run()
+def describe_address(state: ServiceState) -> list[str]:
+    """Return what makes the command `prefect` in a shell talk to this server."""
+    lines = [f"export PREFECT_API_URL={state.api_url}"]
+    if AUTH_VARIABLE in os.environ:
+        lines.append(f'export PREFECT_API_AUTH_STRING="${AUTH_VARIABLE}"')
+    return ["For the command `prefect` in a shell:", *(f"  {line}" for line in lines)]
 
 
 def start_supervisor(store: Store, project: Path) -> "subprocess.Popen[bytes]":
-    """Start `supervise` so that it outlives this process and its terminal.
+    """Start the supervisor so that it outlives this process and its terminal.
 
     Raises
     ------
@@ -135,15 +110,8 @@ def start_supervisor(store: Store, project: Path) -> "subprocess.Popen[bytes]":
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
             return subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "digitflow.service.control",
-                    "supervise",
-                    "--project",
-                    project,
-                ],
-                cwd=CHECKOUT,
+                [sys.executable, "-m", "digitflow.service.supervisor", project],
+                cwd=project,
                 env=os.environ | {ARTIFACTS_VARIABLE: str(store.root)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -152,7 +120,9 @@ def start_supervisor(store: Store, project: Path) -> "subprocess.Popen[bytes]":
             )
 
 
-def wait_until_ready(store: Store, supervisor: "subprocess.Popen[bytes]") -> ServiceState:
+def wait_until_ready(
+    store: Store, supervisor: "subprocess.Popen[bytes]", tell: Tell
+) -> ServiceState:
     """Tell each phase as it begins, and return the state when the last is reached.
 
     Raises
@@ -167,7 +137,7 @@ def wait_until_ready(store: Store, supervisor: "subprocess.Popen[bytes]") -> Ser
             return state
         if state is not None and state.phase != told:
             told = state.phase
-            typer.echo(f"{told.capitalize()}{HINTS.get(told, '')} ...")
+            tell(f"{told.capitalize()}{HINTS.get(told, '')} ...")
         time.sleep(POLL_SECONDS)
     logged = log_path(store, "service").read_text(encoding="utf-8", errors="replace")
     raise ServiceFailed(f"The service didn't start: {logged.strip() or 'it was ended'}")
@@ -180,7 +150,3 @@ def end_leftovers(store: Store, state: ServiceState | None) -> None:
     found = {process for mark in state.processes.values() if (process := find_process(mark))}
     end_processes(found.union(*(list_descendants(process) for process in found)))
     store.remove(STATE_FILE)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,23 +1,36 @@
-"""The environment that Prefect and MLflow read: quiet, offline, on this machine only.
+"""Prefect's environment, quiet, offline, on this machine only; and its server of a store.
 
-Prefect reads it when it is imported, so call `use_prefect_environment` before that.
+Prefect reads the environment when it is imported, so call `use_prefect_environment` before.
 """
 
+import http.client
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+import socket
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from digitflow.errors import StorageError
+from digitflow.errors import DigitflowError, InputError, StorageError
 from digitflow.service.processes import ProcessMark
-from digitflow.service.server_api import is_there
 from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store
 from digitflow.store.references import Record
 
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+
 STATE_FILE = "prefect/service.json"
 SERVICE_LOCK = "prefect-service"
+AUTH_VARIABLE = "PREFECT_SERVER_API_AUTH_STRING"
+OWN_ADDRESS = "127.0.0.1"
+PREFERRED_PORT = 4200
+# A server that is busy with a training deserves patience; one that is gone refuses at once.
+TIMEOUT_SECONDS = 5.0
+MOST_RETRIES = 3
 
 OFFLINE = {
     "DO_NOT_TRACK": "1",
@@ -66,6 +79,10 @@ LOGGING = {
 QUIET = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
 
 
+class ServerRefused(DigitflowError):
+    """Prefect's server doesn't answer, or not with success."""
+
+
 class ServiceState(Record):
     """What `make up` started, and how far it is."""
 
@@ -97,8 +114,8 @@ def prefect_environment(
     wanted = wanted | QUIET if quiet else wanted
     wanted["PREFECT_HOME"] = str(store_root / "prefect")
     wanted["PREFECT_RESULTS_LOCAL_STORAGE_PATH"] = str(store_root / "results")
-    if "PREFECT_SERVER_API_AUTH_STRING" in environ:
-        wanted["PREFECT_API_AUTH_STRING"] = environ["PREFECT_SERVER_API_AUTH_STRING"]
+    if AUTH_VARIABLE in environ:
+        wanted["PREFECT_API_AUTH_STRING"] = environ[AUTH_VARIABLE]
     unset = {name: value for name, value in wanted.items() if name not in environ}
     # Absolute, since a flow that a worker starts may run in another folder.
     return unset | {ARTIFACTS_VARIABLE: str(store_root)}
@@ -119,7 +136,7 @@ def find_running_server(store: Store) -> str | None:
     state = read_state(store)
     if state is None or not state.url or not is_supervised(store):
         return None
-    return state.api_url if is_there(state.api_url, "/health") else None
+    return state.api_url if is_answering(state.api_url) else None
 
 
 def is_supervised(store: Store) -> bool:
@@ -140,3 +157,103 @@ def read_state(store: Store) -> ServiceState | None:
 def write_state(store: Store, state: ServiceState) -> None:
     """Write down what was started, whole or not at all."""
     store.write_text(STATE_FILE, state.model_dump_json(indent=2) + "\n")
+
+
+def is_answering(api_url: str) -> bool:
+    """Tell whether a server answers, whatever proxy is set.
+
+    By hand, since whoever only asks that must not wait for the import of Prefect's client;
+    every other question goes to `open_client`.
+    """
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(f"{api_url}/health", timeout=TIMEOUT_SECONDS):
+            return True
+    except (OSError, ValueError, http.client.HTTPException):
+        return False
+
+
+@contextmanager
+def open_client(api_url: str) -> Iterator["SyncPrefectClient"]:
+    """Open Prefect's client of a server, which is asked directly, whatever proxy is set.
+
+    Raises
+    ------
+    ServerRefused
+        In the body, if nobody answers, or an answer tells of an error.
+    """
+    from httpx import HTTPError
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.exceptions import PrefectException
+    from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+    client = SyncPrefectClient(
+        api_url,
+        auth_string=os.environ.get(AUTH_VARIABLE),
+        httpx_settings={"timeout": TIMEOUT_SECONDS, "trust_env": False},
+    )
+    try:
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: MOST_RETRIES}), client:
+            yield client
+    except (HTTPError, PrefectException) as exc:
+        raise ServerRefused(f"Prefect's server at {api_url}: {exc}") from exc
+
+
+def service_environment(store: Store, url: str) -> dict[str, str]:
+    """Return the whole environment of the server, the worker and what it runs."""
+    ours = prefect_environment(store.root, os.environ, quiet=False)
+    address = {
+        "PREFECT_API_URL": f"{url}/api",
+        # The page asks the server that it came from, whatever the port.
+        "PREFECT_SERVER_UI_API_URL": "/api",
+        "PYTHONUNBUFFERED": "1",
+    }
+    return {**os.environ, **ours, **address}
+
+
+def choose_host(environ: Mapping[str, str]) -> str:
+    """Return where the server listens: on this machine alone, or where the user says.
+
+    Raises
+    ------
+    InputError
+        If others could reach it without a password: who does may run anything here.
+    """
+    host = environ.get("PREFECT_SERVER_API_HOST", OWN_ADDRESS)
+    address = _read_address(host)
+    is_open = host != "localhost" if address is None else not address.is_loopback
+    if is_open and AUTH_VARIABLE not in environ:
+        raise InputError(
+            f"PREFECT_SERVER_API_HOST={host} opens the server to other machines, and who "
+            "reaches it may run anything on this one. Set a password too: "
+            f"{AUTH_VARIABLE}=user:password"
+        )
+    return host
+
+
+def _read_address(host: str) -> IPv4Address | IPv6Address | None:
+    """Return what a host is as a number; None for a name."""
+    with suppress(ValueError):
+        return ip_address(host)
+    return None
+
+
+def choose_port(environ: Mapping[str, str]) -> int:
+    """Return the user's port, else 4200 where it is free, else any free one."""
+    if "PREFECT_SERVER_API_PORT" in environ:
+        return int(environ["PREFECT_SERVER_API_PORT"])
+    with socket.socket() as probe:
+        # Connections of an earlier server that are still being closed don't count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((OWN_ADDRESS, PREFERRED_PORT))
+        except OSError:
+            probe.bind((OWN_ADDRESS, 0))
+        return int(probe.getsockname()[1])
+
+
+def write_url(host: str, port: int) -> str:
+    """Return the address at which this machine reaches its server."""
+    address = _read_address(host)
+    name = OWN_ADDRESS if address is not None and address.is_unspecified else host
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"

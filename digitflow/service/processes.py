@@ -1,17 +1,22 @@
-"""Processes that we started: recognised again by id and start, and ended for sure."""
+"""Processes that we start: logged, recognised again by id and start, ended for sure."""
 
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Collection
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
+from digitflow.store.artifacts import Store
 from digitflow.store.references import Record
 
 ENDING_PATIENCE_SECONDS = 10.0
 POLL_SECONDS = 0.1
 START_TOLERANCE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 30.0
 
 
 class ProcessMark(Record):
@@ -19,6 +24,36 @@ class ProcessMark(Record):
 
     pid: int
     started: float
+
+
+class Child:
+    """A Prefect process that is started again when it ends, later each time.
+
+    Parameters
+    ----------
+    name : str
+        Its name, also that of its log.
+    arguments : list of str
+        A module and what follows it on the command line.
+    """
+
+    def __init__(self, name: str, arguments: list[str]) -> None:
+        self.name = name
+        self.arguments = arguments
+        self.process: subprocess.Popen[bytes]
+        self.starts = 0
+        self._not_before = 0.0
+
+    def start(self, store: Store, folder: Path, environ: dict[str, str]) -> None:
+        """Start it with its output in its log."""
+        self.process = start_module(self.name, self.arguments, store, folder, environ)
+        self.starts += 1
+        pause = min(2.0**self.starts, LONGEST_PAUSE_SECONDS)
+        self._not_before = time.monotonic() + pause
+
+    def is_due(self) -> bool:
+        """Tell whether it has ended and may be started again by now."""
+        return self.process.poll() is not None and time.monotonic() >= self._not_before
 
 
 def mark_process(pid: int) -> ProcessMark:
@@ -71,3 +106,23 @@ def read_environ(process: psutil.Process) -> dict[str, str]:
     with suppress(psutil.Error, OSError):
         return process.environ()
     return {}
+
+
+def start_module(
+    name: str, arguments: list[str], store: Store, folder: Path, environ: dict[str, str]
+) -> "subprocess.Popen[bytes]":
+    """Start `python -m ...` from this Python; what it prints is added to its log."""
+    with log_path(store, name).open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            cwd=folder,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def log_path(store: Store, name: str) -> Path:
+    """Return where a part of the service writes its log."""
+    return store.root / "prefect" / f"{name}.log"

@@ -1,16 +1,20 @@
-"""Flow runs that say they run while no process of theirs is alive."""
+"""Flow runs whose process is gone though they say that they run, and runs that were missed."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from digitflow.service.processes import read_environ
-from digitflow.service.server_api import ServerRefused, call_api
 from digitflow.store.artifacts import Store
 from digitflow.store.runs import is_interrupted
+
+if TYPE_CHECKING:
+    # Imported when it is first needed: while the server starts, which takes longer.
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.objects import FlowRun
 
 logger = logging.getLogger(__name__)
 
@@ -18,84 +22,48 @@ logger = logging.getLogger(__name__)
 RUN_VARIABLE = "PREFECT__FLOW_RUN_ID"
 UNFINISHED = {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}
 GONE = "Its process is gone."
+MISSED = "Missed: the service was not running. Only the latest missed run is started."
 # A run that takes its process down with it each time must not do so for ever.
 MOST_STARTS = 3
-
-FlowRun = dict[str, Any]
-
-
-def mark_crashed(api_url: str, pool: str) -> list[FlowRun]:
-    """Mark the dead runs of a work pool on this machine as crashed; return them.
-
-    Killed at once, they couldn't say so themselves, and would hold their deployment's
-    slot. Call it while no worker of the pool is alive: it may be just starting a process.
-    A dead run that was being cancelled has been cancelled, and is not returned.
-    """
-    alive = {read_environ(process).get(RUN_VARIABLE) for process in psutil.process_iter()}
-    wanted = {"work_pools": {"name": {"any_": [pool]}}, "flow_runs": {"state": UNFINISHED}}
-    crashed = []
-    with _told_refusals():
-        for run in call_api(api_url, "/flow_runs/filter", wanted):
-            if run["id"] in alive:
-                continue
-            if run["state_type"] == "CANCELLING":
-                _set_state(api_url, run, type="CANCELLED", message=GONE)
-                continue
-            _crash(api_url, run)
-            crashed.append(run)
-    return crashed
-
-
-def reschedule(api_url: str, runs: list[FlowRun]) -> None:
-    """Let crashed runs of deployments begin again; what they had finished is kept."""
-    with _told_refusals():
-        for run in runs:
-            if run["run_count"] >= MOST_STARTS:
-                logger.warning(
-                    "flow run %s was started %d times, and is left crashed",
-                    run["name"],
-                    run["run_count"],
-                )
-                continue
-            _set_state(api_url, run, type="SCHEDULED", name="AwaitingRetry", message=GONE)
-            logger.warning("flow run %s begins again", run["name"])
-
-
-def mark_crashed_commands(api_url: str, store: Store) -> None:
-    """Mark the runs of commands that were killed as crashed.
-
-    No worker watches those; whether one lives is seen by its record's lock in the store.
-    """
-    wanted = {"deployment_id": {"is_null_": True}, "state": UNFINISHED}
-    with _told_refusals():
-        for run in call_api(api_url, "/flow_runs/filter", {"flow_runs": wanted}):
-            if is_interrupted(store, run["name"].split()[0]):
-                _crash(api_url, run)
-
-
-def _crash(api_url: str, run: FlowRun) -> None:
-    _set_state(api_url, run, type="CRASHED", message=GONE)
-    logger.warning("flow run %s crashed: its process is gone", run["name"])
-
-
-def _set_state(api_url: str, run: FlowRun, **state: str) -> None:
-    call_api(api_url, f"/flow_runs/{run['id']}/set_state", {"state": state})
-
-
-@contextmanager
-def _told_refusals() -> Iterator[None]:
-    try:
-        yield
-    except ServerRefused as exc:
-        logger.warning("can't look after crashed runs: %s", exc)
-
-
-MISSED = "Missed: the service was not running. The latest one missed is made up for."
 # The server's own limit.
 PAGE = 200
 
 
-def skip_missed_runs(api_url: str, moment: str) -> int:
+def mark_crashed(client: "SyncPrefectClient", pool: str) -> None:
+    """Mark the dead runs of a work pool on this machine as crashed.
+
+    Killed at once, they couldn't say so themselves, and would hold their deployment's
+    slot. Call it while no worker of the pool is alive: it may be just starting a process.
+    """
+    for run in _find_dead_runs(client, pool):
+        _end_dead_run(client, run)
+
+
+def restart_crashed(client: "SyncPrefectClient", pool: str) -> None:
+    """Mark dead runs as crashed, and let them begin again; what they had finished is kept."""
+    for run in _find_dead_runs(client, pool):
+        if not _end_dead_run(client, run):
+            continue
+        if run.run_count >= MOST_STARTS:
+            logger.warning(
+                "flow run %s was started %d times, and is left crashed", run.name, run.run_count
+            )
+            continue
+        _set_state(client, run, type="SCHEDULED", name="AwaitingRetry", message=GONE)
+        logger.warning("flow run %s begins again", run.name)
+
+
+def mark_crashed_commands(client: "SyncPrefectClient", store: Store) -> None:
+    """Mark the runs of commands that were killed as crashed.
+
+    No worker watches those; whether one lives is seen by its record's lock in the store.
+    """
+    for run in find_runs(client, {"state": UNFINISHED, "deployment_id": {"is_null_": True}}):
+        if is_interrupted(store, run.name.split()[0]):
+            _crash(client, run)
+
+
+def skip_missed_runs(client: "SyncPrefectClient", moment: datetime) -> int:
     """Cancel the scheduled runs of each deployment that were due before, but the latest.
 
     After a night switched off, a worker would else start a hundred of them at once. What a
@@ -103,50 +71,99 @@ def skip_missed_runs(api_url: str, moment: str) -> int:
 
     Parameters
     ----------
-    moment : str
-        ISO 8601 with a time zone.
+    moment : datetime
+        With a time zone.
 
     Returns
     -------
     int
         How many were cancelled.
     """
-    kept: set[str] = set()
+    kept = set()
     skipped = offset = 0
-    try:
-        while page := _list_due(api_url, moment, offset):
-            # The newest first: the first of each deployment stays.
-            for run in page:
-                if not run["auto_scheduled"] or run["deployment_id"] not in kept:
-                    offset += 1
-                    if run["auto_scheduled"]:
-                        kept.add(run["deployment_id"])
-                    continue
-                state = {"type": "CANCELLED", "name": "Missed", "message": MISSED}
-                call_api(api_url, f"/flow_runs/{run['id']}/set_state", {"state": state})
+    while page := _list_due(client, moment, offset):
+        # The newest first: the first of each deployment stays.
+        for run in page:
+            if run.auto_scheduled and run.deployment_id in kept:
+                _set_state(client, run, type="CANCELLED", name="Missed", message=MISSED)
                 skipped += 1
-    except ServerRefused as exc:
-        logger.warning("can't look after missed runs: %s", exc)
+                continue
+            offset += 1
+            if run.auto_scheduled:
+                kept.add(run.deployment_id)
     if skipped:
-        logger.warning("%d scheduled runs were missed, and are not made up for", skipped)
+        logger.warning("%d scheduled runs were missed, and are not started", skipped)
     return skipped
 
 
-def _list_due(api_url: str, moment: str, offset: int) -> list[dict[str, Any]]:
+def find_runs(
+    client: "SyncPrefectClient",
+    filters: Mapping[str, Any],
+    pool: str | None = None,
+    order: str = "END_TIME_DESC",
+    offset: int = 0,
+) -> "list[FlowRun]":
+    """Return the first flow runs in an order that fit the filters, `PAGE` at most.
+
+    Parameters
+    ----------
+    filters : Mapping
+        Fields of Prefect's `FlowRunFilter`.
+    pool : str, optional
+        Only runs of this work pool.
+    order : str
+        One of Prefect's `FlowRunSort`.
+    """
+    from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter
+    from prefect.client.schemas.sorting import FlowRunSort
+
+    pools = None
+    if pool is not None:
+        pools = WorkPoolFilter.model_validate({"name": {"any_": [pool]}})
+    return client.read_flow_runs(
+        flow_run_filter=FlowRunFilter.model_validate(filters),
+        work_pool_filter=pools,
+        sort=FlowRunSort(order),
+        limit=PAGE,
+        offset=offset,
+    )
+
+
+def _find_dead_runs(client: "SyncPrefectClient", pool: str) -> "list[FlowRun]":
+    alive = {read_environ(process).get(RUN_VARIABLE) for process in psutil.process_iter()}
+    unfinished = find_runs(client, {"state": UNFINISHED}, pool)
+    return [run for run in unfinished if str(run.id) not in alive]
+
+
+def _end_dead_run(client: "SyncPrefectClient", run: "FlowRun") -> bool:
+    """Say how a dead run ended; return whether it crashed, or else was being cancelled."""
+    if run.state_type == "CANCELLING":
+        _set_state(client, run, type="CANCELLED", message=GONE)
+        return False
+    _crash(client, run)
+    return True
+
+
+def _crash(client: "SyncPrefectClient", run: "FlowRun") -> None:
+    _set_state(client, run, type="CRASHED", message=GONE)
+    logger.warning("flow run %s crashed: its process is gone", run.name)
+
+
+def _set_state(client: "SyncPrefectClient", run: "FlowRun", **state: str) -> None:
+    from prefect.client.schemas.objects import State
+
+    client.set_flow_run_state(run.id, State.model_validate(state))
+
+
+def _list_due(client: "SyncPrefectClient", moment: datetime, offset: int) -> "list[FlowRun]":
     """Return a page of the deployments' runs that were due, the newest first.
 
     None that has begun before, and waits to go on. What is cancelled is in no page after:
     `offset` counts what stays.
     """
-    wanted = {
-        "flow_runs": {
-            "state": {"name": {"any_": ["Scheduled", "Late"]}},
-            "expected_start_time": {"before_": moment},
-            "deployment_id": {"is_null_": False},
-        },
-        "sort": "EXPECTED_START_TIME_DESC",
-        "limit": PAGE,
-        "offset": offset,
+    due = {
+        "state": {"name": {"any_": ["Scheduled", "Late"]}},
+        "expected_start_time": {"before_": moment},
+        "deployment_id": {"is_null_": False},
     }
-    found: list[dict[str, Any]] = call_api(api_url, "/flow_runs/filter", wanted)
-    return found
+    return find_runs(client, due, order="EXPECTED_START_TIME_DESC", offset=offset)

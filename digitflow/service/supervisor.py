@@ -1,4 +1,4 @@
-"""The process behind `make up`: starts Prefect's server and a worker and keeps both alive.
+"""The process behind `digitflow up`: starts Prefect's server and a worker, and watches them.
 
 It holds a lock as long as it lives, writes down what it started, and ends all of it,
 flow runs included, when it is told to end.
@@ -6,86 +6,63 @@ flow runs included, when it is told to end.
 
 import logging
 import os
-import socket
-import subprocess
+import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
-from digitflow.errors import DigitflowError, InputError
+from digitflow.errors import DigitflowError
+from digitflow.service import repairs
 from digitflow.service.environment import (
     SERVICE_LOCK,
     STATE_FILE,
+    ServerRefused,
     ServiceState,
-    prefect_environment,
+    choose_host,
+    choose_port,
+    is_answering,
+    open_client,
+    service_environment,
     write_state,
+    write_url,
 )
-from digitflow.service.processes import end_processes, is_alive, list_descendants, mark_process
-from digitflow.service.repairs import (
-    mark_crashed,
-    mark_crashed_commands,
-    reschedule,
-    skip_missed_runs,
+from digitflow.service.processes import (
+    Child,
+    end_processes,
+    is_alive,
+    list_descendants,
+    log_path,
+    mark_process,
+    start_module,
 )
-from digitflow.service.server_api import call_api, is_there
-from digitflow.store.artifacts import Store
+from digitflow.store.artifacts import Store, open_store
 from digitflow.store.locks import acquire_lock, release_lock
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
 
 logger = logging.getLogger(__name__)
 
 POOL = "local"
 TRAINING_QUEUE = "training"
-PREFERRED_PORT = 4200
 SERVER_PATIENCE_SECONDS = 180.0
 DEPLOY_PATIENCE_SECONDS = 120.0
-LONGEST_PAUSE_SECONDS = 30.0
 POLL_SECONDS = 0.25
 SECONDS_BETWEEN_LOOKS = 30.0
 LOGGED_LINES = 12
 READY = "ready"
 NOTIFICATIONS = "configs/notifications.yaml"
-OWN_ADDRESS = "127.0.0.1"
 
 
 class ServiceFailed(DigitflowError):
     """The server, the worker or the deployment didn't come up."""
-
-
-class Child:
-    """A Prefect process that is started again when it ends, later each time.
-
-    Parameters
-    ----------
-    name : str
-        Its name, also that of its log.
-    arguments : list of str
-        A module and what follows it on the command line.
-    """
-
-    def __init__(self, name: str, arguments: list[str]) -> None:
-        self.name = name
-        self.arguments = arguments
-        self.process: subprocess.Popen[bytes]
-        self.starts = 0
-        self._not_before = 0.0
-
-    def start(self, store: Store, folder: Path, environ: dict[str, str]) -> None:
-        """Start it with its output in its log."""
-        self.process = start_module(self.name, self.arguments, store, folder, environ)
-        self.starts += 1
-        pause = min(2.0**self.starts, LONGEST_PAUSE_SECONDS)
-        self._not_before = time.monotonic() + pause
-
-    def is_due(self) -> bool:
-        """Tell whether it has ended and may be started again by now."""
-        return self.process.poll() is not None and time.monotonic() >= self._not_before
 
 
 class Supervisor:
@@ -137,18 +114,21 @@ class Supervisor:
         host, port = choose_host(os.environ), choose_port(os.environ)
         url = write_url(host, port)
         self.environ = service_environment(self.store, url)
+        os.environ.update(self.environ)  # before Prefect is imported here too
         self._note(url=url, phase="starting the server")
         server = ["prefect", "server", "start", "--host", host, "--port", str(port)]
         self._start("server", server)
-        self._wait_for("server", lambda: is_there(self.state.api_url, "/health"))
-        skip_missed_runs(self.state.api_url, datetime.now(UTC).isoformat())
-        self._revive_runs()
+        self._wait_for("server", lambda: is_answering(self.state.api_url))
+        with self._look_after_runs() as client:
+            repairs.skip_missed_runs(client, datetime.now(UTC))
+            repairs.restart_crashed(client, POOL)
         self._note(phase="starting a worker")
         # The worker makes the pool where there is none, and leaves one that was changed alone.
         worker = ["prefect", "worker", "start", "--pool", POOL, "--type", "process"]
         self._start("worker", [*worker, "--name", "digitflow"])
-        self._wait_for("worker", lambda: is_there(self.state.api_url, f"/work_pools/{POOL}"))
-        limit_queue(self.state.api_url)
+        with open_client(self.state.api_url) as client:
+            self._wait_for("worker", lambda: has_pool(client))
+            limit_queue(client)
         self._note(phase="deploying prefect.yaml")
         self._run_once("deploy", ["prefect", "--no-prompt", "deploy", "--all"])
         if (self.folder / NOTIFICATIONS).is_file():
@@ -195,27 +175,36 @@ class Supervisor:
                 code = child.process.returncode
                 logger.warning("the %s ended (exit code %s): starting it", child.name, code)
                 if child.name == "worker":
-                    self._revive_runs()
+                    with self._look_after_runs() as client:
+                        repairs.restart_crashed(client, POOL)
                 child.start(self.store, self.folder, self.environ)
                 self._note()
         if time.monotonic() >= self._next_look:
-            mark_crashed_commands(self.state.api_url, self.store)
+            with self._look_after_runs() as client:
+                repairs.mark_crashed_commands(client, self.store)
             self._next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS
 
     def _may_start(self, child: Child) -> bool:
         """Keep a worker waiting for the server: its dead runs must be looked after first."""
-        return child.name == "server" or is_there(self.state.api_url, "/health")
+        return child.name == "server" or is_answering(self.state.api_url)
 
-    def _revive_runs(self) -> None:
-        """Call it while there is no worker."""
-        reschedule(self.state.api_url, mark_crashed(self.state.api_url, POOL))
+    @contextmanager
+    def _look_after_runs(self) -> Iterator["SyncPrefectClient"]:
+        """Open the server's client; that it refuses is logged, and no reason to end."""
+        try:
+            with open_client(self.state.api_url) as client:
+                yield client
+        except ServerRefused as exc:
+            logger.warning("can't look after flow runs: %s", exc)
 
     def _end_all(self) -> None:
         """End the worker and its runs while the server can still take down their states."""
         everything = self._seen | list_descendants(psutil.Process())
         server = self.children["server"].process.pid if "server" in self.children else -1
         end_processes({process for process in everything if process.pid != server})
-        mark_crashed(self.state.api_url, POOL)
+        if is_answering(self.state.api_url):
+            with self._look_after_runs() as client:
+                repairs.mark_crashed(client, POOL)
         end_processes(everything)
 
     def _note(self, **fields: str) -> None:
@@ -232,91 +221,31 @@ class Supervisor:
         return "\n".join([f"the end of {path}:", *last])
 
 
-def limit_queue(api_url: str) -> None:
+def has_pool(client: "SyncPrefectClient") -> bool:
+    """Tell whether the worker has made its pool."""
+    return any(pool.name == POOL for pool in client.read_work_pools())
+
+
+def limit_queue(client: "SyncPrefectClient") -> None:
     """Make the queue in which one training waits for the other, unless it is there.
 
     One that is there was changed by somebody, or made by us: it is left alone.
     """
-    if not is_there(api_url, f"/work_pools/{POOL}/queues/{TRAINING_QUEUE}"):
-        queue = {"name": TRAINING_QUEUE, "concurrency_limit": 1}
-        call_api(api_url, f"/work_pools/{POOL}/queues", queue)
+    queues = client.match_work_queues([TRAINING_QUEUE], work_pool_name=POOL)
+    if not any(queue.name == TRAINING_QUEUE for queue in queues):
+        client.create_work_queue(TRAINING_QUEUE, concurrency_limit=1, work_pool_name=POOL)
 
 
-def write_url(host: str, port: int) -> str:
-    """Return the address at which this machine reaches its server."""
-    address = _read_address(host)
-    name = OWN_ADDRESS if address is not None and address.is_unspecified else host
-    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+def main(folder: Path) -> None:
+    """Be the process that `digitflow up` leaves in the background."""
+    logging.basicConfig(format="%(asctime)s %(message)s")
+    supervisor = Supervisor(open_store(), folder)
+    # SIGINT too: what a shell starts in the background inherits it ignored, and a worker
+    # that can't receive it doesn't end. With a handler here, children have the default.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, supervisor.stop)
+    supervisor.run()
 
 
-def service_environment(store: Store, url: str) -> dict[str, str]:
-    """Return the whole environment of the server, the worker and what it runs."""
-    ours = prefect_environment(store.root, os.environ, quiet=False)
-    address = {
-        "PREFECT_API_URL": f"{url}/api",
-        # The page asks the server that it came from, whatever the port.
-        "PREFECT_SERVER_UI_API_URL": "/api",
-        "PYTHONUNBUFFERED": "1",
-    }
-    return {**os.environ, **ours, **address}
-
-
-def choose_host(environ: Mapping[str, str]) -> str:
-    """Return where the server listens: on this machine alone, or where the user says.
-
-    Raises
-    ------
-    InputError
-        If others could reach it without a password: who does may run anything here.
-    """
-    host = environ.get("PREFECT_SERVER_API_HOST", OWN_ADDRESS)
-    address = _read_address(host)
-    is_open = host != "localhost" if address is None else not address.is_loopback
-    if is_open and "PREFECT_SERVER_API_AUTH_STRING" not in environ:
-        raise InputError(
-            f"PREFECT_SERVER_API_HOST={host} opens the server to other machines, and who "
-            "reaches it may run anything on this one. Set a password too: "
-            "PREFECT_SERVER_API_AUTH_STRING=user:password"
-        )
-    return host
-
-
-def _read_address(host: str) -> IPv4Address | IPv6Address | None:
-    """Return what a host is as a number; None for a name."""
-    with suppress(ValueError):
-        return ip_address(host)
-    return None
-
-
-def choose_port(environ: Mapping[str, str]) -> int:
-    """Return the user's port, else 4200 where it is free, else any free one."""
-    if "PREFECT_SERVER_API_PORT" in environ:
-        return int(environ["PREFECT_SERVER_API_PORT"])
-    with socket.socket() as probe:
-        # Connections of an earlier server that are still being closed don't count.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", PREFERRED_PORT))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def start_module(
-    name: str, arguments: list[str], store: Store, folder: Path, environ: dict[str, str]
-) -> "subprocess.Popen[bytes]":
-    """Start `python -m ...` from this Python; what it prints is added to its log."""
-    with log_path(store, name).open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", *arguments],
-            cwd=folder,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-
-
-def log_path(store: Store, name: str) -> Path:
-    """Return where a part of the service writes its log."""
-    return store.root / "prefect" / f"{name}.log"
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -12,7 +12,6 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from digitflow import __version__
 from digitflow.store.references import digest_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,7 +77,7 @@ def find_libraries(modules: dict[str, str]) -> dict[str, str]:
 
 def list_versions(libraries: Mapping[str, str]) -> dict[str, str]:
     """Return the versions of digitflow, Python and the libraries behind the results."""
-    return {"digitflow": __version__, "python": platform.python_version(), **libraries}
+    return {"digitflow": installed_version("digitflow"), "python": platform.python_version(), **libraries}
 
 
 @lru_cache

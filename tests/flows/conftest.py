@@ -16,8 +16,7 @@ import pytest
 import yaml
 from real_service import BETTER, PASSWORD, serve
 
-from digitflow.service.environment import prefect_environment
-from digitflow.service.server_api import is_there
+from digitflow.service.environment import is_answering, prefect_environment
 from digitflow.store.artifacts import Store
 from digitflow.store.locks import acquire_lock, release_lock
 from digitflow.store.runs import list_runs, read_events
@@ -107,7 +106,7 @@ def _wait_until_healthy(url, process, log):
     while time.monotonic() < deadline:
         if process.poll() is not None:
             pytest.fail(f"the server ended: {log.read_text()[-2000:]}")
-        if is_there(url, "/health"):
+        if is_answering(url):
             return
         time.sleep(0.2)
     pytest.fail(f"the server did not start in {SERVER_SECONDS} s: {log.read_text()[-2000:]}")

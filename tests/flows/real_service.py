@@ -1,6 +1,5 @@
 """The service of `make up` as tests start it: a real server, a real worker."""
 
-import http.client
 import os
 import shutil
 import socket
@@ -9,11 +8,11 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import yaml
 
 from digitflow.service.environment import read_state
 from digitflow.service.processes import find_process, list_descendants
-from digitflow.service.server_api import call_api
 from digitflow.service.supervisor import NOTIFICATIONS
 from digitflow.store.artifacts import Store
 
@@ -39,6 +38,26 @@ CONFIG = {
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
+def call_api(api_url, path, body=None):
+    """GET `path` of Prefect's server, or POST `body` to it as JSON; return the answer."""
+    password = os.environ.get("PREFECT_SERVER_API_AUTH_STRING", "")
+    with httpx.Client(
+        auth=tuple(password.split(":", 1)) if password else None,
+        timeout=30,
+        trust_env=False,
+        transport=httpx.HTTPTransport(retries=3),
+    ) as client:
+        for _ in range(5):
+            answer = client.request(
+                "GET" if body is None else "POST", api_url + path, json=body
+            )
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(0.5)  # its database was locked; it has done nothing
+    answer.raise_for_status()
+    return answer.json() if answer.content else None
+
+
 class Service:
     """The service of a store of its own, at a port of its own."""
 
@@ -60,10 +79,10 @@ class Service:
         return kept | ours | self.variables
 
     def run(self, command):
-        """Run `python -m digitflow.service.control COMMAND` and return how it ended."""
+        """Run `digitflow COMMAND` and return how it ended."""
         where = ["--project", str(self.project)] if self.project and command == "up" else []
         return subprocess.run(
-            [sys.executable, "-m", "digitflow.service.control", command, *where],
+            [Path(sys.executable).with_name("digitflow"), command, *where],
             env=self.environment(),
             capture_output=True,
             text=True,
@@ -80,11 +99,7 @@ class Service:
         return call_api(f"http://127.0.0.1:{self.port}/api", path, body)
 
     def page(self, path):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        connection.request("GET", path)
-        content = connection.getresponse().read()
-        connection.close()
-        return content
+        return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=30).content
 
     def start_run(self, name="train-digits/train-digits", **fields):
         """Create a run of a deployment, named as flow/deployment, and return its id."""

@@ -6,11 +6,10 @@ A deployment's run is suspended meanwhile: test_unattended.py.
 import time
 
 import pytest
-from real_service import BETTER
+from real_service import BETTER, call_api
 
 from digitflow.registry.champion import read_champion
 from digitflow.registry.listing import find_registration, list_history, list_judgements
-from digitflow.service.server_api import call_api
 from digitflow.store.runs import list_runs
 
 SECONDS = 120

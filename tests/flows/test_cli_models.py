@@ -8,8 +8,8 @@ import typer
 from real_service import BETTER
 from typer.testing import CliRunner
 
-from digitflow.cli.console_models import print_comparison
 from digitflow.cli.models import app, rollback
+from digitflow.cli.tables import print_comparison
 from digitflow.errors import InputError
 from digitflow.registry.champion import read_champion
 from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store

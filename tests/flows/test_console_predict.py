@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from digitflow.cli.console_predict import MOST_REASONS, describe_file
 from digitflow.cli.main import app
+from digitflow.cli.pictures import MOST_REASONS, describe_file
 from digitflow.predict.predictions import Prediction, Unread
 from digitflow.predict.predictor import Predictor
 
@@ -69,7 +69,7 @@ def run(monkeypatch):
 def test_the_model_is_named_once_and_each_file_is_read(run):
     result = run("page.png", "page.png")
     assert result.exit_code == 0
-    assert result.output.count("asked: digits, version 7") == 1
+    assert result.output.count("model: digits, version 7") == 1
     assert result.output.count("page.png: 2 digits on 1 line") == 2
 
 

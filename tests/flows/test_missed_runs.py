@@ -5,10 +5,11 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from real_service import call_api
 
 from digitflow.service import repairs
+from digitflow.service.environment import open_client
 from digitflow.service.repairs import skip_missed_runs
-from digitflow.service.server_api import call_api
 
 NOW = datetime.now(UTC)
 HOURS = 8
@@ -49,6 +50,11 @@ def list_due(server, deployment, *states):
     return call_api(server, "/flow_runs/filter", wanted | {"sort": "EXPECTED_START_TIME_DESC"})
 
 
+def skip(server):
+    with open_client(server) as client:
+        return skip_missed_runs(client, NOW)
+
+
 @pytest.mark.parametrize("page", [3, 200])
 def test_of_the_scheduled_runs_that_were_missed_only_the_latest_stays(
     server, deployments, monkeypatch, page
@@ -58,20 +64,20 @@ def test_of_the_scheduled_runs_that_were_missed_only_the_latest_stays(
     before = [list_due(server, one, *waiting) for one in deployments]
     assert [len(runs) for runs in before] == [HOURS, HOURS + 1]
     # Those of other tests' deployments, of which none is due, are not touched.
-    assert skip_missed_runs(server, NOW.isoformat()) == 2 * (HOURS - 1)
+    assert skip(server) == 2 * (HOURS - 1)
     hourly, asked = (list_due(server, one, *waiting) for one in deployments)
     assert [run["id"] for run in hourly] == [before[0][0]["id"]]
     assert len(list_due(server, deployments[0], "Missed")) == HOURS - 1
     # What was asked for stays, however late it is.
     assert [run["auto_scheduled"] for run in asked] == [True, False]
-    assert skip_missed_runs(server, NOW.isoformat()) == 0
+    assert skip(server) == 0
 
 
 def test_a_run_that_has_begun_and_waits_to_go_on_was_not_missed(server, deployments):
     _, *older = list_due(server, deployments[0], "Scheduled", "Late")
     state = {"type": "SCHEDULED", "name": "AwaitingRetry"}
     call_api(server, f"/flow_runs/{older[-1]['id']}/set_state", {"state": state, "force": True})
-    skip_missed_runs(server, NOW.isoformat())
+    skip(server)
     assert name_state(server, older[-1]["id"]) == "AwaitingRetry"
     assert name_state(server, older[0]["id"]) == "Missed"
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from real_service import Service, wait_for
@@ -25,8 +26,9 @@ def service(tmp_path_factory):
 
 def test_up_tells_its_progress_and_ends_with_the_address(service):
     assert service.first_up.returncode == 0, service.first_up.stderr
-    first, *_, last = service.first_up.stdout.splitlines()
+    first, *_, export, last = service.first_up.stdout.splitlines()
     assert "half a minute" in first
+    assert export == f"  export PREFECT_API_URL=http://127.0.0.1:{service.port}/api"
     assert f"http://127.0.0.1:{service.port}" in last
 
 
@@ -114,7 +116,7 @@ def test_down_leaves_no_process_and_a_second_down_finds_nothing(service):
     assert not [process for process in processes if is_alive(process)]
     assert read_state(service.store) is None
     assert find_running_server(service.store) is None
-    assert "nothing to end" in service.run("down").stdout
+    assert "nothing to stop" in service.run("down").stdout
     assert service.run("status").returncode == 3
 
 
@@ -127,11 +129,9 @@ def test_down_leaves_no_process_and_a_second_down_finds_nothing(service):
     ids=["a folder without prefect.yaml", "open to anybody"],
 )
 def test_what_can_t_be_started_is_bad_input(tmp_path, variables, words):
-    arguments = ["-m", "digitflow.service.control", "up", "--project", str(tmp_path)]
+    command = [Path(sys.executable).with_name("digitflow"), "up", "--project", tmp_path]
     environment = os.environ | {"DIGITFLOW_ARTIFACTS": str(tmp_path)} | variables
-    ended = subprocess.run(
-        [sys.executable, *arguments], env=environment, capture_output=True, text=True
-    )
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert ended.returncode == 2
     assert words in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
+from real_service import call_api
 
-from digitflow.service.server_api import call_api
 from digitflow.store.runs import list_runs, read_events
 from digitflow.store.why import summarise_tasks
 

@@ -3,7 +3,7 @@
 import pytest
 
 from digitflow.errors import InputError
-from digitflow.service.supervisor import choose_host, choose_port, write_url
+from digitflow.service.environment import choose_host, choose_port, write_url
 
 OPEN = {"PREFECT_SERVER_API_HOST": "0.0.0.0"}
 PASSWORD = {"PREFECT_SERVER_API_AUTH_STRING": "admin:x"}

@@ -1,4 +1,4 @@
-"""What `digitflow models ...` and `digitflow rollback` show, in eighty columns."""
+"""What the commands about models and verdicts print, in eighty columns."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
@@ -6,15 +6,15 @@ from textwrap import wrap
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
 
-from digitflow.cli.console import OUTPUT, print_verdict
+from digitflow.cli.console import CHECK_SIGNS, OUTPUT, make_table, print_outcome
 from digitflow.formatting import (
     format_bytes,
     format_moment,
     format_number,
     format_seconds,
     format_share,
+    format_signed,
 )
 
 WIDTH = 80
@@ -33,9 +33,8 @@ def print_versions(versions: Sequence[Mapping[str, Any]]) -> None:
     if not versions:
         OUTPUT.print("no model is registered yet: `digitflow train` makes one")
     for model, listed in groupby(versions, key=lambda version: version["model"]):
-        table = Table(title=model, title_justify="left", box=None, padding=(0, 1, 0, 0))
-        for column in ("version", "registered", "accuracy", "verdict", "aliases"):
-            table.add_column(column, no_wrap=True)
+        columns = ("version", "registered", "accuracy", "verdict", "aliases")
+        table = make_table(*columns, title=model)
         for version in listed:
             table.add_row(
                 version["version"],
@@ -62,7 +61,7 @@ def print_registration(shown: Mapping[str, Any]) -> None:
         moment = format_moment(judged["at"])
         OUTPUT.print(f"judged {moment} in {judged['run']}: {judged['outcome']}")
     OUTPUT.print()
-    _print_verdict(shown["verdict"])
+    print_verdict(shown["verdict"])
 
 
 def _describe_registration(shown: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -118,7 +117,7 @@ def _describe_costs(costs: Mapping[str, Any]) -> str:
 def print_history(entries: Sequence[Mapping[str, Any]]) -> None:
     """Print who was champion when, and why."""
     if not entries:
-        OUTPUT.print("nobody was champion yet")
+        OUTPUT.print("no version was champion yet")
         return
     OUTPUT.print(f"[bold]{entries[0]['model']}[/], the newest first")
     _print_entries(entries)
@@ -186,6 +185,33 @@ def _print_change(key: str, first: str, second: str) -> None:
         _print_wrapped(f"{sign} {text}", indent=4, hanging=2)
 
 
+def print_verdict(verdict: Mapping[str, Any]) -> None:
+    """Print a verdict with all its checks as a table."""
+    table = make_table("check", "on", "verdict")
+    for name in ("challenger", "champion", "difference", "p"):
+        table.add_column(name, justify="right", no_wrap=True)
+    group = None
+    for check in verdict["checks"]:
+        # By groups, or the names of checks would leave no room for their figures.
+        before, (group, _, question) = group, check["id"].partition(".")
+        if group != before:
+            table.add_row(f"[bold]{group}[/]")
+        figures = (check["challenger"], check["champion"])
+        table.add_row(
+            f"  {question}",
+            check["slice"],
+            CHECK_SIGNS[check["verdict"]],
+            *("" if value is None else format_number(value) for value in figures),
+            "" if check["delta"] is None else format_signed(check["delta"]),
+            "" if check["p"] is None else f"{check['p']:.2g}",
+        )
+    if verdict["checks"]:
+        OUTPUT.print(table)
+    looks = verdict["comparison"]["looks"]
+    OUTPUT.print(f"challengers judged on these test images so far: {looks}")
+    print_outcome(verdict)
+
+
 def print_comparison(compared: Mapping[str, Any]) -> None:
     """Print two versions, side by side, on the same images."""
     OUTPUT.print(
@@ -201,13 +227,6 @@ def print_rollback(champion: Mapping[str, Any]) -> None:
         f"[bold]champion[/]  {champion['name']} version {champion['version']}, loaded and "
         "checked"
     )
-
-
-def _print_verdict(verdict: Mapping[str, Any]) -> None:
-    if "comparison" in verdict:
-        print_verdict(dict(verdict))
-    else:  # of an older form
-        _print_labelled("verdict", f"{verdict['outcome']}: {verdict['reason']}")
 
 
 def _print_labelled(label: str, text: str) -> None:
