@@ -27,7 +27,7 @@ Finding = dict[str, str]
 
 
 def examine(store: Store, verify: bool) -> list[Finding]:
-    """Return findings {level: ok|warning|error, what, found}; mends what is only behind.
+    """Return findings {level: ok|warning|error, what, found}; fixes what is only behind.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def _check_libraries() -> Iterator[Finding]:
     if wrong:
         yield _finding("error", "libraries", f"{list_some(wrong)}; install again with make")
     else:
-        yield _finding("ok", "libraries", "all within the bounds that were tested")
+        yield _finding("ok", "libraries", "all within the tested bounds")
 
 
 def _check_store(store: Store) -> Finding:
@@ -89,7 +89,7 @@ def _check_registry(store: Store) -> Iterator[Finding]:
         models = sorted({*list_models(store), *list_pointers(store)})
         for model in models:
             yield from (
-                _finding("warning", "registry", f"{was}: mended") for was in mend(store, model)
+                _finding("warning", "registry", f"{was}: fixed") for was in mend(store, model)
             )
             yield _check_champion(store, model)
             yield _check_history(model, list_history(store, model))
@@ -121,7 +121,7 @@ def _check_history(model: str, entries: Sequence[Any]) -> Finding:
         e.id for e, before in zip(entries, followed, strict=False) if e.predecessor != before
     ]
     if broken:
-        found = f"{model}: entries {list_some(broken)} do not follow the one before"
+        found = f"{model}: entries {list_some(broken)} do not follow the entry before"
         return _finding("error", "history", found)
     return _finding("ok", "history", f"{model}: {len(entries)} entries, one chain")
 
@@ -135,8 +135,8 @@ def _check_places() -> Iterator[Finding]:
         yield _finding(
             "warning",
             "history",
-            f"{TRACKING_VARIABLE} is set and {DATABASE_VARIABLE} is not: who promotes there "
-            "from elsewhere has a history of their own. Name one database for all of them",
+            f"{TRACKING_VARIABLE} is set and {DATABASE_VARIABLE} is not: a promotion "
+            "from another machine is not in this history. Name one database for all of them",
         )
 
 
@@ -151,7 +151,6 @@ def _check_server(store: Store) -> Iterator[Finding]:
         find_running_server,
         is_answering,
         is_supervised,
-        use_prefect_environment,
     )
 
     if named := os.environ.get("PREFECT_API_URL"):
@@ -162,7 +161,6 @@ def _check_server(store: Store) -> Iterator[Finding]:
         yield _finding("ok" if answers else "error", "server", found)
     elif (url := find_running_server(store)) is not None:
         yield _finding("ok", "server", f"answers at {url}")
-        use_prefect_environment(store)
         yield from _check_service(url)
     elif is_supervised(store):
         found = "was started and doesn't answer: digitflow down, digitflow up"
@@ -247,7 +245,7 @@ def _check_recent(client: "SyncPrefectClient") -> Finding:
 
 
 def _verify_files(store: Store) -> Finding:
-    """Hash what the runs noted; a damaged file goes, so that the next run makes it again."""
+    """Hash what the runs noted; a damaged file is deleted; the next run makes it again."""
     refs = dict(_list_noted(store))
     damaged = []
     for path, ref in refs.items():
@@ -257,7 +255,7 @@ def _verify_files(store: Store) -> Finding:
             except DigitflowError:
                 damaged.append(path)
     if damaged:
-        found = f"{len(damaged)} of {len(refs)} were changed and are dropped: "
+        found = f"{len(damaged)} of {len(refs)} have changed and were deleted: "
         return _finding("error", "files", found + list_some(damaged))
     return _finding("ok", "files", f"{len(refs)} hashed, none has changed")
 

@@ -1,6 +1,7 @@
 """The command line: `digitflow COMMAND`. Heavy imports wait until their command runs."""
 
 import json
+import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -43,10 +44,12 @@ def main() -> None:
         print_error(str(exc))
         sys.exit(exc.exit_code)
     except KeyboardInterrupt:
-        print_error("interrupted; the same command goes on from what was finished")
+        print_error(
+            "interrupted; the same command continues from what was finished"
+        )
         sys.exit(130)
     except BrokenPipeError:
-        sys.exit(0)  # whoever read our output has seen enough
+        sys.exit(0)  # the reader of our output, such as `head`, has ended
     except Exception as exc:
         if "--debug" in sys.argv:
             raise
@@ -196,9 +199,12 @@ def doctor(
     """Check the installation, the store, the registry and the server."""
     from digitflow.cli.console import print_findings
     from digitflow.cli.doctor import examine
+    from digitflow.service.environment import prefect_environment
     from digitflow.store.artifacts import open_store
 
-    findings = examine(open_store(), verify)
+    store = open_store()
+    os.environ.update(prefect_environment(store.root, os.environ))
+    findings = examine(store, verify)
     print_result(findings, as_json, print_findings)
     if any(finding["level"] == "error" for finding in findings):
         raise typer.Exit(1)

@@ -72,7 +72,7 @@ def correct(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Say what a picture really shows; the next training learns from it, or is judged by it."""
+    """Say what a picture really shows; it is used for the next training, or by the gate."""
     from digitflow.predict.correcting import correct_file, correct_picture
     from digitflow.store.artifacts import open_store
     from digitflow.store.runs import name_user
@@ -103,8 +103,10 @@ def corrections(as_json: AsJson = False, debug: Debug = False) -> None:
 
 def _print_kept(kept: list[dict[str, Any]]) -> None:
     for row in kept:
-        use = "will be learnt from" if row["role"] == "training" else "will judge models"
-        typer.echo(f"{row['picture'][:12]}  is a {row['digit']}, says {row['who']}: it {use}")
+        use = "training" if row["role"] == "training" else "the gate"
+        typer.echo(
+            f"{row['picture'][:12]}  is a {row['digit']}, says {row['who']}: used for {use}"
+        )
 
 
 def _print_corrections(found: dict[str, Any]) -> None:
@@ -116,8 +118,7 @@ def _print_corrections(found: dict[str, Any]) -> None:
             f"  from {row['source']}"
         )
     typer.echo(
-        f"{len(rows)} corrections; {len(conflicts)} pictures held back, of which people say "
-        "different digits"
+        f"{len(rows)} corrections; {len(conflicts)} pictures held back because people disagree"
         if rows
         else "no corrections yet: `digitflow correct PICTURE DIGITS` adds one"
     )
@@ -159,7 +160,7 @@ def describe_file(digits: "Sequence[Prediction]") -> Iterator[str]:
     reasons = list(chain.from_iterable(_describe_reasons(line) for line in lines))
     yield from reasons[:MOST_REASONS]
     if len(reasons) > MOST_REASONS:
-        yield f"  and {len(reasons) - MOST_REASONS} more that are doubtful; --json has all"
+        yield f"  and {len(reasons) - MOST_REASONS} more unsure ones; --json shows all"
 
 
 def _sign(digit: "Prediction") -> str:

@@ -47,7 +47,7 @@ def print_versions(versions: Sequence[Mapping[str, Any]]) -> None:
 
 
 def print_registration(shown: Mapping[str, Any]) -> None:
-    """Print all that a version carries; its verdict last, where the eye is."""
+    """Print all that a version carries; its verdict last, where a terminal stops."""
     version, facts = shown["version"], shown["facts"]
     aliases = f" ({', '.join(version['aliases'])})" if version["aliases"] else ""
     OUTPUT.print(f"[bold]{version['model']} version {version['version']}[/]{aliases}")
@@ -85,19 +85,19 @@ def _describe_registration(shown: Mapping[str, Any]) -> Iterator[tuple[str, str]
     yield "signature", f"images {takes} to probabilities {gives}"
     yield "file", version["model_path"]
     if bundle is not None:
-        yield from _describe_release(bundle)
+        yield from _describe_bundle(bundle)
 
 
-def _describe_release(bundle: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _describe_bundle(bundle: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     golden, reject_option = bundle["golden"], bundle["reject_option"]
     count = golden["images"]["shape"][0]
-    yield "golden", f"{count} images; made with {_join(golden['libraries'], str)}"
-    yield "on", golden["machine"]
+    yield "golden", f"{count} images, made with {_join(golden['libraries'], str)}"
+    yield "made on", golden["machine"]
     if reject_option is not None:
         threshold = format_share(reject_option["min_probability"])
         yield (
             "unsure",
-            f"under {threshold}, to answer {format_share(reject_option['coverage'])}",
+            f"below {threshold} (coverage {format_share(reject_option['coverage'])})",
         )
 
 
@@ -155,23 +155,23 @@ def print_difference(found: Mapping[str, Any]) -> None:
 
 
 def _print_changed_checks(checks: Sequence[Mapping[str, Any]]) -> None:
-    """Print the checks that came out otherwise; figures alone differ almost always."""
-    turned = [item for item in checks if _name_answer(item, 0) != _name_answer(item, 1)]
+    """Print the checks that came out differently; figures alone differ almost always."""
+    turned = [item for item in checks if _read_verdict(item, 0) != _read_verdict(item, 1)]
     OUTPUT.print("\n[bold]checks[/]" + ("" if checks else "  the same"))
     for item in turned:
-        _print_change(item["key"], *(_describe_answer(item[which]) for which in WHICH))
+        _print_change(item["key"], *(_describe_check(item[which]) for which in WHICH))
     if len(checks) > len(turned):
         same = len(checks) - len(turned)
-        OUTPUT.print(f"  {same} with the same answer, of other figures (--json has them)")
+        OUTPUT.print(f"  {same} with the same verdict, but other figures (see --json)")
 
 
-def _name_answer(item: Mapping[str, Any], place: int) -> str | None:
-    answer = item[WHICH[place]]
-    return None if answer is None else answer["verdict"]
+def _read_verdict(item: Mapping[str, Any], place: int) -> str | None:
+    check = item[WHICH[place]]
+    return None if check is None else check["verdict"]
 
 
-def _describe_answer(answer: Mapping[str, Any] | None) -> str:
-    return "not asked" if answer is None else f"{answer['verdict']}: {answer['detail']}"
+def _describe_check(check: Mapping[str, Any] | None) -> str:
+    return "not run" if check is None else f"{check['verdict']}: {check['detail']}"
 
 
 def _print_change(key: str, first: str, second: str) -> None:

@@ -48,7 +48,7 @@ def test_a_page_is_shown_line_by_line_with_its_doubts():
 
 def test_many_doubts_are_counted():
     *_, last = describe_file([make_digit(4, "unsure")] * (MOST_REASONS + 3))
-    assert last == "  and 3 more that are doubtful; --json has all"
+    assert last == "  and 3 more unsure ones; --json shows all"
 
 
 @pytest.fixture

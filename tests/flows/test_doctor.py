@@ -31,7 +31,7 @@ def test_what_was_behind_is_a_warning(store, monkeypatch):
     monkeypatch.setattr(champion, "read_champion", lambda store, model: None)
     first, second, third = doctor._check_registry(store)
     assert first["level"] == "warning"
-    assert first["found"] == "the alias was on 1, not 2: mended"
+    assert first["found"] == "the alias was on 1, not 2: fixed"
     assert second["found"] == "digits has no champion"
     assert third["what"] == "history"
 

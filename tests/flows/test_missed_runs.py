@@ -1,9 +1,8 @@
 """After a night switched off the latest missed run of each deployment is made up for."""
 
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
-import httpx
 import pytest
 from real_service import call_api
 
@@ -36,8 +35,9 @@ def deployments(server):
     call_api(server, f"/deployments/{found[-1]}/create_flow_run", {"state": due})
     yield found
     # Others look at what is deployed on this server.
-    for one in found:
-        httpx.delete(f"{server}/deployments/{one}").raise_for_status()
+    with open_client(server) as client:
+        for one in found:
+            client.delete_deployment(UUID(one))
 
 
 def list_due(server, deployment, *states):
