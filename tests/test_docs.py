@@ -101,9 +101,7 @@ def test_the_schemas_beside_the_configs_are_those_of_the_code(options):
     assert printed == _read(f"configs/{name}.json")
 
 
-@pytest.mark.parametrize(
-    "file", sorted(ROOT.glob("configs/*.yaml")), ids=lambda file: file.name
-)
+@pytest.mark.parametrize("file", ["digits.yaml", "mnist.yaml", "notifications.yaml"])
 def test_every_config_names_a_schema_that_it_fits(file):
     text = _read(f"configs/{file}")
     (name,) = re.findall(r"^# yaml-language-server: \$schema=(.*)$", text, re.MULTILINE)

@@ -44,9 +44,7 @@ def main() -> None:
         print_error(str(exc))
         sys.exit(exc.exit_code)
     except KeyboardInterrupt:
-        print_error(
-            "interrupted; the same command continues from what was finished"
-        )
+        print_error("interrupted; the same command continues from what was finished")
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)  # the reader of our output, such as `head`, has ended

@@ -77,7 +77,11 @@ def find_libraries(modules: dict[str, str]) -> dict[str, str]:
 
 def list_versions(libraries: Mapping[str, str]) -> dict[str, str]:
     """Return the versions of digitflow, Python and the libraries behind the results."""
-    return {"digitflow": installed_version("digitflow"), "python": platform.python_version(), **libraries}
+    return {
+        "digitflow": installed_version("digitflow"),
+        "python": platform.python_version(),
+        **libraries,
+    }
 
 
 @lru_cache
