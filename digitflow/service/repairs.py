@@ -12,7 +12,6 @@ from digitflow.store.artifacts import Store
 from digitflow.store.runs import is_interrupted
 
 if TYPE_CHECKING:
-    # Imported when it is first needed: while the server starts, which takes longer.
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.objects import FlowRun
 

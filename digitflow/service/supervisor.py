@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,8 @@ logger = logging.getLogger(__name__)
 POOL = "local"
 TRAINING_QUEUE = "training"
 SERVER_PATIENCE_SECONDS = 180.0
-DEPLOY_PATIENCE_SECONDS = 120.0
+# Ten deployments take a quarter of a minute, and minutes on a machine that is busy.
+DEPLOY_PATIENCE_SECONDS = 300.0
 POLL_SECONDS = 0.25
 SECONDS_BETWEEN_LOOKS = 30.0
 LOGGED_LINES = 12
@@ -118,6 +120,7 @@ class Supervisor:
         self._note(url=url, phase="starting the server")
         server = ["prefect", "server", "start", "--host", host, "--port", str(port)]
         self._start("server", server)
+        import_module("prefect.client.orchestration")  # while the server starts
         self._wait_for("server", lambda: is_answering(self.state.api_url))
         with self._look_after_runs() as client:
             repairs.skip_missed_runs(client, datetime.now(UTC))
@@ -244,7 +247,10 @@ def main(folder: Path) -> None:
     # that can't receive it doesn't end. With a handler here, children have the default.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, supervisor.stop)
-    supervisor.run()
+    try:
+        supervisor.run()
+    except DigitflowError as exc:
+        sys.exit(str(exc))  # into the log, which `digitflow up` shows
 
 
 if __name__ == "__main__":
