@@ -12,7 +12,7 @@ from digitflow.service.supervisor import NOTIFICATIONS
 # Apprise's plugin for mail imports what Python 3.13 no longer has.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 
-EXAMPLE = Path(__file__).parents[2] / NOTIFICATIONS
+EXAMPLE = Path(__file__).parents[3] / NOTIFICATIONS
 
 
 def test_the_example_is_off_and_works_once_its_address_is_set(monkeypatch):

@@ -1,0 +1,45 @@
+"""What every command shares: the version, exit codes, and that nothing heavy is imported."""
+
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+from typer.testing import CliRunner
+
+from digitflow.cli.main import app
+from digitflow.errors import InputError
+
+HEAVY = ("mlflow", "numpy", "prefect", "rich", "sqlalchemy")
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setenv("DIGITFLOW_ARTIFACTS", str(tmp_path / "artifacts"))
+    return lambda *arguments: CliRunner().invoke(app, [str(each) for each in arguments])
+
+
+def test_the_version_is_that_of_what_is_installed(run):
+    assert run("--version").output == f"digitflow {version('digitflow')}\n"
+
+
+def test_what_a_command_alone_needs_is_imported_by_it_alone():
+    """Else every command would wait for it, and completion in the shell too."""
+    code = f"import sys, digitflow.cli.main; print(*{set(HEAVY)!r} & sys.modules.keys())"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (found.stdout, found.stderr) == ("\n", "")
+
+
+def test_no_service_is_an_exit_code_of_its_own(run):
+    result = run("status")
+    assert (result.exit_code, result.output) == (3, "The service is not running.\n")
+    assert run("down").exit_code == 0
+
+
+def test_a_config_is_checked_without_training(run, tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text("model: mine\n")
+    assert "model mine, 3 candidates" in run("config", "check", file).output
+    file.write_text("candidates: [{name: a, estimator: nosuch, recipe: pixels}]\n")
+    with pytest.raises(InputError, match="nosuch"):
+        raise run("config", "check", file).exception

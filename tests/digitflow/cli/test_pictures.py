@@ -1,0 +1,159 @@
+"""`digitflow predict`, `correct` and `corrections`, as people type them."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from digitflow.cli.main import app
+from digitflow.cli.pictures import MOST_REASONS, describe_file
+from digitflow.config.data import BuiltinSource
+from digitflow.data.sources import builtin
+from digitflow.predict.predictions import Prediction, Unread
+from digitflow.predict.predictor import Predictor
+
+
+def make_digit(digit, status="read", line=0, reasons=("why",), box=(10, 20, 30, 40)):
+    return Prediction(
+        picture="0" * 64,
+        file="page.png",
+        box=box,
+        line=line,
+        digit=digit,
+        probability=0.9,
+        runners_up=((1, 0.06), (2, 0.03), (3, 0.01)),
+        status=status,
+        reasons=() if status == "read" else reasons,
+        model="digits",
+        version="7",
+    )
+
+
+def test_a_single_digit_is_one_line():
+    (line,) = describe_file([make_digit(4)])
+    assert line == "page.png: 4 (90.00%; then 1 6.00%, 2 3.00%, 3 1.00%)"
+
+
+def test_a_doubtful_one_says_why():
+    (line,) = describe_file([make_digit(4, "unsure", reasons=("it is pale", "it is odd"))])
+    assert line.endswith("1.00%) unsure: it is pale; it is odd")
+
+
+def test_a_page_is_shown_line_by_line_with_its_doubts():
+    page = [make_digit(4), make_digit(2, "unsure"), make_digit(8, "not a digit", line=1)]
+    head, *lines, first, second = describe_file(page)
+    assert head == "page.png: 3 digits on 2 lines (? unsure, # not a digit)"
+    assert lines == ["  4 2?", "  #"]
+    assert first.startswith("  line 1, digit 2 (30 x 40 at 10, 20): 2 (90.00%")
+    assert second.startswith("  line 2, digit 1 (30 x 40 at 10, 20): 8 (90.00%")
+
+
+def test_many_doubts_are_counted():
+    *_, last = describe_file([make_digit(4, "unsure")] * (MOST_REASONS + 3))
+    assert last == "  and 3 more unsure ones; --json shows all"
+
+
+@pytest.fixture
+def predict(monkeypatch):
+    """Run `digitflow predict` with a predictor that reads 4 and 2 in any file but bad.png."""
+
+    def read_file(file, one):
+        if file.name == "bad.png":
+            return [Unread(file=str(file), error=f"{file} is no picture")]
+        return [make_digit(4)] if one else [make_digit(4), make_digit(2)]
+
+    champion = SimpleNamespace(name="digits", version="7")
+    predictor = SimpleNamespace(champion=champion, read_file=read_file)
+    monkeypatch.setattr(Predictor, "load", lambda store, model, log=None: predictor)
+    return lambda *arguments: CliRunner().invoke(app, ["predict", *arguments])
+
+
+def test_the_model_is_named_once_and_each_file_is_read(predict):
+    result = predict("page.png", "page.png")
+    assert result.exit_code == 0
+    assert result.output.count("model: digits, version 7") == 1
+    assert result.output.count("page.png: 2 digits on 1 line") == 2
+
+
+def test_one_digit_is_read_where_one_is_said(predict):
+    assert "page.png: 4 (90.00%" in predict("--one", "page.png").output
+
+
+def test_a_bad_file_sets_the_exit_code_and_the_others_are_read(predict):
+    result = predict("bad.png", "page.png", "--json")
+    assert result.exit_code == 2
+    bad, *digits = json.loads(result.output)
+    assert bad == {"file": "bad.png", "error": "bad.png is no picture"}
+    assert [digit["digit"] for digit in digits] == [4, 2]
+    assert digits[0]["box"] == [10, 20, 30, 40]
+    assert "error: bad.png is no picture" in predict("bad.png").output
+
+
+def test_the_dash_reaches_the_predictor_as_a_file(predict, monkeypatch):
+    seen = []
+    predictor = Predictor.load(None, None)
+    monkeypatch.setattr(
+        predictor, "read_file", lambda file, one: seen.append(file) or [make_digit(1)]
+    )
+    assert predict("-").exit_code == 0
+    assert seen == [Path("-")]
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setenv("DIGITFLOW_ARTIFACTS", str(tmp_path / "artifacts"))
+    monkeypatch.delenv("DIGITFLOW_DATABASE_URL", raising=False)
+    return lambda *arguments: CliRunner().invoke(app, [str(each) for each in arguments])
+
+
+@pytest.fixture
+def page(tmp_path):
+    """A picture with the digits 0 to 3 in a line, dark on white."""
+    images = builtin.load(BuiltinSource()).train.images[:4]
+    line = np.hstack(
+        [np.pad(np.kron(image, np.ones((3, 3), np.uint8)), 20) for image in images]
+    )
+    cv2.imwrite(str(tmp_path / "page.png"), 255 - line)
+    return tmp_path / "page.png"
+
+
+def test_the_digits_of_a_page_are_said_in_reading_order(run, page):
+    result = run("correct", page, "0 123", "--who", "ada", "--json")
+    assert result.exit_code == 0, result.output
+    kept = json.loads(result.output)
+    assert [row["digit"] for row in kept] == [0, 1, 2, 3]
+    assert {row["who"] for row in kept} == {"ada"}
+    assert {row["role"] for row in kept} <= {"training", "gate"}
+    listed = run("corrections")
+    assert "4 corrections; 0 pictures held back" in listed.output
+
+
+def test_another_number_of_digits_is_bad_input_and_keeps_nothing(run, page):
+    result = run("correct", page, "012")
+    assert result.exit_code != 0
+    assert "shows 4 digits" in str(result.exception)
+    assert "no corrections yet" in run("corrections").output
+
+
+@pytest.mark.parametrize("said", ["seven", "", "1O2"])
+def test_what_is_no_digit_is_bad_input(run, page, said):
+    result = run("correct", page, said)
+    assert "digits 0 to 9" in str(result.exception)
+
+
+def test_a_picture_is_corrected_again_by_its_digest(run, page):
+    kept = json.loads(run("correct", page, "0123", "--who", "ada", "--json").output)
+    result = run("correct", kept[2]["picture"][:12], "8", "--who", "bob")
+    assert "is a 8, says bob" in result.output
+    listed = run("corrections")
+    assert "held back: people disagree" in listed.output
+    assert "5 corrections; 1 pictures held back" in listed.output
+
+
+def test_a_picture_that_is_nowhere_is_bad_input(run):
+    assert "hexadecimal digits" in str(run("correct", "nowhere.png", "7").exception)
+    assert "no picture begins" in str(run("correct", "abcdef", "7").exception)

@@ -1,0 +1,24 @@
+"""What `up` and `status` say of a service."""
+
+from digitflow.service.control import describe, describe_address
+from digitflow.service.environment import ProcessMark, ServiceState, write_state
+
+STATE = ServiceState(
+    phase="ready",
+    url="http://127.0.0.1:1",
+    processes={"supervisor": ProcessMark(pid=1, started=0.0)},
+)
+
+
+def test_a_shell_is_told_the_address_and_no_secret(monkeypatch):
+    monkeypatch.delenv("PREFECT_SERVER_API_AUTH_STRING", raising=False)
+    assert describe_address(STATE)[1:] == ["  export PREFECT_API_URL=http://127.0.0.1:1/api"]
+    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "me:secret")
+    *_, last = describe_address(STATE)
+    assert last == '  export PREFECT_API_AUTH_STRING="$PREFECT_SERVER_API_AUTH_STRING"'
+
+
+def test_a_state_whose_supervisor_is_gone_is_no_service(store):
+    assert describe(store) == []
+    write_state(store, STATE)
+    assert describe(store) == []
