@@ -139,7 +139,7 @@ def why(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Say for each task of a run whether it was computed or cached, and what had changed."""
+    """Show for each task of a run whether it was computed or cached, and what had changed."""
     from digitflow.cli.console import print_reasons
     from digitflow.store.artifacts import open_store
     from digitflow.store.why import explain_run

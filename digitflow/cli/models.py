@@ -42,7 +42,7 @@ def models(
 def show(
     version: VersionName, model: ModelName = None, as_json: AsJson = False, debug: Debug = False
 ) -> None:
-    """Print all that a version carries: verdict, figures, config, digests, history."""
+    """Print all that is known of a version: verdict, figures, config, digests, history."""
     from digitflow.cli.tables import print_registration
     from digitflow.registry import listing, versions
     from digitflow.store.artifacts import open_store
@@ -89,7 +89,7 @@ def diff(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Show in what the configs, the figures and the verdicts of two versions differ."""
+    """Show how the configs, the figures and the verdicts of two versions differ."""
     from digitflow.cli.tables import print_difference
     from digitflow.registry.diff import diff_versions
     from digitflow.registry.listing import choose_model

@@ -98,8 +98,8 @@ def make_block(slug: str, fields: dict[str, Any]) -> NotificationBlock:
     # Apprise takes an address that it doesn't know without a word, and sends nothing.
     if not getattr(block, "_apprise_client", True):
         raise InputError(
-            f"Apprise knows no such address as the fields of {slug} name; it begins with one "
-            "of its schemas, such as mailto://, json:// or https://hooks.slack.com/"
+            f"Apprise does not know the address in the fields of {slug}; it must begin with "
+            "one of its schemas, such as mailto://, json:// or https://hooks.slack.com/"
         )
     return block
 
@@ -112,8 +112,8 @@ def fill_in(name: str, value: Any) -> Any:
         return Template(value).substitute(os.environ)
     except KeyError as exc:
         raise InputError(
-            f"the field {name} wants the environment variable {exc.args[0]}, which is not set; "
-            "set it before `make up`"
+            f"the field {name} needs the environment variable {exc.args[0]}, which is not set; "
+            "set it before `digitflow up`"
         ) from exc
     except ValueError as exc:
         raise InputError(f"the field {name}: a dollar sign alone is written $$") from exc

@@ -45,11 +45,13 @@ def restart_crashed(client: "SyncPrefectClient", pool: str) -> None:
             continue
         if run.run_count >= MOST_STARTS:
             logger.warning(
-                "flow run %s was started %d times, and is left crashed", run.name, run.run_count
+                "flow run %s was started %d times, and is not started again",
+                run.name,
+                run.run_count,
             )
             continue
         _set_state(client, run, type="SCHEDULED", name="AwaitingRetry", message=GONE)
-        logger.warning("flow run %s begins again", run.name)
+        logger.warning("flow run %s is started again", run.name)
 
 
 def mark_crashed_commands(client: "SyncPrefectClient", store: Store) -> None:

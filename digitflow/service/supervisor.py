@@ -198,7 +198,7 @@ class Supervisor:
             with open_client(self.state.api_url) as client:
                 yield client
         except ServerRefused as exc:
-            logger.warning("can't look after flow runs: %s", exc)
+            logger.warning("can't check the flow runs: %s", exc)
 
     def _end_all(self) -> None:
         """End the worker and its runs while the server can still take down their states."""

@@ -39,7 +39,7 @@ def test_an_empty_file_tells_nobody(tmp_path):
     [
         ("pigeon", {}, "must be one of .*slack-webhook.*, got 'pigeon'"),
         ("slack-webhook", {}, "don't fit"),
-        ("slack-webhook", {"url": "nonsense"}, "Apprise knows no such address"),
+        ("slack-webhook", {"url": "nonsense"}, "Apprise does not know the address"),
         ("slack-webhook", {"url": "${NOT_SET_ANYWHERE}"}, "NOT_SET_ANYWHERE, which is not set"),
         ("slack-webhook", {"url": "mailto://a:b$@c.de"}, r"written \$\$"),
     ],
