@@ -1,41 +1,98 @@
-"""The second half of the main job: from a challenger to a verdict that is acted on."""
+"""From a challenger to a verdict that is acted on; and a registered version judged again."""
 
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from prefect import flow
+from prefect.client.schemas import State
+from prefect.futures import PrefectFuture
+from prefect.states import Completed
+
+from digitflow.config.gate import RobustnessLimits
 from digitflow.config.training import TrainConfig
 from digitflow.data.sets import ImageSet, PreparedData
 from digitflow.errors import ChampionMoved
-from digitflow.evaluation.evidence import EvidenceRefs, ScoredRefs
+from digitflow.evaluation.collecting import Challenger, collect_evidence
+from digitflow.evaluation.evidence import Costs, Share
 from digitflow.evaluation.leaderboard import Entry
+from digitflow.evaluation.scoring import TestResult
 from digitflow.gate.verdict import Verdict
-from digitflow.models.bundle import ModelBundle
-from digitflow.models.fitting import FittedModel
+from digitflow.models.bundle import LoadCheck, ModelBundle
+from digitflow.registry.judging import (
+    Decision,
+    judge_version,
+    require_comparable,
+    to_baseline,
+)
 from digitflow.registry.pointer import Champion
+from digitflow.registry.training import describe_training, resolve_config
 from digitflow.store.references import ModelRef
 from flows.approval import ask_person
-from flows.run import call, collect_evidence
-from tasks.caching import collect
-from tasks.evaluate import score_on_test
-from tasks.evidence import check_loading, measure_costs, score_altered
-from tasks.gate import (
-    Decision,
-    describe_training,
+from flows.run import TASK_THREADS, name_run, run_job
+from tasks.data import fingerprint_source, ingest_digits, validate_feedback
+from tasks.judging import (
+    check_loading,
     find_champion,
     judge_challenger,
     keep_champion,
+    measure_costs,
     promote_challenger,
     register_challenger,
-    require_comparable,
+    score_altered,
+    score_on_test,
 )
-from tasks.ingest import fingerprint_source, ingest_digits
-from tasks.validate import validate_feedback
+from tasks.publishing import label_flow_run, publish_verdict
+from tasks.wiring import RunContext, named, settle
 
+logger = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 JUDGING_ATTEMPTS = 3
+# Two models on test images and feedback, altered images, loading, costs.
+TASKS = 7
+
+
+@flow(
+    name="judge-digits",
+    flow_run_name=partial(name_run, "judge-"),
+    task_runner=TASK_THREADS,
+)
+def judge_digits(
+    config: str | TrainConfig = "configs/digits.yaml",
+    challenger: str = "challenger",
+    against: str | None = None,
+) -> State:
+    """Judge a registered version again, by the limits of a config; nothing is promoted.
+
+    Parameters
+    ----------
+    config : str or TrainConfig
+        Path of a config file, or the config itself.
+    challenger : str
+        A version's number, an alias, or the name of the run that made it.
+    against : str, optional
+        A version's number or alias; without one the champion, where there is any.
+    """
+    settings = resolve_config(config)
+
+    def work(run: RunContext) -> Verdict:
+        model, limits = settings.model, settings.gate
+        return judge_version(run.store, model, challenger, against, limits, AskByTasks())
+
+    verdict = run_job(work, settings, "judge", TASKS)
+    label_flow_run(verdict.outcome, settings.model, verdict.outcome)
+    publish_verdict(settings.model, verdict)
+    return Completed(message=f"{verdict.outcome}: {verdict.reason}")
 
 
 def judge_and_promote(
+    run: RunContext,
     config: TrainConfig,
     entries: list[Entry],
-    fitted: FittedModel,
     bundle: ModelBundle,
+    fit_seconds: float,
     data: PreparedData,
     judging: ImageSet | None,
 ) -> Decision:
@@ -43,27 +100,40 @@ def judge_and_promote(
 
     `judging` are corrections that nothing learnt from; the config may name others.
     """
-    feedback = ingest_feedback(config) or judging
+    feedback, test = ingest_feedback(config) or judging, data.splits.test
+    challenger = Challenger(bundle, test, feedback, fit_seconds)
     for _ in range(JUDGING_ATTEMPTS):
-        champion = call(find_champion, config.model)
-        require_comparable(champion, data.splits.test, config.gate)
-        refs = collect_evidence_refs(
-            config, bundle, fitted, champion, data.splits.test, feedback
-        )
-        verdict = call(judge_challenger, config, refs, champion)
+        champion = find_champion(config.model)
+        require_comparable(champion, test, config.gate)
+        baseline = to_baseline(champion)
+        refs = collect_evidence(AskByTasks(), challenger, baseline, config.gate, config.seed)
+        verdict = judge_challenger(config.model, refs, baseline, config.gate, config.seed)
         if verdict.outcome == "unchanged":
             return Decision(verdict=verdict, refs=refs, champion=champion)
         verdict, why = ask_if_wanted(config, verdict, bundle, champion)
-        making = describe_training(config, entries, data, refs)
-        version = call(register_challenger, config.model, bundle, verdict, making)
-        try:
-            champion = act_on(verdict, config.model, version, champion, why)
-        except ChampionMoved:
-            continue
-        return Decision(verdict=verdict, refs=refs, champion=champion, version=version)
+        facts = describe_training(run.log, config, entries, data, refs)
+        version = register_challenger(config.model, bundle, verdict, facts)
+        now = act_on(run, config.model, version, verdict, champion, why)
+        if not isinstance(now, ChampionMoved):
+            return Decision(verdict=verdict, refs=refs, champion=now, version=version)
     raise ChampionMoved(
         f"other runs promoted {config.model} {JUDGING_ATTEMPTS} times meanwhile"
     )
+
+
+def act_on(
+    run: RunContext,
+    model: str,
+    version: str,
+    verdict: Verdict,
+    champion: Champion | None,
+    why: str,
+) -> Champion | ChampionMoved | None:
+    """Promote the challenger or keep the champion; return who is champion now."""
+    if verdict.promoted:
+        promoting = promote_challenger.submit(model, version, verdict, why, run.log.run)
+        return settle(promoting, ChampionMoved)
+    return settle(keep_champion.submit(champion, verdict), ChampionMoved)
 
 
 def ask_if_wanted(
@@ -76,73 +146,48 @@ def ask_if_wanted(
     return ask_person(verdict, config.gate.approval, comparison)
 
 
-def act_on(
-    verdict: Verdict, model: str, version: str, champion: Champion | None, why: str
-) -> Champion | None:
-    """Promote the challenger or keep the champion; return who is champion now."""
-    if verdict.promoted:
-        return call(promote_challenger, model, version, verdict, why)
-    return call(keep_champion, champion, verdict)
-
-
-def collect_evidence_refs(
-    config: TrainConfig,
-    bundle: ModelBundle,
-    fitted: FittedModel,
-    champion: Champion | None,
-    test: ImageSet,
-    feedback: ImageSet | None,
-) -> EvidenceRefs:
-    """Collect what the gate's checks ask for; nothing more for the champion itself."""
-    model, gate = bundle.model, config.gate
-    if champion is not None and champion.model.digest == model.digest:
-        return EvidenceRefs(test=read_both(model, champion, test, "test"))
-    loads = check_loading.submit(bundle)
-    altered = (
-        score_altered.submit(model, test, gate.robustness, config.seed)
-        if "robustness" in gate.checks
-        else None
-    )
-    readings = read_both(model, champion, test, "test")
-    corrections = None if feedback is None else read_both(model, champion, feedback, "feedback")
-    loaded = collect_evidence(loads)
-    robustness = collect_evidence(altered) if altered else None
-    # Alone at last: what is timed must not share the machine.
-    models = (model,) if champion is None else (model, champion.model)
-    ours, *theirs = collect_evidence(measure_costs.submit(models, test)) or [None]
-    return EvidenceRefs(
-        test=readings,
-        feedback=corrections,
-        costs=ours and ours.complete(loaded, fitted.fit_seconds),
-        champion_costs=theirs[0] if theirs else None,
-        robustness=robustness or {},
-        loads=loaded,
-    )
-
-
-def read_both(
-    challenger: ModelRef, champion: Champion | None, images: ImageSet, name: str
-) -> ScoredRefs:
-    """Let both models read the same images, each with its own preprocessing."""
-    ours = score_on_test.submit("challenger", name, challenger, images)
-    theirs = (
-        None
-        if champion is None
-        else score_on_test.submit(
-            f"champion version {champion.version}", name, champion.model, images
-        )
-    )
-    return ScoredRefs(
-        images=images,
-        challenger=collect(ours),
-        champion=None if theirs is None else collect(theirs),
-    )
-
-
 def ingest_feedback(config: TrainConfig) -> ImageSet | None:
     """Return the corrections set aside for the gate, where the config names any."""
     source = config.gate.feedback
     if source is None:
         return None
-    raw = call(ingest_digits, source, call(fingerprint_source, source))
-    return call(validate_feedback, raw)
+    return validate_feedback(ingest_digits(source, fingerprint_source(source)))
+
+
+class AskByTasks:
+    """Whatever evidence is asked for, a task computes at once, or finds in the cache."""
+
+    def score(
+        self, who: str, on: str, model: ModelRef, images: ImageSet
+    ) -> Callable[[], TestResult]:
+        """Let a model read images."""
+        task = named(score_on_test, f"score {who} on the {on} images")
+        return task.submit(model, images).result
+
+    def alter(
+        self, model: ModelRef, test: ImageSet, limits: RobustnessLimits, seed: int
+    ) -> Callable[[], dict[str, Share] | None]:
+        """Let a model read altered test images."""
+        names = tuple(limits.floors)
+        return partial(
+            wait_for_evidence, score_altered.submit(model, test, names, limits.images, seed)
+        )
+
+    def load(self, bundle: ModelBundle) -> Callable[[], LoadCheck | None]:
+        """Let a fresh process repeat the golden predictions."""
+        return partial(wait_for_evidence, check_loading.submit(bundle.model, bundle.golden))
+
+    def time(
+        self, models: tuple[ModelRef, ...], test: ImageSet
+    ) -> Callable[[], list[Costs] | None]:
+        """Measure what models cost."""
+        return partial(wait_for_evidence, measure_costs.submit(models, test))
+
+
+def wait_for_evidence(future: PrefectFuture[Answer]) -> Answer | None:
+    """Wait for a piece of evidence; None where it failed, which no check takes for a pass."""
+    result = settle(future, Exception)
+    if isinstance(result, Exception):
+        logger.warning("evidence is missing: %s", result)
+        return None
+    return result

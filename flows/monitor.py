@@ -6,25 +6,28 @@ from prefect import flow
 from prefect.client.schemas import State
 from prefect.states import Completed
 
-from digitflow.cli.launching import resolve_config
 from digitflow.config.training import TrainConfig
 from digitflow.evaluation.evidence import Share
 from digitflow.monitoring.window import MonitoringReport, assess_window
 from digitflow.registry.pointer import Champion
-from flows.run import call, name_run, open_job
-from tasks.evaluate import score_on_test
-from tasks.events import announce
-from tasks.feedback import read_corrections
-from tasks.gate import find_champion
-from tasks.monitor import calibrate_limits, collect_window, inspect_window, keep_report
-from tasks.publishing import publish_drift
+from digitflow.registry.training import resolve_config
+from flows.run import TASK_THREADS, name_run, run_job
+from tasks.data import read_corrections
+from tasks.judging import find_champion, score_on_test
+from tasks.monitoring import calibrate_limits, collect_window, compare_window, write_report
+from tasks.publishing import announce, publish_drift
+from tasks.wiring import RunContext, named
 
 # The champion, its window, limits, the comparison, corrections and how they are read, the
 # report and what the UI shows.
 TASKS = 8
 
 
-@flow(name="monitor-digits", flow_run_name=partial(name_run, "monitor-"))
+@flow(
+    name="monitor-digits",
+    flow_run_name=partial(name_run, "monitor-"),
+    task_runner=TASK_THREADS,
+)
 def monitor_digits(config: str | TrainConfig = "configs/digits.yaml") -> State:
     """Compare the champion's latest predictions with what it learnt from.
 
@@ -34,24 +37,28 @@ def monitor_digits(config: str | TrainConfig = "configs/digits.yaml") -> State:
         Path of a config file, or the config itself.
     """
     settings = resolve_config(config)
-    with open_job(settings, f"monitor-{settings.model}", TASKS, job="monitor") as run:
-        state = monitor_once(settings)
-        run.log.update(found=state.message)
+    return run_job(lambda run: monitor_once(run, settings), settings, "monitor", TASKS)
+
+
+def monitor_once(run: RunContext, config: TrainConfig) -> State:
+    """Look once, and note what was found."""
+    state = look_at_champion(config)
+    run.log.update(found=state.message)
     return state
 
 
-def monitor_once(config: TrainConfig) -> State:
-    """Look once; the state's message is what was found."""
-    champion = call(find_champion, config.model)
+def look_at_champion(config: TrainConfig) -> State:
+    """Look at what the champion predicted; the state's message is what was found."""
+    champion = find_champion(config.model)
     if champion is None:
         return Completed(message=f"{config.model} has no champion: `digitflow train` makes one")
-    report = look_at(config, champion)
+    report = assess_predictions(config, champion)
     if report is None:
         return Completed(
             message=f"nothing to say of version {champion.version}: it has no reference, or "
             f"fewer than {config.monitoring.least} predictions"
         )
-    call(publish_drift, report, call(keep_report, report))
+    publish_drift(report, write_report(report))
     if not report.drifted:
         return Completed(message=f"no drift in {report.window.size} predictions")
     announce(
@@ -64,14 +71,13 @@ def monitor_once(config: TrainConfig) -> State:
     return Completed(message=f"drift: {report.alarms[0]}")
 
 
-def look_at(config: TrainConfig, champion: Champion) -> MonitoringReport | None:
+def assess_predictions(config: TrainConfig, champion: Champion) -> MonitoringReport | None:
     """Return what is found in the latest predictions; None where they are too few."""
     reference, rule = champion.bundle.reference, config.monitoring
-    window = call(collect_window, config.model, champion.version, rule)
+    window = collect_window(config.model, champion.version, rule)
     if reference is None or window is None:
         return None
-    limits = call(
-        calibrate_limits,
+    limits = calibrate_limits(
         reference,
         window.size,
         rule.false_alarms,
@@ -79,16 +85,16 @@ def look_at(config: TrainConfig, champion: Champion) -> MonitoringReport | None:
         rule.least_auc,
         config.seed,
     )
-    inspection = call(inspect_window, reference, limits, window, config.seed)
+    inspection = compare_window(reference, limits, window, config.seed)
     judged = score_corrections(champion)
     return assess_window(config.model, champion.version, window, inspection, rule, judged)
 
 
 def score_corrections(champion: Champion) -> Share | None:
     """Return how many of the corrections that judge the champion reads right."""
-    images = call(read_corrections).judging
+    images = read_corrections().judging
     if images is None:
         return None
-    name = f"champion version {champion.version}"
-    score = call(score_on_test, name, "feedback", champion.model, images).score
+    name = f"score champion version {champion.version} on the feedback images"
+    score = named(score_on_test, name)(champion.model, images).score
     return Share(correct=score.correct, n=score.n)

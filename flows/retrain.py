@@ -7,25 +7,19 @@ import prefect.runtime
 from prefect import flow
 from prefect.client.schemas import State
 from prefect.states import Cancelled, Completed
-from prefect.task_runners import ThreadPoolTaskRunner
 
-from digitflow.cli.launching import resolve_config
 from digitflow.config.training import TrainConfig
 from digitflow.feedback.learning import add_training_event, count_new, list_training_events
+from digitflow.registry.training import resolve_config
 from digitflow.store.artifacts import Store, open_store
-from flows.concurrency import find_earlier_run
-from flows.run import name_run
-from flows.train import TASK_THREADS, train
+from flows.run import TASK_THREADS, find_earlier_run, name_run
+from flows.train import train
 from tasks.publishing import label_flow_run
 
 REASON = "drift"
 
 
-@flow(
-    name="retrain-on-drift",
-    flow_run_name=name_run,
-    task_runner=ThreadPoolTaskRunner(max_workers=TASK_THREADS),  # type: ignore[arg-type]
-)
+@flow(name="retrain-on-drift", flow_run_name=name_run, task_runner=TASK_THREADS)
 def retrain_on_drift(config: str | TrainConfig = "configs/digits.yaml") -> State:
     """Train with the corrections so far, unless that was done lately or brings nothing new.
 

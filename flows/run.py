@@ -1,34 +1,44 @@
-"""What surrounds a flow's steps: its config, its record, its workers, its repairs."""
+"""What surrounds a flow's steps: its name, config, record, workers, progress and repairs."""
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from secrets import token_hex
-from typing import Any
+from typing import TypeVar, cast
+from uuid import UUID
 
 import prefect.runtime
-from prefect import Task
+from prefect import get_client
+from prefect.client.schemas import FlowRun
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterStartTime,
+)
+from prefect.client.schemas.objects import ConcurrencyLimitStrategy
 from prefect.exceptions import Pause
 from prefect.futures import PrefectFuture
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from digitflow.cli.launching import resolve_config
-from digitflow.config.training import Candidate, TrainConfig
-from digitflow.errors import DamagedArtifact, DigitflowError, StorageError
-from digitflow.evaluation.leaderboard import Entry
+from digitflow.config.training import TrainConfig
+from digitflow.errors import DamagedArtifact, DigitflowError
+from digitflow.registry.training import resolve_config
 from digitflow.registry.versions import COMMAND_LINE
 from digitflow.store.artifacts import open_store
 from digitflow.store.runs import open_run
 from digitflow.workers import WorkerPool, count_cores
-from tasks.caching import collect
-from tasks.context import RunContext, run_context
 from tasks.publishing import ProgressArtifact
+from tasks.wiring import RunContext, run_context
 
 logger = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
 REPAIRS = 3
-# Ingest to split before the candidates; scoring, gate and report after them.
-OTHER_TASKS = 14
+STRATEGY = ConcurrencyLimitStrategy.CANCEL_NEW
+# Task threads only wait: how much is computed at once is the worker slots' business.
+TASK_THREADS = cast("TaskRunner[PrefectFuture[object]]", ThreadPoolTaskRunner(max_workers=64))
 
 
 def name_run(prefix: str = "") -> str:
@@ -46,48 +56,69 @@ def name_run(prefix: str = "") -> str:
     return f"{prefix}{model}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{token_hex(2)}"
 
 
-def training_run(config: TrainConfig) -> AbstractContextManager[RunContext]:
-    """Open the record, worker slots and progress of a training run."""
-    return open_job(config, config.model, count_tasks(config), job="train")
+def run_job(
+    work: Callable[[RunContext], Result],
+    config: TrainConfig,
+    job: str,
+    tasks: int,
+    title: str | None = None,
+) -> Result:
+    """Do a flow's work with a record, worker slots and progress; all end with it.
 
-
-@contextmanager
-def open_job(
-    config: TrainConfig, title: str, tasks: int, **fields: Any
-) -> Iterator[RunContext]:
-    """Open a run's record, its worker slots and its progress; all end with the run.
+    When a stored file turns out damaged, the work is done again from the top: the file is
+    out of the way by then, so that only it is computed again; the rest is cached.
 
     Parameters
     ----------
-    title : str
-        What its progress is called in the UI.
+    job : str
+        Which kind of work it is, for the record: "train", "study", ...
     tasks : int
         About how many it has.
-    **fields
-        Further fields of the run's record.
+    title : str, optional
+        What its progress is called in the UI; else after the job and the model.
     """
+    title = f"{job}-{config.model}" if title is None else title
+    with open_job(config, job, tasks, title) as run:
+        for _ in range(REPAIRS):
+            try:
+                return _attempt(work, run)
+            except DamagedArtifact as exc:
+                logger.warning("%s", exc)
+        return _attempt(work, run)
+
+
+def _attempt(work: Callable[[RunContext], Result], run: RunContext) -> Result:
+    """Do the work once; a task that failed, and that nobody waited for, fails it."""
+    with run_context(replace(run, failures={})) as attempt:
+        result = work(attempt)
+    for failure in attempt.failures.values():
+        raise failure
+    return result
+
+
+@contextmanager
+def open_job(config: TrainConfig, job: str, tasks: int, title: str) -> Iterator[RunContext]:
+    """Open a run's record, its worker slots and its progress; see `run_job`."""
     store = open_store()
     store.check_writable()
     store.sweep_temporary()
-    budget = config.training
-    flow_run = prefect.runtime.flow_run
+    budget, flow_run = config.training, prefect.runtime.flow_run
     with (
         open_run(
             store,
             flow_run.name,
+            job=job,
             model=config.model,
             config=config.model_dump(mode="json"),
             cores=count_cores(),
             flow_run_id=flow_run.id,
             deployment=prefect.runtime.deployment.name or COMMAND_LINE,
-            **fields,
         ) as log,
         WorkerPool(budget.parallel, budget.threads) as workers,
         show_progress(title, tasks) as progress,
-        run_context(RunContext(store, log, workers, progress)) as context,
     ):
         try:
-            yield context
+            yield RunContext(store, log, workers, progress)
         except Pause:
             log.wait()
             raise
@@ -101,55 +132,41 @@ def show_progress(title: str, tasks: int) -> Iterator[ProgressArtifact]:
     progress.finish()
 
 
-def count_tasks(config: TrainConfig) -> int:
-    """Return about how many tasks a training run has, for its progress."""
-    recipes = {(candidate.recipe, candidate.augmented) for candidate in config.candidates}
-    return len(recipes) + 2 * len(config.candidates) + OTHER_TASKS
+def find_earlier_run() -> str | None:
+    """Return which run of the same deployment was going on when this one was due, if any.
 
+    A deployment whose collision strategy is CANCEL_NEW asks Prefect to cancel a run that
+    comes while another is going on. Prefect looks when a worker takes the run, and a queue
+    with a limit hands it out only when the first has ended: nothing collides any more, and
+    the work is done twice. So a run looks back when it begins.
 
-def heal_damage(work: Callable[[TrainConfig], None], config: TrainConfig) -> None:
-    """Do the work; when a stored file turns out damaged, do it again from the top.
-
-    The damaged file is out of the way by then, so that only it is computed again; the
-    rest is cached.
+    None for runs without a deployment, and for deployments whose runs wait their turn.
     """
-    for _ in range(REPAIRS):
-        try:
-            return work(config)
-        except DamagedArtifact as exc:
-            logger.warning("%s", exc)
-    return work(config)
-
-
-def call(task: Task, *args: Any) -> Any:
-    """Run one task and wait for its result."""
-    return collect(task.submit(*args))
-
-
-def collect_evidence(future: PrefectFuture) -> Any | None:
-    """Wait for a piece of evidence; None where it failed, which no check takes for a pass."""
-    try:
-        return collect(future)
-    except (DamagedArtifact, StorageError):
-        raise
-    except Exception as exc:
-        logger.warning("evidence is missing: %s", exc)
+    deployment_id = prefect.runtime.deployment.id
+    if deployment_id is None:
         return None
-
-
-def collect_entry(
-    candidate: Candidate,
-    prepared: PrefectFuture,
-    fitted: PrefectFuture,
-    evaluation: PrefectFuture,
-) -> Entry:
-    """Wait for a candidate; what failed is reported, and the others go on."""
-    try:
-        collect(prepared)
-        return Entry(
-            candidate=candidate, fitted=collect(fitted), evaluation=collect(evaluation)
+    with get_client(sync_client=True) as client:
+        options = client.read_deployment(UUID(deployment_id)).concurrency_options
+        if options is None or options.collision_strategy != STRATEGY:
+            return None
+        this = client.read_flow_run(UUID(prefect.runtime.flow_run.id))
+        due = this.expected_start_time
+        begun = FlowRunFilter(
+            deployment_id=FlowRunFilterDeploymentId(any_=[UUID(deployment_id)]),
+            start_time=FlowRunFilterStartTime(before_=due),
         )
-    except (DamagedArtifact, StorageError):
-        raise
-    except Exception as exc:
-        return Entry(candidate=candidate, error=str(exc) or type(exc).__name__)
+        others = client.read_flow_runs(flow_run_filter=begun)
+    for other in others:
+        if other.id != this.id and due is not None and was_going_on(other, due):
+            return f"{other.name} of the same deployment was going on when this run was due"
+    return None
+
+
+def was_going_on(run: FlowRun, moment: datetime) -> bool:
+    """Tell whether a run that began before a moment was still at work then.
+
+    One that waits for a person holds nobody up.
+    """
+    if run.end_time is not None:
+        return run.end_time > moment
+    return run.state is not None and run.state.is_running()

@@ -6,11 +6,9 @@ from functools import partial
 
 from prefect import flow
 from prefect.futures import PrefectFuture
-from prefect.task_runners import ThreadPoolTaskRunner
 
-from digitflow.cli.launching import resolve_config
 from digitflow.config.training import TrainConfig
-from digitflow.errors import DamagedArtifact, StorageError
+from digitflow.registry.training import resolve_config
 from digitflow.studies.chapter import Chapter
 from digitflow.studies.data import describe_scope
 from digitflow.studies.plan import (
@@ -23,19 +21,12 @@ from digitflow.studies.plan import (
     plan_section,
 )
 from digitflow.studies.report import SectionFacts
-from flows.run import call, heal_damage, name_run, open_job
-from tasks.caching import collect
-from tasks.chapter import draw_chapter
-from tasks.choose import choose_digits
-from tasks.context import current_run
-from tasks.experiment import run_experiment
-from tasks.ingest import fingerprint_source, ingest_digits
+from flows.run import TASK_THREADS, name_run, run_job
+from tasks.data import fingerprint_source, ingest_digits, validate_digits
 from tasks.publishing import publish_chapter, publish_study
-from tasks.study_report import write_report
-from tasks.validate import validate_digits
+from tasks.studies import choose_digits, draw_chapter, run_experiment, write_report
+from tasks.wiring import RunContext, named, settle, value_of
 
-# Task threads only wait: how much is computed at once is the worker slots' business.
-TASK_THREADS = 64
 # Of the digits before the first section, and of the report and its link after the last.
 OTHER_TASKS = 6
 # The chapter of a section, and what it shows in the UI.
@@ -45,7 +36,7 @@ TASKS_A_SECTION = 2
 @flow(
     name="study-digits",
     flow_run_name=partial(name_run, "study-"),
-    task_runner=ThreadPoolTaskRunner(max_workers=TASK_THREADS),  # type: ignore[arg-type]
+    task_runner=TASK_THREADS,
 )
 def study_digits(
     sections: Sequence[str] = (), config: str | TrainConfig = "configs/digits.yaml"
@@ -60,50 +51,51 @@ def study_digits(
         Path of a config file, or the config itself.
     """
     settings, chosen = resolve_config(config), choose_sections(sections)
-    with open_job(settings, f"study-{settings.model}", OTHER_TASKS, job="study") as run:
-        heal_damage(lambda asked: study_once(asked, chosen), settings)
+    return run_job(
+        lambda run: study_once(run, settings, chosen), settings, "study", OTHER_TASKS
+    )
+
+
+def study_once(run: RunContext, config: TrainConfig, sections: Sequence[str]) -> str:
+    """Go through all sections; what is cached is not computed again."""
+    raw = ingest_digits(config.source, fingerprint_source(config.source))
+    checked = validate_digits(raw, config.validation)
+    data = choose_digits(checked, config.split, config.study.train_size, config.seed)
+    scope = describe_scope(config.source.kind, checked, data, config.seed, config.study)
+    plans = {section: plan_section(section, scope) for section in sections}
+    expect_tasks(run, plans)
+    studied = [
+        study_section(run, section, plan, scope, data) for section, plan in plans.items()
+    ]
+    write_report(config, raw.origin, scope, studied)
+    chapters = [section.chapter for section in studied if section.chapter is not None]
+    publish_study(config.model, len(chapters), len(studied))
+    for chapter in chapters:
+        publish_chapter(config.model, chapter)
     return run.log.run
 
 
-def study_once(config: TrainConfig, sections: Sequence[str]) -> None:
-    """Go through all sections; what is cached is not computed again."""
-    raw = call(ingest_digits, config.source, call(fingerprint_source, config.source))
-    checked = call(validate_digits, raw, config.validation)
-    size = config.study.train_size
-    data = call(choose_digits, checked, config.split, size, config.seed)
-    scope = describe_scope(config.source.kind, checked, data, config.seed, config.study)
-    plans = {section: plan_section(section, scope) for section in sections}
-    announce(plans)
-    studied = [study_section(section, plan, scope, data) for section, plan in plans.items()]
-    call(write_report, config, raw.origin, scope, studied)
-    chapters = [section.chapter for section in studied if section.chapter is not None]
-    call(publish_study, config.model, len(chapters), len(studied))
-    for chapter in chapters:
-        call(publish_chapter, config.model, chapter)
-
-
-def announce(plans: dict[str, tuple[Experiment, ...]]) -> None:
+def expect_tasks(run: RunContext, plans: Mapping[str, tuple[Experiment, ...]]) -> None:
     """Check every plan, and tell the progress how much there is to do."""
     for plan in plans.values():
         check_plan(plan)
-    progress = current_run().progress
-    if progress is not None:
-        progress.expect(sum(len(plan) + TASKS_A_SECTION for plan in plans.values()))
+    if run.progress is not None:
+        run.progress.expect(sum(len(plan) + TASKS_A_SECTION for plan in plans.values()))
 
 
 def study_section(
-    section: str, plan: Sequence[Experiment], scope: Scope, data: StudyData
+    run: RunContext, section: str, plan: Sequence[Experiment], scope: Scope, data: StudyData
 ) -> SectionFacts:
     """Compute a section's experiments in parallel, then its chapter.
 
     An experiment that fails costs the section its chapter; the other sections go on.
     """
-    began, before = time.monotonic(), count_computed()
+    began, before = time.monotonic(), count_computed(run)
     found, errors = collect_all(plan, start_experiments(section, plan, data, scope.seed))
     seconds = {name: findings.measured["seconds"] for name, findings in found.items()}
-    computed, chapter = count_computed() - before, None
+    computed, chapter = count_computed(run) - before, None
     if not errors:
-        chapter, errors = try_chapter(section, scope, data, found, seconds)
+        chapter, errors = try_chapter(section, scope, data, found)
     return SectionFacts(
         section=section,
         chapter=chapter,
@@ -120,19 +112,18 @@ def study_section(
 
 def start_experiments(
     section: str, plan: Sequence[Experiment], data: StudyData, seed: int
-) -> dict[str, PrefectFuture]:
+) -> dict[str, PrefectFuture[Findings]]:
     """Start every experiment; each waits for what it needs, and for a free slot."""
-    futures: dict[str, PrefectFuture] = {}
+    futures: dict[str, PrefectFuture[Findings]] = {}
     for experiment in plan:
-        given = {name: futures[name] for name in experiment.needs}
-        futures[experiment.name] = run_experiment.submit(
-            section, experiment.name, experiment, data, given, seed
-        )
+        given = {name: value_of(futures[name]) for name in experiment.needs}
+        task = named(run_experiment, f"{section}: {experiment.name}")
+        futures[experiment.name] = task.submit(experiment, data, given, seed)
     return futures
 
 
 def collect_all(
-    plan: Sequence[Experiment], futures: Mapping[str, PrefectFuture]
+    plan: Sequence[Experiment], futures: Mapping[str, PrefectFuture[Findings]]
 ) -> tuple[dict[str, Findings], tuple[str, ...]]:
     """Wait for every experiment; return what was found, and what was wrong with the rest."""
     found: dict[str, Findings] = {}
@@ -140,31 +131,24 @@ def collect_all(
     for experiment in plan:
         if not set(experiment.needs) <= found.keys():
             continue  # what it needs has failed, and says why
-        try:
-            found[experiment.name] = collect(futures[experiment.name])
-        except (DamagedArtifact, StorageError):
-            raise
-        except Exception as exc:
-            errors.append(f"{experiment.name}: {str(exc) or type(exc).__name__}")
+        result = settle(futures[experiment.name], Exception)
+        if isinstance(result, Exception):
+            errors.append(f"{experiment.name}: {str(result) or type(result).__name__}")
+        else:
+            found[experiment.name] = result
     return found, tuple(errors)
 
 
 def try_chapter(
-    section: str,
-    scope: Scope,
-    data: StudyData,
-    found: Mapping[str, Findings],
-    seconds: Mapping[str, float],
+    section: str, scope: Scope, data: StudyData, found: Mapping[str, Findings]
 ) -> tuple[Chapter | None, tuple[str, ...]]:
     """Draw a section's chapter; return it, or what was wrong."""
-    try:
-        return call(draw_chapter, section, scope, data, found, seconds), ()
-    except (DamagedArtifact, StorageError):
-        raise
-    except Exception as exc:
-        return None, (f"its chapter: {str(exc) or type(exc).__name__}",)
+    result = settle(draw_chapter.submit(section, scope, data, found), Exception)
+    if isinstance(result, Exception):
+        return None, (f"its chapter: {str(result) or type(result).__name__}",)
+    return result, ()
 
 
-def count_computed() -> int:
+def count_computed(run: RunContext) -> int:
     """Return how many tasks of this run were computed so far, and not cached."""
-    return sum(event["event"] == "computed" for event in current_run().log.events)
+    return sum(event["event"] == "computed" for event in run.log.events)

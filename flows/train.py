@@ -1,58 +1,93 @@
 """The main job: from raw digits to a promoted champion, or to a reasoned no."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from prefect import flow
 from prefect.client.schemas import State
 from prefect.futures import PrefectFuture
 from prefect.states import Cancelled
-from prefect.task_runners import ThreadPoolTaskRunner
 
-from digitflow.cli.launching import resolve_config
 from digitflow.config.training import Candidate, TrainConfig
 from digitflow.data.sets import ImageSet, PreparedData, Splits
 from digitflow.evaluation.evidence import Share
 from digitflow.evaluation.leaderboard import Entry, Winner, choose_winner
+from digitflow.evaluation.robustness import Photographed
+from digitflow.evaluation.scoring import Evaluation
+from digitflow.feedback.learning import NOTHING, Corrections
 from digitflow.models.bundle import ModelBundle
-from digitflow.models.fitting import FittedModel
-from flows.concurrency import find_earlier_run
+from digitflow.models.fitting import EstimatorChoice, FittedModel
+from digitflow.models.prepared import PreparedFeatures
+from digitflow.registry.champion import is_missing
+from digitflow.registry.judging import Decision
+from digitflow.registry.training import resolve_config
 from flows.judge import judge_and_promote
-from flows.run import call, collect_entry, heal_damage, name_run, training_run
-from tasks.augment import augment_images
-from tasks.bundle import choose_thresholds, record_golden, record_reference
-from tasks.caching import collect
-from tasks.evaluate import evaluate_candidate
-from tasks.events import announce
-from tasks.feedback import (
-    NOTHING,
-    Corrections,
+from flows.run import TASK_THREADS, find_earlier_run, name_run, run_job
+from tasks.data import (
+    augment_images,
     choose_judging,
+    fingerprint_source,
+    ingest_digits,
     learn_corrections,
     read_corrections,
     record_training,
+    split_digits,
+    validate_digits,
 )
-from tasks.gate import Decision, check_test_images, file_report, is_repeated, prepare_registry
-from tasks.ingest import fingerprint_source, ingest_digits
-from tasks.photographs import photograph_digits, read_photographs
-from tasks.prepare import prepare_recipe
-from tasks.publishing import publish_run
-from tasks.report import draw_figures, write_report
-from tasks.split import split_digits
-from tasks.train import choose_estimator, refit_winner, train_candidate
-from tasks.validate import validate_digits
-
-# Task threads only wait: how much is computed at once is the worker slots' business.
-TASK_THREADS = 64
-
-Training = Mapping[bool, ImageSet]
-Features = Mapping[tuple[str, bool], PrefectFuture]
-
-
-@flow(
-    name="train-digits",
-    flow_run_name=name_run,
-    task_runner=ThreadPoolTaskRunner(max_workers=TASK_THREADS),  # type: ignore[arg-type]
+from tasks.judging import (
+    check_test_images,
+    is_repeated,
+    photograph_digits,
+    prepare_registry,
+    read_photographs,
 )
+from tasks.publishing import announce, publish_run
+from tasks.reporting import draw_figures, file_report, write_report
+from tasks.training import (
+    choose_thresholds,
+    evaluate_candidate,
+    prepare_recipe,
+    record_golden,
+    record_reference,
+    refit_winner,
+    train_candidate,
+)
+from tasks.wiring import RunContext, named, settle, value_of
+
+# Ingest to split before the candidates; scoring, gate and report after them.
+OTHER_TASKS = 14
+
+
+class Parts(NamedTuple):
+    """What candidates are trained on and compared by.
+
+    Attributes
+    ----------
+    splits : Splits
+    augmented : ImageSet or None
+        `splits.train` with its altered copies, where the config wants some.
+    features : mapping
+        By recipe, and by whether they are of the altered copies too.
+    """
+
+    splits: Splits
+    augmented: ImageSet | None
+    features: Mapping[tuple[str, bool], PrefectFuture[PreparedFeatures]]
+
+    def choose_images(self, candidate: Candidate) -> ImageSet:
+        """Return the images that a candidate is trained on."""
+        if candidate.augmented and self.augmented is not None:
+            return self.augmented
+        return self.splits.train
+
+    def choose_features(self, candidate: Candidate) -> PrefectFuture[PreparedFeatures]:
+        """Return the features of those images."""
+        return self.features[
+            candidate.recipe, candidate.augmented and self.augmented is not None
+        ]
+
+
+@flow(name="train-digits", flow_run_name=name_run, task_runner=TASK_THREADS)
 def train_digits(config: str | TrainConfig = "configs/digits.yaml") -> str | State:
     """Train, judge and promote; return the run's name.
 
@@ -68,58 +103,186 @@ def train_digits(config: str | TrainConfig = "configs/digits.yaml") -> str | Sta
 
 def train(config: TrainConfig) -> str:
     """Do the job within the flow run that this is called in; return the run's name."""
-    with training_run(config) as run:
-        heal_damage(train_once, config)
-    return run.log.run
+    tasks = 3 * len(config.candidates) + OTHER_TASKS
+    return run_job(lambda run: train_once(run, config), config, "train", tasks, config.model)
 
 
-def train_once(config: TrainConfig) -> None:
+def train_once(run: RunContext, config: TrainConfig) -> str:
     """Go through the whole job; what is cached is not computed again."""
-    registered = prepare_registry.submit()
+    registry = prepare_registry.submit() if is_missing(run.store) else None
     photographed = start_photographs(config)
-    raw = call(ingest_digits, config.source, call(fingerprint_source, config.source))
-    checked = call(validate_digits, raw, config.validation)
-    splits = call(split_digits, checked, config.split, config.seed)
-    call(check_test_images, config.model, splits.test, config.gate)
-    corrections = call(read_corrections) if config.feedback.learn else NOTHING
+    raw = ingest_digits(config.source, fingerprint_source(config.source))
+    checked = validate_digits(raw, config.validation)
+    splits = split_digits(checked, config.split, config.seed)
+    check_test_images(config.model, splits.test, config.gate)
+    corrections = read_corrections() if config.feedback.learn else NOTHING
     splits, judging = use_corrections(config, splits, corrections)
-    training = augment_training(config, splits.train)
-    features = prepare_features(config, splits, training)
-    entries = train_and_evaluate(config, splits, training, features)
+    augmented = augment_if_asked(config, splits)
+    parts = Parts(splits, augmented, prepare_features(config, splits, augmented))
+    entries = train_and_evaluate(config, parts)
     winner = choose_winner(entries)
-    fitted = refit_if_asked(config, winner, splits, training, features)
-    bundle = complete_bundle(config, winner, fitted, splits, training, features)
+    fitted = refit_if_asked(config, winner, parts)
+    bundle = complete_bundle(config, winner, fitted, parts)
+    drawn = draw_figures.submit(
+        splits.train, splits.validation, winner.evaluation, config.selective.coverage
+    )
     data = PreparedData(
         source=config.source.kind,
         origin=raw.origin,
         checked=checked,
         splits=splits,
-        augmented=training[True] if config.augment else None,
+        augmented=augmented,
     )
-    drawn = draw_figures.submit(
-        splits.train, splits.validation, winner.evaluation, config.selective.coverage
+    if registry is not None:
+        registry.result()
+    decision = judge_and_promote(
+        run, config, entries, bundle, fitted.fit_seconds, data, judging
     )
-    collect(registered)
-    decision = judge_and_promote(config, entries, fitted, bundle, data, judging)
     others = read_others(photographed, bundle)
-    call(write_report, config, data, entries, decision, bundle, others, collect(drawn))
+    write_report(config, data, entries, decision, bundle, others, drawn.result())
     if decision.version is not None:
-        call(file_report, config.model, decision.version)
-    call(record_training, config.model, decision.verdict.outcome, corrections.last)
+        page = run.store.root / "reports" / run.log.run / "index.html"
+        file_report(config.model, decision.version, page)
+    record_training(config.model, decision.verdict.outcome, corrections.last)
     announce_decision(config.model, decision)
-    call(publish_run, config.model, decision.verdict, decision.version, collect(drawn))
+    publish_run(config.model, decision.verdict, decision.version, drawn.result())
+    return run.log.run
 
 
 def use_corrections(
     config: TrainConfig, splits: Splits, corrections: Corrections
 ) -> tuple[Splits, ImageSet | None]:
     """Add what people said to the training images; return also what judges."""
-    judging = corrections.judging and call(choose_judging, corrections.judging, splits)
+    judging = corrections.judging and choose_judging(corrections.judging, splits)
     if corrections.training is None:
         return splits, judging
-    repeat = config.feedback.repeat
-    train = call(learn_corrections, splits, corrections.training, repeat)
+    train = learn_corrections(splits, corrections.training, config.feedback.repeat)
     return splits.model_copy(update={"train": train}), judging
+
+
+def augment_if_asked(config: TrainConfig, splits: Splits) -> ImageSet | None:
+    """Return the training images with altered copies, where the config wants some."""
+    if config.augment is None:
+        return None
+    return augment_images(splits.train, config.augment, config.seed)
+
+
+def prepare_features(
+    config: TrainConfig, splits: Splits, augmented: ImageSet | None
+) -> dict[tuple[str, bool], PrefectFuture[PreparedFeatures]]:
+    """Start each recipe once for each set of training images that a candidate wants."""
+    held = splits.calibration.images, splits.validation.images
+    features = {}
+    for candidate in config.candidates:
+        recipe, train, on = candidate.recipe, splits.train, "images"
+        if candidate.augmented and augmented is not None:
+            train, on = augmented, "images and copies"
+        if (key := (recipe, train is augmented)) not in features:
+            prepare = named(prepare_recipe, f"prepare {recipe} on {on}")
+            features[key] = prepare.submit(recipe, train.images, *held, config.seed)
+    return features
+
+
+def train_and_evaluate(config: TrainConfig, parts: Parts) -> list[Entry]:
+    """Train all candidates in parallel and compare them on validation images."""
+    started = [start_candidate(config, parts, candidate) for candidate in config.candidates]
+    return [
+        wait_for_entry(candidate, parts, fitted, evaluation)
+        for candidate, (fitted, evaluation) in zip(config.candidates, started, strict=True)
+    ]
+
+
+def start_candidate(
+    config: TrainConfig, parts: Parts, candidate: Candidate
+) -> tuple[PrefectFuture[FittedModel], PrefectFuture[Evaluation]]:
+    """Start the training of a candidate, and the evaluation after it."""
+    prepared = value_of(parts.choose_features(candidate))
+    fitted = named(train_candidate, f"train {candidate.name}").submit(
+        EstimatorChoice.from_candidate(candidate, config.seed),
+        prepared,
+        parts.choose_images(candidate).labels,
+        parts.splits.calibration.labels,
+    )
+    evaluation = named(evaluate_candidate, f"evaluate {candidate.name}").submit(
+        value_of(fitted), prepared, parts.splits.validation
+    )
+    return fitted, evaluation
+
+
+def wait_for_entry(
+    candidate: Candidate,
+    parts: Parts,
+    fitted: PrefectFuture[FittedModel],
+    evaluation: PrefectFuture[Evaluation],
+) -> Entry:
+    """Wait for a candidate; what failed is reported, and the others go on."""
+    prepared = settle(parts.choose_features(candidate), Exception)
+    model = prepared if isinstance(prepared, Exception) else settle(fitted, Exception)
+    found = model if isinstance(model, Exception) else settle(evaluation, Exception)
+    if isinstance(model, Exception) or isinstance(found, Exception):
+        return Entry(candidate=candidate, error=str(found) or type(found).__name__)
+    return Entry(candidate=candidate, fitted=model, evaluation=found)
+
+
+def refit_if_asked(config: TrainConfig, winner: Winner, parts: Parts) -> FittedModel:
+    """Return the winner as it was compared, or fitted again on more data."""
+    candidate = winner.candidate
+    if not config.refit:
+        return winner.fitted
+    return named(refit_winner, f"refit {candidate.name}")(
+        EstimatorChoice.from_candidate(candidate, config.seed),
+        parts.choose_features(candidate).result(),
+        parts.choose_images(candidate),
+        parts.splits,
+    )
+
+
+def complete_bundle(
+    config: TrainConfig, winner: Winner, fitted: FittedModel, parts: Parts
+) -> ModelBundle:
+    """Add to the fitted pipeline when it is unsure, and what it must repeat."""
+    name, splits, prepared = (
+        winner.candidate.name,
+        parts.splits,
+        parts.choose_features(winner.candidate).result(),
+    )
+    read = winner.evaluation.probabilities
+    reject_option = named(choose_thresholds, f"choose when {name} is unsure").submit(
+        (prepared.train, parts.choose_images(winner.candidate).labels),
+        (prepared.validation, splits.validation.labels),
+        read,
+        config.selective,
+    )
+    golden = named(record_golden, f"note what {name} must repeat").submit(
+        fitted.model, splits.validation
+    )
+    reference = named(record_reference, f"note what {name} learnt from").submit(
+        splits.train.images, splits.train.labels, read, config.seed
+    )
+    return ModelBundle(
+        model=fitted.model,
+        reject_option=reject_option.result(),
+        golden=golden.result(),
+        reference=reference.result(),
+    )
+
+
+def start_photographs(
+    config: TrainConfig,
+) -> PrefectFuture[dict[str, Photographed]] | None:
+    """Start to photograph digits by other hands, where the config asks for some."""
+    if not config.photographs:
+        return None
+    return photograph_digits.submit(config.photographs, config.seed)
+
+
+def read_others(
+    photographed: PrefectFuture[dict[str, Photographed]] | None, bundle: ModelBundle
+) -> dict[str, Share]:
+    """Read the photographs of other hands, once the challenger is judged."""
+    if photographed is None:
+        return {}
+    return read_photographs(bundle.model, photographed.result())
 
 
 def announce_decision(model: str, decision: Decision) -> None:
@@ -130,124 +293,11 @@ def announce_decision(model: str, decision: Decision) -> None:
     verdict = decision.verdict
     if decision.version is None:
         return
-    if not verdict.promoted and call(is_repeated, model, verdict):
+    if not verdict.promoted and is_repeated(model, verdict):
         return
     announce(
         "digitflow.model.promoted" if verdict.promoted else "digitflow.model.rejected",
         model,
         version=decision.version,
         reason=verdict.reason,
-    )
-
-
-def start_photographs(config: TrainConfig) -> PrefectFuture | None:
-    """Start to photograph digits by other hands, where the config asks for some."""
-    if not config.photographs:
-        return None
-    return photograph_digits.submit(config.photographs, config.seed)
-
-
-def read_others(photographed: PrefectFuture | None, bundle: ModelBundle) -> dict[str, Share]:
-    """Read the photographs of other hands, once the challenger is judged."""
-    if photographed is None:
-        return {}
-    shares: dict[str, Share] = call(read_photographs, bundle.model, collect(photographed))
-    return shares
-
-
-def augment_training(config: TrainConfig, train: ImageSet) -> Training:
-    """Return the training images without (False) and with (True) altered copies."""
-    if config.augment is None:
-        return {False: train, True: train}
-    return {False: train, True: call(augment_images, train, config.augment, config.seed)}
-
-
-def copies_wanted(config: TrainConfig, candidate: Candidate) -> bool:
-    """Tell whether a candidate is trained on the altered copies too."""
-    return candidate.augmented and config.augment is not None
-
-
-def prepare_features(config: TrainConfig, splits: Splits, training: Training) -> Features:
-    """Start each recipe once for each set of training images that a candidate wants."""
-    wanted = dict.fromkeys((c.recipe, copies_wanted(config, c)) for c in config.candidates)
-    return {
-        (recipe, augmented): prepare_recipe.submit(
-            recipe,
-            "images and copies" if augmented else "images",
-            training[augmented].images,
-            splits.calibration.images,
-            splits.validation.images,
-            config.seed,
-        )
-        for recipe, augmented in wanted
-    }
-
-
-def train_and_evaluate(
-    config: TrainConfig, splits: Splits, training: Training, features: Features
-) -> list[Entry]:
-    """Train all candidates in parallel and compare them on validation images."""
-    started = []
-    for candidate in config.candidates:
-        augmented = copies_wanted(config, candidate)
-        prepared = features[candidate.recipe, augmented]
-        fitted = train_candidate.submit(
-            candidate.name,
-            choose_estimator(candidate, config.seed),
-            prepared,
-            training[augmented].labels,
-            splits.calibration.labels,
-            candidate.time_limit,
-        )
-        evaluation = evaluate_candidate.submit(
-            candidate.name, fitted, prepared, splits.validation
-        )
-        started.append((candidate, prepared, fitted, evaluation))
-    return [collect_entry(*parts) for parts in started]
-
-
-def refit_if_asked(
-    config: TrainConfig, winner: Winner, splits: Splits, training: Training, features: Features
-) -> FittedModel:
-    """Return the winner as it was compared, or fitted again on more data."""
-    candidate = winner.candidate
-    if not config.refit:
-        return winner.fitted
-    augmented = copies_wanted(config, candidate)
-    return call(
-        refit_winner,
-        candidate.name,
-        choose_estimator(candidate, config.seed),
-        features[candidate.recipe, augmented],
-        training[augmented],
-        splits,
-        candidate.time_limit,
-    )
-
-
-def complete_bundle(
-    config: TrainConfig,
-    winner: Winner,
-    fitted: FittedModel,
-    splits: Splits,
-    training: Training,
-    features: Features,
-) -> ModelBundle:
-    """Add to the fitted pipeline when it is unsure, and what it must repeat."""
-    name, augmented = winner.candidate.name, copies_wanted(config, winner.candidate)
-    reject_option = choose_thresholds.submit(
-        name,
-        features[winner.candidate.recipe, augmented],
-        training[augmented].labels,
-        splits.validation,
-        winner.evaluation,
-        config.selective,
-    )
-    golden = record_golden.submit(name, fitted.model, splits.validation)
-    reference = record_reference.submit(name, splits.train, winner.evaluation, config.seed)
-    return ModelBundle(
-        model=fitted.model,
-        reject_option=collect(reject_option),
-        golden=collect(golden),
-        reference=collect(reference),
     )

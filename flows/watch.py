@@ -6,14 +6,13 @@ from prefect import flow
 from prefect.client.schemas import State
 from prefect.states import Completed
 
-from digitflow.cli.launching import resolve_config
 from digitflow.config.training import TrainConfig
 from digitflow.feedback.inbox import REFUSED, Taken, take_pictures
 from digitflow.feedback.learning import add_training_event, count_new
+from digitflow.registry.training import resolve_config
 from digitflow.store.artifacts import Store, open_store
 from flows.run import name_run
-from tasks.events import announce
-from tasks.publishing import label_flow_run
+from tasks.publishing import announce, label_flow_run
 
 REASON = "announced"
 NOTHING = Taken(new=0, seen=0, refused={})

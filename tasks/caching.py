@@ -1,158 +1,62 @@
-"""Cached tasks: the key of a task is its inputs, the code behind it, and versions.
+"""When a task's result is used again: its key, its files, and who computes it.
 
-Prefect keeps the results and runs the transaction; this module gives it a key policy
-and a serializer that refuses a result whose files are gone or changed.
+A key is the inputs, the code behind the work, and versions. Prefect keeps the results and
+runs the transaction; here are a key policy, a serializer that refuses a result whose files
+are gone or changed, and locks that die with their holder.
 """
 
-import functools
-import inspect
 import json
 import logging
-import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any
 
-from prefect import Task
-from prefect.cache_policies import NO_CACHE, CachePolicy
+from prefect.cache_policies import CachePolicy
 from prefect.context import TaskRunContext
-from prefect.futures import PrefectFuture
 from prefect.serializers import JSONSerializer
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from digitflow.errors import DamagedArtifact
 from digitflow.store.artifacts import open_store
 from digitflow.store.lineage import digest_modules, find_libraries
+from digitflow.store.locks import acquire_lock, is_locked, release_lock
 from digitflow.store.references import FileRef, digest_json
-from tasks.context import current_run
-from tasks.locking import StoreLocks
 
 logger = logging.getLogger(__name__)
 
 # Characters of an input that are kept in a run's record.
 LARGEST_INPUT = 4096
 
-Modules = Callable[[Mapping[str, Any]], tuple[str, ...]]
+Modules = Callable[..., tuple[str, ...]]
+Note = Callable[[str, str, Mapping[str, object]], None]
 
 
-def cached_task(
-    run_name: str,
-    modules: Modules = lambda inputs: (),
-    ignore: tuple[str, ...] = (),
-) -> Callable[[Callable[..., Any]], Task[..., Any]]:
-    """Make a function over references a Prefect task whose result is kept.
-
-    Parameters
-    ----------
-    run_name : str
-        Template of the task run's name over the function's parameters.
-    modules : callable, optional
-        Names the modules that the inputs select (an estimator's, a recipe's), beside
-        those that the task's own module imports.
-    ignore : tuple of str
-        Parameters that don't shape the result, such as a time limit.
-    """
-
-    def decorate(function: Callable[..., Any]) -> Task[..., Any]:
-        policy = ContentPolicy(
-            run_name=run_name,
-            function=f"{function.__module__}.{function.__name__}",
-            modules=modules,
-            ignore=ignore,
-            lock_manager=StoreLocks(),
-            isolation_level="SERIALIZABLE",
-        )
-        return Task(
-            fn=_compute(function, run_name, verify=True),
-            name=function.__name__.replace("_", "-"),
-            task_run_name=run_name,
-            cache_policy=policy,
-            result_serializer=CheckedSerializer(),
-            persist_result=True,
-            cache_result_in_memory=False,
-        )
-
-    return decorate
-
-
-def plain_task(run_name: str) -> Callable[[Callable[..., Any]], Task[..., Any]]:
-    """Make a function a Prefect task that always runs: it looks at the world or changes it."""
-
-    def decorate(function: Callable[..., Any]) -> Task[..., Any]:
-        return Task(
-            # It reads next to nothing of what its inputs refer to, and checks that itself.
-            fn=_compute(function, run_name, verify=False),
-            name=function.__name__.replace("_", "-"),
-            task_run_name=run_name,
-            cache_policy=NO_CACHE,
-            persist_result=False,
-        )
-
-    return decorate
-
-
-def collect(future: PrefectFuture) -> Any:
-    """Wait for a task run and return its result; note where it was cached or failed.
-
-    Raises
-    ------
-    Exception
-        What the task raised.
-    """
-    future.wait()
-    run = current_run()
-    known = future.task_run_id in run.collected
-    run.collected.add(future.task_run_id)
-    if run.progress is not None and not known:
-        run.progress.advance()
-    label = run.labels.get(future.task_run_id, "a task")
-    try:
-        result = future.result()
-    except Exception as exc:
-        if not known:
-            run.log.note("failed", label, error=str(exc))
-        raise
-    if future.state.name == "Cached" and not known:
-        run.log.note("cached", label, outputs=describe_outputs(result))
-    return result
-
-
-def _compute(function: Callable[..., Any], run_name: str, verify: bool) -> Callable[..., Any]:
-    """Wrap the work: check every input in full, then compute, and note how long it took."""
-    signature = inspect.signature(function)
-
-    @functools.wraps(function)
-    def compute(*args: Any, **kwargs: Any) -> Any:
-        inputs = signature.bind(*args, **kwargs).arguments
-        run, label = current_run(), run_name.format(**inputs)
-        _remember_label(label)
-        for _, ref in name_refs(inputs) if verify else ():
-            run.store.verify(ref)
-        run.log.note("started", label)
-        began, waited = time.monotonic(), run.workers.seconds_waited()
-        result = function(*args, **kwargs)
-        waited = run.workers.seconds_waited() - waited
-        seconds = round(time.monotonic() - began - waited, 3)
-        run.log.note("computed", label, seconds=seconds, outputs=describe_outputs(result))
-        return result
-
-    return compute
-
-
-def _remember_label(label: str) -> None:
-    context = TaskRunContext.get()
-    if context is not None:
-        current_run().labels[context.task_run.id] = label
+def choose_nothing(**inputs: object) -> tuple[str, ...]:
+    """Return the modules that inputs select where they select none."""
+    return ()
 
 
 @dataclass
 class ContentPolicy(CachePolicy):
-    """Computes a task's key and notes its parts, so that `why` can compare two runs."""
+    """Computes a task's key and notes its parts, so that `why` can compare two runs.
 
-    run_name: str = ""
+    Attributes
+    ----------
+    function : str
+        Dotted name of the plain function that the task is of.
+    modules : callable
+        Of the inputs, by their names: the modules that they select (an estimator's, a
+        recipe's), beside those that the function's own module imports.
+    measured : bool
+        Whether measured times and the like count too, as where they are shown.
+    note : callable, optional
+        Told the name of the task run, its key, and the parts of it.
+    """
+
     function: str = ""
-    modules: Modules = lambda inputs: ()
-    ignore: tuple[str, ...] = ()
+    modules: Modules = choose_nothing
+    measured: bool = False
+    note: Note | None = None
 
     def compute_key(
         self,
@@ -162,20 +66,20 @@ class ContentPolicy(CachePolicy):
         **kwargs: Any,
     ) -> str:
         """Return the key of one task run."""
-        parts, label = self.describe(inputs), self.run_name.format(**inputs)
+        parts = self.describe(inputs)
         key = digest_json(parts)
-        _remember_label(label)
-        current_run().log.note("key", label, key=key, **parts)
+        if self.note is not None:
+            self.note(task_ctx.task_run.name, key, parts)
         return key
 
-    def describe(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def describe(self, inputs: Mapping[str, object]) -> dict[str, Any]:
         """Return what the key covers: function, inputs, modules and libraries."""
-        roots = (self.function.rpartition(".")[0], *self.modules(inputs))
+        roots = (self.function.rpartition(".")[0], *self.modules(**inputs))
         modules = digest_modules(*roots)
-        kept = {name: value for name, value in inputs.items() if name not in self.ignore}
+        plain = {name: _to_plain(value, self.measured) for name, value in inputs.items()}
         return {
             "function": self.function,
-            "inputs": {name: _bound(_plain(value)) for name, value in kept.items()},
+            "inputs": {name: _shorten(value) for name, value in plain.items()},
             "modules": modules,
             "libraries": find_libraries(modules),
         }
@@ -184,7 +88,7 @@ class ContentPolicy(CachePolicy):
 class CheckedSerializer(JSONSerializer):
     """JSON whose loading fails, and so recomputes, when a file it refers to is damaged."""
 
-    type: Literal["digitflow"] = "digitflow"  # type: ignore[assignment]
+    type: str = Field(default="digitflow", frozen=True)
 
     def loads(self, blob: bytes) -> Any:
         """Decode a result and check its files, by stat first."""
@@ -223,22 +127,91 @@ def describe_outputs(result: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _bound(value: Any) -> Any:
+def _shorten(value: object) -> object:
     """Let a large input count by its digest, so that the record of a run stays small."""
     large = len(json.dumps(value)) > LARGEST_INPUT
     return f"digest {digest_json(value)}" if large else value
 
 
-def _plain(value: Any) -> Any:
-    """Turn inputs into JSON: a reference counts by its content, a measured time not at all."""
+def _to_plain(value: object, measured: bool) -> object:
+    """Turn inputs into JSON: a reference counts by its content.
+
+    What a record names in `NOT_IN_KEY` counts where it is wanted, as times are in a chart.
+    """
     if isinstance(value, FileRef):
         return value.digest
     if isinstance(value, BaseModel):
-        measured: frozenset[str] = getattr(value, "MEASURED", frozenset())
-        fields = type(value).model_fields.keys() - measured
-        return {name: _plain(getattr(value, name)) for name in sorted(fields)}
+        left_out: frozenset[str] = (
+            frozenset() if measured else getattr(value, "NOT_IN_KEY", frozenset())
+        )
+        fields = sorted(type(value).model_fields.keys() - left_out)
+        return {name: _to_plain(getattr(value, name), measured) for name in fields}
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _to_plain(item, measured) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_to_plain(item, measured) for item in value]
     return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+@dataclass
+class StoreLocks:
+    """Prefect's lock manager over file locks, which the kernel frees after kill -9.
+
+    Prefect's own lock files stay for ever then, and the next run waits for them.
+    """
+
+    held: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+    def acquire_lock(
+        self,
+        key: str,
+        holder: str,
+        acquire_timeout: float | None = None,
+        hold_timeout: float | None = None,
+    ) -> bool:
+        """Wait for the key's lock; False when it is still held after the timeout."""
+        if self.is_lock_holder(key, holder):
+            return True
+        try:
+            descriptor = acquire_lock(open_store().lock_path(key), acquire_timeout)
+        except TimeoutError:
+            return False
+        self.held[key] = (holder, descriptor)
+        return True
+
+    def release_lock(self, key: str, holder: str) -> None:
+        """Give the key's lock back."""
+        if self.is_lock_holder(key, holder):
+            _, descriptor = self.held.pop(key)
+            release_lock(open_store().lock_path(key), descriptor)
+
+    def is_locked(self, key: str) -> bool:
+        """Tell whether anybody holds the key's lock."""
+        return is_locked(open_store().lock_path(key))
+
+    def is_lock_holder(self, key: str, holder: str) -> bool:
+        """Tell whether `holder` holds the key's lock in this process."""
+        return self.held.get(key, ("", 0))[0] == holder
+
+    def wait_for_lock(self, key: str, timeout: float | None = None) -> bool:
+        """Wait until the key's lock is free; False after the timeout."""
+        path = open_store().lock_path(key)
+        try:
+            release_lock(path, acquire_lock(path, timeout))
+        except TimeoutError:
+            return False
+        return True
+
+    async def aacquire_lock(
+        self,
+        key: str,
+        holder: str,
+        acquire_timeout: float | None = None,
+        hold_timeout: float | None = None,
+    ) -> bool:
+        """Do as `acquire_lock`; our tasks are all synchronous."""
+        return self.acquire_lock(key, holder, acquire_timeout, hold_timeout)
+
+    async def await_for_lock(self, key: str, timeout: float | None = None) -> bool:
+        """Do as `wait_for_lock`; our tasks are all synchronous."""
+        return self.wait_for_lock(key, timeout)

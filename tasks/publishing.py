@@ -3,7 +3,8 @@
 import base64
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from threading import Lock
+from typing import Any, Literal, cast
 from uuid import UUID
 
 import prefect.runtime
@@ -15,18 +16,20 @@ from prefect.artifacts import (
     create_table_artifact,
     update_progress_artifact,
 )
+from prefect.events import emit_event
 
 from digitflow.evaluation.leaderboard import Entry
 from digitflow.formatting import format_number, format_signed
 from digitflow.gate.verdict import Verdict
 from digitflow.monitoring.window import MonitoringReport
 from digitflow.reports.figures import Figures
+from digitflow.reports.monitoring import ShownPage
+from digitflow.store.artifacts import Store
+from digitflow.store.runs import RunLog
 from digitflow.store.why import summarise_tasks
 from digitflow.studies.chapter import Chapter
 from digitflow.studies.report import write_chapter
-from tasks.caching import plain_task
-from tasks.context import current_run
-from tasks.monitor import Shown
+from tasks.wiring import plain_task
 
 SECONDS_BETWEEN_UPDATES = 0.5
 # Characters; the server refuses the event of an artifact that is several times larger.
@@ -51,18 +54,21 @@ class ProgressArtifact:
     """
 
     def __init__(self, model: str, total: int) -> None:
-        self._id: UUID = create_progress_artifact(  # type: ignore[assignment]
+        made = create_progress_artifact(
             progress=0.0, key=f"progress-{model}", description="tasks that have ended"
         )
+        self._id = cast("UUID", made)  # a coroutine only where one is awaited
+        self._counting = Lock()
         self._total = total
         self._ended = 0
         self._updated = time.monotonic()
 
     def advance(self) -> None:
         """Count one more task; the server hears of it now and then, not each time."""
-        self._ended += 1
-        if time.monotonic() - self._updated > SECONDS_BETWEEN_UPDATES:
-            self._send(min(99.0, 100.0 * self._ended / self._total))
+        with self._counting:
+            self._ended += 1
+            if time.monotonic() - self._updated > SECONDS_BETWEEN_UPDATES:
+                self._send(min(99.0, 100.0 * self._ended / self._total))
 
     def expect(self, tasks: int) -> None:
         """Count on so many tasks more than was thought."""
@@ -86,22 +92,22 @@ PICTURES = {
 }
 
 
-@plain_task(run_name="publish")
-def publish_run(model: str, verdict: Verdict, version: str | None, figures: Figures) -> None:
+def show_run(
+    log: RunLog, model: str, verdict: Verdict, version: str | None, figures: Figures
+) -> None:
     """Show the run's leaderboard, verdict, report, arrays and pictures in the Prefect UI."""
-    run = current_run()
     label_flow_run(
         verdict.outcome if version is None else f"{verdict.outcome} v{version}",
         model,
         verdict.outcome,
     )
-    link_page(f"reports/{run.log.run}/index.html", f"report-{model}", "The run's report")
-    rows = run.log.record["leaderboard"]
+    link_page(log.store, f"reports/{log.run}/index.html", f"report-{model}", "The run's report")
+    rows = log.record["leaderboard"]
     publish_leaderboard(model, [Entry.model_validate(row) for row in rows])
     publish_verdict(model, verdict)
-    publish_arrays(model, list(summarise_tasks(run.log.events).values()))
+    publish_arrays(model, list(summarise_tasks(log.events).values()))
     for name, title in PICTURES.items():
-        png = run.store.read_bytes(getattr(figures, name))
+        png = log.store.read_bytes(getattr(figures, name))
         publish_picture(model, name, title, png)
 
 
@@ -201,27 +207,26 @@ def label_flow_run(words: str, *tags: str) -> None:
         )
 
 
-def link_page(page: str, key: str, title: str) -> None:
+def link_page(store: Store, page: str, key: str, title: str) -> None:
     """Link a page of the store in the Prefect UI.
 
     A browser opens it where the UI runs on the same machine; elsewhere its path says where
     it is.
     """
-    path = current_run().store.root.resolve() / page
+    path = store.root.resolve() / page
     create_link_artifact(
         link=path.as_uri(), link_text=title, key=key, description=f"{title}: {path}"
     )
 
 
-@plain_task(run_name="publish drift")
-def publish_drift(report: MonitoringReport, shown: Shown) -> None:
+def show_drift(store: Store, report: MonitoringReport, shown: ShownPage) -> None:
     """Show a look of the monitor in the Prefect UI: alarms, drift table, pictures, page."""
     found = "drift" if report.drifted else "calm"
     label_flow_run(found, report.model, found)
-    link_page(shown.page, f"monitoring-{report.model}", "The monitor's report")
+    link_page(store, shown.page, f"monitoring-{report.model}", "The monitor's report")
     for title, picture in shown.pictures.items():
         name = f"monitor-{title.lower().replace(' ', '-')}"
-        publish_picture(report.model, name, title, current_run().store.read_bytes(picture))
+        publish_picture(report.model, name, title, store.read_bytes(picture))
     table = [
         {
             "measure": found.measure,
@@ -240,19 +245,16 @@ def publish_drift(report: MonitoringReport, shown: Shown) -> None:
     )
 
 
-@plain_task(run_name="publish the study")
-def publish_study(model: str, done: int, asked: int) -> None:
+def show_study(log: RunLog, model: str, done: int, asked: int) -> None:
     """Link a study's report in the Prefect UI, and say in the run's name how it went."""
     words = f"{done} sections" if done == asked else f"{done} of {asked} sections"
     label_flow_run(words, model)
-    page = f"reports/{current_run().log.run}/index.html"
-    link_page(page, f"study-report-{model}", "The study's report")
+    page = f"reports/{log.run}/index.html"
+    link_page(log.store, page, f"study-report-{model}", "The study's report")
 
 
-@plain_task(run_name="publish {chapter.section}")
-def publish_chapter(model: str, chapter: Chapter) -> None:
+def show_chapter(store: Store, model: str, chapter: Chapter) -> None:
     """Show a chapter of a study in the Prefect UI: its sentences, tables and pictures."""
-    store = current_run().store
     markdown = write_chapter(
         chapter,
         lambda figure: _embed(figure.title, store.read_bytes(figure.png)),
@@ -263,6 +265,12 @@ def publish_chapter(model: str, chapter: Chapter) -> None:
         key=f"study-{model}-{chapter.section}",
         description=chapter.question,
     )
+
+
+publish_run = plain_task(show_run, run_name="publish")
+publish_drift = plain_task(show_drift, run_name="publish drift")
+publish_study = plain_task(show_study, run_name="publish the study")
+publish_chapter = plain_task(show_chapter, run_name="publish {chapter.section}")
 
 
 def publish_picture(model: str, name: str, title: str, png: bytes) -> None:
@@ -281,3 +289,26 @@ def _round(value: Any) -> Any:
 
 def _escape(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
+
+
+Event = Literal[
+    "digitflow.dataset.updated",
+    "digitflow.drift.detected",
+    "digitflow.model.promoted",
+    "digitflow.model.rejected",
+]
+
+
+def announce(event: Event, model: str, **payload: object) -> None:
+    """Emit an event about a registered model; deployments in prefect.yaml wait for some.
+
+    Parameters
+    ----------
+    **payload
+        Plain JSON values.
+    """
+    resource = {
+        "prefect.resource.id": f"digitflow.model.{model}",
+        "prefect.resource.name": model,
+    }
+    emit_event(event=event, resource=resource, payload=payload)

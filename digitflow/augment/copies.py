@@ -4,13 +4,39 @@ from collections.abc import Callable
 
 import numpy as np
 
+from digitflow.catalogue import BACKENDS
+from digitflow.config.data import Augmentation
+from digitflow.data.sets import ImageSet
 from digitflow.errors import InputError
+from digitflow.store.artifacts import Store
+from digitflow.store.references import ArrayRef
 
 SIDE = 28
 # What is drawn for an image depends on its place in its chunk, so this is part of the result.
 CHUNK_ROWS = 1024
 
 Alter = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+def augment_images(
+    store: Store, train: ImageSet, settings: Augmentation, seed: int
+) -> ImageSet:
+    """Return the images and their altered copies, written straight into the memory map."""
+    backend = BACKENDS.load(settings.backend)
+    copies = backend.count_copies(settings)
+    images = store.open_array(train.images)
+    with store.new_array((copies * len(images), *images.shape[1:]), np.uint8) as pending:
+        backend.write_copies(images, settings, seed, pending.array)
+    return ImageSet(
+        images=pending.ref,
+        labels=_repeat(store, train.labels, copies),
+        writers=None if train.writers is None else _repeat(store, train.writers, copies),
+        parents=store.put_array(np.tile(np.arange(len(images)), copies)),
+    )
+
+
+def _repeat(store: Store, ref: ArrayRef, copies: int) -> ArrayRef:
+    return store.put_array(np.tile(store.open_array(ref), copies))
 
 
 def write_altered(

@@ -5,35 +5,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from digitflow.augment.distortions import require_known
-from digitflow.catalogue import ESTIMATORS, RECIPES
-from digitflow.config.reading import load_config, parse_config
 from digitflow.config.training import TrainConfig
 from digitflow.errors import InputError
+from digitflow.registry.training import resolve_config
 from digitflow.service.environment import use_prefect_environment
 from digitflow.store.artifacts import open_store
 from digitflow.store.runs import read_run
 from digitflow.studies.plan import choose_sections
-
-
-def resolve_config(config: str | dict[str, Any] | TrainConfig) -> TrainConfig:
-    """Return the config itself, read from its file or form; unknown names stop here.
-
-    Raises
-    ------
-    InputError
-        If the file, a key, a value, or the name of an estimator, a recipe or an alteration
-        of the gate is wrong.
-    """
-    if isinstance(config, str):
-        config = load_config(Path(config))
-    elif isinstance(config, dict):
-        config = parse_config(config)
-    for candidate in config.candidates:
-        ESTIMATORS.module(candidate.estimator)
-        RECIPES.module(candidate.recipe)
-    require_known(tuple(config.gate.robustness.floors))
-    return config
 
 
 def launch_training(path: Path, accept_new_test: bool, debug: bool) -> dict[str, Any]:

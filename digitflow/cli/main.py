@@ -264,7 +264,7 @@ def check(
     file: Annotated[Path, typer.Argument(help="A training config.")], debug: Debug = False
 ) -> None:
     """Check a training config without training; exit code 2 if something is wrong."""
-    from digitflow.cli.launching import resolve_config
+    from digitflow.registry.training import resolve_config
 
     config = resolve_config(str(file))
     typer.echo(f"{file}: fine; model {config.model}, {len(config.candidates)} candidates")

@@ -11,13 +11,24 @@ from fractions import Fraction
 import numpy as np
 
 from digitflow.config.data import SplitShares
-from digitflow.data.sets import UNKNOWN_WRITER
+from digitflow.data.sets import UNKNOWN_WRITER, CheckedSets, Splits, open_set, store_set
 from digitflow.errors import InputError, list_some
+from digitflow.store.artifacts import Store
 
 logger = logging.getLogger(__name__)
 
 # A fold's cost grows with the number of folds; a twentieth is fine enough for a share.
 _MAX_FOLDS = 20
+
+
+def split_digits(store: Store, checked: CheckedSets, shares: SplitShares, seed: int) -> Splits:
+    """Split stored digits by `split_rows`; a source's own test set is kept as it is."""
+    data, has_test = open_set(store, checked.train), checked.test is not None
+    parts = split_rows(data.labels, data.writers, shares, has_test, seed)
+    sets = {name: store_set(store, data.take(rows)) for name, rows in parts.items()}
+    if checked.test is not None:
+        sets["test"] = checked.test
+    return Splits(**sets)
 
 
 def split_rows(

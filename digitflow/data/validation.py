@@ -1,6 +1,9 @@
 """What digits must hold before anything is trained; what does not goes to quarantine."""
 
+import csv
+import io
 import logging
+from collections import Counter
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -15,9 +18,19 @@ from digitflow.data.inspection import (
     RowInspection,
     inspect_rows,
 )
-from digitflow.data.sets import Digits, LabelledImages
+from digitflow.data.sets import (
+    CheckedSets,
+    Digits,
+    ImageSet,
+    LabelledImages,
+    RawSets,
+    open_set,
+    store_set,
+)
 from digitflow.errors import InputError, list_some
 from digitflow.images.frame import SIDE
+from digitflow.store.artifacts import Store
+from digitflow.store.references import FileRef
 
 _KEY_BYTES = 16
 
@@ -223,3 +236,39 @@ def _check_classes(split: RowInspection, needed: int) -> None:
 def _collect_faulty(splits: list[RowInspection]) -> np.ndarray:
     images = [split.raw.images[split.faulty].astype(np.float32) for split in splits]
     return np.concatenate(images)
+
+
+def validate_digits(store: Store, raw: RawSets, rules: ValidationRules) -> CheckedSets:
+    """Check stored digits; the rows that can't be used are listed in a quarantine file.
+
+    Raises
+    ------
+    InputError
+        If too many rows are bad, or a class is missing.
+    """
+    test = None if raw.test is None else open_set(store, raw.test)
+    checked = check_digits(Digits(open_set(store, raw.train), test, raw.origin), rules)
+    images = checked.quarantined
+    return CheckedSets(
+        train=store_set(store, checked.train),
+        test=None if checked.test is None else store_set(store, checked.test),
+        problems=dict(Counter(f"{p.split}: {p.reason}" for p in checked.problems)),
+        notes=checked.notes,
+        quarantine=_store_quarantine(store, checked.problems),
+        quarantined_images=None if images is None else store.put_array(images),
+    )
+
+
+def validate_feedback(store: Store, raw: RawSets) -> ImageSet:
+    """Return the corrections that can be used; one that can't is named in a warning."""
+    return store_set(store, check_feedback(open_set(store, raw.train)))
+
+
+def _store_quarantine(store: Store, problems: tuple[Problem, ...]) -> FileRef | None:
+    if not problems:
+        return None
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["split", "row", "label", "reason"])
+    writer.writerows([p.split, p.row, p.label, p.reason] for p in problems)
+    return store.put_bytes(text.getvalue().encode(), "quarantine", ".csv")

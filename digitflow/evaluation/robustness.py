@@ -29,7 +29,7 @@ def score_altered(
     names: tuple[str, ...],
     images: int,
     seed: int,
-    threads: int,
+    threads: int = 1,
 ) -> dict[str, Share]:
     """Alter some of the test images in each way, and count how many are still read right.
 
@@ -112,7 +112,7 @@ def _frame(series: str, cells: np.ndarray, labels: np.ndarray, seed: int) -> Lab
 
 
 def read_photographs(
-    store: Store, model: ModelRef, series: Mapping[str, Photographed], threads: int
+    store: Store, model: ModelRef, series: Mapping[str, Photographed], threads: int = 1
 ) -> dict[str, Share]:
     """Count how many photographs a model reads right; one without a digit counts as wrong."""
     from threadpoolctl import threadpool_limits

@@ -11,7 +11,9 @@ from pydantic import Field
 from digitflow.data.sets import ImageSet
 from digitflow.evaluation.metrics import Metrics, measure_predictions
 from digitflow.evaluation.resampling import wilson_interval
+from digitflow.models.fitting import FittedModel
 from digitflow.models.persistence import load_model
+from digitflow.models.prepared import PreparedFeatures
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef, ModelRef, Record, digest_json
 
@@ -61,21 +63,25 @@ def digest_test_set(test: ImageSet) -> str:
 
 
 def evaluate_candidate(
-    store: Store, model: ModelRef, features: ArrayRef, validation: ImageSet, threads: int
+    store: Store,
+    fitted: FittedModel,
+    prepared: PreparedFeatures,
+    validation: ImageSet,
+    threads: int = 1,
 ) -> Evaluation:
     """Score a pipeline's classifier on prepared features, and time the whole pipeline.
 
     Parameters
     ----------
-    features : ArrayRef
-        Float32 (n, d), the recipe's output for the images of `validation`.
+    prepared : PreparedFeatures
+        Of its recipe; `validation` are the images of its last part.
     """
     from threadpoolctl import threadpool_limits
 
-    pipeline = load_model(model, store)
+    pipeline = load_model(fitted.model, store)
     images, labels = store.open_array(validation.images), store.open_array(validation.labels)
     with threadpool_limits(threads):
-        probabilities = predict_in_chunks(pipeline[-1], store.open_array(features))
+        probabilities = predict_in_chunks(pipeline[-1], store.open_array(prepared.validation))
         latency_ms = _time_one_image(pipeline, images)
     return Evaluation(
         metrics=measure_predictions(labels, probabilities),
@@ -84,7 +90,9 @@ def evaluate_candidate(
     )
 
 
-def score_on_test(store: Store, model: ModelRef, test: ImageSet, threads: int) -> TestResult:
+def score_on_test(
+    store: Store, model: ModelRef, test: ImageSet, threads: int = 1
+) -> TestResult:
     """Score a whole pipeline, with its own preprocessing, on the frozen test images."""
     from threadpoolctl import threadpool_limits
 

@@ -46,7 +46,7 @@ def choose_thresholds(
     validation: tuple[ArrayRef, ArrayRef],
     probabilities: ArrayRef,
     rule: SelectiveRule,
-    threads: int,
+    threads: int = 1,
 ) -> RejectOption:
     """Fit a detector, and choose two thresholds such that a stated share is answered.
 

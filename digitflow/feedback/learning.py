@@ -4,13 +4,19 @@ from typing import Any
 
 import numpy as np
 
-from digitflow.data.sets import LabelledImages
-from digitflow.feedback.corrections import Corrected, list_conflicts, list_corrections
+from digitflow.data.sets import ImageSet, LabelledImages, Splits, open_set, store_set
+from digitflow.feedback.corrections import (
+    Corrected,
+    Role,
+    list_conflicts,
+    list_corrections,
+    read_corrected,
+)
 from digitflow.feedback.pictures import digest_picture
 from digitflow.feedback.tables import FEEDBACK, define_tables
 from digitflow.store.artifacts import Store
 from digitflow.store.references import Record
-from digitflow.store.runs import now
+from digitflow.store.runs import RunLog, now
 
 UNKNOWN = -1  # the writer of whoever drew a correction
 
@@ -40,6 +46,68 @@ class TrainingEvent(Record):
     outcome: str
     last_correction: int
     at: str
+
+
+class Corrections(Record):
+    """Corrections that people agree on, by their use; None where there are none.
+
+    `last` is the id of the last one that was looked at.
+    """
+
+    training: ImageSet | None
+    judging: ImageSet | None
+    last: int
+
+
+NOTHING = Corrections(training=None, judging=None, last=0)
+
+
+def read_corrections(store: Store) -> Corrections:
+    """Read what people said up to now; equal corrections are equal references."""
+
+    def read(role: Role) -> tuple[ImageSet | None, int]:
+        corrected = read_corrected(store, role)
+        found = to_images(corrected)
+        return (store_set(store, found) if len(found) else None), corrected.last
+
+    (training, last), (judging, _) = read("training"), read("gate")
+    return Corrections(training=training, judging=judging, last=last)
+
+
+def learn_corrections(
+    store: Store, splits: Splits, corrections: ImageSet, repeat: int
+) -> ImageSet:
+    """Add corrections to the training images, but none that validates or judges.
+
+    Parameters
+    ----------
+    repeat : int
+        How often each correction is added.
+    """
+    kept = _digest_parts(store, splits.calibration, splits.validation, splits.test)
+    train = open_set(store, splits.train)
+    joined, _ = join_corrections(train, open_set(store, corrections), kept, repeat)
+    return store_set(store, joined)
+
+
+def choose_judging(store: Store, corrections: ImageSet, splits: Splits) -> ImageSet | None:
+    """Return the corrections that are no image of a split: those are learnt from, or judge."""
+    parts = (splits.train, splits.calibration, splits.validation, splits.test)
+    found = open_set(store, corrections)
+    rows = find_others(found.images, _digest_parts(store, *parts))
+    chosen = LabelledImages(np.array(found.images[rows]), np.array(found.labels[rows]))
+    return store_set(store, chosen) if len(rows) else None
+
+
+def _digest_parts(store: Store, *parts: ImageSet) -> set[str]:
+    digests = (digest_all(store.open_array(part.images)) for part in parts)
+    return set[str]().union(*digests)
+
+
+def record_training(log: RunLog, model: str, outcome: str, last: int) -> None:
+    """Note that a run learnt from the corrections up to `last`, whatever its verdict is."""
+    if last:
+        add_training_event(log.store, model, log.run, "trained", outcome, last)
 
 
 def join_corrections(

@@ -8,8 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from digitflow.catalogue import ESTIMATORS
+from digitflow.config.training import Candidate
+from digitflow.data.sets import ImageSet, Splits
 from digitflow.errors import CandidateFailed, list_some
 from digitflow.models.persistence import dump_model, load_model
+from digitflow.models.prepared import PreparedFeatures
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef, ModelRef, Record
 
@@ -17,19 +20,33 @@ REFIT_FOLDS = 3
 
 
 class EstimatorChoice(Record):
-    """What of a candidate shapes its model: estimator, parameters, calibration, seed."""
+    """What of a candidate shapes its model, and after how many seconds its fit is ended."""
+
+    NOT_IN_KEY: ClassVar[frozenset[str]] = frozenset({"time_limit"})
 
     estimator: str
     params: dict[str, Any]
     calibration: str
     seed: int
+    time_limit: float | None = None
+
+    @classmethod
+    def from_candidate(cls, candidate: Candidate, seed: int) -> "EstimatorChoice":
+        """Return the choice that a config's candidate is, fitted with this seed."""
+        return cls(
+            estimator=candidate.estimator,
+            params=candidate.params,
+            calibration=candidate.calibration,
+            seed=seed,
+            time_limit=candidate.time_limit,
+        )
 
 
 class FittedModel(Record):
     """A pipeline from uint8 images (n, 28, 28) to probabilities, and what it took."""
 
-    # Not in the key of what follows: two fits of one model differ in nothing else.
-    MEASURED: ClassVar[frozenset[str]] = frozenset({"fit_seconds", "warnings"})
+    # Two fits of one model differ in nothing else.
+    NOT_IN_KEY: ClassVar[frozenset[str]] = frozenset({"fit_seconds", "warnings"})
 
     model: ModelRef
     fit_seconds: float
@@ -39,21 +56,21 @@ class FittedModel(Record):
 def fit_candidate(
     store: Store,
     choice: EstimatorChoice,
-    recipe: ModelRef,
-    train: tuple[ArrayRef, ArrayRef],
-    calibration: tuple[ArrayRef, ArrayRef],
-    threads: int,
+    prepared: PreparedFeatures,
+    labels: ArrayRef,
+    calibration_labels: ArrayRef,
+    threads: int = 1,
 ) -> FittedModel:
-    """Fit on `train`, calibrate on `calibration`, store the whole pipeline.
+    """Fit on the training rows, calibrate on others, store the whole pipeline.
 
     Parameters
     ----------
     choice : EstimatorChoice
         What to fit.
-    recipe : ModelRef
-        The fitted transformers that made the features.
-    train, calibration : (features, labels)
-        Float32 features (n, d) and uint8 labels (n,); no row is in both.
+    prepared : PreparedFeatures
+        The fitted recipe, and its features of the training and calibration rows.
+    labels, calibration_labels : ArrayRef
+        uint8 (n,), of those rows.
     threads : int
         Threads that the fit may use.
 
@@ -62,34 +79,41 @@ def fit_candidate(
     CandidateFailed
         If the estimator refuses its parameters or the data.
     """
-    features, labels = (store.open_array(ref) for ref in train)
-    held_features, held_labels = (store.open_array(ref) for ref in calibration)
+    features, classes = store.open_array(prepared.train), store.open_array(labels)
+    held = store.open_array(prepared.calibration), store.open_array(calibration_labels)
 
     def fit() -> Any:
-        estimator = _build(choice, threads).fit(features, labels)
-        return _calibrate(estimator, choice.calibration, held_features, held_labels)
+        estimator = _build(choice, threads).fit(features, classes)
+        return _calibrate(estimator, choice.calibration, *held)
 
-    return _fit_and_store(store, recipe, fit, threads)
+    return _fit_and_store(store, prepared.recipe, fit, threads)
 
 
 def refit_winner(
     store: Store,
     choice: EstimatorChoice,
-    recipe: ModelRef,
-    parts: tuple[tuple[ArrayRef, ArrayRef, ArrayRef], ...],
-    threads: int,
+    prepared: PreparedFeatures,
+    train: ImageSet,
+    splits: Splits,
+    threads: int = 1,
 ) -> FittedModel:
     """Fit on training and validation rows together, calibrated on out-of-fold scores.
 
+    A group (a writer, or an image and its copies) is never in two folds, so that no score
+    comes from a model that saw its like.
+
     Parameters
     ----------
-    parts : tuple of (features, labels, groups)
-        The rows to fit on; a group (a writer, or an image and its copies) is never in
-        two folds, so that no score comes from a model that saw its like.
+    train : ImageSet
+        What `prepared.train` are the features of; with altered copies or without.
+    splits : Splits
+        The images of the other features.
     """
-    features, labels, groups = (
-        np.concatenate([store.open_array(part[i]) for part in parts]) for i in range(3)
-    )
+    parts = (train, splits.calibration, splits.validation)
+    held = (prepared.train, prepared.calibration, prepared.validation)
+    features = np.concatenate([store.open_array(ref) for ref in held])
+    labels = np.concatenate([store.open_array(part.labels) for part in parts])
+    groups = np.concatenate([_group_rows(store, *pair) for pair in enumerate(parts)])
 
     def fit() -> Any:
         from sklearn.calibration import CalibratedClassifierCV
@@ -103,7 +127,15 @@ def refit_winner(
         )
         return calibrated.fit(features, labels)
 
-    return _fit_and_store(store, recipe, fit, threads)
+    return _fit_and_store(store, prepared.recipe, fit, threads)
+
+
+def _group_rows(store: Store, number: int, part: ImageSet) -> np.ndarray:
+    """Return a group for each row: its writer, else the image that it is a copy of."""
+    if part.writers is not None:
+        return np.asarray(store.open_array(part.writers), np.int64)
+    rows = np.arange(part.rows) if part.parents is None else store.open_array(part.parents)
+    return rows + number * 10**9
 
 
 def _fit_and_store(store: Store, recipe: ModelRef, fit: Any, threads: int) -> FittedModel:

@@ -50,4 +50,4 @@ def compute_kernel(rows: np.ndarray, points: np.ndarray, gamma: float) -> np.nda
     distances += np.einsum("ij,ij->i", points, points)
     np.maximum(distances, 0, out=distances)  # rounding may leave less than nothing
     distances *= -gamma
-    return np.exp(distances, out=distances)  # type: ignore[no-any-return]
+    return np.exp(distances, out=distances)

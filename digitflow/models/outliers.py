@@ -90,7 +90,7 @@ class OutlierDetector(BaseEstimator):  # type: ignore[misc]
             raise InputError(
                 f"the detector rates {len(self.mean_)} features a row, got {features.shape}"
             )
-        return (self._rate(features) - self.location_) / self.scale_  # type: ignore[no-any-return]
+        return (self._rate(features) - self.location_) / self.scale_
 
     def _find_axes(self, features: np.ndarray) -> None:
         count, width = features.shape
@@ -113,13 +113,13 @@ class OutlierDetector(BaseEstimator):  # type: ignore[misc]
         return mean, squares / len(chosen) - np.outer(mean, mean)
 
     def _project(self, features: np.ndarray) -> np.ndarray:
-        return (np.asarray(features, np.float64) - self.mean_) @ self.axes_  # type: ignore[no-any-return]
+        return (np.asarray(features, np.float64) - self.mean_) @ self.axes_
 
     def _shrink(self, covariance: np.ndarray, pooled: np.ndarray) -> np.ndarray:
         mixed = (1 - self.pooling) * covariance + self.pooling * pooled
         # Where nothing ever changes, any unit will do.
         ridge = RIDGE * float(np.trace(pooled)) / len(pooled) or 1.0
-        return mixed + ridge * np.eye(len(pooled))  # type: ignore[no-any-return]
+        return mixed + ridge * np.eye(len(pooled))
 
     def _whiten(self, means: Any, covariances: list[np.ndarray]) -> None:
         roots = [np.linalg.cholesky(covariance) for covariance in covariances]
@@ -139,7 +139,7 @@ class OutlierDetector(BaseEstimator):  # type: ignore[misc]
         off = self._project(features) @ self.whitening_ - self.centres_
         off = off.reshape(len(features), len(self.volumes_), -1)
         distances = np.einsum("nck,nck->nc", off, off)
-        return (distances + self.volumes_).min(axis=1)  # type: ignore[no-any-return]
+        return (distances + self.volumes_).min(axis=1)
 
 
 def _chunks(rows: np.ndarray) -> Iterator[np.ndarray]:

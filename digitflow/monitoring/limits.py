@@ -43,7 +43,7 @@ def calibrate_limits(
     least_psi: float,
     least_auc: float,
     seed: int,
-    threads: int,
+    threads: int = 1,
 ) -> Limits:
     """Draw clean windows from a reference; set limits that so few of them pass.
 

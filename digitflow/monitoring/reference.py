@@ -94,7 +94,7 @@ def record_reference(
     labels: ArrayRef,
     probabilities: ArrayRef,
     seed: int,
-    threads: int,
+    threads: int = 1,
 ) -> Reference:
     """Measure some training images, and keep what the model read in the validation images.
 

@@ -10,7 +10,9 @@ from digitflow.evaluation.resampling import wilson_interval
 from digitflow.feedback.corrections import list_conflicts, list_corrections
 from digitflow.feedback.predictions import read_recent
 from digitflow.feedback.tables import FEEDBACK, define_tables
-from digitflow.monitoring.drift import DriftResult
+from digitflow.models.bundle import Reference
+from digitflow.monitoring.drift import DriftResult, Window, inspect_window
+from digitflow.monitoring.limits import Limits
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef, Record
 from digitflow.store.runs import now
@@ -116,6 +118,18 @@ def collect_window(
         latency_ms=float(np.median(times)) if len(times) else None,
         latency_p95_ms=float(np.quantile(times, 0.95)) if len(times) else None,
     )
+
+
+def compare_window(
+    store: Store, reference: Reference, limits: Limits, window: PredictionWindow, seed: int
+) -> DriftResult:
+    """Measure how far a window of predictions is from what the model learnt from."""
+    opened = Window(
+        images=store.open_array(window.images),
+        predicted=store.open_array(window.digits),
+        confidence=store.open_array(window.confidence),
+    )
+    return inspect_window(store, reference, limits, opened, seed)
 
 
 def assess_window(

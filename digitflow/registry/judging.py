@@ -1,47 +1,111 @@
-"""Judge registered versions outside of a run: dry runs of the gate, and comparisons."""
+"""Judge a challenger, and what follows from the verdict; in a run, or again by hand."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from digitflow.config.gate import GateLimits
 from digitflow.config.reading import load_config, parse_yaml
 from digitflow.data.sets import ImageSet
-from digitflow.errors import InputError
-from digitflow.evaluation import robustness
-from digitflow.evaluation.costs import measure_costs
-from digitflow.evaluation.evidence import EvidenceRefs, ScoredRefs, Share, load_evidence
-from digitflow.evaluation.scoring import TestScore, score_on_test
+from digitflow.errors import DamagedArtifact, InputError
+from digitflow.evaluation.collecting import (
+    Ask,
+    AskHere,
+    Baseline,
+    Challenger,
+    collect_evidence,
+)
+from digitflow.evaluation.evidence import EvidenceRefs, load_evidence
+from digitflow.evaluation.scoring import TestScore, digest_test_set
 from digitflow.gate import verdict as gates
 from digitflow.gate.verdict import Comparison, Verdict
 from digitflow.models.bundle import ModelBundle
-from digitflow.models.golden import check_golden
 from digitflow.registry import listing, promotion
 from digitflow.registry.champion import read_champion
-from digitflow.registry.pointer import Champion
-from digitflow.registry.versions import Registration
+from digitflow.registry.pointer import Champion, read_pointer
+from digitflow.registry.versions import Registration, TrainingFacts
 from digitflow.store.artifacts import Store
-from digitflow.store.references import ModelRef
+from digitflow.store.references import Record
 from digitflow.store.runs import read_run
 from digitflow.workers import count_cores
 
 
-@dataclass(frozen=True)
-class Baseline:
-    """Whom a challenger is judged against: a champion, or any other version.
+def to_baseline(champion: Champion | None) -> Baseline | None:
+    """Return the champion as whom a challenger is judged against; None where there is none."""
+    if champion is None:
+        return None
+    return Baseline(version=champion.version, bundle=champion.bundle, entry=champion.entry)
 
-    `entry` is the history's by which it is champion, None for any other version.
+
+class Decision(Record):
+    """The verdict, what it rests on, and who is champion now.
+
+    `version` is the challenger's in the registry; None where it is the champion itself.
     """
 
-    version: str
-    bundle: ModelBundle
-    entry: int | None = None
+    verdict: Verdict
+    refs: EvidenceRefs
+    champion: Champion | None
+    version: str | None = None
 
-    @classmethod
-    def from_champion(cls, champion: Champion | None) -> "Baseline | None":
-        """Return the champion as an baseline, None where there is none."""
-        if champion is None:
-            return None
-        return cls(champion.version, champion.bundle, champion.entry)
+
+def judge_challenger(
+    store: Store,
+    model: str,
+    refs: EvidenceRefs,
+    baseline: Baseline | None,
+    limits: GateLimits,
+    seed: int,
+) -> Verdict:
+    """Turn the evidence into a verdict."""
+    comparison = describe_comparison(store, model, refs.test.challenger.score, baseline)
+    return gates.judge(load_evidence(store, refs), comparison, limits, seed)
+
+
+def require_comparable(champion: Champion | None, test: ImageSet, limits: GateLimits) -> None:
+    """Stop where the champion was judged on other test images and nobody accepted that.
+
+    Raises
+    ------
+    TestSetChanged
+        It says how to accept the new images.
+    """
+    if champion is not None and not limits.accept_new_test:
+        gates.require_same_test(champion.score.test_digest, digest_test_set(test))
+
+
+def check_test_images(store: Store, model: str, test: ImageSet, limits: GateLimits) -> None:
+    """Stop before anything is trained where the gate could not compare in the end.
+
+    By the pointer file, at no cost; the registry is asked where that says no, as it may be
+    behind. Where it is damaged, the gate's own look mends it.
+
+    Raises
+    ------
+    TestSetChanged
+        It says how to accept the new images.
+    """
+    try:
+        pointer = read_pointer(store, model)
+    except DamagedArtifact:
+        return
+    if pointer is not None and pointer.champion.score.test_digest != digest_test_set(test):
+        require_comparable(read_champion(store, model), test, limits)
+
+
+def register_challenger(
+    store: Store, model: str, bundle: ModelBundle, verdict: Verdict, facts: TrainingFacts
+) -> str:
+    """Register a challenger with its verdict, whatever that is; return its version."""
+    version = promotion.register(store, model, bundle, verdict, facts)
+    promotion.record_judgement(store, model, version, verdict, facts.run)
+    return version
+
+
+def keep_champion(store: Store, champion: Champion | None, verdict: Verdict) -> Champion | None:
+    """Return the champion; if it was judged on new test images, note its score on those."""
+    score = verdict.champion
+    if champion is None or score is None or champion.score.test_digest == score.test_digest:
+        return champion
+    return promotion.record_score(store, champion, score)
 
 
 def judge_again(
@@ -94,6 +158,7 @@ def judge_version(
     challenger: str,
     against: str | None = None,
     limits: GateLimits | None = None,
+    ask: Ask | None = None,
 ) -> Verdict:
     """Judge a registered version again; nothing is registered, promoted or counted.
 
@@ -105,6 +170,8 @@ def judge_version(
         A version's number or alias; without one the champion, where there is any.
     limits : GateLimits, optional
         Without them those of the challenger's own config.
+    ask : Ask, optional
+        How the evidence is asked for; in this process unless another way is named.
 
     Raises
     ------
@@ -116,9 +183,20 @@ def judge_version(
     found = listing.find_registration(store, model, find_version(store, model, challenger))
     config = parse_yaml(found.facts.config, f"the config of version {found.version.version}")
     limits, baseline = limits or config.gate, _find_baseline(store, model, against)
-    refs = _collect_evidence_refs(store, found, baseline, limits, config.seed)
-    comparison = describe_comparison(store, model, refs.test.challenger.score, baseline)
-    return gates.judge(load_evidence(store, refs), comparison, limits, config.seed)
+    asked = _open_challenger(found)
+    ask = ask or AskHere(store, count_cores())
+    refs = collect_evidence(ask, asked, baseline, limits, config.seed)
+    return judge_challenger(store, model, refs, baseline, limits, config.seed)
+
+
+def _open_challenger(found: Registration) -> Challenger:
+    test, costs = found.facts.test, found.facts.costs
+    if test is None:
+        raise InputError(
+            f"version {found.version.version} does not say on what it was judged; train again"
+        )
+    seconds = None if costs is None else costs.fit_seconds
+    return Challenger(_require_bundle(found), test, found.facts.feedback, seconds)
 
 
 def find_version(store: Store, model: str, name: str) -> str:
@@ -144,8 +222,8 @@ def find_version(store: Store, model: str, name: str) -> str:
 def _find_baseline(store: Store, model: str, against: str | None) -> Baseline | None:
     if against is not None:
         found = listing.find_registration(store, model, find_version(store, model, against))
-        return Baseline(found.version.version, _require_bundle(found))
-    return Baseline.from_champion(read_champion(store, model))
+        return Baseline(version=found.version.version, bundle=_require_bundle(found))
+    return to_baseline(read_champion(store, model))
 
 
 def _require_bundle(found: Registration) -> ModelBundle:
@@ -155,58 +233,6 @@ def _require_bundle(found: Registration) -> ModelBundle:
             "versions carried all that judging needs; train again to judge its like"
         )
     return found.bundle
-
-
-def _collect_evidence_refs(
-    store: Store,
-    found: Registration,
-    baseline: Baseline | None,
-    limits: GateLimits,
-    seed: int,
-) -> EvidenceRefs:
-    bundle, test = _require_bundle(found), found.facts.test
-    if test is None:
-        raise InputError(
-            f"version {found.version.version} does not say on what it was judged; train again"
-        )
-    other = None if baseline is None else baseline.bundle.model
-    if other is not None and other.digest == bundle.model.digest:
-        return EvidenceRefs(test=_read_both(store, bundle.model, other, test))
-    feedback = found.facts.feedback
-    loaded = check_golden(store, bundle.model, bundle.golden)
-    models = (bundle.model,) if other is None else (bundle.model, other)
-    ours, *theirs = measure_costs(store, models, test)
-    fit_seconds = None if found.facts.costs is None else found.facts.costs.fit_seconds
-    return EvidenceRefs(
-        test=_read_both(store, bundle.model, other, test),
-        feedback=None if feedback is None else _read_both(store, bundle.model, other, feedback),
-        costs=ours.complete(loaded, fit_seconds),
-        champion_costs=theirs[0] if theirs else None,
-        robustness=_read_altered(store, bundle.model, test, limits, seed),
-        loads=loaded,
-    )
-
-
-def _read_both(
-    store: Store, challenger: ModelRef, other: ModelRef | None, images: ImageSet
-) -> ScoredRefs:
-    threads = count_cores()
-    return ScoredRefs(
-        images=images,
-        challenger=score_on_test(store, challenger, images, threads),
-        champion=None if other is None else score_on_test(store, other, images, threads),
-    )
-
-
-def _read_altered(
-    store: Store, model: ModelRef, test: ImageSet, limits: GateLimits, seed: int
-) -> dict[str, Share]:
-    if "robustness" not in limits.checks:
-        return {}
-    rules = limits.robustness
-    return robustness.score_altered(
-        store, model, test, tuple(rules.floors), rules.images, seed, count_cores()
-    )
 
 
 def describe_comparison(

@@ -8,10 +8,16 @@ import numpy as np
 from digitflow.feedback.corrections import list_conflicts, list_corrections
 from digitflow.feedback.learning import list_training_events
 from digitflow.feedback.predictions import count_by_day
-from digitflow.monitoring.window import MonitoringReport, list_reports, read_accuracy
+from digitflow.monitoring.window import (
+    MonitoringReport,
+    keep_report,
+    list_reports,
+    read_accuracy,
+)
 from digitflow.reports.charts import draw_bars, draw_gallery, draw_lines
 from digitflow.reports.page import render_page
 from digitflow.store.artifacts import Store
+from digitflow.store.references import FileRef, Record
 
 # Older looks are in the database, not on the page.
 SHOWN_REPORTS = 200
@@ -58,6 +64,27 @@ def write_page(store: Store, model: str) -> Page:
     )
     store.write_text(name, page)
     return Page(name, figures)
+
+
+class ShownPage(Record):
+    """The monitor's page by its name, and those of its pictures that the UI shows, by title."""
+
+    page: str
+    pictures: dict[str, FileRef]
+
+
+def write_report(store: Store, report: MonitoringReport) -> ShownPage:
+    """Add a report to the monitor's history, and write its page."""
+    keep_report(store, report)
+    page = write_page(store, report.model)
+    # Hour by hour the history would fill the UI's database: it is there when it is needed.
+    wanted = (PICTURES, HISTORY) if report.drifted else (PICTURES,)
+    pictures = {
+        title: store.put_bytes(png, "figures", ".png")
+        for title, _, png in page.figures
+        if title in wanted
+    }
+    return ShownPage(page=page.name, pictures=pictures)
 
 
 def draw_figures(store: Store, model: str, reports: Sequence[MonitoringReport]) -> list[Figure]:

@@ -1,4 +1,4 @@
-"""The report of a training run: what it says, and the page that says it."""
+"""The report of a training run: what it says, the page that says it, the run's record."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,16 +6,23 @@ from typing import Any
 
 import numpy as np
 
+from digitflow.config.training import TrainConfig
 from digitflow.data.sets import ImageSet, PreparedData
 from digitflow.evaluation.evidence import Share
-from digitflow.evaluation.leaderboard import Entry, Winner, choose_winner
+from digitflow.evaluation.leaderboard import Entry, Winner, choose_winner, rank_entries
 from digitflow.evaluation.metrics import Metrics
 from digitflow.gate.verdict import Verdict
-from digitflow.models.bundle import RejectOption
+from digitflow.models.bundle import ModelBundle, RejectOption
+from digitflow.registry.judging import Decision
 from digitflow.registry.pointer import Champion
+from digitflow.registry.training import list_code, write_config
+from digitflow.reports.figures import Figures
 from digitflow.reports.page import render_page
 from digitflow.store.artifacts import Store
-from digitflow.store.references import Record
+from digitflow.store.lineage import find_libraries, list_versions
+from digitflow.store.references import Record, digest_json
+from digitflow.store.runs import RunLog
+from digitflow.store.why import summarise_tasks
 
 CLASSES = 10
 
@@ -146,6 +153,67 @@ class RunReport:
         """Tell whether a candidate's fit was taken from the cache."""
         task = f"train {entry.candidate.name}"
         return any(one["task"] == task and one["state"] == "cached" for one in self.tasks)
+
+
+def write_report(
+    log: RunLog,
+    config: TrainConfig,
+    data: PreparedData,
+    entries: Sequence[Entry],
+    decision: Decision,
+    bundle: ModelBundle,
+    others: Mapping[str, Share],
+    drawn: Figures,
+) -> None:
+    """Write reports/<run>/index.html, and what was decided into the run's record.
+
+    Parameters
+    ----------
+    others : mapping of str to Share
+        What the model reads in photographs of other hands, by the series.
+    """
+    store, name = log.store, f"reports/{log.run}/index.html"
+    code = list_code(config)
+    verdict, champion, ranked = decision.verdict, decision.champion, rank_entries(entries)
+    card, winner = describe_data(store, data), choose_winner(entries)
+    versions = list_versions(find_libraries(code))
+    notes = write_notes(verdict, winner, config.refit, entries, data)
+    log.update(
+        winner=winner.candidate.name,
+        photographs={series: share.model_dump() for series, share in others.items()},
+        leaderboard=[entry.model_dump(mode="json") for entry in ranked],
+        verdict=verdict.model_dump(mode="json"),
+        version=decision.version,
+        promoted=verdict.promoted,
+        champion=None if champion is None else champion.model_dump(mode="json"),
+        data=card.model_dump(mode="json"),
+        versions=versions,
+        code=digest_json(code),
+        notes=notes,
+        report=str(store.root / name),
+    )
+    tasks = summarise_tasks(log.events).values()
+    report = RunReport(
+        run=log.run,
+        model=config.model,
+        started=log.record["started"],
+        seconds=log.seconds(),
+        cores=log.record["cores"],
+        versions=versions,
+        config=write_config(config),
+        data=card,
+        entries=ranked,
+        verdict=verdict,
+        champion=champion,
+        reject_option=bundle.reject_option,
+        typical=config.selective.typical,
+        photographs=others,
+        pictures={picture: store.read_bytes(ref) for picture, ref in drawn},
+        tasks=[task for task in tasks if task["state"] in TASK_SIGNS],
+        notes=notes,
+    )
+    store.write_text(name, render_report(report))
+    store.point("reports/latest", log.run)
 
 
 def describe_data(store: Store, data: PreparedData) -> DataCard:

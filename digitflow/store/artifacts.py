@@ -195,7 +195,7 @@ class Store:
             raise _damaged(path, str(exc)) from exc
         if array.shape != ref.shape or array.dtype.name != ref.dtype:
             raise _damaged(path, f"holds {array.dtype.name} {array.shape}")
-        return array  # type: ignore[no-any-return]
+        return array
 
     def read_bytes(self, ref: FileRef) -> bytes:
         """Return a stored file's bytes, checked against its digest."""
@@ -316,7 +316,7 @@ def _allocate_array(path: Path, shape: tuple[int, ...], dtype: Any) -> np.ndarra
     if hasattr(os, "posix_fallocate"):  # not on macOS
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    return array  # type: ignore[no-any-return]
+    return array
 
 
 def _stat_of(path: Path) -> dict[str, int]:

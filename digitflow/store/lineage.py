@@ -15,14 +15,13 @@ from pathlib import Path
 from digitflow.store.references import digest_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
-OUR_PACKAGES = ("digitflow", "tasks")
+OUR_PACKAGE = "digitflow"
 
-# Configuration enters a key as the values that a task uses, and the cache's own
-# machinery carries results without shaping them.
+# Configuration enters a key as the values that a task uses, and the store's own machinery
+# carries results without shaping them.
 NOT_IN_KEYS = frozenset(
-    {"digitflow.store.lineage", "digitflow.store.runs", "digitflow.store.locks",
-     "tasks.caching", "tasks.context", "tasks.locking", "tasks.publishing"}
-)  # fmt: skip
+    {"digitflow.store.lineage", "digitflow.store.runs", "digitflow.store.locks"}
+)
 
 CONFIG = "digitflow.config"
 
@@ -47,7 +46,7 @@ def digest_modules(*roots: str) -> dict[str, str]:
     Parameters
     ----------
     *roots : str
-        Dotted names, such as "tasks.train".
+        Dotted names, such as "digitflow.models.fitting".
 
     Raises
     ------
@@ -56,7 +55,7 @@ def digest_modules(*roots: str) -> dict[str, str]:
     """
     for root in roots:
         if _module_path(root) is None:
-            raise ModuleNotFoundError(f"{root} is no module of {' or '.join(OUR_PACKAGES)}")
+            raise ModuleNotFoundError(f"{root} is no module of {OUR_PACKAGE}")
     pending = [name for root in roots for name in _resolve(root)]
     found: dict[str, _Module] = {}
     while pending:
@@ -139,7 +138,7 @@ def _iterate_imports(tree: ast.Module, package: str) -> Iterator[str]:
 def _resolve(full: str) -> Iterator[str]:
     """Yield the modules of ours that a dotted name runs: its packages and itself."""
     parts = full.split(".")
-    if parts[0] not in OUR_PACKAGES:
+    if parts[0] != OUR_PACKAGE:
         return
     for length in range(1, len(parts) + 1):
         name = ".".join(parts[:length])

@@ -84,6 +84,8 @@ class Experiment(Record):
         Seconds after which it is ended.
     """
 
+    NOT_IN_KEY: ClassVar[frozenset[str]] = frozenset({"name", "time_limit"})
+
     name: str
     function: str
     params: dict[str, Any] = Field(default_factory=dict)
@@ -112,8 +114,7 @@ class Findings(Record):
         What the libraries warned of, each once.
     """
 
-    # Not in the key of what follows.
-    MEASURED: ClassVar[frozenset[str]] = frozenset({"measured", "warnings"})
+    NOT_IN_KEY: ClassVar[frozenset[str]] = frozenset({"measured", "warnings"})
 
     values: dict[str, Any] = Field(default_factory=dict)
     measured: dict[str, float] = Field(default_factory=dict)
@@ -167,7 +168,7 @@ def compute(
     data: StudyData,
     given: Mapping[str, Findings],
     seed: int,
-    threads: int,
+    threads: int = 1,
 ) -> Findings:
     """Compute one experiment; this runs in a process of its own.
 

@@ -2,10 +2,15 @@
 
 from collections.abc import Callable, Sequence
 
+from digitflow.catalogue import EXPERIMENTS
+from digitflow.config.training import TrainConfig
 from digitflow.formatting import format_cell, format_seconds
+from digitflow.registry.training import write_config
 from digitflow.reports.page import render_page
 from digitflow.store.artifacts import Store
-from digitflow.store.references import Record
+from digitflow.store.lineage import digest_modules, find_libraries, list_versions
+from digitflow.store.references import Record, digest_json
+from digitflow.store.runs import RunLog
 from digitflow.studies.chapter import Cell, Chapter, Figure, Part, PublishedFigure, Table, Text
 from digitflow.studies.plan import Scope
 
@@ -51,6 +56,46 @@ class StudyFacts(Record):
     versions: dict[str, str]
     config: str
     sections: tuple[SectionFacts, ...]
+
+
+def write_report(
+    log: RunLog,
+    config: TrainConfig,
+    origin: str,
+    scope: Scope,
+    sections: Sequence[SectionFacts],
+) -> None:
+    """Write the page, its tables and results.md into reports/<run>, and the run's record."""
+    modules = digest_modules(*(EXPERIMENTS.module(each.section) for each in sections))
+    facts = StudyFacts(
+        run=log.run,
+        started=log.record["started"],
+        seconds=log.seconds(),
+        cores=log.record["cores"],
+        source=config.source.kind,
+        origin=origin,
+        scope=scope,
+        versions=list_versions(find_libraries(modules)),
+        config=write_config(config),
+        sections=tuple(sections),
+    )
+    published = [part for _, part in list_published(facts)]
+    page = write_study(log.store, facts)
+    log.store.write_text(f"reports/{log.run}/results.md", write_results(facts))
+    log.update(
+        sections=[_describe_section(section) for section in sections],
+        published={"met": sum(part.met for part in published), "of": len(published)},
+        versions=facts.versions,
+        code=digest_json(modules),
+        report=str(log.store.root / page),
+    )
+    log.store.point("reports/latest-study", log.run)
+
+
+def _describe_section(section: SectionFacts) -> dict[str, object]:
+    """Return a section's outcome as plain values, for the run's record."""
+    facts = section.model_dump(mode="json", exclude={"chapter"})
+    return facts | {"findings": section.chapter.findings if section.chapter else []}
 
 
 def write_study(store: Store, facts: StudyFacts) -> str:

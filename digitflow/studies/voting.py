@@ -117,7 +117,7 @@ def _log_softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def _to_logarithms(read: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(read, LEAST_PROBABILITY))  # type: ignore[no-any-return]
+    return np.log(np.maximum(read, LEAST_PROBABILITY))
 
 
 def join(kind: str, held: np.ndarray, truth: np.ndarray, asked: np.ndarray) -> np.ndarray:

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import pytest
 
 from flows import train
-from tasks.gate import is_repeated
 
 
 @pytest.fixture
@@ -15,7 +14,7 @@ def told(monkeypatch):
     def decide(promoted, version="2", repeated=False):
         events = []
         monkeypatch.setattr(train, "announce", lambda event, *_, **__: events.append(event))
-        monkeypatch.setattr(train, "call", lambda task, *_: task is is_repeated and repeated)
+        monkeypatch.setattr(train, "is_repeated", lambda *_: repeated)
         verdict = SimpleNamespace(promoted=promoted, reason="so")
         train.announce_decision("digits", SimpleNamespace(verdict=verdict, version=version))
         return events

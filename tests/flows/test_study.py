@@ -131,31 +131,33 @@ def _wait_for_experiments(project, process, count):
 FAILING = """
 from prefect import flow
 
-from digitflow.studies.plan import Experiment
+from digitflow.registry.training import resolve_config
 from digitflow.studies.data import plan_features
-from digitflow.cli.launching import resolve_config
-from flows.run import call, open_job
+from flows.run import run_job
 from flows.study import choose_digits, describe_scope, fingerprint_source, ingest_digits
 from flows.study import study_section, validate_digits
 
 
+def study_broken(run, settings):
+    raw = ingest_digits(settings.source, fingerprint_source(settings.source))
+    checked = validate_digits(raw, settings.validation)
+    data = choose_digits(checked, settings.split, 200, settings.seed)
+    scope = describe_scope("builtin", checked, data, settings.seed, settings.study)
+    good = plan_features("pixels")
+    params = {"recipe": "pixel", "split": "own"}
+    broken = good.model_copy(update={"name": "broken", "params": params})
+    after = good.model_copy(update={"name": "after", "needs": ("broken",)})
+    facts = study_section(run, "explore", (broken, after, good), scope, data)
+    print(facts.model_dump_json())
+
+
 @flow(flow_run_name="failing")
-def study_broken(config: str):
+def fail(config: str):
     settings = resolve_config(config)
-    with open_job(settings, "failing", 1, job="study"):
-        raw = call(ingest_digits, settings.source, call(fingerprint_source, settings.source))
-        checked = call(validate_digits, raw, settings.validation)
-        data = call(choose_digits, checked, settings.split, 200, settings.seed)
-        scope = describe_scope("builtin", checked, data, settings.seed, settings.study)
-        good = plan_features("pixels")
-        params = {"recipe": "pixel", "split": "own"}
-        broken = good.model_copy(update={"name": "broken", "params": params})
-        after = good.model_copy(update={"name": "after", "needs": ("broken",)})
-        facts = study_section("explore", (broken, after, good), scope, data)
-        print(facts.model_dump_json())
+    run_job(lambda run: study_broken(run, settings), settings, "study", 1)
 
 
-study_broken("config.yaml")
+fail("config.yaml")
 """
 
 

@@ -99,7 +99,7 @@ def test_other_test_images_stop_the_run_until_they_are_accepted(project):
     (before,) = list_runs(project.store)
     project.config["seed"] = 7
     project.train(code=2)
-    assert before["champion"]["test_digest"] in project.errors
+    assert before["champion"]["score"]["test_digest"] in project.errors
     assert "--accept-new-test" in project.errors
     # Before anything is trained in vain.
     assert "split" in project.computed()

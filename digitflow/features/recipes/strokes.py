@@ -117,7 +117,7 @@ def _slide_rows(images: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     starts = np.arange(SIDE, padded.size, 3 * SIDE).reshape(whole.shape) + whole.astype(int)
     pixels = windows[starts].astype(np.float32)
     left, right = pixels[:, :, :-1], pixels[:, :, 1:]
-    return left + share * (right - left)  # type: ignore[no-any-return]
+    return left + share * (right - left)
 
 
 def describe_strokes(images: np.ndarray) -> np.ndarray:

@@ -104,13 +104,13 @@ class NystroemRidge(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         rows = validate_data(self, features, reset=False, dtype=np.float64)
         scores = [kernel @ self.coef_ for kernel in self._iterate_kernels(rows)]
         found = np.concatenate(scores) + self.intercept_
-        return found[:, 1] if len(self.classes_) == 2 else found  # type: ignore[no-any-return]
+        return found[:, 1] if len(self.classes_) == 2 else found
 
     def predict(self, features: Any) -> np.ndarray:
         """Return the label (n,) with the highest score."""
         scores = self.decision_function(features)
         winners = scores > 0 if scores.ndim == 1 else scores.argmax(axis=1)
-        return self.classes_[np.asarray(winners, int)]  # type: ignore[no-any-return]
+        return self.classes_[np.asarray(winners, int)]
 
 
 def _chunks(rows: np.ndarray) -> Iterator[np.ndarray]:

@@ -82,7 +82,7 @@ class RbfSvm(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         rows = validate_data(self, features, reset=False, dtype=np.float64)
         if len(self.classes_) == 2:
-            return self.svc_.decision_function(rows)  # type: ignore[no-any-return]
+            return self.svc_.decision_function(rows)
         starts = range(0, len(rows), CHUNK_ROWS)
         duels = [score_duels(self.svc_, rows[start : start + CHUNK_ROWS]) for start in starts]
         return rate_classes(np.concatenate(duels), len(self.classes_))
@@ -91,7 +91,7 @@ class RbfSvm(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return the label (n,) with the highest score."""
         scores = self.decision_function(features)
         winners = scores > 0 if scores.ndim == 1 else scores.argmax(axis=1)
-        return self.classes_[np.asarray(winners, int)]  # type: ignore[no-any-return]
+        return self.classes_[np.asarray(winners, int)]
 
 
 def score_duels(svc: SVC, rows: np.ndarray) -> np.ndarray:
@@ -105,7 +105,7 @@ def score_duels(svc: SVC, rows: np.ndarray) -> np.ndarray:
     sums = [kernel[:, a:b] @ svc.dual_coef_[:, a:b].T for a, b in bounds]
     first, second = np.triu_indices(len(sums), 1)
     duels = [sums[i][:, j - 1] + sums[j][:, i] for i, j in zip(first, second, strict=True)]
-    return np.stack(duels, axis=1) + svc.intercept_  # type: ignore[no-any-return]
+    return np.stack(duels, axis=1) + svc.intercept_
 
 
 def rate_classes(duels: np.ndarray, classes: int) -> np.ndarray:
@@ -117,7 +117,7 @@ def rate_classes(duels: np.ndarray, classes: int) -> np.ndarray:
     first, second = (np.eye(classes)[side] for side in np.triu_indices(classes, 1))
     won = -np.logaddexp(0, -SHARPNESS * duels)
     lost = -np.logaddexp(0, SHARPNESS * duels)
-    return won @ first + lost @ second  # type: ignore[no-any-return]
+    return won @ first + lost @ second
 
 
 def build(params: dict[str, Any], seed: int, threads: int) -> RbfSvm:

@@ -125,7 +125,7 @@ class NumpyMlp(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class of each row, (n,)."""
         found = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[found]  # type: ignore[no-any-return]
+        return self.classes_[found]
 
     def _list_hidden(self) -> tuple[int, ...]:
         sizes = self.hidden_layer_sizes

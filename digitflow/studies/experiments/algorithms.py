@@ -64,7 +64,7 @@ def judge_model(context: ExperimentContext, model: str) -> Findings:
 
     def count(**options: Any) -> list[list[float]]:
         found = confusion_matrix(truth, predicted, labels=digits, **options)
-        return np.nan_to_num(found).tolist()  # type: ignore[no-any-return]
+        return np.nan_to_num(found).tolist()
 
     errors = {"sample_weight": wrong} if wrong.any() else {}
     return Findings(

@@ -14,7 +14,9 @@ from digitflow.evaluation.scoring import (
     score_on_test,
 )
 from digitflow.features.preparing import build_steps
+from digitflow.models.fitting import FittedModel
 from digitflow.models.persistence import dump_model
+from digitflow.models.prepared import PreparedFeatures
 
 
 @pytest.fixture
@@ -44,7 +46,11 @@ def test_the_score_is_counted_on_raw_images(store, scored):
 def test_an_evaluation_of_features_is_that_of_the_whole_pipeline(store, scored):
     pipeline, model, refs, images, labels = scored
     features = store.put_array(pipeline[:-1].transform(images))
-    evaluation = evaluate_candidate(store, model, features, refs, threads=1)
+    fitted = FittedModel(model=model, fit_seconds=1.0)
+    prepared = PreparedFeatures(
+        recipe=model, train=features, calibration=features, validation=features
+    )
+    evaluation = evaluate_candidate(store, fitted, prepared, refs)
     assert evaluation.metrics.accuracy == (pipeline.predict(images) == labels).mean()
     assert evaluation.latency_ms > 0
     np.testing.assert_array_equal(

@@ -8,15 +8,18 @@ from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 
 from digitflow.catalogue import ESTIMATORS
+from digitflow.data.sets import LabelledImages, Splits, store_set
 from digitflow.errors import CandidateFailed, InputError
 from digitflow.features.preparing import build_steps, fit_recipe, transform_images
 from digitflow.models.fitting import (
     EstimatorChoice,
+    _group_rows,
     build_estimator,
     fit_candidate,
     refit_winner,
 )
 from digitflow.models.persistence import dump_model, load_model
+from digitflow.models.prepared import PreparedFeatures
 
 TREE = EstimatorChoice(estimator="tree", params={"max_depth": 6}, calibration="sigmoid", seed=3)
 
@@ -30,13 +33,19 @@ def prepared(store):
     images[np.arange(400), labels * 2 + 3, :] = 200
     recipe, train = fit_recipe("pixels", images[:300], 0, store, 1)
     held = transform_images(recipe, images[300:], store, 1)
-    parts = (train, store.put_array(labels[:300])), (held, store.put_array(labels[300:]))
-    return images, labels, dump_model(recipe, store), parts
+    features = PreparedFeatures(
+        recipe=dump_model(recipe, store), train=train, calibration=held, validation=held
+    )
+    return images, labels, features, _put(store, labels[:300], labels[300:])
+
+
+def _put(store, *arrays):
+    return tuple(store.put_array(array) for array in arrays)
 
 
 def test_a_candidate_is_what_scikit_learn_fits_and_calibrates(store, prepared):
-    images, labels, recipe, (train, held) = prepared
-    fitted = fit_candidate(store, TREE, recipe, train, held, threads=1)
+    images, labels, features, rows = prepared
+    fitted = fit_candidate(store, TREE, features, *rows, threads=1)
     pixels = (images.reshape(400, -1) * np.float32(1 / 255)).astype(np.float32)
     tree = DecisionTreeClassifier(max_depth=6, random_state=3)
     model = load_model(fitted.model, store)
@@ -50,8 +59,8 @@ def test_a_candidate_is_what_scikit_learn_fits_and_calibrates(store, prepared):
 
 
 def test_the_model_takes_raw_images(store, prepared):
-    images, labels, recipe, (train, held) = prepared
-    fitted = fit_candidate(store, TREE, recipe, train, held, threads=1)
+    images, labels, features, rows = prepared
+    fitted = fit_candidate(store, TREE, features, *rows, threads=1)
     model = load_model(fitted.model, store)
     assert isinstance(model, Pipeline)
     assert [name for name, _ in model.steps[:-1]] == [
@@ -61,40 +70,59 @@ def test_the_model_takes_raw_images(store, prepared):
 
 
 def test_the_same_seed_gives_the_same_file(store, prepared):
-    _, _, recipe, (train, held) = prepared
+    _, _, features, rows = prepared
     digests = {
-        fit_candidate(store, TREE, recipe, train, held, threads).model.digest
-        for threads in (1, 2)
+        fit_candidate(store, TREE, features, *rows, threads).model.digest for threads in (1, 2)
     }
     assert len(digests) == 1
 
 
 def test_refused_parameters_are_the_candidates_failure(store, prepared):
-    _, _, recipe, (train, held) = prepared
+    _, _, features, rows = prepared
     choice = TREE.model_copy(update={"params": {"max_depth": 0}})
     with pytest.raises(CandidateFailed, match="max_depth"):
-        fit_candidate(store, choice, recipe, train, held, threads=1)
+        fit_candidate(store, choice, features, *rows, threads=1)
 
 
 def test_warnings_of_a_fit_are_kept(store, prepared):
-    _, _, recipe, (train, held) = prepared
+    _, _, features, rows = prepared
     choice = EstimatorChoice(
         estimator="logistic", params={"max_iter": 1}, calibration="temperature", seed=0
     )
-    fitted = fit_candidate(store, choice, recipe, train, held, threads=1)
+    fitted = fit_candidate(store, choice, features, *rows, threads=1)
     assert any("converge" in warning for warning in fitted.warnings)
 
 
 def test_a_refit_learns_from_all_parts_and_calibrates_on_rows_it_had_not_seen(store, prepared):
-    images, _, recipe, parts = prepared
-    groups = [np.arange(n) // 4 + 1000 * n for n in (300, 100)]
-    rows = tuple(
-        (*part, store.put_array(group)) for part, group in zip(parts, groups, strict=True)
+    images, labels, features, _ = prepared
+    held = np.array(store.open_array(features.validation))
+    calibration, validation = _put(store, held[:60], held[60:])
+    features = features.model_copy(
+        update={"calibration": calibration, "validation": validation}
     )
-    fitted = refit_winner(store, TREE, recipe, rows, threads=1)
+    parts = [
+        store_set(store, LabelledImages(images[part], labels[part]))
+        for part in (slice(0, 300), slice(300, 360), slice(360, 400))
+    ]
+    copied = parts[0].model_copy(update={"parents": store.put_array(np.arange(300) // 4)})
+    splits = Splits(train=parts[0], calibration=parts[1], validation=parts[2], test=parts[2])
+    fitted = refit_winner(store, TREE, features, copied, splits)
     (calibrated,) = load_model(fitted.model, store)[-1].calibrated_classifiers_
     assert calibrated.estimator.tree_.n_node_samples[0] == 400
     assert np.isfinite(load_model(fitted.model, store).predict_proba(images[:5])).all()
+
+
+def test_a_writer_or_else_an_image_with_its_copies_is_one_group(store):
+    images, labels = np.zeros((4, 28, 28), np.uint8), np.arange(4, dtype=np.uint8)
+    alone = store_set(store, LabelledImages(images, labels))
+    copied = alone.model_copy(update={"parents": store.put_array(np.array([0, 1, 0, 1]))})
+    writers = np.array([5, 5, 6, 6], np.int32)
+    written = store_set(store, LabelledImages(images, labels, writers))
+    groups = [_group_rows(store, number, part) for number, part in enumerate((alone, copied))]
+    assert len(set(groups[0])) == 4
+    assert groups[1][0] == groups[1][2] != groups[1][1]
+    assert not set(groups[0]) & set(groups[1])
+    np.testing.assert_array_equal(_group_rows(store, 1, written), writers)
 
 
 PROMISED = {

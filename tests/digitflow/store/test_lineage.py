@@ -15,8 +15,7 @@ def package(tmp_path, monkeypatch):
         "digitflow/near.py": "from .ink import draw\n",
         "digitflow/reports/figures.py": "import matplotlib\n",
         "digitflow/config.py": "",
-        "tasks/__init__.py": "",
-        "tasks/train.py": "import digitflow.ink, digitflow.config, json\n",
+        "digitflow/train.py": "import digitflow.ink, digitflow.config, json\n",
     }
     for name, text in files.items():
         path = tmp_path / name
@@ -35,8 +34,8 @@ def _edit(package, name):
 
 
 def test_imports_are_followed_transitively(package):
-    found = digest_modules("tasks.train")
-    names = ["digitflow", "digitflow.ink", "digitflow.shapes", "tasks", "tasks.train"]
+    found = digest_modules("digitflow.train")
+    names = ["digitflow", "digitflow.ink", "digitflow.shapes", "digitflow.train"]
     assert list(found) == names
 
 
@@ -47,17 +46,17 @@ def test_imports_inside_functions_and_relative_ones_count(package, module):
 
 def test_editing_a_helper_changes_what_imports_it_and_nothing_else(package):
     before = {
-        root: digest_modules(root) for root in ("tasks.train", "digitflow.reports.figures")
+        root: digest_modules(root) for root in ("digitflow.train", "digitflow.reports.figures")
     }
     _edit(package, "digitflow/shapes.py")
-    assert digest_modules("tasks.train") != before["tasks.train"]
+    assert digest_modules("digitflow.train") != before["digitflow.train"]
     assert digest_modules("digitflow.reports.figures") == before["digitflow.reports.figures"]
 
 
 def test_the_config_module_is_in_no_key(package):
-    before = digest_modules("tasks.train")
+    before = digest_modules("digitflow.train")
     _edit(package, "digitflow/config.py")
-    assert digest_modules("tasks.train") == before
+    assert digest_modules("digitflow.train") == before
 
 
 def test_only_libraries_that_shape_results_are_named_with_their_versions(package):
@@ -78,8 +77,7 @@ def test_a_library_that_is_not_installed_has_no_version():
 
 
 def test_training_depends_on_no_plot_and_on_no_other_estimator():
-    found = digest_modules("tasks.train")
-    assert "digitflow.models.fitting" in found
+    found = digest_modules("digitflow.models.fitting")
     others = {
         "digitflow.reports.figures",
         "digitflow.reports.page",

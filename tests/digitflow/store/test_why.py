@@ -8,10 +8,10 @@ from digitflow.store.why import explain_run
 KEY = {
     "event": "key",
     "task": "train svm",
-    "function": "tasks.train.train_candidate",
+    "function": "digitflow.models.fitting.fit_candidate",
     "key": "k1",
     "inputs": {"choice": {"params": {"C": 1}, "seed": 42}, "labels": "d1"},
-    "modules": {"tasks.train": "m1"},
+    "modules": {"digitflow.models.fitting": "m1"},
     "libraries": {"scikit-learn": "1.9.1"},
 }
 COMPUTED = {"event": "computed", "task": "train svm", "seconds": 2.0}
@@ -49,9 +49,12 @@ def test_a_cached_task_needs_no_reason(store):
     ("change", "reason"),
     [
         ({"libraries": {"scikit-learn": "1.9.2"}}, "library scikit-learn: 1.9.1 -> 1.9.2"),
-        ({"modules": {"tasks.train": "m2"}}, "module tasks.train: m1 -> m2"),
         (
-            {"modules": {"tasks.train": "m1", "digitflow.ink": "i1"}},
+            {"modules": {"digitflow.models.fitting": "m2"}},
+            "module digitflow.models.fitting: m1 -> m2",
+        ),
+        (
+            {"modules": {"digitflow.models.fitting": "m1", "digitflow.ink": "i1"}},
             "module digitflow.ink: nothing -> i1",
         ),
         (

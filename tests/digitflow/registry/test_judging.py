@@ -9,10 +9,7 @@ from digitflow.config.gate import GateLimits
 from digitflow.data.sets import LabelledImages, store_set
 from digitflow.errors import DamagedArtifact, TestSetChanged
 from digitflow.evaluation.scoring import digest_test_set
-from digitflow.store.runs import open_run
-from digitflow.workers import WorkerPool
-from tasks import gate
-from tasks.context import RunContext, run_context
+from digitflow.registry import judging
 
 ACCEPTING = GateLimits(accept_new_test=True)
 
@@ -42,14 +39,9 @@ def check(store, test_images, monkeypatch):
             asked.append(model)
             return make_champion(registered)
 
-        monkeypatch.setattr(gate, "read_pointer", read)
-        monkeypatch.setattr(gate, "read_champion", ask)
-        with (
-            open_run(store, "a-run") as log,
-            WorkerPool(1, 1) as workers,
-            run_context(RunContext(store, log, workers)),
-        ):
-            gate.check_test_images.fn("digits", test_images, limits or GateLimits())
+        monkeypatch.setattr(judging, "read_pointer", read)
+        monkeypatch.setattr(judging, "read_champion", ask)
+        judging.check_test_images(store, "digits", test_images, limits or GateLimits())
         return asked
 
     return check

@@ -6,8 +6,7 @@ import pytest
 from digitflow.data.sets import LabelledImages, store_set
 from digitflow.studies.data import plan_features
 from digitflow.studies.plan import Findings, StudyData
-from tasks.chapter import draw_chapter
-from tasks.experiment import run_experiment
+from tasks.studies import draw_chapter, run_experiment
 
 
 @pytest.fixture
@@ -18,8 +17,6 @@ def describe(store):
 
     def describe(**changed):
         inputs = {
-            "section": "explore",
-            "name": "features",
             "experiment": plan_features("pixels"),
             "data": StudyData(train=digits, test=digits),
             "given": {},
@@ -30,8 +27,10 @@ def describe(store):
     return describe
 
 
-def test_equal_experiments_of_two_sections_are_one(describe):
-    assert describe(section="robustness") == describe()
+def test_an_experiment_under_another_name_and_limit_is_the_same(describe):
+    experiment = plan_features("pixels")
+    other = experiment.model_copy(update={"name": "other", "time_limit": 9.0})
+    assert describe(experiment=other) == describe(experiment=experiment)
 
 
 @pytest.mark.parametrize(
@@ -64,12 +63,20 @@ def test_a_picture_is_in_no_key_of_what_is_computed(describe):
     modules = describe()["modules"]
     assert "digitflow.studies.data" in modules
     assert not any("chapters" in name or "charts" in name for name in modules)
-    assert "digitflow.studies.plan" not in modules
+
+
+def _describe_chapter(seconds=1.0):
+    found = {"a": Findings(values={"x": 1}, measured={"seconds": seconds})}
+    inputs = {"section": "explore", "scope": None, "data": None, "results": found}
+    return draw_chapter.cache_policy.describe(inputs)
 
 
 def test_a_chapter_depends_on_its_own_module_and_no_other():
-    inputs = {"section": "explore", "scope": None, "data": None, "results": {}, "measured": {}}
-    modules = draw_chapter.cache_policy.describe(inputs)["modules"]
+    modules = _describe_chapter()["modules"]
     assert "digitflow.studies.chapters.explore" in modules
     assert "digitflow.reports.charts" in modules
     assert "digitflow.studies.chapters.detector" not in modules
+
+
+def test_a_chapter_shows_the_seconds_and_is_drawn_again_for_others():
+    assert _describe_chapter(1.0)["inputs"] != _describe_chapter(2.0)["inputs"]

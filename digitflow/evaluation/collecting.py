@@ -1,0 +1,155 @@
+"""Which evidence a verdict takes, said once, and how it is asked for.
+
+A run asks by tasks, which are cached and go on at once; `digitflow gate` and a comparison of
+two versions ask here, in their own process.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple, Protocol
+
+from digitflow.config.gate import GateLimits, RobustnessLimits
+from digitflow.data.sets import ImageSet
+from digitflow.evaluation.costs import measure_costs
+from digitflow.evaluation.evidence import Costs, EvidenceRefs, ScoredRefs, Share
+from digitflow.evaluation.robustness import score_altered
+from digitflow.evaluation.scoring import TestResult, score_on_test
+from digitflow.models.bundle import LoadCheck, ModelBundle
+from digitflow.models.golden import check_golden
+from digitflow.store.artifacts import Store
+from digitflow.store.references import ModelRef, Record
+
+
+class Baseline(Record):
+    """Whom a challenger is judged against: a champion, or any other version.
+
+    `entry` is the history's by which it is champion, None for any other version.
+    """
+
+    version: str
+    bundle: ModelBundle
+    entry: int | None = None
+
+
+class Challenger(NamedTuple):
+    """Who is judged, on what.
+
+    Attributes
+    ----------
+    bundle : ModelBundle
+    test : ImageSet
+        The frozen test images.
+    feedback : ImageSet or None
+        Corrections that it has not learnt from, where there are any.
+    fit_seconds : float or None
+        What its training took; None where that is not known.
+    """
+
+    bundle: ModelBundle
+    test: ImageSet
+    feedback: ImageSet | None
+    fit_seconds: float | None
+
+
+class Ask(Protocol):
+    """How evidence is asked for. Each method asks, and returns what waits for the answer.
+
+    None is an answer that could not be had: no check takes it for a pass.
+    """
+
+    def score(
+        self, who: str, on: str, model: ModelRef, images: ImageSet
+    ) -> Callable[[], TestResult]:
+        """Let a model read images; `who` and `on` say in words which."""
+
+    def alter(
+        self, model: ModelRef, test: ImageSet, limits: RobustnessLimits, seed: int
+    ) -> Callable[[], dict[str, Share] | None]:
+        """Let a model read altered test images."""
+
+    def load(self, bundle: ModelBundle) -> Callable[[], LoadCheck | None]:
+        """Let a fresh process repeat the golden predictions."""
+
+    def time(
+        self, models: tuple[ModelRef, ...], test: ImageSet
+    ) -> Callable[[], list[Costs] | None]:
+        """Measure what models cost, in turns."""
+
+
+@dataclass(frozen=True)
+class AskHere:
+    """Whatever is asked for is computed in this process, when it is waited for."""
+
+    store: Store
+    threads: int
+
+    def score(
+        self, who: str, on: str, model: ModelRef, images: ImageSet
+    ) -> Callable[[], TestResult]:
+        """Let a model read images."""
+        return partial(score_on_test, self.store, model, images, self.threads)
+
+    def alter(
+        self, model: ModelRef, test: ImageSet, limits: RobustnessLimits, seed: int
+    ) -> Callable[[], dict[str, Share]]:
+        """Let a model read altered test images."""
+        names = tuple(limits.floors)
+        return partial(
+            score_altered, self.store, model, test, names, limits.images, seed, self.threads
+        )
+
+    def load(self, bundle: ModelBundle) -> Callable[[], LoadCheck]:
+        """Let a fresh process repeat the golden predictions."""
+        return partial(check_golden, self.store, bundle.model, bundle.golden)
+
+    def time(self, models: tuple[ModelRef, ...], test: ImageSet) -> Callable[[], list[Costs]]:
+        """Measure what models cost."""
+        return partial(measure_costs, self.store, models, test)
+
+
+def collect_evidence(
+    ask: Ask, challenger: Challenger, baseline: Baseline | None, limits: GateLimits, seed: int
+) -> EvidenceRefs:
+    """Collect what the gate's checks ask for; nothing more of a champion judged again."""
+    model, test = challenger.bundle.model, challenger.test
+    other = None if baseline is None else baseline.bundle.model
+    scored = _score_both(ask, model, baseline, test, "test")
+    if other is not None and other.digest == model.digest:
+        return EvidenceRefs(test=scored())
+    loads = ask.load(challenger.bundle)
+    altered = (
+        ask.alter(model, test, limits.robustness, seed)
+        if "robustness" in limits.checks
+        else None
+    )
+    feedback = challenger.feedback
+    said = None if feedback is None else _score_both(ask, model, baseline, feedback, "feedback")
+    refs = EvidenceRefs(
+        test=scored(),
+        feedback=None if said is None else said(),
+        robustness=(altered and altered()) or {},
+        loads=loads(),
+    )
+    # Alone at last: what is timed must not share the machine.
+    costs = ask.time((model,) if other is None else (model, other), test)()
+    ours, *theirs = costs or (None,)
+    return refs.model_copy(
+        update={
+            "costs": ours and ours.complete(refs.loads, challenger.fit_seconds),
+            "champion_costs": theirs[0] if theirs else None,
+        }
+    )
+
+
+def _score_both(
+    ask: Ask, model: ModelRef, baseline: Baseline | None, images: ImageSet, on: str
+) -> Callable[[], ScoredRefs]:
+    """Let both models read the same images, each with its own preprocessing."""
+    ours, theirs = ask.score("challenger", on, model, images), None
+    if baseline is not None:
+        who = f"champion version {baseline.version}"
+        theirs = ask.score(who, on, baseline.bundle.model, images)
+    return lambda: ScoredRefs(
+        images=images, challenger=ours(), champion=None if theirs is None else theirs()
+    )

@@ -1,0 +1,94 @@
+"""A training on paper: the config that it is asked for, its code, what its version carries."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import yaml
+
+from digitflow.augment.distortions import require_known
+from digitflow.catalogue import ESTIMATORS, RECIPES
+from digitflow.config.reading import load_config, parse_config
+from digitflow.config.training import TrainConfig
+from digitflow.data.sets import PreparedData
+from digitflow.evaluation.evidence import EvidenceRefs
+from digitflow.evaluation.leaderboard import Entry, Winner, choose_winner
+from digitflow.registry.versions import COMMAND_LINE, TrainingFacts
+from digitflow.store.lineage import digest_modules, find_libraries
+from digitflow.store.references import digest_json
+from digitflow.store.runs import RunLog
+
+# What makes a model beside the estimators and recipes that a config names.
+_CODE = ("digitflow.data.splits", "digitflow.augment.copies", "digitflow.models.fitting")
+_FIGURES = ("accuracy", "precision", "recall", "f1", "log_loss", "brier", "ece")
+
+
+def resolve_config(config: str | Mapping[str, object] | TrainConfig) -> TrainConfig:
+    """Return the config itself, read from its file or form; unknown names stop here.
+
+    Raises
+    ------
+    InputError
+        If the file, a key, a value, or the name of an estimator, a recipe or an alteration
+        of the gate is wrong.
+    """
+    if isinstance(config, str):
+        config = load_config(Path(config))
+    elif not isinstance(config, TrainConfig):
+        config = parse_config(dict(config))
+    _list_chosen(config)
+    require_known(tuple(config.gate.robustness.floors))
+    return config
+
+
+def describe_training(
+    log: RunLog,
+    config: TrainConfig,
+    entries: Sequence[Entry],
+    data: PreparedData,
+    refs: EvidenceRefs,
+) -> TrainingFacts:
+    """Return all that a version is known by: run, config, data, code, figures."""
+    modules = list_code(config)
+    return TrainingFacts(
+        run=log.run,
+        deployment=log.record.get("deployment", COMMAND_LINE),
+        config=write_config(config),
+        seed=config.seed,
+        data={name: part.images.digest for name, part in data.parts().items()},
+        code=digest_json(modules),
+        libraries=find_libraries(modules),
+        metrics=_list_metrics(choose_winner(entries)),
+        test=refs.test.images,
+        feedback=None if refs.feedback is None else refs.feedback.images,
+        costs=refs.costs,
+    )
+
+
+def list_code(config: TrainConfig) -> dict[str, str]:
+    """Return {module: digest} of the code behind a config's models."""
+    return digest_modules(*_CODE, *_list_chosen(config))
+
+
+def write_config(config: TrainConfig) -> str:
+    """Return the whole config, defaults included, as YAML."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def _list_chosen(config: TrainConfig) -> list[str]:
+    """Return the modules of the estimators and recipes that a config names."""
+    return sorted(
+        {
+            module
+            for each in config.candidates
+            for module in (ESTIMATORS.module(each.estimator), RECIPES.module(each.recipe))
+        }
+    )
+
+
+def _list_metrics(winner: Winner) -> dict[str, float]:
+    metrics = winner.evaluation.metrics
+    return {f"validation_{name}": float(getattr(metrics, name)) for name in _FIGURES} | {
+        "fit_seconds": winner.fitted.fit_seconds,
+        "latency_ms": winner.evaluation.latency_ms,
+        "bytes": float(winner.fitted.model.bytes),
+    }

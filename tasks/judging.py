@@ -1,0 +1,34 @@
+"""From a challenger to a champion: the evidence, the verdict, the registry."""
+
+from digitflow.evaluation import costs, robustness, scoring
+from digitflow.models import golden
+from digitflow.registry import champion, judging, listing, promotion
+from tasks.wiring import cached_task, plain_task
+
+score_on_test = cached_task(scoring.score_on_test, run_name="score", in_process=True)
+score_altered = cached_task(
+    robustness.score_altered, run_name="read altered test images", in_process=True
+)
+check_loading = cached_task(golden.check_golden, run_name="load in a fresh process")
+measure_costs = cached_task(costs.measure_costs, run_name="measure costs", in_process=True)
+
+# What others wrote, photographed: no model learns from it, none is chosen by it.
+photograph_digits = cached_task(
+    robustness.photograph_digits, run_name="photograph other hands", in_process=True
+)
+read_photographs = cached_task(
+    robustness.read_photographs, run_name="read other hands", in_process=True
+)
+
+prepare_registry = plain_task(
+    champion.initialise, run_name="prepare the registry", in_process=True
+)
+check_test_images = plain_task(
+    judging.check_test_images, run_name="look at the champion's test images"
+)
+find_champion = plain_task(champion.read_champion, run_name="find the champion")
+judge_challenger = plain_task(judging.judge_challenger, run_name="gate")
+register_challenger = plain_task(judging.register_challenger, run_name="register")
+promote_challenger = plain_task(promotion.promote, run_name="promote")
+keep_champion = plain_task(judging.keep_champion, run_name="keep the champion")
+is_repeated = plain_task(listing.is_repeated, run_name="look for the same verdict")

@@ -1,0 +1,162 @@
+"""What a task is given by its run, what is noted of it, and that its arguments are checked."""
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from digitflow.data.sets import LabelledImages, store_set
+from digitflow.errors import DamagedArtifact
+from digitflow.models.fitting import EstimatorChoice
+from digitflow.store.runs import RunLog
+from tasks import data, judging, monitoring, publishing, reporting, studies, training
+from tasks.wiring import GIVEN, RunContext, cached_task, named, plain_task, run_context
+
+ROOT = Path(__file__).parents[2]
+MODULES = (data, judging, monitoring, publishing, reporting, studies, training)
+TASKS = {
+    f"{module.__name__}.{name}": value
+    for module in MODULES
+    for name, value in vars(module).items()
+    if hasattr(value, "cache_policy")
+}
+
+
+class Workers:
+    """Runs what it is given here, and remembers the time limits."""
+
+    threads_each = 3
+
+    def __init__(self):
+        self.limits = []
+
+    def run(self, function, time_limit=None):
+        self.limits.append(time_limit)
+        return function()
+
+    def seconds_waited(self):
+        return 0.0
+
+
+@pytest.fixture
+def run(store):
+    with run_context(RunContext(store, RunLog(store, "a-run"), Workers())) as context:
+        yield context
+
+
+def _count(store, images, threads=1):
+    return store.open_array(images).size * threads
+
+
+def _name(log, word):
+    return f"{log.run} {word}"
+
+
+def _double(value):
+    return 2 * value
+
+
+def test_store_threads_and_log_are_given_by_the_run(run):
+    images = run.store.put_array(np.arange(4))
+    assert cached_task(_count, run_name="count").fn(images) == 12
+    assert cached_task(_count, run_name="count", in_process=True).fn(images=images) == 12
+    assert plain_task(_name, run_name="name").fn("says") == "a-run says"
+    assert plain_task(_double, run_name="double").fn(4) == 8
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_no_task_asks_its_flow_for_what_the_run_gives(name):
+    assert not set(GIVEN) & set(inspect.signature(TASKS[name].fn).parameters)
+
+
+@pytest.mark.parametrize("name", [name for name, task in TASKS.items() if task.persist_result])
+def test_the_code_that_a_key_begins_with_is_the_plain_function_itself(name):
+    task = TASKS[name]
+    module, _, function = task.cache_policy.function.rpartition(".")
+    assert module.startswith("digitflow.")
+    assert getattr(sys.modules[module], function).__doc__ == task.fn.__doc__
+
+
+def test_what_a_task_did_is_noted_with_the_files_it_made(run):
+    images = np.zeros((3, 28, 28), np.uint8)
+    digits = store_set(run.store, LabelledImages(images, np.arange(3, dtype=np.uint8)))
+    data.learn_corrections.fn(_make_splits(digits), digits, 1)
+    started, computed = run.log.events
+    assert (started["event"], computed["event"]) == ("started", "computed")
+    assert started["task"] == computed["task"] == "learn-corrections"
+    assert computed["seconds"] >= 0
+    assert {"images", "labels"} <= {output["name"] for output in computed["outputs"]}
+
+
+def _make_splits(digits):
+    from digitflow.data.sets import Splits
+
+    other = digits.model_copy(update={"images": digits.images})
+    return Splits(train=digits, calibration=other, validation=other, test=other)
+
+
+def test_a_damaged_input_is_refused_before_the_work_starts(run):
+    ref = run.store.put_array(np.arange(5))
+    path = run.store.path_of(ref)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DamagedArtifact, match=str(path)):
+        training.prepare_recipe.fn("pixels", ref, ref, ref, 1)
+    assert run.log.events == []
+
+
+def test_a_fit_is_ended_after_the_limit_of_its_candidate(run):
+    choice = EstimatorChoice(
+        estimator="tree", params={}, calibration="sigmoid", seed=1, time_limit=7.5
+    )
+    with pytest.raises(AttributeError):  # there are no features here
+        training.train_candidate.fn(choice, None, None, None)
+    with pytest.raises(AttributeError):
+        judging.score_on_test.fn(None, None)
+    assert run.workers.limits == [7.5, None]
+
+
+def test_another_name_is_another_name_and_nothing_else():
+    task = named(judging.score_on_test, "score {a model} on the test images")
+    assert task.task_run_name() == "score {a model} on the test images"
+    assert task.cache_policy is judging.score_on_test.cache_policy
+    assert task.on_failure_hooks == judging.score_on_test.on_failure_hooks
+
+
+RIGHT = """
+from digitflow.data.sets import ImageSet
+from digitflow.store.references import ModelRef
+from tasks.judging import find_champion, score_on_test
+from tasks.wiring import value_of
+
+def wire(model: ModelRef, images: ImageSet) -> None:
+    future = score_on_test.submit(model, images)
+    correct: int = future.result().score.correct
+    find_champion("digits")
+"""
+WRONG = """
+    score_on_test.submit(images, model)
+    score_on_test(model)
+    find_champion(correct)
+    future.result().score.hits
+    score_on_test.submit(model, value_of(future))
+"""
+
+
+@pytest.mark.slow
+def test_mypy_sees_every_argument_of_a_task(tmp_path):
+    script = tmp_path / "wired.py"
+    script.write_text(RIGHT + WRONG)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", str(script)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = {int(line.split(":")[1]) for line in done.stdout.splitlines() if "error:" in line}
+    first = RIGHT.count("\n") + 2
+    assert found == set(range(first, first + 5)), done.stdout
