@@ -79,7 +79,9 @@ def judge_digits(
 
     def work(run: RunContext) -> Verdict:
         model, limits = settings.model, settings.gate
-        return judge_version(run.store, model, challenger, against, limits, AskByTasks())
+        verdict = judge_version(run.store, model, challenger, against, limits, AskByTasks())
+        run.log.update(found=f"{verdict.outcome}: {verdict.reason}")
+        return verdict
 
     verdict = run_job(work, settings, "judge", TASKS)
     label_flow_run(verdict.outcome, settings.model, verdict.outcome)

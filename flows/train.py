@@ -41,8 +41,7 @@ from tasks.judging import (
     prepare_registry,
     read_photographs,
 )
-from tasks.publishing import announce, publish_run
-from tasks.reporting import draw_figures, file_report, write_report
+from tasks.publishing import announce, draw_figures, file_report, publish_run, write_report
 from tasks.training import (
     choose_thresholds,
     evaluate_candidate,
@@ -140,11 +139,8 @@ def train_once(run: RunContext, config: TrainConfig) -> str:
     )
     others = read_others(photographed, bundle)
     write_report(config, data, entries, decision, bundle, others, drawn.result())
-    if decision.version is not None:
-        page = run.store.root / "reports" / run.log.run / "index.html"
-        file_report(config.model, decision.version, page)
     record_training(config.model, decision.verdict.outcome, corrections.last)
-    announce_decision(config.model, decision)
+    announce_decision(run, config.model, decision)
     publish_run(config.model, decision.verdict, decision.version, drawn.result())
     return run.log.run
 
@@ -285,14 +281,16 @@ def read_others(
     return read_photographs(bundle.model, photographed.result())
 
 
-def announce_decision(model: str, decision: Decision) -> None:
-    """Tell other flows of a promotion or a rejection.
+def announce_decision(run: RunContext, model: str, decision: Decision) -> None:
+    """File the report with the version that was judged; tell other flows of the verdict.
 
     An unchanged champion is no news, nor is the same challenger, rejected again each night.
     """
     verdict = decision.verdict
     if decision.version is None:
         return
+    page = run.store.root / "reports" / run.log.run / "index.html"
+    file_report(model, decision.version, page)
     if not verdict.promoted and is_repeated(model, verdict):
         return
     announce(

@@ -1,4 +1,4 @@
-"""What a run shows in the Prefect UI: tables, the verdict, pictures and progress."""
+"""What people see of a run: its report, and tables, pictures and progress in the Prefect UI."""
 
 import base64
 import time
@@ -22,6 +22,8 @@ from digitflow.evaluation.leaderboard import Entry
 from digitflow.formatting import format_number, format_signed
 from digitflow.gate.verdict import Verdict
 from digitflow.monitoring.window import MonitoringReport
+from digitflow.registry import promotion
+from digitflow.reports import figures, training
 from digitflow.reports.figures import Figures
 from digitflow.reports.monitoring import ShownPage
 from digitflow.store.artifacts import Store
@@ -29,7 +31,7 @@ from digitflow.store.runs import RunLog
 from digitflow.store.why import summarise_tasks
 from digitflow.studies.chapter import Chapter
 from digitflow.studies.report import write_chapter
-from tasks.wiring import plain_task
+from tasks.wiring import cached_task, plain_task
 
 SECONDS_BETWEEN_UPDATES = 0.5
 # Characters; the server refuses the event of an artifact that is several times larger.
@@ -93,7 +95,7 @@ PICTURES = {
 
 
 def show_run(
-    log: RunLog, model: str, verdict: Verdict, version: str | None, figures: Figures
+    log: RunLog, model: str, verdict: Verdict, version: str | None, drawn: Figures
 ) -> None:
     """Show the run's leaderboard, verdict, report, arrays and pictures in the Prefect UI."""
     label_flow_run(
@@ -107,7 +109,7 @@ def show_run(
     publish_verdict(model, verdict)
     publish_arrays(model, list(summarise_tasks(log.events).values()))
     for name, title in PICTURES.items():
-        png = log.store.read_bytes(getattr(figures, name))
+        png = log.store.read_bytes(getattr(drawn, name))
         publish_picture(model, name, title, png)
 
 
@@ -267,6 +269,9 @@ def show_chapter(store: Store, model: str, chapter: Chapter) -> None:
     )
 
 
+draw_figures = cached_task(figures.draw_figures, run_name="draw figures", in_process=True)
+write_report = plain_task(training.write_report, run_name="report")
+file_report = plain_task(promotion.attach_report, run_name="file the report")
 publish_run = plain_task(show_run, run_name="publish")
 publish_drift = plain_task(show_drift, run_name="publish drift")
 publish_study = plain_task(show_study, run_name="publish the study")

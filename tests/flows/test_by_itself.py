@@ -67,6 +67,7 @@ def test_every_deployment_is_there_and_its_schedule_would_fire_when_it_says(serv
         "study-digits-weekly",
         "gc-weekly",
         "answer-for-nobody",
+        "judge-digits",
     }
     crons = {
         name: schedule["schedule"]["cron"]

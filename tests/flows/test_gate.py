@@ -1,6 +1,9 @@
 """A registered version is judged again by hand, on real models and a real registry."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -8,8 +11,10 @@ import yaml
 from digitflow.registry.champion import read_champion
 from digitflow.registry.listing import list_history, list_judgements
 from digitflow.registry.promotion import record_score
+from digitflow.store.runs import list_runs
 
 MODEL = "digits-sample"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +72,32 @@ def test_a_version_that_is_not_there_is_said_so(refused):
     assert "99" in refused.errors
     refused.run("gate", "--dry-run", "digits-sample-2026-no-such-run", code=2)
     assert "no-such-run" in refused.errors
+
+
+JUDGE = """
+from flows.judge import judge_digits
+
+judge_digits("config.yaml", "challenger", return_state=True)
+"""
+
+
+def test_a_worker_judges_a_version_as_the_command_does(refused):
+    (refused.folder / "config.yaml").write_text(yaml.safe_dump(refused.config))
+    by_command = json.loads(
+        refused.run("gate", "--dry-run", "challenger", "--config", "config.yaml", "--json")
+    )
+    before = list_judgements(refused.store, MODEL)
+    done = subprocess.run(
+        [sys.executable, "-c", JUDGE],
+        cwd=refused.folder,
+        env=refused.environment(PYTHONPATH=str(ROOT)),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    record = list_runs(refused.store)[0]
+    assert (record["job"], record["status"]) == ("judge", "completed")
+    assert record["found"] == f"{by_command['outcome']}: {by_command['reason']}"
+    assert list_judgements(refused.store, MODEL) == before

@@ -8,15 +8,21 @@ from flows import train
 
 
 @pytest.fixture
-def told(monkeypatch):
+def told(monkeypatch, tmp_path):
     """Decide, where the verdict was reached before or not; return the events."""
 
     def decide(promoted, version="2", repeated=False):
         events = []
+        run = SimpleNamespace(
+            store=SimpleNamespace(root=tmp_path), log=SimpleNamespace(run="a")
+        )
+        monkeypatch.setattr(train, "file_report", lambda *_: None)
         monkeypatch.setattr(train, "announce", lambda event, *_, **__: events.append(event))
         monkeypatch.setattr(train, "is_repeated", lambda *_: repeated)
         verdict = SimpleNamespace(promoted=promoted, reason="so")
-        train.announce_decision("digits", SimpleNamespace(verdict=verdict, version=version))
+        train.announce_decision(
+            run, "digits", SimpleNamespace(verdict=verdict, version=version)
+        )
         return events
 
     return decide

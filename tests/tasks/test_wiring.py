@@ -12,11 +12,11 @@ from digitflow.data.sets import LabelledImages, store_set
 from digitflow.errors import DamagedArtifact
 from digitflow.models.fitting import EstimatorChoice
 from digitflow.store.runs import RunLog
-from tasks import data, judging, monitoring, publishing, reporting, studies, training
+from tasks import data, judging, monitoring, publishing, studies, training
 from tasks.wiring import GIVEN, RunContext, cached_task, named, plain_task, run_context
 
 ROOT = Path(__file__).parents[2]
-MODULES = (data, judging, monitoring, publishing, reporting, studies, training)
+MODULES = (data, judging, monitoring, publishing, studies, training)
 TASKS = {
     f"{module.__name__}.{name}": value
     for module in MODULES
