@@ -6,9 +6,9 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Section(BaseModel):
-    """A part of a config: frozen, and an unknown key is an error."""
+    """A part of a config: frozen, and an unknown key is an error; built as `Record` is."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def offer_choice(schema: dict[str, Any]) -> None:

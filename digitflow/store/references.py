@@ -17,10 +17,13 @@ HASH_CHUNK_BYTES = 1 << 24
 class Record(BaseModel):
     """Plain values that belong together: frozen, and nothing but its fields.
 
-    "constants": a NaN survives being written as JSON and read again.
+    "constants": a NaN survives being written as JSON and read again. What checks a record is
+    built when one is first made (`defer_build`): most commands need few of those they import.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", ser_json_inf_nan="constants", defer_build=True
+    )
 
 
 class FileRef(Record):
