@@ -14,6 +14,7 @@ from threading import Thread
 
 import pytest
 import yaml
+from forked import ForkedCommand, prepare
 from real_service import BETTER, PASSWORD, serve
 
 from digitflow.service.environment import is_answering, prefect_environment
@@ -87,7 +88,9 @@ def server(tmp_path_factory):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     arguments = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    environment = os.environ | prefect_environment(root, os.environ)
+    ours = prefect_environment(root, os.environ)
+    prepare(ours)
+    environment = os.environ | ours
     with (root / "server.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, *arguments], env=environment, stdout=log, stderr=log
@@ -130,21 +133,24 @@ class Project:
         }
         return kept | {"PREFECT_API_URL": self.server, "COLUMNS": "160"} | variables
 
-    def start(self, *arguments, **variables):
-        """Start a command and return its process."""
+    def start(self, *arguments, fresh=False, **variables):
+        """Start a command and return its process: a fork, or `fresh`, as a shell starts it."""
         (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config))
+        words, environment = [*map(str, arguments)], self.environment(**variables)
+        if not fresh:
+            return ForkedCommand(words, self.folder, environment)
         return subprocess.Popen(
-            [COMMAND, *map(str, arguments)],
+            [COMMAND, *words],
             cwd=self.folder,
-            env=self.environment(**variables),
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def run(self, *arguments, code=0, **variables):
+    def run(self, *arguments, code=0, fresh=False, **variables):
         """Run a command to its end, check its exit code, return its standard output."""
-        process = self.start(*arguments, **variables)
+        process = self.start(*arguments, fresh=fresh, **variables)
         self.output, self.errors = process.communicate(timeout=300)
         assert process.returncode == code, f"{self.output}\n{self.errors}"
         assert "Traceback" not in self.errors
@@ -203,7 +209,7 @@ def make_once(tmp_path_factory, server):
 @pytest.fixture(scope="session")
 def trained_once(make_once):
     """A project that has a champion; tests copy it, and never change it."""
-    return make_once("trained", Project.train)
+    return make_once("trained", lambda project: project.train(fresh=True))
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ def digit(project):
 
 
 def test_a_picture_is_read_and_the_model_is_named(project, digit):
-    (result,) = json.loads(project.run("predict", digit, "--json"))
+    (result,) = json.loads(project.run("predict", digit, "--json", fresh=True))
     assert result["digit"] == 0
     assert result["model"] == "digits-sample"
     assert "digits-sample" in project.run("predict", digit)
@@ -60,15 +60,15 @@ def test_lists_are_empty_before_the_first_run(empty_project, command):
 
 
 def test_runs_models_and_why_tell_what_happened(project):
-    (run,) = json.loads(project.run("runs", "--job", "train", "--json"))
+    (run,) = json.loads(project.run("runs", "--job", "train", "--json", fresh=True))
     assert run["deployment"] == "command line"
     assert json.loads(project.run("runs", "--job", "monitor", "--json")) == []
     assert run["verdict"]["outcome"] == "bootstrap"
     assert run["run"] in project.run("runs")
-    (version,) = json.loads(project.run("models", "--json"))
+    (version,) = json.loads(project.run("models", "--json", fresh=True))
     assert (version["model"], version["version"]) == ("digits-sample", "1")
     assert "champion" in project.run("models")
-    why = json.loads(project.run("why", run["run"], "--json"))
+    why = json.loads(project.run("why", run["run"], "--json", fresh=True))
     states = {task["task"]: task["state"] for task in why["tasks"]}
     assert states["train knn-pca"] == "computed"
     assert "train knn-pca" in project.run("why", run["run"])
@@ -76,7 +76,7 @@ def test_runs_models_and_why_tell_what_happened(project):
 
 def test_gc_frees_what_nobody_needs_and_the_champion_still_predicts(project, digit):
     planned = json.loads(project.run("gc", "--keep-runs", "0", "--dry-run", "--json"))
-    freed = json.loads(project.run("gc", "--keep-runs", "0", "--json"))
+    freed = json.loads(project.run("gc", "--keep-runs", "0", "--json", fresh=True))
     assert freed["bytes"] == planned["bytes"] > 0
     # What is left belongs to the champion: its test images, what it must repeat, and what
     # the monitor compares with.
@@ -93,7 +93,7 @@ def test_gc_keeps_what_recent_runs_made(project):
 
 
 def test_the_doctor_finds_nothing_wrong_with_a_sound_project(project):
-    findings = json.loads(project.run("doctor", "--verify", "--json"))
+    findings = json.loads(project.run("doctor", "--verify", "--json", fresh=True))
     assert {finding["level"] for finding in findings} <= {"ok", "warning"}
     assert "registry" in {finding["what"] for finding in findings}
 
@@ -110,7 +110,7 @@ def test_the_doctor_names_a_changed_file(project):
     "command", ["", "train", "runs", "models", "predict", "why", "gc", "doctor"]
 )
 def test_every_command_has_help_and_is_documented(project, command):
-    assert "--help" in project.run(*command.split(), "--help")
+    assert "--help" in project.run(*command.split(), "--help", fresh=True)
     page = (DOCS / "commands.md").read_text()
     assert f"digitflow {command}".strip() in page
 
@@ -195,21 +195,22 @@ def test_an_unknown_name_lists_the_known_ones(empty_project, change):
 
 
 def test_debug_shows_the_traceback(empty_project):
-    process = empty_project.start("train", "--config", "nowhere.yaml", "--debug")
+    process = empty_project.start("train", "--config", "nowhere.yaml", "--debug", fresh=True)
     assert "Traceback" in process.communicate()[1]
 
 
 def test_a_store_that_can_not_be_written_is_one_clear_error(project):
     disk = project.folder / "disk"
     disk.mkdir()
+    command = ("train", "--config", "config.yaml")
     mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", disk]
     if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("this machine doesn't let us mount a small disk")
     try:
-        project.run("train", "--config", "config.yaml", code=2, DIGITFLOW_ARTIFACTS=str(disk))
+        project.run(*command, code=2, fresh=True, DIGITFLOW_ARTIFACTS=str(disk))
         assert "No space left" in project.errors
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
-        project.run("train", "--config", "config.yaml", code=2, DIGITFLOW_ARTIFACTS=str(disk))
+        project.run(*command, code=2, fresh=True, DIGITFLOW_ARTIFACTS=str(disk))
         assert "Read-only" in project.errors
     finally:
         subprocess.run(["umount", disk], check=True)

@@ -23,7 +23,7 @@ CONFIG = ("--config", "config.yaml")
 def studied_once(tmp_path_factory, make_project):
     """A project in which two sections were studied."""
     project = make_project(tmp_path_factory.mktemp("studied"))
-    project.run("study", "explore", "detector", "--config", "config.yaml", *SMALL)
+    project.run("study", "explore", "detector", "--config", "config.yaml", *SMALL, fresh=True)
     return project
 
 
