@@ -7,6 +7,7 @@ importing scikit-learn, and one more module changes no other's key in the cache.
 import ast
 import pkgutil
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,12 +50,12 @@ class Catalogue:
         InputError
             If there is no such module; it lists those that there are.
         """
-        known = self.names()
-        if name not in known:
-            raise InputError(
-                f"there is no {self.what} {name!r}; known: {list_some(known, LISTED)}"
-            )
-        return f"{self.package}.{name}"
+        import_module(self.package)
+        module = f"{self.package}.{name}"
+        if not (name.isidentifier() and _defines(module, self.function)):
+            known = list_some(self.names(), LISTED)
+            raise InputError(f"there is no {self.what} {name!r}; known: {known}")
+        return module
 
     def load(self, name: str) -> ModuleType:
         """Import the module `name`; errors as `module`."""
@@ -83,7 +84,9 @@ CHAPTERS = Catalogue("digitflow.studies.chapters", "compose", "chapter")
 """`compose(context) -> Chapter`."""
 
 
+@cache
 def _defines(module: str, function: str) -> bool:
+    # Once: a judgement asks for each of its checks, and parsing takes milliseconds.
     spec = find_spec(module)
     if spec is None or spec.origin is None:
         return False

@@ -15,7 +15,8 @@ from xdist.scheduler import LoadScopeScheduling
 from digitflow.store.artifacts import Store
 
 VARIABLE = "DIGITFLOW_DATABASE_URL"
-SHARING_A_SERVICE = ("test_by_itself", "test_unattended")
+# In this order: the last one ends it.
+SHARING_A_SERVICE = ("test_by_itself", "test_unattended", "test_service")
 MNIST_FOLDER = Path(__file__).parents[1] / "../shared/data/mnist"
 
 
@@ -110,12 +111,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Begun last, the longest of them would leave one process alone at the end.
     """
-    items.sort(
-        key=lambda item: (
-            item.path.stem not in SHARING_A_SERVICE,
-            "tests/flows/" not in item.path.as_posix(),
-        )
-    )
+    items.sort(key=_find_turn)
     for item in items:
         if "mnist_folder" in getattr(item, "fixturenames", ()):
             item.add_marker("mnist")
+
+
+def _find_turn(item: pytest.Item) -> tuple[int, bool]:
+    """Return what a test's file is sorted by."""
+    sharing = [stem == item.path.stem for stem in (*SHARING_A_SERVICE, item.path.stem)]
+    return sharing.index(True), "tests/flows/" not in item.path.as_posix()

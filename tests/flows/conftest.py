@@ -38,6 +38,8 @@ CONFIG = {
         "calibration": dict.fromkeys(("max_ece", "max_brier", "max_log_loss"), 1.0)
         | dict.fromkeys(("ece_margin", "brier_margin", "log_loss_margin"), 1.0),
         "robustness": {"images": 60, "floors": {"shift-1": 0.5, "inverted": 0.5}},
+        # On a machine that is busy with others, processor time too is several times as long.
+        "budgets": {"latency_p95_ms": 10_000},
     },
 }
 
@@ -65,8 +67,8 @@ def told():
 
 @pytest.fixture(scope="session")
 def lasting_service(tmp_path_factory, told):
-    """The service that two modules share: behind a password, with notifications."""
-    folder, (_, address) = tmp_path_factory.mktemp("lasting"), told
+    """The service that three modules share: behind a password, with notifications."""
+    folder, (_, address) = tmp_path_factory.mktemp("with space"), told
     yield from serve(
         folder, PREFECT_SERVER_API_AUTH_STRING=PASSWORD, DIGITFLOW_NOTIFY_URL=address
     )

@@ -26,6 +26,8 @@ GATE = {
     "calibration": dict.fromkeys(("max_ece", "max_brier", "max_log_loss"), 1.0)
     | dict.fromkeys(("ece_margin", "brier_margin", "log_loss_margin"), 1.0),
     "robustness": {"images": 60, "floors": {"shift-1": 0.5, "inverted": 0.5}},
+    # On a machine that is busy with others, processor time too is several times as long.
+    "budgets": {"latency_p95_ms": 10_000},
 }
 CONFIG = {
     "model": "digits-sample",
@@ -139,8 +141,8 @@ def serve(folder, **variables):
     example = (CHECKOUT / NOTIFICATIONS).read_text()
     (folder / NOTIFICATIONS).write_text(example.replace("enabled: false", "enabled: true"))
     service = Service(Store(folder / "artifacts"), folder, **variables)
-    up = service.run("up")
-    assert up.returncode == 0, up.stderr
+    service.first_up = service.run("up")
+    assert service.first_up.returncode == 0, service.first_up.stderr
     yield service
     service.run("down")
 

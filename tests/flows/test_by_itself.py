@@ -202,13 +202,3 @@ def test_pictures_in_the_inbox_become_corrections_and_nothing_is_lost(trained, s
     assert "no picture" in (inbox / "refused" / "7" / "broken.png").read_text()
     assert (inbox / "refused" / "7" / "broken.png.why.txt").read_text()
     assert not list((inbox / "7").iterdir())
-
-
-def test_a_server_that_was_ended_and_started_again_has_lost_nothing(trained):
-    runs = {run["id"] for run in trained.list_runs("retrain-on-new-data")}
-    versions = list_versions(trained.store, MODEL)
-    assert trained.run("down").returncode == 0
-    assert trained.run("up").returncode == 0
-    assert {run["id"] for run in trained.list_runs("retrain-on-new-data")} == runs
-    assert list_versions(trained.store, MODEL) == versions
-    assert trained.api("/work_pools/local/queues/training")["concurrency_limit"] == 1

@@ -1,27 +1,23 @@
-"""`make up` and `make down` for real: server, worker and the deployments of prefect.yaml."""
+"""`make up` and `make down` for real: server, worker and the deployments of prefect.yaml.
+
+The service is the one of test_by_itself.py and test_unattended.py, which come first: here it is
+killed and ended.
+"""
 
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from real_service import Service, wait_for
+from real_service import wait_for
 
 from digitflow.cli import doctor
 from digitflow.service.environment import find_running_server, read_state
 from digitflow.service.processes import find_process, is_alive
-from digitflow.store.artifacts import Store
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory):
-    service = Service(Store(tmp_path_factory.mktemp("service") / "with space"))
-    service.first_up = service.run("up")
-    yield service
-    service.run("down")
 
 
 def test_up_tells_its_progress_and_ends_with_the_address(service):
@@ -99,7 +95,12 @@ def test_a_second_up_says_that_it_runs_already_and_starts_nothing(service):
     assert read_state(service.store) == before
 
 
-def test_up_cleans_up_after_a_supervisor_that_was_killed(service):
+def test_up_after_a_supervisor_that_was_killed_cleans_up_and_nothing_is_lost(service):
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    due = {"type": "SCHEDULED", "state_details": {"scheduled_time": tomorrow}}
+    asked = service.start_run(state=due)
+    runs = {run["id"] for run in service.list_runs("train-digits")}
+    assert asked in runs
     left = service.processes()
     supervisor = find_process(read_state(service.store).processes["supervisor"])
     supervisor.kill()
@@ -107,6 +108,9 @@ def test_up_cleans_up_after_a_supervisor_that_was_killed(service):
     assert service.run("up").returncode == 0
     assert not [process for process in left if is_alive(process)]
     assert service.api("/health") is True
+    assert {run["id"] for run in service.list_runs("train-digits")} == runs
+    assert service.state_of(asked) == "SCHEDULED"
+    assert service.api("/work_pools/local/queues/training")["concurrency_limit"] == 1
 
 
 def test_down_leaves_no_process_and_a_second_down_finds_nothing(service):
@@ -130,7 +134,8 @@ def test_down_leaves_no_process_and_a_second_down_finds_nothing(service):
 )
 def test_what_can_t_be_started_is_bad_input(tmp_path, variables, words):
     command = [Path(sys.executable).with_name("digitflow"), "up", "--project", tmp_path]
-    environment = os.environ | {"DIGITFLOW_ARTIFACTS": str(tmp_path)} | variables
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT")}
+    environment = kept | {"DIGITFLOW_ARTIFACTS": str(tmp_path)} | variables
     ended = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert ended.returncode == 2
     assert words in ended.stderr

@@ -26,7 +26,10 @@ LEAST_ACCURACY = {
     "tree": 0.75, "sgd": 0.9, "logistic": 0.9, "mlp": 0.85, "forest": 0.91,
     "boosting": 0.85, "scratch_mlp": 0.85, "scratch_softmax": 0.85,
 }  # fmt: skip
-QUICKER = {"mlp": {"hidden_layer_sizes": [64], "batch_size": 64}}
+QUICKER = {
+    "mlp": {"hidden_layer_sizes": [64], "batch_size": 64},
+    "boosting": {"max_iter": 15},
+}
 
 every_estimator = pytest.mark.parametrize("name", ESTIMATORS.names())
 

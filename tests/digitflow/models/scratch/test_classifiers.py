@@ -30,7 +30,10 @@ def parts():
             NumpySoftmax(alpha=1.0, learning_rate=0.01, random_state=0),
             LogisticRegression(max_iter=500),
         ),
-        (NumpyMlp(max_iter=60, random_state=0), MLPClassifier(max_iter=500, random_state=0)),
+        (
+            NumpyMlp(max_iter=60, random_state=0),
+            MLPClassifier(max_iter=500, tol=1e-3, random_state=0),
+        ),
     ],
     ids=["softmax", "mlp"],
 )
