@@ -22,7 +22,7 @@ ifneq ($(shell $(BIN)/python -c "" 2>/dev/null && cat $(VENV)/.made 2>/dev/null)
 $(shell rm -f $(VENV)/.made $(VENV)/.installed $(VENV)/.installed-dev)
 endif
 
-.PHONY: help run test lint bench up down clean
+.PHONY: help run test soak lint bench up down clean
 .NOTPARALLEL:
 
 help: ## Show what there is
@@ -31,8 +31,14 @@ help: ## Show what there is
 run: $(VENV)/.installed ## Train on the built-in handwriting (CONFIG=configs/mnist.yaml: on MNIST)
 	$(BIN)/digitflow train --config $(CONFIG)
 
-test: lint ## Run the linters and the tests (ARGS="-k name": some of them)
-	$(QUIETLY) $(BIN)/python -m pytest $(ARGS)
+# The linters run beside the tests, of which many wait for a server; they speak at the end.
+test: $(VENV)/.installed-dev ## Run the linters and the tests (ARGS="-k name": some of them)
+	@said=$$(mktemp); $(MAKE) --no-print-directory lint > "$$said" 2>&1 & linters=$$!; \
+	$(QUIETLY) $(BIN)/python -m pytest $(ARGS); ended=$$?; \
+	wait $$linters || ended=1; cat "$$said"; rm "$$said"; exit $$ended
+
+soak: $(VENV)/.installed-dev ## Run what takes long: more kills, more draws (not part of test)
+	$(QUIETLY) $(BIN)/python -m pytest -m soak $(ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style, types and which module may import which
 	$(BIN)/ruff check .

@@ -12,7 +12,7 @@ from digitflow.predict.predictor import Predictor
 from digitflow.registry.listing import list_history, list_versions
 from digitflow.store.runs import list_runs, read_events
 
-STAGES = (
+EVERY_STAGE = (
     "ingest builtin",
     "augment shift",
     "prepare strokes on images and copies",
@@ -20,6 +20,7 @@ STAGES = (
     "gate",
     "register",
 )
+SOME_STAGES = ("train svm-strokes", "register")
 SVM = {"name": "svm-strokes", "estimator": "svm", "recipe": "strokes"}
 # Within the promotion; tests of the registry kill it at ten points.
 PROMOTION_DELAYS = (0.0, 0.7)
@@ -55,10 +56,17 @@ def registered(trained_once, empty_project):
 
 
 @pytest.mark.slow
-def test_killed_at_one_stage_after_another_a_run_goes_on_from_what_was_finished(registered):
+@pytest.mark.parametrize(
+    "stages",
+    [SOME_STAGES, pytest.param(EVERY_STAGE, marks=pytest.mark.soak)],
+    ids=["some", "every"],
+)
+def test_killed_at_one_stage_after_another_a_run_goes_on_from_what_was_finished(
+    registered, stages
+):
     project = registered
     done = set()
-    for stage in STAGES:
+    for stage in stages:
         if stage in done:
             continue  # it ran beside an earlier stage, and ended before the kill
         assert _kill_when(project, stage), f"the run ended before {stage!r}"

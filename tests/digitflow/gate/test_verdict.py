@@ -289,10 +289,11 @@ def test_empty_evidence_is_an_answer_not_an_exception(decide, make_scored, has_c
     assert math.isnan(verdict.challenger.interval[0])
 
 
-def test_a_worse_challenger_is_never_promoted(decide, make_scored):
+@pytest.mark.parametrize("draws", [60, pytest.param(1000, marks=pytest.mark.soak)])
+def test_a_worse_challenger_is_never_promoted(decide, make_scored, draws):
     """At equal cost and without feedback, whatever the images, the writers and the counts."""
     rng = np.random.default_rng(0)
-    for _ in range(60):
+    for _ in range(draws):
         n = int(rng.integers(20, 3000))
         losses = int(rng.integers(1, max(2, n // 20)))
         wins = int(rng.integers(0, losses))
@@ -303,9 +304,10 @@ def test_a_worse_challenger_is_never_promoted(decide, make_scored):
         assert not decide(test).promoted
 
 
-def test_of_two_models_at_most_one_replaces_the_other(decide):
+@pytest.mark.parametrize("draws", [20, pytest.param(400, marks=pytest.mark.soak)])
+def test_of_two_models_at_most_one_replaces_the_other(decide, draws):
     rng = np.random.default_rng(1)
-    for _ in range(20):
+    for _ in range(draws):
         n = 4000
         labels = rng.integers(0, 10, n).astype(np.uint8)
         readings = [
