@@ -17,6 +17,9 @@ COMPILE := $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 # Tests run in two processes: a thread that waits in the one must not hold the other's core.
 QUIETLY := OMP_WAIT_POLICY=PASSIVE OPENBLAS_THREAD_TIMEOUT=4
 
+LINTERS := $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy \
+	&& $(BIN)/lint-imports --no-logo
+
 # An environment whose Python is gone, or that was made for another folder, is made anew.
 ifneq ($(shell $(BIN)/python -c "" 2>/dev/null && cat $(VENV)/.made 2>/dev/null),$(CURDIR))
 $(shell rm -f $(VENV)/.made $(VENV)/.installed $(VENV)/.installed-dev)
@@ -33,7 +36,7 @@ run: $(VENV)/.installed ## Train on the built-in handwriting (CONFIG=configs/mni
 
 # The linters run beside the tests, of which many wait for a server; they speak at the end.
 test: $(VENV)/.installed-dev ## Run the linters and the tests (ARGS="-k name": some of them)
-	@said=$$(mktemp); $(MAKE) --no-print-directory lint > "$$said" 2>&1 & linters=$$!; \
+	@said=$$(mktemp); ($(LINTERS)) > "$$said" 2>&1 & linters=$$!; \
 	$(QUIETLY) $(BIN)/python -m pytest $(ARGS); ended=$$?; \
 	wait $$linters || ended=1; cat "$$said"; rm "$$said"; exit $$ended
 
@@ -41,10 +44,7 @@ soak: $(VENV)/.installed-dev ## Run what takes long: more kills, more draws (not
 	$(QUIETLY) $(BIN)/python -m pytest -m soak $(ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style, types and which module may import which
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo
+	@$(LINTERS)
 
 bench: $(VENV)/.installed ## Run the benchmarks
 	@for bench in benchmarks/bench_*.py; do \
