@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 
 from digitflow.augment.backends import albumentations, keras
-from digitflow.augment.copies import write_altered
-from digitflow.config.data import AlbumentationsAugmentation, BuiltinSource, KerasAugmentation
+from digitflow.augment.copies import augment_images, write_altered
+from digitflow.config.data import (
+    AlbumentationsAugmentation,
+    BuiltinSource,
+    KerasAugmentation,
+    ShiftAugmentation,
+)
+from digitflow.data.sets import LabelledImages, open_set, store_set
 from digitflow.data.sources import builtin
 from digitflow.errors import InputError
 
@@ -111,3 +117,16 @@ def test_without_keras_the_extra_is_named(monkeypatch, images):
     monkeypatch.setitem(__import__("sys").modules, "keras", None)
     with pytest.raises(InputError, match=r"digitflow\[keras\]"):
         keras.write_copies(images, KerasAugmentation(), 0, np.zeros((240, 28, 28), np.uint8))
+
+
+def test_a_copy_has_the_label_and_the_writer_of_its_parent(store, images):
+    labels, writers = np.arange(120, dtype=np.uint8) % 10, np.arange(120, dtype=np.int32)
+    train = store_set(store, LabelledImages(images, labels, writers))
+    settings = ShiftAugmentation(backend="shift", pixels=1, directions=("up", "left"))
+    augmented = augment_images(store, train, settings, 3)
+    found, parents = open_set(store, augmented), store.open_array(augmented.parents)
+    assert len(found) == 3 * 120
+    np.testing.assert_array_equal(found.images[:120], images)
+    np.testing.assert_array_equal(found.labels, labels[parents])
+    np.testing.assert_array_equal(found.writers, writers[parents])
+    np.testing.assert_array_equal(found.images[120:240, :-1], images[parents[120:240], 1:])

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from digitflow.config.data import SplitShares
-from digitflow.data.splits import choose_rows, split_rows
+from digitflow.data.sets import CheckedSets, LabelledImages, open_set, store_set
+from digitflow.data.splits import choose_rows, split_digits, split_rows
 from digitflow.errors import InputError
 
 PARTS = {
@@ -188,3 +189,27 @@ def test_where_there_are_fewer_all_are_taken():
 def test_a_rare_digit_is_filled_up_with_others():
     labels = np.array([0] * 2 + [1] * 50, np.uint8)
     assert np.bincount(labels[choose_rows(labels, 20, 0)]).tolist() == [2, 18]
+
+
+@pytest.mark.parametrize("has_test", PARTS)
+def test_stored_digits_are_split_as_their_rows_are_and_a_sources_test_set_is_kept(
+    store, has_test
+):
+    labels, writers = make_rows(600)
+    images = np.arange(600, dtype=np.uint16)[:, None, None] * np.ones((28, 28), np.uint16)
+    train = store_set(store, LabelledImages(images, labels, writers))
+    checked = CheckedSets(
+        train=train,
+        test=train if has_test else None,
+        problems={},
+        notes=(),
+        quarantine=None,
+        quarantined_images=None,
+    )
+    splits = split_digits(store, checked, SplitShares(), 3)
+    rows = split_rows(labels, writers, SplitShares(), has_test, 3)
+    for name, expected in rows.items():
+        part = open_set(store, getattr(splits, name))
+        np.testing.assert_array_equal(part.images[:, 0, 0], expected)
+        np.testing.assert_array_equal(part.writers, writers[expected])
+    assert (splits.test == train) is has_test

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from digitflow.config.data import ValidationRules
-from digitflow.data.sets import Digits, LabelledImages
-from digitflow.data.validation import check_digits, find_duplicates
+from digitflow.data.sets import Digits, LabelledImages, RawSets, open_set, store_set
+from digitflow.data.validation import check_digits, find_duplicates, validate_digits
 from digitflow.errors import InputError
 
 TOLERANT = ValidationRules(max_quarantined=1, min_per_class=2)
@@ -217,3 +217,26 @@ def test_images_that_differ_in_one_pixel_by_one_are_no_copies():
 def test_no_images_have_no_duplicates():
     found = find_duplicates(np.zeros((0, 28, 28), np.uint8), np.zeros(0, np.uint8))
     assert found.keys.size == found.repeated.size == found.conflicting.size == 0
+
+
+def test_bad_rows_of_stored_digits_are_listed_in_a_file_and_kept_as_they_came(store, digits):
+    images = digits.train.images.astype(np.float32)
+    images[[5, 9]] = np.nan
+    broken = LabelledImages(images, digits.train.labels, digits.train.writers)
+    raw = RawSets(
+        train=store_set(store, broken), test=store_set(store, digits.test), origin="a test"
+    )
+    checked = validate_digits(store, raw, TOLERANT)
+    assert checked.train.rows == 98
+    assert open_set(store, checked.test).images.shape == digits.test.images.shape
+    lines = store.read_bytes(checked.quarantine).decode().splitlines()
+    assert lines[0] == "split,row,label,reason"
+    assert [line.split(",")[:2] for line in lines[1:]] == [["train", "5"], ["train", "9"]]
+    assert np.isnan(store.open_array(checked.quarantined_images)).all()
+    assert sum(checked.problems.values()) == 2
+
+
+def test_where_nothing_is_wrong_there_is_no_quarantine(store, digits):
+    raw = RawSets(train=store_set(store, digits.train), test=None, origin="a test")
+    checked = validate_digits(store, raw, TOLERANT)
+    assert (checked.quarantine, checked.quarantined_images, checked.test) == (None, None, None)

@@ -3,17 +3,23 @@
 import numpy as np
 import pytest
 
-from digitflow.data.sets import LabelledImages
+from digitflow.data.sets import LabelledImages, Splits, open_set, store_set
 from digitflow.feedback.corrections import add_corrections, choose_role
 from digitflow.feedback.learning import (
+    NOTHING,
     add_training_event,
+    choose_judging,
     count_new,
     digest_all,
     find_others,
     join_corrections,
+    learn_corrections,
     list_training_events,
+    read_corrections,
+    record_training,
 )
 from digitflow.feedback.pictures import digest_picture
+from digitflow.store.runs import RunLog
 
 
 @pytest.fixture
@@ -88,3 +94,48 @@ def test_who_disagrees_teaches_nothing(store, images):
     add_corrections(store, list(images), [1] * 60, "ann", "a")
     add_corrections(store, list(images), [2] * 60, "bob", "b")
     assert count_new(store, "digits")[0] == 0
+
+
+def _store(store, images, digit=0):
+    return store_set(store, LabelledImages(images, np.full(len(images), digit, np.uint8)))
+
+
+@pytest.fixture
+def splits(store, images):
+    parts = (images[:20], images[20:30], images[30:40], images[40:50])
+    return Splits(
+        **dict(zip(Splits.model_fields, (_store(store, p) for p in parts), strict=True))
+    )
+
+
+def test_of_stored_corrections_those_that_no_other_part_holds_are_learnt(store, splits, images):
+    said = _store(store, images[[3, 25, 35, 45, 55]], 7)
+    learnt = open_set(store, learn_corrections(store, splits, said, 2))
+    assert digest_all(learnt.images[learnt.labels == 7]) == digest_all(images[[3, 55]])
+    assert len(learnt) == 19 + 2 * 2
+
+
+def test_what_is_in_any_split_does_not_judge(store, splits, images):
+    chosen = choose_judging(store, _store(store, images[[3, 25, 35, 45, 55, 58]], 7), splits)
+    assert digest_all(open_set(store, chosen).images) == digest_all(images[[55, 58]])
+    assert choose_judging(store, _store(store, images[[3, 25]], 7), splits) is None
+
+
+def test_corrections_are_read_by_their_use_and_known_by_the_last_one(store, images):
+    assert read_corrections(store) == NOTHING
+    add_corrections(store, list(images[:12]), [3] * 12, "ada", "a test")
+    found = read_corrections(store)
+    roles = [choose_role(digest_picture(image)) for image in images[:12]]
+    assert found.training.rows == roles.count("training")
+    assert found.judging.rows == roles.count("gate")
+    assert found == read_corrections(store)
+    assert found.last > 0
+
+
+def test_a_run_notes_what_it_learnt_from_and_nothing_where_there_was_nothing(store):
+    record_training(RunLog(store, "a-run"), "digits", "keep", 0)
+    assert list_training_events(store, "digits") == []
+    record_training(RunLog(store, "a-run"), "digits", "keep", 4)
+    (event,) = list_training_events(store, "digits")
+    assert (event.run, event.reason, event.outcome) == ("a-run", "trained", "keep")
+    assert event.last_correction == 4
