@@ -140,10 +140,10 @@ def print_outcome(verdict: Mapping[str, Any]) -> None:
             print_field("", f"{CHECK_SIGNS[check['verdict']]}: {escape(check['detail'])}")
 
 
-def print_field(name: str, text: str) -> None:
+def print_field(name: str, text: str, width: int = 9) -> None:
     """Print text beside its name, its further lines under its first."""
     grid = Table.grid(padding=(0, 1, 0, 0))
-    grid.add_column(min_width=9)
+    grid.add_column(min_width=width, no_wrap=True)
     grid.add_column(overflow="fold")
     grid.add_row(f"[bold]{name}[/]", text)
     OUTPUT.print(grid, soft_wrap=False)

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from textwrap import wrap
 from typing import Any
 
 from rich.markup import escape
 
-from digitflow.cli.console import CHECK_SIGNS, OUTPUT, make_table, print_outcome
+from digitflow.cli.console import CHECK_SIGNS, OUTPUT, make_table, print_field, print_outcome
 from digitflow.formatting import (
     format_bytes,
     format_moment,
@@ -18,7 +17,7 @@ from digitflow.formatting import (
 )
 
 WIDTH = 80
-LABEL = 12
+LABEL = 11
 WHICH = ("first", "second")
 OUTCOMES = {
     "bootstrap": "[green]bootstrap[/]",
@@ -52,7 +51,7 @@ def print_registration(shown: Mapping[str, Any]) -> None:
     aliases = f" ({', '.join(version['aliases'])})" if version["aliases"] else ""
     OUTPUT.print(f"[bold]{version['model']} version {version['version']}[/]{aliases}")
     for label, text in _describe_registration(shown):
-        _print_labelled(label, text)
+        print_field(label, escape(text), LABEL)
     OUTPUT.print("\n[bold]config[/]")
     OUTPUT.print(escape(facts["config"].rstrip()))
     OUTPUT.print("\n[bold]history[/]")
@@ -130,11 +129,11 @@ def _print_entries(entries: Sequence[Mapping[str, Any]]) -> None:
             f"[bold]{entry['id']:>4}[/]  version {entry['version']}  {entry['kind']}  "
             f"{format_moment(entry['at'])}  test accuracy {accuracy}"
         )
-        _print_wrapped(f"by {entry['who']}: {entry['why']}", indent=6)
+        print_field("", escape(f"by {entry['who']}: {entry['why']}"), 5)
         if entry["reason"] and entry["reason"] != entry["why"]:
-            _print_wrapped(entry["reason"], indent=6)
+            print_field("", escape(entry["reason"]), 5)
         of = f", of {entry['deployment']}" if entry["deployment"] else ""
-        _print_wrapped(f"run {entry['run']}{of}", indent=6)
+        print_field("", escape(f"run {entry['run']}{of}"), 5)
         if entry["report"]:
             # Whole, to be clicked or copied.
             OUTPUT.print(f"      {escape(entry['report'])}")
@@ -146,7 +145,7 @@ def print_difference(found: Mapping[str, Any]) -> None:
         head = found[which]
         outcome = f"version {head['version']}, {head['run']}: {head['outcome']}"
         OUTPUT.print(f"[bold]{which:<7}[/] {outcome}")
-        _print_wrapped(head["reason"], indent=8)
+        print_field("", escape(head["reason"]), 7)
     for section in ("config", "facts"):
         OUTPUT.print(f"\n[bold]{section}[/]" + ("" if found[section] else "  the same"))
         for item in found[section]:
@@ -182,7 +181,7 @@ def _print_change(key: str, first: str, second: str) -> None:
         return
     OUTPUT.print(f"  {escape(key)}")
     for sign, text in (("-", first), ("+", second)):
-        _print_wrapped(f"{sign} {text}", indent=4, hanging=2)
+        print_field(f"    {sign}", escape(text), 5)
 
 
 def print_verdict(verdict: Mapping[str, Any]) -> None:
@@ -227,19 +226,6 @@ def print_rollback(champion: Mapping[str, Any]) -> None:
         f"[bold]champion[/]  {champion['name']} version {champion['version']}, loaded and "
         "checked"
     )
-
-
-def _print_labelled(label: str, text: str) -> None:
-    first, *rest = wrap(text, WIDTH - LABEL, break_long_words=False) or [""]
-    OUTPUT.print(f"[bold]{label:<{LABEL}}[/]{escape(first)}")
-    for line in rest:
-        OUTPUT.print(" " * LABEL + escape(line))
-
-
-def _print_wrapped(text: str, indent: int, hanging: int = 0) -> None:
-    following = " " * hanging
-    for line in wrap(text, WIDTH - indent, subsequent_indent=following, break_long_words=False):
-        OUTPUT.print(" " * indent + escape(line))
 
 
 def _join(values: Mapping[str, Any], write: Any) -> str:
