@@ -3,9 +3,10 @@
 import json
 import os
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -18,7 +19,10 @@ from digitflow.cli.options import (
     print_error,
     print_result,
 )
-from digitflow.errors import DigitflowError
+from digitflow.errors import DigitflowError, InputError
+
+if TYPE_CHECKING:
+    from digitflow.config.training import TrainConfig
 
 NOT_PROMOTED = 3
 NOT_RUNNING = 3
@@ -86,10 +90,22 @@ def train(
 ) -> None:
     """Train the config's candidates, judge the best one, promote it if it is better."""
     from digitflow.cli.console import print_training, show_progress
-    from digitflow.cli.launching import launch_training
+    from digitflow.registry.training import resolve_config
+
+    checked = resolve_config(str(config))
+    if accept_new_test:
+        gate = checked.gate.model_copy(update={"accept_new_test": True})
+        checked = checked.model_copy(update={"gate": gate})
+
+    def run_flow() -> str:
+        _require_person(checked)
+        from flows.train import train_digits
+
+        # A state is what only a deployment's run returns.
+        return cast("str", train_digits(checked))
 
     with show_progress(debug):
-        record = launch_training(config, accept_new_test, debug)
+        record = _launch(run_flow, debug)
     print_result(record, as_json, print_training)
     if require_promotion and not record["promoted"]:
         raise typer.Exit(NOT_PROMOTED)
@@ -109,10 +125,21 @@ def study(
 ) -> None:
     """Run the studies of handwritten digits: experiments, figures, tables, one report."""
     from digitflow.cli.console import print_study, show_progress
-    from digitflow.cli.launching import launch_study
+    from digitflow.registry.training import resolve_config
+    from digitflow.studies.plan import choose_sections
+
+    chosen, checked = choose_sections(sections or ()), resolve_config(str(config))
+    if train_size is not None:
+        changed = checked.study.model_copy(update={"train_size": train_size})
+        checked = checked.model_copy(update={"study": changed})
+
+    def run_flow() -> str:
+        from flows.study import study_digits
+
+        return study_digits(chosen, checked)
 
     with show_progress(debug):
-        record = launch_study(sections or (), config, train_size, debug)
+        record = _launch(run_flow, debug)
     print_result(record, as_json, print_study)
     if any(section["errors"] for section in record["sections"]):
         raise typer.Exit(1)
@@ -268,3 +295,36 @@ def check(
 
     config = resolve_config(str(file))
     typer.echo(f"{file}: fine; model {config.model}, {len(config.candidates)} candidates")
+
+
+def _launch(run_flow: Callable[[], str], debug: bool) -> dict[str, Any]:
+    """Start Prefect in this process for a flow whose config is checked; return its record.
+
+    Raises
+    ------
+    StorageError
+        Before Prefect is even imported, where the store can't be written.
+    """
+    from digitflow.service.environment import use_prefect_environment
+    from digitflow.store.artifacts import open_store
+    from digitflow.store.runs import read_run
+
+    store = open_store()
+    store.check_writable()
+    use_prefect_environment(store, quiet=not debug)
+
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    # The heartbeat's thread holds the end of every flow up for a second; here nobody
+    # has to find out from afar whether this process still lives.
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        run = run_flow()
+    return read_run(store, run)
+
+
+def _require_person(config: "TrainConfig") -> None:
+    if config.gate.approval is not None and not os.environ.get("PREFECT_API_URL"):
+        raise InputError(
+            "gate.approval asks a person in the Prefect UI, and no server is running. Start "
+            "one with `digitflow up`, or name one in PREFECT_API_URL."
+        )
