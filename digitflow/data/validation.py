@@ -5,7 +5,6 @@ import io
 import logging
 from collections import Counter
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import numpy as np
 
@@ -28,11 +27,9 @@ from digitflow.data.sets import (
     store_set,
 )
 from digitflow.errors import InputError, list_some
-from digitflow.images.frame import SIDE
+from digitflow.images.frame import digest_image
 from digitflow.store.artifacts import Store
 from digitflow.store.references import FileRef
-
-_KEY_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ class Duplicates:
 
     Attributes
     ----------
-    keys : ndarray of shape (n,), void of 16 bytes
+    keys : ndarray of shape (n,), bytes
         A digest of each image, to find it in other sets.
     repeated : ndarray of shape (n,), bool
         True for every image that occurs earlier in the set.
@@ -56,7 +53,7 @@ class Duplicates:
 
 def find_duplicates(images: np.ndarray, labels: np.ndarray) -> Duplicates:
     """Find exact copies in images, uint8 (n, 28, 28), with labels, uint8 (n,)."""
-    keys = _digest_images(images)
+    keys = np.array([digest_image(image) for image in images], "S64")
     _, first, group = np.unique(keys, return_index=True, return_inverse=True)
     repeated = np.ones(len(keys), dtype=bool)
     repeated[first] = False
@@ -65,17 +62,6 @@ def find_duplicates(images: np.ndarray, labels: np.ndarray) -> Duplicates:
     conflicts[group[labels != labels[first][group]]] = True
     return Duplicates(keys, repeated, conflicts[group])
 
-
-def _digest_images(images: np.ndarray) -> np.ndarray:
-    # A digest of 128 bits, five times as fast as sorting the images themselves.
-    rows = np.ascontiguousarray(images).reshape(len(images), SIDE * SIDE)
-    keys = np.empty(len(rows), dtype=np.dtype((np.void, _KEY_BYTES)))
-    for place, row in enumerate(rows):
-        keys[place] = blake2b(row.data, digest_size=_KEY_BYTES).digest()
-    return keys
-
-
-__all__ = ["REASONS", "CheckedDigits", "Problem", "Reason", "check_digits"]
 
 logger = logging.getLogger(__name__)
 

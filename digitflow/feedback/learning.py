@@ -12,8 +12,8 @@ from digitflow.feedback.corrections import (
     list_corrections,
     read_corrected,
 )
-from digitflow.feedback.pictures import digest_picture
 from digitflow.feedback.tables import FEEDBACK, define_tables
+from digitflow.images.frame import digest_image
 from digitflow.store.artifacts import Store
 from digitflow.store.references import Record
 from digitflow.store.runs import RunLog, now
@@ -131,7 +131,7 @@ def join_corrections(
     used : int
         Corrections that are among them, each counted once.
     """
-    digests = [digest_picture(image) for image in corrections.images]
+    digests = [digest_image(image) for image in corrections.images]
     rows = [row for row, digest in enumerate(digests) if digest not in kept]
     chosen, corrected = np.array(rows, int), {digests[row] for row in rows}
     remaining = find_others(train.images, corrected)
@@ -155,13 +155,13 @@ def join_corrections(
 
 def find_others(images: np.ndarray, digests: set[str]) -> np.ndarray:
     """Return the rows of images (n, 28, 28) whose digest is none of these."""
-    found = [digest_picture(image) not in digests for image in images]
+    found = [digest_image(image) not in digests for image in images]
     return np.flatnonzero(found)
 
 
 def digest_all(images: np.ndarray) -> set[str]:
     """Return the digests of images (n, 28, 28)."""
-    return {digest_picture(image) for image in images}
+    return {digest_image(image) for image in images}
 
 
 def add_training_event(

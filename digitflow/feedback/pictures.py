@@ -1,6 +1,5 @@
 """Pictures as a model sees them, kept once each, known by their digest."""
 
-import hashlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -8,26 +7,11 @@ import numpy as np
 
 from digitflow.errors import InputError
 from digitflow.feedback.tables import FEEDBACK, define_tables, iterate_parts
-from digitflow.images.frame import SIDE
+from digitflow.images.frame import SIDE, digest_image
 from digitflow.store.artifacts import Store
 from digitflow.store.runs import now
 
 LEAST_PREFIX = 4
-
-
-def digest_picture(image: np.ndarray) -> str:
-    """Return the SHA-256 of an image's 28 x 28 bytes, in hexadecimal digits.
-
-    Raises
-    ------
-    InputError
-        If it is no uint8 image of 28 x 28 pixels.
-    """
-    if image.shape != (SIDE, SIDE) or image.dtype != np.uint8:
-        raise InputError(
-            f"a picture is known by its uint8 image (28, 28), got {image.dtype} {image.shape}"
-        )
-    return hashlib.sha256(image.tobytes()).hexdigest()
 
 
 def add_pictures(connection: Any, images: Iterable[np.ndarray]) -> list[str]:
@@ -38,7 +22,7 @@ def add_pictures(connection: Any, images: Iterable[np.ndarray]) -> list[str]:
     at, known = now(), {}
     digests = []
     for image in images:
-        digest = digest_picture(image)
+        digest = digest_image(image)
         digests.append(digest)
         known[digest] = {"digest": digest, "image": image.tobytes(), "at": at}
     if known:

@@ -6,6 +6,7 @@ applied to document recognition", 1998).
 """
 
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from itertools import islice
 
 import numpy as np
@@ -26,7 +27,7 @@ _CENTRE = SIDE / 2
 # MNIST's own 70,000 keep these: ink above a tenth of its peak spans 18 to 20 pixels, and
 # its centre lies within .6 of the middle. What JPEG leaves around a stroke is below a fifth.
 _FAINT_SHARE, _INK_SHARE = 0.1, 0.2
-_FITTING_SPAN = range(18, BOX_SIDE + 1)
+_LEAST_SPAN = 18
 _CENTRE_TOLERANCE = 0.6
 # A thin pen fades when a large picture shrinks, so ink is made full again; MNIST's own
 # peaks are 254 and 255. What is in the frame already may be somewhat fainter.
@@ -64,6 +65,22 @@ def to_mnist_frame(image: np.ndarray) -> np.ndarray:
     if image.shape == (SIDE, SIDE) and is_framed(bright := make_bright(image)):
         return bright.copy()
     return frame_ink(extract_ink(_reduce(image)))
+
+
+def digest_image(image: np.ndarray) -> str:
+    """Return the SHA-256 of an image's 28 x 28 bytes, in hexadecimal digits.
+
+    Raises
+    ------
+    InputError
+        If it is no uint8 image of 28 x 28 pixels.
+    """
+    if image.shape != (SIDE, SIDE) or image.dtype != np.uint8:
+        raise InputError(
+            f"a picture is known by its uint8 image ({SIDE}, {SIDE}), "
+            f"got {image.dtype} {image.shape}"
+        )
+    return sha256(image.tobytes()).hexdigest()
 
 
 def frame_pictures(pictures: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -133,15 +150,7 @@ def find_framed(images: np.ndarray) -> np.ndarray:
 
 def is_framed(image: np.ndarray) -> bool:
     """Tell whether a gray uint8 picture, bright ink on dark, is in the MNIST frame."""
-    if image.shape != (SIDE, SIDE) or image.max() < _FAINT_PEAK:
-        return False
-    if np.median(read_border(image)) > _DARKEST_GROUND:
-        return False
-    fits = any(
-        max(_measure_box(_keep_ink(image, share))[2:]) in _FITTING_SPAN
-        for share in (_FAINT_SHARE, _INK_SHARE)
-    )
-    return fits and (_is_centred(image) or _choose_shift(image) == (0, 0))
+    return image.shape == (SIDE, SIDE) and bool(_find_framed(image[np.newaxis])[0])
 
 
 def _find_framed(images: np.ndarray) -> np.ndarray:
@@ -150,15 +159,21 @@ def _find_framed(images: np.ndarray) -> np.ndarray:
     plain = np.logical_and(peaks >= _FAINT_PEAK, borders <= _DARKEST_GROUND)
     # Sorted out by what is quick to tell, so that the rest is only asked of few pictures.
     found = np.flatnonzero(plain)
-    images, peaks = images[found], peaks[found].astype(np.float64)
-    faint, strong = (images > (s * peaks)[:, None, None] for s in (_FAINT_SHARE, _INK_SHARE))
+    images = images[found]
+    faint, strong = (_find_ink(images, share) for share in (_FAINT_SHARE, _INK_SHARE))
     boxes = _measure_boxes(faint), _measure_boxes(strong)
-    fits = np.any([np.isin(box[2:].max(axis=0), _FITTING_SPAN) for box in boxes], axis=0)
+    spans = [box[2:].max(axis=0) for box in boxes]
+    fits = np.logical_or(*((span >= _LEAST_SPAN) & (span <= BOX_SIDE) for span in spans))
     centred = np.abs(_find_centres(images * faint) - _CENTRE).max(axis=0) <= _CENTRE_TOLERANCE
     unmoved = ~_choose_shifts(_find_centres(images), boxes[1]).any(axis=0)
     framed = np.zeros(len(plain), bool)
     framed[found] = fits & (centred | unmoved)
     return framed
+
+
+def _find_ink(images: np.ndarray, share: float = _INK_SHARE) -> np.ndarray:
+    """Return what is above a share of each image's peak, (n, height, width) bool."""
+    return images > share * images.max(axis=(1, 2), keepdims=True).astype(np.float64)
 
 
 def _measure_boxes(ink: np.ndarray) -> np.ndarray:
@@ -167,21 +182,21 @@ def _measure_boxes(ink: np.ndarray) -> np.ndarray:
     for axis in (2, 1):
         occupied = np.asarray(ink.any(axis=axis))
         starts.append(occupied.argmax(axis=1))
-        ends.append(SIDE - occupied[:, ::-1].argmax(axis=1))
-    return np.stack([*starts, ends[0] - starts[0], ends[1] - starts[1]])
+        ends.append(occupied.shape[1] - occupied[:, ::-1].argmax(axis=1))
+    return np.array([*starts, ends[0] - starts[0], ends[1] - starts[1]])
 
 
 def _find_centres(images: np.ndarray) -> np.ndarray:
     """Return (2, n): the row and the column of each image's centre of mass."""
-    mass = np.maximum(images.sum(axis=(1, 2), dtype=np.int64), 1).astype(np.float64)
-    places = np.arange(SIDE)
-    return np.stack([images.sum(axis=axis, dtype=np.int64) @ places / mass for axis in (2, 1)])
+    lines = [images.sum(axis=axis, dtype=np.int64) for axis in (2, 1)]
+    mass = np.maximum(lines[0].sum(axis=1), 1)
+    return np.array([line @ np.arange(SIDE) / mass for line in lines])
 
 
 def _choose_shifts(centres: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Return (2, n): how far to move each down and right; no ink may leave the frame."""
     first, span = boxes[:2], boxes[2:]
-    return np.rint(_CENTRE - centres).clip(-first, SIDE - first - span)
+    return np.rint(_CENTRE - centres).clip(-first, SIDE - first - span).astype(np.int64)
 
 
 def _reduce(image: np.ndarray) -> np.ndarray:
@@ -197,14 +212,17 @@ def _reduce(image: np.ndarray) -> np.ndarray:
 def _place(image: np.ndarray) -> np.ndarray:
     """Scale the ink's box to 20 pixels and move its centre of mass to the middle."""
     window = _resize(_cut_window(image))
-    return _shift(window, *_choose_shift(window))
+    alone = window[np.newaxis]
+    shifts = _choose_shifts(_find_centres(alone), _measure_boxes(_find_ink(alone)))
+    row, column = SIDE - shifts[:, 0]
+    return np.pad(window, SIDE)[row : row + SIDE, column : column + SIDE].copy()
 
 
 def _cut_window(image: np.ndarray) -> np.ndarray:
     """Cut the square that becomes the frame: the ink's box with a fifth around it."""
-    top, left, height, width = _measure_box(_keep_ink(image))
+    top, left, height, width = _measure_boxes(_find_ink(image[np.newaxis]))[:, 0].tolist()
     span = max(height, width)
-    side = SIDE if span in _FITTING_SPAN else max(2, round(span * SIDE / BOX_SIDE))
+    side = SIDE if _LEAST_SPAN <= span <= BOX_SIDE else max(2, round(span * SIDE / BOX_SIDE))
     # The shorter side is not centred here: the centre of mass decides later.
     margin = round(side * (SIDE - BOX_SIDE) / 2 / SIDE)
     padded = np.pad(image, side)
@@ -223,46 +241,6 @@ def _resize(window: np.ndarray) -> np.ndarray:
     if peak < _FULL_PEAK:
         resized *= 255 / peak
     return np.rint(resized).clip(0, 255).astype(np.uint8)
-
-
-def _keep_ink(image: np.ndarray, share: float = _INK_SHARE) -> np.ndarray:
-    return np.where(image > share * int(image.max()), image, 0)
-
-
-def _measure_box(ink: np.ndarray) -> tuple[int, int, int, int]:
-    """Return top, left, height and width of what is not 0."""
-    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-    top, left = int(rows[0]), int(columns[0])
-    return top, left, int(rows[-1]) - top + 1, int(columns[-1]) - left + 1
-
-
-def _find_centre(ink: np.ndarray) -> tuple[float, float]:
-    """Return the row and the column of the centre of mass."""
-    mass = float(ink.sum(dtype=np.int64))
-    places = np.arange(max(ink.shape))
-    row = float(ink.sum(axis=1, dtype=np.int64) @ places[: ink.shape[0]]) / mass
-    column = float(ink.sum(axis=0, dtype=np.int64) @ places[: ink.shape[1]]) / mass
-    return row, column
-
-
-def _is_centred(image: np.ndarray) -> bool:
-    centre = _find_centre(_keep_ink(image, _FAINT_SHARE))
-    return all(abs(place - _CENTRE) <= _CENTRE_TOLERANCE for place in centre)
-
-
-def _choose_shift(image: np.ndarray) -> tuple[int, int]:
-    """Return how far to move down and right; no ink may leave the frame."""
-    top, left, height, width = _measure_box(_keep_ink(image))
-    row, column = _find_centre(image)
-    down = min(max(round(_CENTRE - row), -top), SIDE - top - height)
-    right = min(max(round(_CENTRE - column), -left), SIDE - left - width)
-    return down, right
-
-
-def _shift(image: np.ndarray, down: int, right: int) -> np.ndarray:
-    padded = np.pad(image, SIDE)
-    row, column = SIDE - down, SIDE - right
-    return padded[row : row + SIDE, column : column + SIDE].copy()
 
 
 def iterate_frames(pictures: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:

@@ -1,14 +1,13 @@
 """What a model learnt from and how it read, kept beside it to compare later images with."""
 
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
 
 from digitflow.data.splits import choose_subset
 from digitflow.features.recipes.strokes import measure_slants
-from digitflow.images.frame import SIDE
+from digitflow.images.frame import SIDE, digest_image
 from digitflow.models.bundle import Reference
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef
@@ -133,10 +132,8 @@ def record_reference(
 
 def _find_first(images: np.ndarray) -> np.ndarray:
     """Return the rows of different images: corrections are repeated to be heard, not seen."""
-    first: dict[bytes, int] = {}
-    for row, image in enumerate(images):
-        first.setdefault(sha256(image).digest(), row)
-    return np.fromiter(first.values(), int, len(first))
+    digests = [digest_image(image) for image in images]
+    return np.sort(np.unique(digests, return_index=True)[1])
 
 
 def open_reference(store: Store, reference: Reference) -> OpenReference:

@@ -6,8 +6,8 @@ import numpy as np
 
 from digitflow.errors import InputError
 from digitflow.feedback.corrections import Correction, add_corrections, list_corrections
-from digitflow.feedback.pictures import digest_picture, find_picture, read_pictures
-from digitflow.images.frame import SIDE, iterate_frames
+from digitflow.feedback.pictures import find_picture, read_pictures
+from digitflow.images.frame import SIDE, digest_image, iterate_frames
 from digitflow.predict.predictor import frame_page, read_pixels
 from digitflow.store.artifacts import Store
 
@@ -47,7 +47,7 @@ def correct_file(
             f"said. Say one for each, in reading order; --one takes the picture as one digit."
         )
     add_corrections(store, list(images), [int(digit) for digit in said], who, str(file))
-    wanted = dict.fromkeys(digest_picture(image) for image in images)
+    wanted = dict.fromkeys(digest_image(image) for image in images)
     latest = {row.picture: row for row in list_corrections(store) if row.who == who}
     return [latest[picture] for picture in wanted]
 

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from digitflow.errors import InputError, list_some
-from digitflow.feedback.pictures import digest_picture
 from digitflow.feedback.predictions import PredictionLog
-from digitflow.images.frame import SIDE, frame_ink, iterate_frames
+from digitflow.images.frame import SIDE, digest_image, frame_ink, iterate_frames
 from digitflow.images.pages import Found, find_digits
 from digitflow.images.pictures import MAX_FILE_BYTES, decode_picture, read_picture
 from digitflow.models.bundle import RejectOption
@@ -155,7 +154,7 @@ class Predictor:
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, : 1 + RUNNERS_UP]
         digits = self.pipeline.classes_[order].tolist()
         shares = np.take_along_axis(probabilities, order, axis=1).tolist()
-        pictures = map(digest_picture, frames)
+        pictures = map(digest_image, frames)
         rows = zip(pictures, digits, shares, outlier_score.tolist(), strict=True)
         found = [self._describe(*row) for row in rows]
         if self.log is not None:

@@ -14,8 +14,8 @@ from digitflow.config.data import BuiltinSource
 from digitflow.data.sources import builtin
 from digitflow.feedback.corrections import add_corrections, choose_role
 from digitflow.feedback.learning import list_training_events
-from digitflow.feedback.pictures import digest_picture
 from digitflow.feedback.predictions import PredictionLog
+from digitflow.images.frame import digest_image
 from digitflow.monitoring.window import list_reports
 from digitflow.predict.predictor import Predictor
 from digitflow.registry.listing import list_history, list_versions
@@ -133,7 +133,7 @@ def test_a_champion_learns_the_sevens_of_a_writer_who_corrects_it(trained, seven
     after = {one.version: one.score for one in list_versions(store, MODEL)}["2"]
     assert after.correct >= before.correct - 4
     # It reads what it learnt from, what judged it, and what nobody showed it.
-    judging = [image for image in corrected if choose_role(digest_picture(image)) == "gate"]
+    judging = [image for image in corrected if choose_role(digest_image(image)) == "gate"]
     assert judging
     assert (read(store, np.stack(judging)) == 7).mean() > 0.8
     assert (read(store, sevens[120:]) == 7).mean() > 0.8

@@ -9,7 +9,7 @@ from digitflow.config.feedback import MonitoringRule
 from digitflow.config.training import TrainConfig
 from digitflow.feedback.corrections import add_corrections, choose_role
 from digitflow.feedback.learning import add_training_event
-from digitflow.feedback.pictures import digest_picture
+from digitflow.images.frame import digest_image
 from flows.retrain import REASON, find_refusal, list_begun
 
 MODEL = "digits-sample"
@@ -21,7 +21,7 @@ CONFIG = TrainConfig(model=MODEL, monitoring=MonitoringRule(cool_down_hours=2))
 def to_learn():
     """Pictures that are learnt from."""
     images = np.random.default_rng(0).integers(0, 256, (30, 28, 28), np.uint8)
-    return [image for image in images if choose_role(digest_picture(image)) == "training"]
+    return [image for image in images if choose_role(digest_image(image)) == "training"]
 
 
 def refuse(store, moment=NOW, begun=None):

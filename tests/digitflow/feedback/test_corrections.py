@@ -11,8 +11,9 @@ from digitflow.feedback.corrections import (
     list_corrections,
     read_corrected,
 )
-from digitflow.feedback.pictures import digest_picture, find_picture
+from digitflow.feedback.pictures import find_picture
 from digitflow.feedback.tables import FEEDBACK
+from digitflow.images.frame import digest_image
 
 JUDGING_SHARE = 1 / 3
 
@@ -29,7 +30,7 @@ def test_what_was_said_is_read_again_by_its_role(store, images):
         for picture, image, label in zip(
             corrected.pictures, corrected.images, corrected.labels, strict=True
         ):
-            assert digest_picture(image) == picture
+            assert digest_image(image) == picture
             assert choose_role(picture) == role
             assert digits[(images == image).all(axis=(1, 2)).argmax()] == label
             seen.add(picture)
@@ -38,7 +39,7 @@ def test_what_was_said_is_read_again_by_its_role(store, images):
 
 def test_about_a_third_judges():
     images = np.random.default_rng(1).integers(0, 256, (3000, 28, 28), np.uint8)
-    roles = [choose_role(digest_picture(image)) for image in images]
+    roles = [choose_role(digest_image(image)) for image in images]
     assert roles.count("gate") / 3000 == pytest.approx(JUDGING_SHARE, abs=0.03)
 
 
@@ -52,7 +53,7 @@ def test_the_same_said_again_by_the_same_person_is_nothing_new(store, images):
 def test_who_disagrees_holds_a_picture_back_until_they_agree(store, images):
     add_corrections(store, list(images), [7] * 60, "ann", "a")
     add_corrections(store, list(images[:5]), [1] * 5, "bob", "b")
-    held = {digest_picture(image) for image in images[:5]}
+    held = {digest_image(image) for image in images[:5]}
     assert set(list_conflicts(store)) == held
     used = {
         picture
@@ -86,7 +87,7 @@ def test_without_any_there_is_nothing_to_learn_from(store):
 
 def test_a_picture_is_found_by_the_beginning_of_its_digest(store, images):
     add_corrections(store, list(images[:2]), [1, 2], "ann", "a")
-    digest = digest_picture(images[0])
+    digest = digest_image(images[0])
     assert find_picture(store, digest[:10].upper()) == digest
     for wrong, message in {
         "0" * 64: "no picture begins",
@@ -102,4 +103,4 @@ def test_a_picture_is_found_by_the_beginning_of_its_digest(store, images):
 )
 def test_only_what_a_model_can_see_has_a_digest(image):
     with pytest.raises(InputError, match="uint8"):
-        digest_picture(image)
+        digest_image(image)

@@ -18,7 +18,7 @@ from digitflow.feedback.learning import (
     read_corrections,
     record_training,
 )
-from digitflow.feedback.pictures import digest_picture
+from digitflow.images.frame import digest_image
 from digitflow.store.runs import RunLog
 
 
@@ -76,7 +76,7 @@ def test_others_are_those_of_no_digest(images):
 def test_a_correction_is_new_until_a_training_knew_of_it(store, images):
     assert count_new(store, "digits") == (0, 0)
     add_corrections(store, list(images[:30]), [1] * 30, "ann", "a")
-    learnt = [i for i in images[:30] if choose_role(digest_picture(i)) == "training"]
+    learnt = [i for i in images[:30] if choose_role(digest_image(i)) == "training"]
     assert count_new(store, "digits") == (len(learnt), 30)
     add_training_event(store, "digits", "run-1", "trained", "keep", 30)
     assert count_new(store, "digits") == (0, 30)

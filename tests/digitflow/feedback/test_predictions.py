@@ -9,7 +9,7 @@ import pytest
 from digitflow.errors import StorageError
 from digitflow.feedback import predictions
 from digitflow.feedback.corrections import add_corrections, list_corrections
-from digitflow.feedback.pictures import digest_picture, read_pictures
+from digitflow.feedback.pictures import read_pictures
 from digitflow.feedback.predictions import (
     BUFFERED,
     PredictionLog,
@@ -18,6 +18,7 @@ from digitflow.feedback.predictions import (
     read_recent,
 )
 from digitflow.feedback.tables import FEEDBACK
+from digitflow.images.frame import digest_image
 
 # Keeps images from a process of its own.
 KEEPING = """
@@ -47,7 +48,7 @@ def test_the_latest_predictions_of_a_version_come_back_oldest_first(store, image
     found = read_recent(store, "digits", "1", 15)
     assert found.digits.tolist() == (np.arange(25, 40) % 10).tolist()
     assert (found.images == images[25:40]).all()
-    assert found.pictures == tuple(map(digest_picture, images[25:40]))
+    assert found.pictures == tuple(map(digest_image, images[25:40]))
     np.testing.assert_allclose(found.probabilities, 0.55)
     np.testing.assert_allclose(found.seconds, 0.002)
     assert found.statuses == ("read",) * 15
@@ -148,10 +149,10 @@ def test_only_old_predictions_that_nobody_corrected_are_forgotten(kept, images):
     assert len(read_recent(kept, "digits", "1", 100).digits) == 13
     assert forget_predictions(kept, days=30) == 9
     left = read_recent(kept, "digits", "1", 100).pictures
-    assert left == tuple(map(digest_picture, images[[0, 9, 10, 11]]))
+    assert left == tuple(map(digest_image, images[[0, 9, 10, 11]]))
     assert count_pictures(kept) == 4
     assert len(list_corrections(kept)) == 1
-    corrected = digest_picture(images[0])
+    corrected = digest_image(images[0])
     assert (read_pictures(kept, [corrected])[corrected] == images[0]).all()
     assert forget_predictions(kept, days=30) == 0
 
