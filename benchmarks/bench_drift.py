@@ -24,7 +24,7 @@ from digitflow.data.splits import choose_subset
 from digitflow.evaluation.scoring import predict_in_chunks
 from digitflow.features.preparing import build_steps
 from digitflow.models.fitting import build_estimator
-from digitflow.monitoring.limits import Limits, calibrate_limits
+from digitflow.monitoring.drift import Limits, calibrate_limits
 from digitflow.monitoring.measures import Described, Ruler
 from digitflow.monitoring.reference import describe_images, open_reference, record_reference
 from digitflow.store.artifacts import Store

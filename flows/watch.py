@@ -7,7 +7,7 @@ from prefect.client.schemas import State
 from prefect.states import Completed
 
 from digitflow.config.training import TrainConfig
-from digitflow.feedback.inbox import REFUSED, Taken, take_pictures
+from digitflow.feedback.corrections import REFUSED, Taken, take_pictures
 from digitflow.feedback.learning import add_training_event, count_new
 from digitflow.registry.training import resolve_config
 from digitflow.store.artifacts import Store, open_store

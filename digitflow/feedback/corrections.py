@@ -1,19 +1,27 @@
-"""What people said that pictures show, and what is done with it.
+"""What people said that pictures show, by command or by an inbox, and what it is used for.
 
 A picture that was corrected belongs for ever either to training or to the gate, by its
 digest: what a model learnt from never judges it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
 
-from digitflow.feedback.pictures import add_pictures, read_pictures
-from digitflow.feedback.tables import FEEDBACK, define_tables, iterate_parts
-from digitflow.images.frame import SIDE
+from digitflow.errors import InputError
+from digitflow.feedback.tables import (
+    FEEDBACK,
+    add_pictures,
+    define_tables,
+    iterate_parts,
+    read_pictures,
+)
+from digitflow.images.frame import SIDE, to_mnist_frame
+from digitflow.images.pictures import read_picture
 from digitflow.store.artifacts import Store
 from digitflow.store.references import Record
 from digitflow.store.runs import now
@@ -159,3 +167,62 @@ def _group(corrections: Iterable[Correction]) -> dict[str, list[Correction]]:
     for correction in corrections:
         last.setdefault(correction.picture, {})[correction.who] = correction
     return {picture: list(said.values()) for picture, said in last.items()}
+
+
+TAKEN, REFUSED = "taken", "refused"
+WHO = "inbox"
+
+
+class Taken(Record):
+    """What was found in an inbox: new corrections, and {file: why it can't be used}."""
+
+    new: int
+    seen: int
+    refused: dict[str, str]
+
+
+def take_pictures(store: Store, inbox: Path) -> Taken:
+    """Keep the pictures of `inbox`/0 to `inbox`/9, a digit in each, as corrections.
+
+    What is kept moves to `inbox`/taken, what can't be used to `inbox`/refused with the
+    reason beside it: nothing is lost, and nothing is looked at twice. A picture is in the
+    database before it moves; one that is cut off between is kept once all the same.
+
+    Raises
+    ------
+    InputError
+        If the inbox is no folder.
+    """
+    if not inbox.is_dir():
+        raise InputError(f"the inbox {inbox} is no folder: make it, with folders 0 to 9 in it")
+    new, seen, refused = 0, 0, {}
+    for digit, path in _list_pictures(inbox):
+        seen += 1
+        try:
+            image = to_mnist_frame(read_picture(path))
+        except (InputError, MemoryError) as exc:
+            refused[str(path)] = str(exc)
+            moved = _move(path, inbox / REFUSED / str(digit))
+            moved.with_name(f"{moved.name}.why.txt").write_text(f"{exc}\n", encoding="utf-8")
+            continue
+        new += add_corrections(store, [image], [digit], WHO, str(path))
+        _move(path, inbox / TAKEN / str(digit))
+    return Taken(new=new, seen=seen, refused=refused)
+
+
+def _list_pictures(inbox: Path) -> Iterator[tuple[int, Path]]:
+    for digit in range(10):
+        for path in sorted((inbox / str(digit)).glob("*")):
+            # A name with a dot in front is still being written by some programs.
+            if path.is_file() and not path.name.startswith("."):
+                yield digit, path
+
+
+def _move(path: Path, folder: Path) -> Path:
+    """Move a file into a folder; one of the same name that is there keeps its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    target, number = folder / path.name, 1
+    while target.exists():
+        target = folder / f"{path.stem}-{number}{path.suffix}"
+        number += 1
+    return path.rename(target)

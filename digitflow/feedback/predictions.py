@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from digitflow.feedback.pictures import add_pictures, read_image
-from digitflow.feedback.tables import FEEDBACK, define_tables
+from digitflow.feedback.tables import FEEDBACK, add_pictures, define_tables, read_image
 from digitflow.images.frame import SIDE
 from digitflow.store.artifacts import Store
 from digitflow.store.runs import now

@@ -1,4 +1,4 @@
-"""One look at what was predicted lately."""
+"""Has the data drifted? A window of predictions against limits found by drawing clean ones."""
 
 from dataclasses import dataclass
 
@@ -6,19 +6,109 @@ import numpy as np
 
 from digitflow.errors import InputError
 from digitflow.models.bundle import Reference
-from digitflow.monitoring.limits import Limits
 from digitflow.monitoring.measures import MEASURES, Described, Ruler
 from digitflow.monitoring.reference import describe_images, open_reference
 from digitflow.store.artifacts import Store
 from digitflow.store.references import Record
+
+DRAWS = 2000
+# Of a measure that hardly ever moves, as the confidence of a model that is always certain:
+# one that does would else be so many spreads away that no other had a limit.
+LEAST_SPREAD = 0.01
+
+
+class Limits(Record):
+    """From where on each measure alarms, for windows of one size.
+
+    Attributes
+    ----------
+    size : int
+        Images of a window.
+    limits : dict of str to float
+        By `MEASURES`; a window alarms where any measure is above its own.
+    clean : dict of str to float
+        The median of clean windows.
+    false_alarms : float
+        The share of the drawn clean windows that alarm.
+    """
+
+    size: int
+    limits: dict[str, float]
+    clean: dict[str, float]
+    false_alarms: float
+
+
+def calibrate_limits(
+    store: Store,
+    reference: Reference,
+    size: int,
+    rate: float,
+    least_psi: float,
+    least_auc: float,
+    seed: int,
+    threads: int = 1,
+) -> Limits:
+    """Draw clean windows from a reference; set limits that so few of them pass.
+
+    Each measure is as many of its own spreads from its median as the others are, where it
+    alarms: none has more of the false alarms than another.
+
+    Parameters
+    ----------
+    size : int
+        Images of a window.
+    rate : float
+        Share of clean windows that may alarm, by all measures together.
+    least_psi, least_auc : float
+        Smaller effects never count, however sure they are.
+    """
+    from threadpoolctl import threadpool_limits
+
+    ruler = Ruler(open_reference(store, reference))
+    generator = np.random.default_rng([seed, size])
+    with threadpool_limits(threads):
+        drawn = [_draw(ruler, size, generator) for _ in range(DRAWS)]
+    effects = np.array([list(found.values()) for found in drawn])
+    median = np.median(effects, axis=0)
+    spread = np.maximum(np.quantile(effects, 0.95, axis=0) - median, LEAST_SPREAD)
+    worst = ((effects - median) / spread).max(axis=1)
+    reach = np.quantile(worst, 1 - rate, method="higher")
+    least = np.array([least_auc if name == "domain" else least_psi for name in MEASURES])
+    limits = np.maximum(median + reach * spread, least)
+    return Limits(
+        size=size,
+        limits=dict(zip(MEASURES, limits.tolist(), strict=True)),
+        clean=dict(zip(MEASURES, median.tolist(), strict=True)),
+        false_alarms=float((effects > limits).any(axis=1).mean()),
+    )
+
+
+def _draw(ruler: Ruler, size: int, generator: np.random.Generator) -> dict[str, float]:
+    """Measure a clean window: drawn from one half of the reference, compared with the other.
+
+    Compared with what it was drawn from, it would be nearer than any new image can be.
+    """
+    rows, drawn = _halve(ruler.rows, size, generator)
+    read, said = _halve(ruler.read, size, generator)
+    return ruler.measure(ruler.describe_rows(drawn, said), rows, read)
+
+
+def _halve(
+    count: int, size: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return one half of so many rows, and `size` rows of the other."""
+    order = generator.permutation(count)
+    one, other = order[: count // 2], order[count // 2 :]
+    return one, other[:size] if size <= len(other) else generator.choice(other, size)
+
 
 UNITS = {"domain": "area under the ROC curve"}
 PSI_UNIT = "population stability index"
 
 
 @dataclass(frozen=True)
-class Window:
-    """What was predicted lately, in random or any order.
+class OpenWindow:
+    """The arrays of a `PredictionWindow`, in any order.
 
     Attributes
     ----------
@@ -63,7 +153,7 @@ class DriftResult(Record):
 
 
 def inspect_window(
-    store: Store, reference: Reference, limits: Limits, window: Window, seed: int
+    store: Store, reference: Reference, limits: Limits, window: OpenWindow, seed: int
 ) -> DriftResult:
     """Compare a window with the reference, measure by measure.
 

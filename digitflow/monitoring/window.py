@@ -11,8 +11,7 @@ from digitflow.feedback.corrections import list_conflicts, list_corrections
 from digitflow.feedback.predictions import read_recent
 from digitflow.feedback.tables import FEEDBACK, define_tables
 from digitflow.models.bundle import Reference
-from digitflow.monitoring.drift import DriftResult, Window, inspect_window
-from digitflow.monitoring.limits import Limits
+from digitflow.monitoring.drift import DriftResult, Limits, OpenWindow, inspect_window
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef, Record
 from digitflow.store.runs import now
@@ -124,7 +123,7 @@ def compare_window(
     store: Store, reference: Reference, limits: Limits, window: PredictionWindow, seed: int
 ) -> DriftResult:
     """Measure how far a window of predictions is from what the model learnt from."""
-    opened = Window(
+    opened = OpenWindow(
         images=store.open_array(window.images),
         predicted=store.open_array(window.digits),
         confidence=store.open_array(window.confidence),

@@ -6,7 +6,7 @@ import numpy as np
 
 from digitflow.errors import InputError
 from digitflow.feedback.corrections import Correction, add_corrections, list_corrections
-from digitflow.feedback.pictures import find_picture, read_pictures
+from digitflow.feedback.tables import find_picture, read_pictures
 from digitflow.images.frame import SIDE, digest_image, iterate_frames
 from digitflow.predict.predictor import frame_page, read_pixels
 from digitflow.store.artifacts import Store

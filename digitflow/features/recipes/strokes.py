@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from digitflow.features.images import SIDE, FixedTransformer, check_images, transform_batches
+from digitflow.features.recipes.pixels import FixedTransformer, check_images, transform_batches
+from digitflow.images.frame import SIDE
 
 COMPONENTS = 100
 DIRECTIONS = 8

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from digitflow.models.kernels import CHUNK_ROWS, choose_gamma, compute_kernel
+from digitflow.models.estimators.svm import CHUNK_ROWS, choose_gamma, compute_kernel
 
 # Beside the mean of the diagonal: keeps equal landmarks from making it singular.
 JITTER = 1e-10

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from digitflow.models.scratch.classifiers import NumpyMlp
+from digitflow.models.numpy_networks import NumpyMlp
 
 
 def build(params: dict[str, Any], seed: int, threads: int) -> NumpyMlp:

@@ -1,13 +1,14 @@
 """Section `scratch`: models in numpy alone, side by side with scikit-learn's."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from digitflow.errors import InputError
 from digitflow.models.fitting import build_estimator
-from digitflow.models.scratch.network import check_gradient, draw_weights
+from digitflow.models.numpy_networks import Layer, differentiate, draw_weights, measure_loss
 from digitflow.studies.data import PARTS, plan_features
 from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
 
@@ -69,6 +70,48 @@ def check_slopes(context: ExperimentContext, kind: str) -> Findings:
     return Findings(
         values={"worst": float(worst), "images": len(places), "weights": CHECKED_WEIGHTS}
     )
+
+
+def check_gradient(
+    layers: Sequence[Layer],
+    rows: np.ndarray,
+    places: np.ndarray,
+    decay: float,
+    checked: int,
+    generator: np.random.Generator,
+    step: float = 1e-5,
+) -> float:
+    """Compare the gradient with central differences at some weights.
+
+    Parameters
+    ----------
+    layers : sequence of (matrix, bias)
+        Float64; they are put back as they were.
+    checked : int
+        Numbers of each matrix and bias that are tried, at most.
+
+    Returns
+    -------
+    float
+        The largest |difference| over the larger of the two, or over 1e-6 where both are
+        smaller than that.
+    """
+    _, gradients = differentiate(layers, rows, places, decay)
+    worst = 0.0
+    for layer, gradient in zip(layers, gradients, strict=True):
+        for values, slopes in zip(layer, gradient, strict=True):
+            flat, expected = values.reshape(-1), slopes.reshape(-1)
+            for place in generator.permutation(flat.size)[:checked]:
+                kept = flat[place]
+                flat[place] = kept + step
+                above = measure_loss(layers, rows, places, decay)
+                flat[place] = kept - step
+                below = measure_loss(layers, rows, places, decay)
+                flat[place] = kept
+                slope = (above - below) / (2 * step)
+                size = max(abs(slope), abs(expected[place]), 1e-6)
+                worst = max(worst, abs(slope - expected[place]) / size)
+    return worst
 
 
 def fit_model(context: ExperimentContext, kind: str, maker: str) -> Findings:

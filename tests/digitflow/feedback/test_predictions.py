@@ -9,7 +9,6 @@ import pytest
 from digitflow.errors import StorageError
 from digitflow.feedback import predictions
 from digitflow.feedback.corrections import add_corrections, list_corrections
-from digitflow.feedback.pictures import read_pictures
 from digitflow.feedback.predictions import (
     BUFFERED,
     PredictionLog,
@@ -17,7 +16,7 @@ from digitflow.feedback.predictions import (
     forget_predictions,
     read_recent,
 )
-from digitflow.feedback.tables import FEEDBACK
+from digitflow.feedback.tables import FEEDBACK, read_pictures
 from digitflow.images.frame import digest_image
 
 # Keeps images from a process of its own.

@@ -10,9 +10,8 @@ from digitflow.augment import distortions
 from digitflow.config.data import BuiltinSource
 from digitflow.data.sources import builtin
 from digitflow.errors import InputError
-from digitflow.monitoring import limits
-from digitflow.monitoring.drift import Window, inspect_window
-from digitflow.monitoring.limits import calibrate_limits
+from digitflow.monitoring import drift
+from digitflow.monitoring.drift import OpenWindow, calibrate_limits, inspect_window
 from digitflow.monitoring.measures import FOLDS, MEASURES, RIDGE, compare_counts, tell_apart
 from digitflow.monitoring.reference import COLUMNS, STATISTICS, measure_images, record_reference
 from digitflow.store.artifacts import Store
@@ -39,7 +38,7 @@ def read_surely(labels, unsure=0.05):
 def fewer_draws():
     """A third of the draws: limits are coarser, and the tests quicker."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(limits, "DRAWS", 700)
+        patch.setattr(drift, "DRAWS", 700)
         yield
 
 
@@ -63,7 +62,7 @@ def known(digits, tmp_path_factory, fewer_draws):
 def look(known, images, labels, unsure=0.05):
     store, reference, known_limits = known
     said = read_surely(labels, unsure)
-    window = Window(images, said.argmax(axis=1), said.max(axis=1))
+    window = OpenWindow(images, said.argmax(axis=1), said.max(axis=1))
     return inspect_window(store, reference, known_limits, window, 0)
 
 

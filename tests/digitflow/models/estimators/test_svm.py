@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics.pairwise import rbf_kernel
 
-from digitflow.models.kernels import choose_gamma, compute_kernel
+from digitflow.models.estimators.svm import choose_gamma, compute_kernel
 
 
 @pytest.fixture
