@@ -125,7 +125,7 @@ def test_corrections_are_read_by_their_use_and_known_by_the_last_one(store, imag
     assert read_corrections(store) == NOTHING
     add_corrections(store, list(images[:12]), [3] * 12, "ada", "a test")
     found = read_corrections(store)
-    roles = [choose_role(digest_picture(image)) for image in images[:12]]
+    roles = [choose_role(digest_image(image)) for image in images[:12]]
     assert found.training.rows == roles.count("training")
     assert found.judging.rows == roles.count("gate")
     assert found == read_corrections(store)
