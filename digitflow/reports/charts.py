@@ -85,8 +85,8 @@ Line = tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray]
 
 
 def draw_lines(
-    lines: Mapping[str, Line],
     title: str,
+    lines: Mapping[str, Line],
     x_label: str,
     y_label: str,
     bands: Mapping[str, Line] | None = None,
@@ -138,13 +138,12 @@ def draw_lines(
 
 
 def draw_bars(
+    title: str,
     names: Sequence[str],
     series: Mapping[str, Sequence[float | None]],
-    title: str,
     value_label: str,
     decimals: int = 2,
-    low: float = 0.0,
-    errors: Mapping[str, Sequence[float]] | None = None,
+    step: float | None = None,
     log: bool = False,
 ) -> bytes:
     """Draw lying bars, a group a name, a bar a series; the value stands at its end.
@@ -155,11 +154,11 @@ def draw_bars(
         From the top down.
     series : mapping of str to sequence of float or None
         A value for each name; None leaves a gap.
-    low : float
-        Where the axis begins; a title must say so where that is not 0.
-    errors : mapping of str to sequence of float, optional
-        Half the width of an interval at each value.
+    step : float, optional
+        Begin the axis at the multiple of it that is next under the values, and say so;
+        without it, at 0.
     """
+    low = step * np.floor(_lowest(series) / step) if step else 0.0
     figure = new_figure(WIDTH, 1.3 + len(names) * (0.16 + 0.22 * len(series)))
     axes = figure.add_subplot()
     thick = 0.8 / len(series)
@@ -167,7 +166,6 @@ def draw_bars(
     for number, (name, values) in enumerate(series.items()):
         heights = np.array([np.nan if value is None else value for value in values], float)
         at = places + (number - (len(series) - 1) / 2) * thick
-        wide = None if errors is None else np.asarray(errors[name], float)
         style: dict[str, Any] = {
             "color": COLOURS[number % len(COLOURS)],
             "hatch": ("", "//", "..", "xx")[number % 4],
@@ -177,11 +175,9 @@ def draw_bars(
             heights - (0 if log else low),
             0.9 * thick,
             left=0 if log else low,
-            xerr=wide,
             label=name,
             edgecolor="white",
             linewidth=0.5,
-            ecolor=INK,
             **style,
         )
         texts = ["" if np.isnan(value) else f"{value:.{decimals}f}" for value in heights]
@@ -191,16 +187,20 @@ def draw_bars(
     if log:
         axes.set_xscale("log")
     axes.margins(x=0.14)
-    _finish(axes, title, value_label, "")
+    _finish(axes, title, f"{value_label}, from {low:g} on" if low else value_label, "")
     axes.grid(visible=False, axis="y")
     if len(series) > 1:
         _add_legend(figure, axes)
     return encode(figure)
 
 
+def _lowest(series: Mapping[str, Sequence[float | None]]) -> float:
+    return min(value for values in series.values() for value in values if value is not None)
+
+
 def draw_matrix(
-    values: np.ndarray,
     title: str,
+    values: np.ndarray,
     x_label: str,
     y_label: str,
     x_names: Sequence[Any],
@@ -241,7 +241,7 @@ def draw_matrix(
 
 
 def draw_gallery(
-    images: np.ndarray, captions: Sequence[str], title: str, columns: int = 8
+    title: str, images: np.ndarray, captions: Sequence[str], columns: int = 8
 ) -> bytes:
     """Draw k images (k, height, width), uint8 with bright ink, a caption over each."""
     rows = max(1, ceil(len(images) / columns))
@@ -257,7 +257,7 @@ def draw_gallery(
     return encode(figure)
 
 
-def draw_image_rows(rows: Mapping[str, np.ndarray], title: str) -> bytes:
+def draw_image_rows(title: str, rows: Mapping[str, np.ndarray]) -> bytes:
     """Draw a row of images (k, height, width), uint8, for each name, which stands at its left.
 
     The rows are of equal length: what stands below one another belongs together.
@@ -276,7 +276,7 @@ def draw_image_rows(rows: Mapping[str, np.ndarray], title: str) -> bytes:
 
 
 def draw_histogram(
-    values: Mapping[str, np.ndarray], title: str, x_label: str, y_label: str, bins: int = 40
+    title: str, values: Mapping[str, np.ndarray], x_label: str, y_label: str, bins: int = 40
 ) -> bytes:
     """Draw how often values occur, an outline for each name, on common bins."""
     figure = new_figure(WIDTH, 4.0)
@@ -293,7 +293,7 @@ def draw_histogram(
 
 
 def draw_digit_cloud(
-    points: np.ndarray, labels: np.ndarray, title: str, x_label: str, y_label: str
+    title: str, points: np.ndarray, labels: np.ndarray, x_label: str, y_label: str
 ) -> bytes:
     """Draw each point (n, 2) as the digit that it is, so that colour only helps."""
     figure = new_figure(WIDTH, 6.0)

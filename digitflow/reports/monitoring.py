@@ -107,9 +107,9 @@ def _draw_latest(report: MonitoringReport) -> Figure:
     found = report.inspection.findings
     worst = max(found, key=lambda finding: finding.value / finding.limit)
     png = draw_bars(
+        "The latest look: effects against their limits",
         [finding.measure for finding in found],
         {"share of its limit": [_show(finding.value / finding.limit) for finding in found]},
-        "The latest look: effects against their limits",
         "effect (% of its limit; over 100 alarms)",
         0,
         log=True,
@@ -125,7 +125,7 @@ def _draw_images(store: Store, report: MonitoringReport) -> Figure:
     digits = store.open_array(report.window.digits)[-SHOWN_IMAGES:]
     sure = store.open_array(report.window.confidence)[-SHOWN_IMAGES:]
     captions = [f"{digit}\n{share:.0%}" for digit, share in zip(digits, sure, strict=True)]
-    png = draw_gallery(np.array(images), captions, "What was predicted last")
+    png = draw_gallery("What was predicted last", np.array(images), captions)
     return PICTURES, "What was read, and how surely, the latest at the end.", png
 
 
@@ -138,8 +138,8 @@ def _draw_history(reports: Sequence[MonitoringReport]) -> Figure:
     }
     highest = sorted(names, key=lambda name: -float(np.nanmax(shares[name])))[:5]
     png = draw_lines(
-        {name: (looks, shares[name]) for name in highest},
         "Drift over time",
+        {name: (looks, shares[name]) for name in highest},
         "look of the monitor (0 = the latest)",
         "effect (% of its limit; over 100 alarms)",
         log_y=True,
@@ -164,8 +164,8 @@ def _draw_errors(reports: Sequence[MonitoringReport]) -> Figure:
     wrong = np.array([100 * report.window.wrong / report.window.size for report in reports])
     unsure = np.array([100 * report.window.unsure / report.window.size for report in reports])
     png = draw_lines(
-        {"corrected by people": (looks, wrong), "unsure or not a digit": (looks, unsure)},
         "Known errors and doubts",
+        {"corrected by people": (looks, wrong), "unsure or not a digit": (looks, unsure)},
         "look of the monitor (0 = the latest)",
         "share of the predictions (%)",
     )
@@ -181,8 +181,8 @@ def _draw_accuracy(reports: Sequence[MonitoringReport]) -> Figure:
     judged = [report.judged for report in reports]
     shares = np.array([100 * one.correct / one.n if one else np.nan for one in judged])
     png = draw_lines(
-        {"read right": (looks, shares)},
         "Accuracy on corrections that judge",
+        {"read right": (looks, shares)},
         "look of the monitor (0 = the latest)",
         "share of them (%)",
     )
@@ -200,8 +200,8 @@ def _draw_latency(reports: Sequence[MonitoringReport]) -> Figure:
         "95 of 100 are quicker": [report.window.latency_p95_ms for report in reports],
     }
     png = draw_lines(
-        {name: (looks, np.array(values, float)) for name, values in lines.items()},
         "Time of a prediction",
+        {name: (looks, np.array(values, float)) for name, values in lines.items()},
         "look of the monitor (0 = the latest)",
         "time of an image (ms)",
     )
@@ -215,9 +215,9 @@ def _draw_latency(reports: Sequence[MonitoringReport]) -> Figure:
 def _draw_volume(days: dict[str, dict[str, int]]) -> Figure:
     shown = list(days)[-SHOWN_DAYS:]
     png = draw_bars(
+        "Predictions a day",
         shown,
         {status: [days[day].get(status, 0) for day in shown] for status in STATUSES},
-        "Predictions a day",
         "predictions",
         0,
     )

@@ -2,9 +2,10 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Concatenate, Literal, ParamSpec
 
+import numpy as np
 from pydantic import Field
 
 from digitflow.catalogue import CHAPTERS
@@ -13,6 +14,8 @@ from digitflow.store.references import FileRef, Record
 from digitflow.studies.plan import Findings, Scope, StudyData
 
 Cell = str | int | float | None
+P = ParamSpec("P")
+SIGNIFICANT = 0.05
 
 
 class Text(Record):
@@ -114,10 +117,39 @@ class ChapterContext:
         self.test = data.test
         self.results = results
 
-    def figure(self, name: str, title: str, sentence: str, png: bytes) -> Figure:
-        """Keep a picture and return it as a part of a chapter."""
-        ref = self.store.put_bytes(png, "figures", ".png")
+    def open(self, name: str, *arrays: str) -> tuple[np.ndarray, ...]:
+        """Open arrays, memory-mapped, that an experiment found, in the order asked."""
+        found = self.results[name].arrays
+        return tuple(self.store.open_array(found[array]) for array in arrays)
+
+    def figure(
+        self,
+        name: str,
+        title: str,
+        sentence: str,
+        draw: Callable[Concatenate[str, P], bytes],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Figure:
+        """Draw a chart of `digitflow.reports.charts` with its title, and keep the picture."""
+        ref = self.store.put_bytes(draw(title, *args, **kwargs), "figures", ".png")
         return Figure(name=name, title=title, sentence=sentence, png=ref)
+
+
+def list_numbers(name: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Table:
+    """Return the numbers behind a figure: a CSV beside the page, and nothing on it."""
+    return Table(
+        name=name,
+        title=name,
+        columns=tuple(columns),
+        rows=tuple(tuple(row) for row in rows),
+        shown=0,
+    )
+
+
+def judge_difference(p: float) -> str:
+    """Say whether a difference is more than chance would make, by the p of no difference."""
+    return f"{'' if p < SIGNIFICANT else 'not '}beyond chance (p = {p:.2g})"
 
 
 def check_number(

@@ -13,7 +13,14 @@ from digitflow.errors import InputError, list_some
 from digitflow.features.preparing import fit_recipe, transform_images
 from digitflow.models.persistence import dump_model
 from digitflow.store.artifacts import Store
-from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope, StudyData
+from digitflow.studies.plan import (
+    Experiment,
+    ExperimentContext,
+    Findings,
+    Scope,
+    StudyData,
+    plan_experiment,
+)
 
 CLASSES = 10
 # Of each digit, in training and in test: some must be left when a part is held out.
@@ -100,11 +107,8 @@ def plan_features(recipe: str, split: Split = "own") -> Experiment:
         If there is no such recipe; it lists the known ones.
     """
     RECIPES.module(recipe)
-    return Experiment(
-        name=f"features {recipe}" + ("" if split == "own" else f" on {split}"),
-        function="digitflow.studies.data.prepare_features",
-        params={"recipe": recipe, "split": split},
-    )
+    name = f"features {recipe}" + ("" if split == "own" else f" on {split}")
+    return plan_experiment(name, prepare_features, recipe=recipe, split=split)
 
 
 def prepare_features(context: ExperimentContext, recipe: str, split: Split) -> Findings:
@@ -125,9 +129,8 @@ def prepare_features(context: ExperimentContext, recipe: str, split: Split) -> F
         arrays={
             "train": features,
             "test": transform_images(fitted, test.images, context.store, context.threads),
-            "train_labels": context.store.put_array(train.labels),
-            "test_labels": context.store.put_array(test.labels),
-        },
+        }
+        | context.keep(train_labels=train.labels, test_labels=test.labels),
         models={"recipe": dump_model(fitted, context.store)},
     )
 

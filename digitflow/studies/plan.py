@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, ClassVar
@@ -21,7 +21,7 @@ from digitflow.store.references import ArrayRef, FileRef, ModelRef, Record
 class StudyData(Record):
     """The digits of a study: what is learnt from, and what tells how well.
 
-    `train` keeps the order of its source, since the known figures depend on it. `test` is
+    `train` keeps the order of its source, since published figures depend on it. `test` is
     never learnt from, nor chosen by.
     """
 
@@ -39,7 +39,7 @@ class Scope(Record):
     train_rows, test_rows : int
         How many images there are.
     complete : bool
-        Whether these are all images of the source, as the known figures need.
+        Whether these are all images of the source, as published figures need.
     writers : bool
         Whether it is known who wrote the training images; `test_writers`: the test images.
     seed : int
@@ -59,7 +59,7 @@ class Scope(Record):
 
     @property
     def is_mnist(self) -> bool:
-        """Whether this is the whole of MNIST, of which the known figures are."""
+        """Whether this is the whole of MNIST, of which the published figures are."""
         return self.source == "mnist" and self.complete
 
 
@@ -96,6 +96,19 @@ class Experiment(Record):
     def module(self) -> str:
         """The dotted name of the module that computes it."""
         return self.function.rpartition(".")[0]
+
+
+def plan_experiment(
+    name: str, function: Callable[..., "Findings"], /, *needs: str, **params: Any
+) -> Experiment:
+    """Return the experiment that calls a module's function with these parameters."""
+    dotted = f"{function.__module__}.{function.__name__}"
+    return Experiment(name=name, function=dotted, params=params, needs=needs)
+
+
+def drop_repeated(plan: Iterable[Experiment]) -> tuple[Experiment, ...]:
+    """Return the experiments in their order, each name once."""
+    return tuple({experiment.name: experiment for experiment in plan}.values())
 
 
 class Findings(Record):
@@ -148,6 +161,10 @@ class ExperimentContext:
     threads: int
     given: Mapping[str, Findings] = field(default_factory=dict)
 
+    def keep(self, **arrays: np.ndarray) -> dict[str, ArrayRef]:
+        """Put arrays into the store, by the names that findings have them by."""
+        return {name: self.store.put_array(array) for name, array in arrays.items()}
+
     def open(self, name: str, *arrays: str) -> tuple[np.ndarray, ...]:
         """Open arrays, memory-mapped, that a needed experiment found, in the order asked."""
         found = self.given[name].arrays
@@ -160,6 +177,20 @@ class ExperimentContext:
     def test(self) -> LabelledImages:
         """Open the test images, memory-mapped."""
         return open_set(self.store, self.data.test)
+
+
+class Stopwatch:
+    """Measures the steps of an experiment, one after another, from when it is made."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._ended = time.perf_counter()
+
+    def lap(self, step: str) -> None:
+        """Note how long it is since the step before, as "<step>_seconds"."""
+        now = time.perf_counter()
+        self.seconds[f"{step}_seconds"] = now - self._ended
+        self._ended = now
 
 
 def compute(
@@ -241,24 +272,6 @@ def plan_section(name: str, scope: Scope) -> tuple[Experiment, ...]:
     (section,) = choose_sections((name,))
     experiments: tuple[Experiment, ...] = EXPERIMENTS.load(section).plan(scope)
     return experiments
-
-
-def run_plan(
-    store: Store, plan: Sequence[Experiment], data: StudyData, seed: int, threads: int = 1
-) -> dict[str, Findings]:
-    """Compute experiments in their order; return what they found, by their names.
-
-    Raises
-    ------
-    InputError
-        If two experiments have one name, or one needs what is not before it.
-    """
-    check_plan(plan)
-    found = dict[str, Findings]()
-    for experiment in plan:
-        given = {name: found[name] for name in experiment.needs}
-        found[experiment.name] = compute(store, experiment, data, given, seed, threads)
-    return found
 
 
 def check_plan(plan: Sequence[Experiment]) -> None:

@@ -52,16 +52,23 @@ def weigh_members(read: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return taken / ROUNDS
 
 
-def fit_temperature(read: np.ndarray, truth: np.ndarray) -> float:
+def fit_temperature(
+    read: np.ndarray, truth: np.ndarray, least: float = LEAST_PROBABILITY
+) -> float:
     """Return the temperature by which probabilities (n, 10) have the least log loss.
 
-    C. Guo et al., "On Calibration of Modern Neural Networks" (2017).
+    C. Guo et al., "On calibration of modern neural networks", ICML 2017.
+
+    Parameters
+    ----------
+    least : float
+        What a smaller probability of the true digit counts as.
     """
     from scipy.optimize import minimize_scalar
 
     def lose(exponent: float) -> float:
         cooled = cool(read, float(np.exp(exponent)))[np.arange(len(truth)), truth]
-        return -float(np.log(np.maximum(cooled, LEAST_PROBABILITY)).mean())
+        return -float(np.log(np.maximum(cooled, least)).mean())
 
     return float(np.exp(minimize_scalar(lose, bounds=TEMPERATURES, method="bounded").x))
 

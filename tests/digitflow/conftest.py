@@ -19,6 +19,7 @@ from digitflow.evaluation.evidence import Costs, Evidence, ScoredSet, Share
 from digitflow.gate.verdict import Comparison
 from digitflow.models.bundle import LoadCheck
 from digitflow.studies.data import choose_digits, describe_scope
+from digitflow.studies.plan import check_plan, compute
 
 COSTS = Costs(
     latency_ms=1.0, latency_p95_ms=2.0, bytes=1_000_000, memory_mb=400.0, fit_seconds=60.0
@@ -172,3 +173,18 @@ class Page(HTMLParser):
 def parse_page():
     """Read HTML as a browser would; the tags must balance."""
     return Page
+
+
+@pytest.fixture
+def run_plan(store):
+    """Compute experiments in their order; return what they found, by their names."""
+
+    def run(plan, data, seed=42):
+        check_plan(plan)
+        found = {}
+        for experiment in plan:
+            given = {name: found[name] for name in experiment.needs}
+            found[experiment.name] = compute(store, experiment, data, given, seed, threads=1)
+        return found
+
+    return run

@@ -6,6 +6,7 @@ import numpy as np
 
 from digitflow.formatting import format_bytes, format_seconds
 from digitflow.reports.charts import draw_bars, draw_matrix
+from digitflow.studies.algorithms import ALGORITHMS, plan_model
 from digitflow.studies.chapter import (
     Chapter,
     ChapterContext,
@@ -13,13 +14,14 @@ from digitflow.studies.chapter import (
     PublishedFigure,
     Table,
     check_number,
+    list_numbers,
 )
 from digitflow.studies.data import Split
 from digitflow.studies.experiments.algorithms import SPLITS, name_judgement
-from digitflow.studies.fitting import ALGORITHMS, plan_model
 
 DIGITS = range(10)
 # Accuracy in per cent, and how far "about" reaches.
+BINARY = ("rightly not", "false alarms", "missed", "found")
 PUBLISHED = {"forest": 97.0, "knn": 97.0, "svm": 98.0}
 ABOUT = 0.7
 
@@ -98,20 +100,16 @@ def _show_accuracy(context: ChapterContext, judged: Any) -> Part:
         _name_split(split): [100 * judged[split, name]["accuracy"] for name in ALGORITHMS]
         for split in SPLITS
     }
-    low = 5 * (min(min(values) for values in accuracy.values()) // 5)
     spread = max(accuracy[_name_split("own")]) - min(accuracy[_name_split("own")])
     return context.figure(
         "accuracy",
         "Accuracy of each algorithm",
-        f"Between the best and the worst lie {spread:.1f} points on the source's own split; "
-        f"the axis begins at {low:.0f} %.",
-        draw_bars(
-            list(ALGORITHMS),
-            accuracy,
-            f"Accuracy on test images (axis from {low:.0f} %)",
-            "accuracy (%)",
-            low=low,
-        ),
+        f"Between the best and the worst lie {spread:.1f} points on the source's own split.",
+        draw_bars,
+        list(ALGORITHMS),
+        accuracy,
+        "accuracy (%)",
+        step=5,
     )
 
 
@@ -181,19 +179,17 @@ def _show_classes(context: ChapterContext, judged: Any) -> Part:
     hardest = int(scores.mean(axis=0).argmin())
     return context.figure(
         "classes",
-        "F1 of each digit",
+        "F1 of each digit, own split (%)",
         f"The digit {hardest} is the hardest for all together (mean F1 "
         f"{scores[:, hardest].mean():.1f} %).",
-        draw_matrix(
-            scores,
-            "F1 of each digit, own split (%)",
-            "digit",
-            "",
-            DIGITS,
-            list(ALGORITHMS),
-            decimals=1,
-            blank=(),
-        ),
+        draw_matrix,
+        scores,
+        "digit",
+        "",
+        DIGITS,
+        list(ALGORITHMS),
+        decimals=1,
+        blank=(),
     )
 
 
@@ -246,16 +242,14 @@ def _show_confusions(context: ChapterContext, facts: Any, best: str) -> tuple[Pa
             kind.replace("_", "-"),
             f"Confusions of {best}: {unit}",
             sentence,
-            draw_matrix(
-                np.array(facts[kind]) * (1 if kind == "counts" else 100),
-                f"Confusions of {best}: {unit}",
-                "predicted digit",
-                "true digit",
-                DIGITS,
-                DIGITS,
-                decimals=decimals,
-                colours="Oranges" if kind.startswith("errors") else "Blues",
-            ),
+            draw_matrix,
+            np.array(facts[kind]) * (1 if kind == "counts" else 100),
+            "predicted digit",
+            "true digit",
+            DIGITS,
+            DIGITS,
+            decimals=decimals,
+            colours="Oranges" if kind.startswith("errors") else "Blues",
         )
         for kind, unit, decimals, sentence in kinds
     )
@@ -290,6 +284,7 @@ def _list_binary(facts: Any, best: str) -> Table:
 
 def _list_numbers(judged: Any) -> tuple[Part, ...]:
     reports, confusions, binary = [], [], []
+    columns = ("split", "algorithm", "digit")
     kinds = ("counts", "by_row", "by_column", "errors_by_row", "errors_by_column")
     for (split, name), facts in judged.items():
         for digit in DIGITS:
@@ -301,27 +296,9 @@ def _list_numbers(judged: Any) -> tuple[Part, ...]:
                 cells = (facts[kind][digit][other] for kind in kinds)
                 confusions.append((split, name, digit, other, *cells))
     return (
-        Table(
-            name="reports",
-            title="Reports",
-            columns=("split", "algorithm", "digit", "precision", "recall", "f1", "support"),
-            rows=tuple(reports),
-            shown=0,
+        list_numbers("reports", (*columns, "precision", "recall", "f1", "support"), reports),
+        list_numbers(
+            "confusions", ("split", "algorithm", "true", "predicted", *kinds), confusions
         ),
-        Table(
-            name="confusions",
-            title="Confusion matrices",
-            columns=("split", "algorithm", "true", "predicted", *kinds),
-            rows=tuple(confusions),
-            shown=0,
-        ),
-        Table(
-            name="binary-all",
-            title="Multilabel confusion matrices",
-            columns=(
-                "split", "algorithm", "digit", "rightly not", "false alarms", "missed", "found",
-            ),
-            rows=tuple(binary),
-            shown=0,
-        ),
-    )  # fmt: skip
+        list_numbers("binary-all", (*columns, *BINARY), binary),
+    )

@@ -13,6 +13,7 @@ from digitflow.studies.chapter import (
     Table,
     Text,
     check_number,
+    list_numbers,
 )
 from digitflow.studies.experiments.augmentation import (
     BACKENDS,
@@ -115,24 +116,24 @@ def _show_copies(context: ChapterContext, made: Any, there: Any) -> Part:
         "copies",
         "What each makes",
         "The same ten originals (first row) and one copy of each by every backend.",
-        draw_image_rows(rows, "One copy of each digit"),
+        draw_image_rows,
+        rows,
     )
 
 
 def _show_accuracy(context: ChapterContext, found: Any, there: Any) -> Part:
     series = {model: [_accuracy(found, model, name) for name in there] for model in MODELS}
-    low = float(int(min(min(values) for values in series.values())) - 1)
     model, name = max(found, key=lambda key: found[key].values["accuracy"])
     return context.figure(
         "accuracy",
         "Accuracy by backend",
-        f"The best is {model} with {name} ({_accuracy(found, model, name):.2f} %); the axis "
-        f"begins at {low:.0f} %.",
-        draw_bars(
-            list(there), series, f"Accuracy on test images (axis from {low:.0f} %)",
-            "accuracy (%)", low=low,
-        ),
-    )  # fmt: skip
+        f"The best is {model} with {name} ({_accuracy(found, model, name):.2f} %).",
+        draw_bars,
+        list(there),
+        series,
+        "accuracy (%)",
+        step=5,
+    )
 
 
 def _show_stress(
@@ -155,13 +156,11 @@ def _show_stress(
         f"{model} under {stress}",
         f"At {levels[middle]:g} ({unit}) {model} without copies reads {at['none']:.0f} %, with "
         f"{best} {at[best]:.0f} %.",
-        draw_lines(
-            lines,
-            f"Accuracy of {model} under {stress}",
-            f"{stress} ({unit})",
-            "accuracy (%)",
-            y_range=(0, 102),
-        ),
+        draw_lines,
+        lines,
+        f"{stress} ({unit})",
+        "accuracy (%)",
+        y_range=(0, 102),
     )
 
 
@@ -190,11 +189,10 @@ def _list_scores(found: Any, made: Any) -> Table:
 
 
 def _list_curves(found: Any) -> Table:
-    return Table(
-        name="stresses",
-        title="Accuracy of moved and turned images",
-        columns=("model", "backend", "alteration", "level", "accuracy"),
-        rows=tuple(
+    return list_numbers(
+        "stresses",
+        ("model", "backend", "alteration", "level", "accuracy"),
+        (
             (model, name, stress, level, share)
             for (model, name), facts in found.items()
             for stress in STRESSES
@@ -202,5 +200,4 @@ def _list_curves(found: Any) -> Table:
                 ALTERATIONS[stress].levels, facts.values["altered"][stress], strict=True
             )
         ),
-        shown=0,
     )

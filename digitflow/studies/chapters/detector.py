@@ -13,6 +13,7 @@ from digitflow.studies.chapter import (
     Table,
     check_number,
     check_numbers,
+    list_numbers,
 )
 
 # One of the last digit that was published: it may have been rounded either way.
@@ -103,11 +104,17 @@ def _show_confusion(context: ChapterContext, found: Any, digit: int) -> Part:
     names = [f"not {digit}", str(digit)]
     return context.figure(
         "confusion",
-        "Confusion matrix",
+        "Confusion matrix: number of images",
         f"{counts[0, 1]:,} others are taken for a {digit}, and {counts[1, 0]:,} of "
         f"{counts[1].sum():,} images of a {digit} are missed; each image was scored by a "
         f"detector that had not seen it.",
-        draw_matrix(counts, "Number of images", "said", "true", names, names, decimals=0),
+        draw_matrix,
+        counts,
+        "said",
+        "true",
+        names,
+        names,
+        decimals=0,
     )
 
 
@@ -125,36 +132,28 @@ def _show_thresholds(context: ChapterContext, found: Any) -> tuple[Part, ...]:
             "Precision and recall against the threshold",
             f"At a threshold of {here:.1f} the precision is {tuned['precision']:.1%}, and "
             f"{tuned['recall']:.1%} of the digits are still found.",
-            draw_lines(
-                {"precision": (at, 100 * precision), "recall": (at, 100 * recall)},
-                "What a higher threshold buys and costs",
-                "threshold of the decision score (no unit)",
-                "share (%)",
-                marks={"chosen": (here, 100 * tuned["precision"])},
-                x_range=(low, high),
-            ),
+            draw_lines,
+            {"precision": (at, 100 * precision), "recall": (at, 100 * recall)},
+            "threshold of the decision score (no unit)",
+            "share (%)",
+            marks={"chosen": (here, 100 * tuned["precision"])},
+            x_range=(low, high),
         ),
         context.figure(
             "precision-recall",
             "Precision against recall",
             f"Both together are best where {_find_best(precision, recall):.0%} of the digits "
             f"are found; beyond that precision falls steeply.",
-            draw_lines(
-                {"SGD": (100 * recall, 100 * precision)},
-                "Precision against recall",
-                "recall (%)",
-                "precision (%)",
-                marks={"chosen": (100 * tuned["recall"], 100 * tuned["precision"])},
-            ),
+            draw_lines,
+            {"SGD": (100 * recall, 100 * precision)},
+            "recall (%)",
+            "precision (%)",
+            marks={"chosen": (100 * tuned["recall"], 100 * tuned["precision"])},
         ),
-        Table(
-            name="precision-recall",
-            title="Precision and recall by threshold",
-            columns=("threshold", "precision", "recall"),
-            rows=tuple(
-                zip(curve["threshold"], curve["precision"], curve["recall"], strict=True)
-            ),
-            shown=0,
+        list_numbers(
+            "precision-recall",
+            ("threshold", "precision", "recall"),
+            zip(curve["threshold"], curve["precision"], curve["recall"], strict=True),
         ),
     )
 
@@ -187,20 +186,12 @@ def _show_roc(context: ChapterContext, found: Any) -> tuple[Part, ...]:
             "ROC curves",
             f"The area under the curve is {scores['auc']:.4f} for SGD and "
             f"{forest['auc']:.4f} for a random forest of 100 trees.",
-            draw_lines(
-                lines | chance,
-                "True against false alarms",
-                "false positive rate (% of all other digits)",
-                "true positive rate, recall (%)",
-            ),
+            draw_lines,
+            lines | chance,
+            "false positive rate (% of all other digits)",
+            "true positive rate, recall (%)",
         ),
-        Table(
-            name="roc",
-            title="ROC curves",
-            columns=("classifier", "false positive rate", "true positive rate"),
-            rows=tuple(rows),
-            shown=0,
-        ),
+        list_numbers("roc", ("classifier", "false positive rate", "true positive rate"), rows),
         Table(
             name="classifiers",
             title="SGD and a random forest, cross-validated",

@@ -14,8 +14,10 @@ from digitflow.studies.chapter import (
     Part,
     PublishedFigure,
     Table,
+    judge_difference,
+    list_numbers,
 )
-from digitflow.studies.chapters.ensembles_readers import (
+from digitflow.studies.chapters.teams import (
     Reader,
     Team,
     describe_bagging,
@@ -34,8 +36,6 @@ from digitflow.studies.experiments.ensembles import (
     name_part,
     name_whole,
 )
-
-SIGNIFICANT = 0.05
 
 
 def compose(context: ChapterContext) -> Chapter:
@@ -62,10 +62,6 @@ def compose(context: ChapterContext) -> Chapter:
     )
 
 
-def _judge(p: float) -> str:
-    return f"{'' if p < SIGNIFICANT else 'not '}beyond chance (p = {p:.2g})"
-
-
 def _conclude(context: ChapterContext, teams: list[Team]) -> tuple[str, ...]:
     bagging = [
         f"{100 * (values['accuracy'] - values['single']):+.2f} points to one {name}"
@@ -85,7 +81,7 @@ def _conclude_team(context: ChapterContext, team: Team) -> str:
         f"{chosen.name.capitalize()} ({', '.join(team.choice['members'])}), chosen on held-out "
         f"images, reads {chosen.accuracy:.2%} of the test images, {best['member']} alone "
         f"{best['accuracy']:.2%}: {best['wins']} images won, {best['losses']} lost, "
-        f"{_judge(best['p'])}. It takes {_write_costs(chosen)} instead of "
+        f"{judge_difference(best['p'])}. It takes {_write_costs(chosen)} instead of "
         f"{_write_costs(first)}."
     )
 
@@ -150,8 +146,6 @@ def _show_accuracy(context: ChapterContext, team: Team) -> Figure:
         "held-out images": [100 * (reader.held or 0.0) for reader in readers],
         "test images": [100 * reader.accuracy for reader in readers],
     }
-    lowest = min(value for series in values.values() for value in series if value is not None)
-    low = float(np.floor(2 * lowest) / 2)
     top = max(readers, key=lambda reader: reader.accuracy)
     better = sum(joint.accuracy > team.alone[0].accuracy for joint in team.together)
     return context.figure(
@@ -159,14 +153,12 @@ def _show_accuracy(context: ChapterContext, team: Team) -> Figure:
         f"Members and ensembles of {team.name}",
         f"{better} of {len(KINDS)} ensembles read more test images right than "
         f"{team.alone[0].name}, the best member on held-out images; {top.name} reads best "
-        f"({top.accuracy:.2%}). The axis begins at {low:.1f} %.",
-        draw_bars(
-            [reader.name.removesuffix(f" of {team.name}") for reader in readers],
-            values,
-            f"Accuracy of {team.name} (axis from {low:.1f} %)",
-            "accuracy (%)",
-            low=low,
-        ),
+        f"({top.accuracy:.2%}).",
+        draw_bars,
+        [reader.name.removesuffix(f" of {team.name}") for reader in readers],
+        values,
+        "accuracy (%)",
+        step=0.5,
     )
 
 
@@ -221,14 +213,12 @@ def _show_costs(context: ChapterContext, teams: list[Team]) -> Figure:
             f"{team.alone[0].name} takes {_write_costs(team.alone[0])}" for team in teams
         )
         + ".",
-        draw_bars(
-            [joint.name for joint, _ in pairs],
-            costs,
-            "Costs against the best member alone",
-            "times the cost of the best member (1 = as much)",
-            1,
-            log=True,
-        ),
+        draw_bars,
+        [joint.name for joint, _ in pairs],
+        costs,
+        "times the cost of the best member (1 = as much)",
+        1,
+        log=True,
     )
 
 
@@ -248,25 +238,21 @@ def _show_growing(context: ChapterContext, teams: list[Team]) -> tuple[Part, ...
             "More members, better votes?",
             f"Soft voting of the best candidate, the best two, ...: {'; '.join(said)}. Who "
             f"comes next is ranked on held-out images.",
-            draw_lines(
-                gains,
-                "What more members add to the best candidate",
-                "number of members",
-                "gain in accuracy (points)",
-            ),
+            draw_lines,
+            gains,
+            "number of members",
+            "gain in accuracy (points)",
         ),
-        Table(
-            name="growing",
-            title="Soft voting of the best candidates",
-            columns=("team", "members", "added", "held out (%)", "test (%)"),
-            rows=tuple(
+        list_numbers(
+            "growing",
+            ("team", "members", "added", "held out (%)", "test (%)"),
+            (
                 (team.name, count + 1, name, 100 * held, 100 * test)
                 for team in teams
                 for count, (name, held, test) in enumerate(
                     zip(team.choice["ranked"], *team.choice["growing"].values(), strict=True)
                 )
             ),
-            shown=0,
         ),
     )
 
@@ -292,30 +278,26 @@ def _show_shared(context: ChapterContext, team: Team) -> tuple[Part, ...]:
     return (
         context.figure(
             "shared-errors",
-            "Which errors they share",
+            "Which errors they share (% of the row's)",
             f"Votes mend only what members do not share: least of all, {names[other]} makes "
             f"{others[one, other]:.0f} % of the errors of {names[one]} too.",
-            draw_matrix(
-                shared,
-                "Shared errors (% of the row's)",
-                "made by this one too",
-                "errors of",
-                names,
-                names,
-                0,
-                highest=100,
-                blank=(),
-            ),
+            draw_matrix,
+            shared,
+            "made by this one too",
+            "errors of",
+            names,
+            names,
+            0,
+            highest=100,
+            blank=(),
         ),
-        Table(
-            name="shared-errors",
-            title="Which errors they share",
-            columns=("errors of", *(f"made by {name} too (%)" for name in names)),
-            rows=tuple(
+        list_numbers(
+            "shared-errors",
+            ("errors of", *(f"made by {name} too (%)" for name in names)),
+            (
                 (name, *(None if np.isnan(share) else float(share) for share in row))
                 for name, row in zip(names, shared, strict=True)
             ),
-            shown=0,
         ),
     )
 
@@ -345,9 +327,10 @@ def _show_differences(context: ChapterContext, team: Team) -> tuple[Figure, ...]
                 f"{chosen.name.capitalize()} is {word}",
                 f"{len(rows)} of {count} such test images: the label, what {best['member']} "
                 f"reads, and what {chosen.name} makes of it.",
-                draw_gallery(
-                    np.array(images[rows]), captions, f"{name.capitalize()} by {chosen.name}", 6
-                ),
+                draw_gallery,
+                np.array(images[rows]),
+                captions,
+                6,
             )
         )
     return tuple(figures)
@@ -380,23 +363,19 @@ def _show_bags(context: ChapterContext) -> tuple[Part, ...]:
                 f"images {facts['single']:.2%}."
                 for name, facts in found.items()
             ),
-            draw_lines(
-                {name: (counts, values) for name, values in gains.items()},
-                "What bags add to one model of all images",
-                "number of bags",
-                "gain in accuracy (points)",
-            ),
+            draw_lines,
+            {name: (counts, values) for name, values in gains.items()},
+            "number of bags",
+            "gain in accuracy (points)",
         ),
-        Table(
-            name="bags",
-            title="Errors by the number of bags (%)",
-            columns=("bags", *errors),
-            rows=tuple(
+        list_numbers(
+            "bags",
+            ("bags", *errors),
+            (
                 (k, *line)
                 for k, line in zip(
                     counts.tolist(), np.stack(list(errors.values()), 1).tolist(), strict=True
                 )
             ),
-            shown=0,
         ),
     )

@@ -5,7 +5,15 @@ from typing import Any
 import numpy as np
 
 from digitflow.reports.charts import draw_gallery, draw_histogram, draw_image_rows, draw_matrix
-from digitflow.studies.chapter import Chapter, ChapterContext, Figure, Part, Table, Text
+from digitflow.studies.chapter import (
+    Chapter,
+    ChapterContext,
+    Figure,
+    Part,
+    Table,
+    Text,
+    list_numbers,
+)
 from digitflow.studies.experiments.errors import ESTIMATOR, RECIPE
 
 SHOWN_MISTAKES, SHOWN_SUSPECTS, WORST = 8, 24, 8
@@ -75,24 +83,23 @@ def _show_mistakes(context: ChapterContext, found: Any) -> tuple[Part, ...]:
             "surest",
             "The surest mistakes",
             "True digit → what was said, and how sure the model was.",
-            draw_gallery(images, captions, "The surest mistakes", 8),
+            draw_gallery,
+            images,
+            captions,
+            8,
         ),
         context.figure(
             "neighbours",
             "Nearest training images",
             "At the left a mistake, beside it the five training images that are nearest in "
             "pixels: where these are what was said, the image is written so.",
-            draw_image_rows(
-                {f"{place + 1}: {name}": row for place, (name, row) in enumerate(rows.items())},
-                "Mistakes and their nearest training images",
-            ),
+            draw_image_rows,
+            {f"{place + 1}: {name}": row for place, (name, row) in enumerate(rows.items())},
         ),
-        Table(
-            name="mistakes",
-            title="The surest mistakes and their neighbours",
-            columns=("test row", "label", "said", "probability", "neighbours' labels",
-                     "nearest distance"),
-            rows=tuple(
+        list_numbers(
+            "mistakes",
+            ("test row", "label", "said", "probability", "neighbours", "nearest distance"),
+            (
                 (
                     m["row"],
                     m["label"],
@@ -103,9 +110,8 @@ def _show_mistakes(context: ChapterContext, found: Any) -> tuple[Part, ...]:
                 )
                 for m, neighbours in zip(surest, near, strict=True)
             ),
-            shown=0,
         ),
-    )  # fmt: skip
+    )
 
 
 def _show_counts(context: ChapterContext, mistakes: Any) -> Figure:
@@ -116,16 +122,14 @@ def _show_counts(context: ChapterContext, mistakes: Any) -> Figure:
         "errors-by-pair",
         "Errors by pair",
         f"Most often a {true} is read as {said} ({int(errors[true, said])} times).",
-        draw_matrix(
-            errors,
-            "Test images that are misread",
-            "what was said",
-            "true digit",
-            range(10),
-            range(10),
-            0,
-            colours="Oranges",
-        ),
+        draw_matrix,
+        errors,
+        "what was said",
+        "true digit",
+        range(10),
+        range(10),
+        0,
+        colours="Oranges",
     )
 
 
@@ -145,7 +149,8 @@ def _show_pairs(context: ChapterContext, mistakes: Any) -> tuple[Part, ...]:
                 f"pair-{a}-{b}",
                 f"{a} and {b}",
                 f"{pair['errors']} images are read as the other one; up to 8 of each kind.",
-                draw_image_rows(rows, f"The digits {a} and {b}"),
+                draw_image_rows,
+                rows,
             )
         )
     return tuple(parts)
@@ -166,24 +171,20 @@ def _show_suspects(context: ChapterContext, labels: Any) -> tuple[Part, ...]:
                 f"Doubtful {words} labels",
                 f"The likeliest {len(shown)} of {labels[which]['found']:,}: label → what it is "
                 f"thought to be. Some are wrong labels, others hard to read.",
-                draw_gallery(
-                    np.array(images[[each["row"] for each in shown]]),
-                    [f"{each['label']} → {each['suggested']}" for each in shown],
-                    f"Doubtful {words} labels",
-                    8,
-                ),
+                draw_gallery,
+                np.array(images[[each["row"] for each in shown]]),
+                [f"{each['label']} → {each['suggested']}" for each in shown],
+                8,
             )
         )
         parts.append(
-            Table(
-                name=f"suspects-{which}",
-                title=f"Doubtful {words} labels",
-                columns=("row", "label", "suggested", "margin"),
-                rows=tuple(
+            list_numbers(
+                f"suspects-{which}",
+                ("row", "label", "suggested", "margin"),
+                (
                     (each["row"], each["label"], each["suggested"], each["margin"])
                     for each in likeliest
                 ),
-                shown=0,
             )
         )
     return tuple(parts)
@@ -206,9 +207,10 @@ def _show_hands(context: ChapterContext, hands: Any) -> tuple[Part, ...]:
             "Accuracy by writer",
             f"{int((shares == 100).sum())} of {len(shares)} writers are read without mistake, "
             f"{int((shares < 95).sum())} below 95 %.",
-            draw_histogram(
-                {"writers": shares}, "Accuracy by writer", "accuracy (%)", "number of writers"
-            ),
+            draw_histogram,
+            {"writers": shares},
+            "accuracy (%)",
+            "number of writers",
         ),
         Table(
             name="series",
@@ -226,12 +228,10 @@ def _show_hands(context: ChapterContext, hands: Any) -> tuple[Part, ...]:
             rows=tuple((str(writer["name"]), *_score(writer)) for writer in worst),
             decimals=2,
         ),
-        Table(
-            name="writers",
-            title="All writers",
-            columns=("writer", *columns),
-            rows=tuple((str(writer["name"]), *_score(writer)) for writer in writers),
-            shown=0,
+        list_numbers(
+            "writers",
+            ("writer", *columns),
+            ((str(writer["name"]), *_score(writer)) for writer in writers),
         ),
     )
 

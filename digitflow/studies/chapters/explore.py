@@ -14,6 +14,7 @@ from digitflow.studies.chapter import (
     PublishedFigure,
     Table,
     check_number,
+    list_numbers,
 )
 
 # Half a component: the number of them is whole.
@@ -92,42 +93,39 @@ def _show_classes(context: ChapterContext, classes: Any) -> tuple[Part, ...]:
             "How often each digit occurs",
             f"Every digit is between {min(shares['train']):.1f} and {max(shares['train']):.1f} "
             f"% of the training images, so accuracy is a fair measure.",
-            draw_bars(digits, shares, "Share of each digit", "share of the set (%)", 1),
+            draw_bars,
+            digits,
+            shares,
+            "share of the set (%)",
+            1,
         ),
-        Table(
-            name="class-counts",
-            title="Images of each digit",
-            columns=("digit", "training images", "test images", "mean ink (% of full)"),
-            rows=tuple(
+        list_numbers(
+            "class-counts",
+            ("digit", "training images", "test images", "mean ink (% of full)"),
+            (
                 (digit, counts["train"][digit], counts["test"][digit], 100 * ink)
                 for digit, ink in enumerate(classes["ink"])
             ),
-            decimals=2,
-            shown=0,
         ),
         context.figure(
             "samples",
-            "Samples",
+            "Samples of each digit",
             "Ten images of each digit, evenly spread over the training images: slant, width "
             "and thickness differ from hand to hand.",
-            draw_image_rows(
-                {str(digit): images for digit, images in enumerate(samples)},
-                "Samples of each digit (a row a digit)",
-            ),
+            draw_image_rows,
+            {str(digit): images for digit, images in enumerate(samples)},
         ),
         context.figure(
             "means",
-            "Mean and spread",
+            "Mean and spread of each pixel (dark is high)",
             f"The digit {narrowest} is written most alike and {widest} least (mean spread "
             f"{spreads[narrowest].mean():.0f} and {spreads[widest].mean():.0f} of 255); "
             f"{heavy} has the most ink and {light} the least.",
-            draw_image_rows(
-                {
-                    "mean": means.astype(np.uint8),
-                    "spread": (spreads * (255 / spreads.max())).astype(np.uint8),
-                },
-                "Mean image, and standard deviation of each pixel (dark is high)",
-            ),
+            draw_image_rows,
+            {
+                "mean": means.astype(np.uint8),
+                "spread": (spreads * (255 / spreads.max())).astype(np.uint8),
+            },
         ),
     )
 
@@ -142,20 +140,16 @@ def _show_pixels(context: ChapterContext, pixels: Any) -> tuple[Part, ...]:
             "Values of the pixels",
             f"{share[0]:.1f} % of all pixels are paper (0) and {share[250:].sum():.1f} % are "
             f"full ink (250 to 255): what lies between are the edges of strokes.",
-            draw_lines(
-                {"training images": (np.arange(256), np.maximum(share, 1e-4))},
-                "How often each value occurs",
-                "pixel value (0 is paper, 255 full ink)",
-                "share of all pixels (%)",
-                log_y=True,
-            ),
+            draw_lines,
+            {"training images": (np.arange(256), np.maximum(share, 1e-4))},
+            "pixel value (0 is paper, 255 full ink)",
+            "share of all pixels (%)",
+            log_y=True,
         ),
-        Table(
-            name="pixel-values",
-            title="Pixels of each value",
-            columns=("value", "pixels"),
-            rows=tuple((value, int(count)) for value, count in enumerate(counts)),
-            shown=0,
+        list_numbers(
+            "pixel-values",
+            ("value", "pixels"),
+            ((value, int(count)) for value, count in enumerate(counts)),
         ),
         Table(
             name="pixel-statistics",
@@ -190,20 +184,16 @@ def _show_components(context: ChapterContext, components: Any) -> tuple[Part, ..
             "Variance held by the first components",
             f"The first {needed} of 784 components hold 95 % of the variance, "
             f"{components['needed']['0.99']} hold 99 %.",
-            draw_lines(
-                {"held": (np.arange(1, 785), held)},
-                "Principal components of the pixels",
-                "number of components",
-                "variance held (%)",
-                marks={f"{needed} components": (needed, float(held[needed - 1]))},
-            ),
+            draw_lines,
+            {"held": (np.arange(1, 785), held)},
+            "number of components",
+            "variance held (%)",
+            marks={f"{needed} components": (needed, float(held[needed - 1]))},
         ),
-        Table(
-            name="variance",
-            title="Variance held",
-            columns=("components", "variance held (%)"),
-            rows=tuple((k + 1, float(share)) for k, share in enumerate(held)),
-            shown=0,
+        list_numbers(
+            "variance",
+            ("components", "variance held (%)"),
+            ((k + 1, float(share)) for k, share in enumerate(held)),
         ),
         *known,
         _show_rebuilt(context, components, arrays),
@@ -219,11 +209,9 @@ def _show_rebuilt(context: ChapterContext, components: Any, arrays: Any) -> Figu
         "rebuilt",
         "Digits rebuilt from a few components",
         f"Mean squared error of a pixel (0 to 1) by the number of components kept: {lost}.",
-        draw_image_rows(
-            {"original": originals}
-            | {f"{k} kept": images for k, images in zip(errors, rebuilt, strict=True)},
-            "The first image of each digit, rebuilt",
-        ),
+        draw_image_rows,
+        {"original": originals}
+        | {f"{k} kept": images for k, images in zip(errors, rebuilt, strict=True)},
     )
 
 
@@ -261,5 +249,5 @@ def _show_map(
 ) -> Figure:
     arrays = context.results[experiment].arrays
     points, labels = (context.store.open_array(arrays[key]) for key in ("map", "labels"))
-    head = f"{title} ({len(points):,} images)"
-    return context.figure(name, title, sentence, draw_digit_cloud(points, labels, head, *axes))
+    title = f"{title} ({len(points):,} images)"
+    return context.figure(name, title, sentence, draw_digit_cloud, points, labels, *axes)

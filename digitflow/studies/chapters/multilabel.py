@@ -12,6 +12,8 @@ from digitflow.studies.chapter import (
     PublishedFigure,
     Table,
     check_numbers,
+    judge_difference,
+    list_numbers,
 )
 from digitflow.studies.experiments.multilabel import (
     CHAIN_FOLDS,
@@ -28,7 +30,6 @@ FOLDS, TEST = JUDGED
 # Macro and weighted F1 of the book's neighbours, on three folds of the training images.
 PUBLISHED, PUBLISHED_FOLDS = (0.976410265560605, 0.9778357403921755), 3
 EXACT = 1e-9
-SIGNIFICANT = 0.05
 LINKS = {"logistic": "logistic regressions", "trees": "boosted trees"}
 
 
@@ -72,7 +73,7 @@ def _conclude(context: ChapterContext, found: Any, best: str) -> tuple[str, ...]
         sentences.append(
             f"A chain whose links are {LINKS[link]} ({MODELS[top].kind}) changes both right by "
             f"{100 * _gain(found, top, TEST):+.2f} points on the test images against the same "
-            f"links apart: {_judge(facts['p'])}."
+            f"links apart: {judge_difference(facts['p'])}."
         )
     return tuple(sentences)
 
@@ -80,10 +81,6 @@ def _conclude(context: ChapterContext, found: Any, best: str) -> tuple[str, ...]
 def _gain(found: Any, chain: str, judged: str) -> float:
     apart = found[CHAINS[chain], judged].values["both"]
     return float(found[chain, judged].values["both"] - apart)
-
-
-def _judge(p: float) -> str:
-    return f"{'' if p < SIGNIFICANT else 'not '}beyond chance (p = {p:.2g})"
 
 
 def _check_published(context: ChapterContext, found: Any) -> tuple[PublishedFigure, ...]:
@@ -99,7 +96,6 @@ def _show_scores(context: ChapterContext, found: Any) -> Figure:
         judged: [100 * found[model, judged].values["both"] for model in MODELS]
         for judged in JUDGED
     }
-    low = 5.0 * (min(min(values) for values in shares.values()) // 5)
     top, last = (
         pick(MODELS, key=lambda model: found[model, TEST].values["both"]) for pick in (max, min)
     )
@@ -108,14 +104,12 @@ def _show_scores(context: ChapterContext, found: Any) -> Figure:
         "Images with both answers right",
         f"On the test images {top} has both answers right most often "
         f"({found[top, TEST].values['both']:.2%}), {last} least "
-        f"({found[last, TEST].values['both']:.2%}); the axis begins at {low:.0f} %.",
-        draw_bars(
-            list(MODELS),
-            shares,
-            f"Both answers right (axis from {low:.0f} %)",
-            "share of the images (%)",
-            low=low,
-        ),
+        f"({found[last, TEST].values['both']:.2%}).",
+        draw_bars,
+        list(MODELS),
+        shares,
+        "share of the images (%)",
+        step=5,
     )
 
 
@@ -179,15 +173,13 @@ def _show_confusion(context: ChapterContext, facts: Any, best: str, question: st
         f"{counts[0, 1]:,} of {counts[0].sum():,} test images are wrongly called {question}, "
         f"{counts[1, 0]:,} of {counts[1].sum():,} are missed: precision "
         f"{facts['precision'][question]:.2%}, recall {facts['recall'][question]:.2%}.",
-        draw_matrix(
-            counts,
-            f"{question.capitalize()}: test images",
-            "said",
-            "true",
-            names,
-            names,
-            0,
-        ),
+        draw_matrix,
+        counts,
+        "said",
+        "true",
+        names,
+        names,
+        0,
     )
 
 
@@ -202,7 +194,13 @@ def _show_pairs(context: ChapterContext, facts: Any, best: str) -> Figure:
         f" digit are called {PAIRS[said].replace(',', ' and')}."
         if wrong.any()
         else "No pair of answers is mistaken for another.",
-        draw_matrix(counts, "Number of test images", "said", "true", PAIRS, PAIRS, 0),
+        draw_matrix,
+        counts,
+        "said",
+        "true",
+        PAIRS,
+        PAIRS,
+        0,
     )
 
 
@@ -221,7 +219,10 @@ def _show_half_right(context: ChapterContext, facts: Any, best: str) -> tuple[Fi
             f"One answer right: {best}",
             f"The first {len(captions)} of {round(facts['half'] * facts['n']):,} test images "
             f"with one right and one wrong answer; over each its digit and what was said.",
-            draw_gallery(np.array(test[facts["rows"]]), captions, "One answer right", 6),
+            draw_gallery,
+            np.array(test[facts["rows"]]),
+            captions,
+            6,
         ),
     )
 
@@ -239,13 +240,5 @@ def _list_confusions(found: Any) -> Table:
         for (model, judged), facts in found.items()
         for question in QUESTIONS
     ]
-    return Table(
-        name="confusions",
-        title="Confusions of every model",
-        columns=(
-            "model", "judged", "question", "no as no", "no as yes", "yes as no", "yes as yes",
-            *figures,
-        ),
-        rows=tuple(rows),
-        shown=0,
-    )  # fmt: skip
+    counts = ("no as no", "no as yes", "yes as no", "yes as yes")
+    return list_numbers("confusions", ("model", "judged", "question", *counts, *figures), rows)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from digitflow.reports.charts import draw_bars, draw_histogram, draw_image_rows, draw_matrix
-from digitflow.studies.chapter import Chapter, ChapterContext, Figure, Part, Table
+from digitflow.studies.chapter import Chapter, ChapterContext, Figure, Part, Table, list_numbers
 from digitflow.studies.experiments.multioutput import (
     DENOISERS,
     HIGHEST_NOISE,
@@ -81,7 +81,8 @@ def _show_images(context: ChapterContext, found: Any) -> Figure:
         f"the strokes of another hand, the mean of several with blurred ones; ridge keeps the "
         f"strokes that are there, and comes nearest of all to the clean pixels in "
         f"{_share_nearest(context, found, 'ridge'):.0%} of the images.",
-        draw_image_rows(_open_images(context, found, rows), "Clean, noisy, and cleaned"),
+        draw_image_rows,
+        _open_images(context, found, rows),
     )
 
 
@@ -101,13 +102,11 @@ def _show_psnr(context: ChapterContext, found: Any, best: str) -> Figure:
         "Peak signal-to-noise ratio before and after",
         f"{best.capitalize()} gains {gain:.1f} dB: its mean squared error is "
         f"{found[best].values['mse']:.0f} instead of {found['noisy'].values['mse']:,.0f}.",
-        draw_bars(
-            ["before (noisy)", *(f"after: {name}" for name in DENOISERS)],
-            {"PSNR": [facts.values["psnr"] for facts in found.values()]},
-            "How near to the clean pixels",
-            "PSNR (dB), more is better",
-            1,
-        ),
+        draw_bars,
+        ["before (noisy)", *(f"after: {name}" for name in DENOISERS)],
+        {"PSNR": [facts.values["psnr"] for facts in found.values()]},
+        "PSNR (dB), more is better",
+        1,
     )
 
 
@@ -155,7 +154,10 @@ def _show_spread(context: ChapterContext, found: Any, best: str) -> Figure:
         "Not every image gains alike",
         f"After {best}, nine tenths of the images have {low:.1f} to {high:.1f} dB; "
         f"{found[best].values['better']:.1%} are nearer to the clean image than before.",
-        draw_histogram(values, "PSNR of each image", "PSNR (dB)", "number of images"),
+        draw_histogram,
+        values,
+        "PSNR (dB)",
+        "number of images",
     )
 
 
@@ -166,28 +168,24 @@ def _show_digits(context: ChapterContext, found: Any, best: str) -> tuple[Part, 
     return (
         context.figure(
             "digits",
-            "Error by digit",
+            "Mean squared error of a pixel by digit",
             f"{best.capitalize()} leaves least in a {easy} (MSE {errors[easy]:.0f}) and most "
             f"in a {hard} ({errors[hard]:.0f}).",
-            draw_matrix(
-                np.array([list(found[name].values["by_digit"].values()) for name in STAGES]),
-                "Mean squared error of a pixel by digit (0 to 255, squared)",
-                "digit",
-                "",
-                digits,
-                ["before", *DENOISERS],
-                decimals=0,
-            ),
+            draw_matrix,
+            np.array([list(found[name].values["by_digit"].values()) for name in STAGES]),
+            "digit",
+            "",
+            digits,
+            ["before", *DENOISERS],
+            decimals=0,
         ),
-        Table(
-            name="digits",
-            title="Mean squared error by digit",
-            columns=("digit", "before", *DENOISERS),
-            rows=tuple(
+        list_numbers(
+            "digits",
+            ("digit", "before", *DENOISERS),
+            (
                 (digit, *(found[name].values["by_digit"][digit] for name in STAGES))
                 for digit in digits
             ),
-            shown=0,
         ),
     )
 
@@ -207,26 +205,23 @@ def _show_worst(context: ChapterContext, found: Any, read: Any) -> Figure:
         f"The {len(rows)} images that the {name} misses by most: where no training image has "
         f"such strokes, it draws those of others. {changed} of them are read as another digit "
         f"after it, of all images {1 - read[name]:.1%}.",
-        draw_image_rows({key: images[key] for key in kept}, "Least alike after cleaning"),
+        draw_image_rows,
+        {key: images[key] for key in kept},
     )
 
 
 def _show_reading(context: ChapterContext, read: Any, n: int) -> Figure:
     best = max(DENOISERS, key=lambda name: read[name])
-    low = 5.0 * (100 * min(read.values()) // 5)
     gain = 100 * (read[best] - read["noisy"])
     return context.figure(
         "reading",
-        "What is read before and after",
+        f"What one {READER.upper()} that learnt from clean images reads",
         f"On {n:,} test images: {best} changes the share read right by {gain:+.1f} points "
         f"against reading the noisy images as they are; clean ones are read "
-        f"{100 * (read['clean'] - read[best]):+.1f} points beside that. The axis begins at "
-        f"{low:.0f} %.",
-        draw_bars(
-            ["clean", "before (noisy)", *(f"after: {name}" for name in DENOISERS)],
-            {"accuracy": [100 * share for share in read.values()]},
-            f"Read by one {READER.upper()} that learnt from clean images (from {low:.0f} %)",
-            "accuracy (%)",
-            low=low,
-        ),
+        f"{100 * (read['clean'] - read[best]):+.1f} points beside that.",
+        draw_bars,
+        ["clean", "before (noisy)", *(f"after: {name}" for name in DENOISERS)],
+        {"accuracy": [100 * share for share in read.values()]},
+        "accuracy (%)",
+        step=5,
     )

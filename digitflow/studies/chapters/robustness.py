@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from digitflow.reports.charts import draw_image_rows, draw_lines, draw_matrix
-from digitflow.studies.chapter import Chapter, ChapterContext, Part, Table, Text
+from digitflow.studies.algorithms import ALGORITHMS
+from digitflow.studies.chapter import Chapter, ChapterContext, Part, Table, Text, list_numbers
 from digitflow.studies.experiments.robustness import ALTERATIONS
-from digitflow.studies.fitting import ALGORITHMS
 
 SHOWN_DIGITS = 10
 
@@ -78,20 +78,18 @@ def _show_summary(context: ChapterContext, found: Any) -> Part:
     row, column = np.unravel_index(shares.argmin(), shares.shape)
     return context.figure(
         "summary",
-        "Accuracy over all levels of an alteration",
+        "Mean accuracy over the levels of an alteration (%)",
         f"The least is read by {list(ALGORITHMS)[row]} under {list(ALTERATIONS)[column]}: "
         f"{shares.min():.0f} %.",
-        draw_matrix(
-            shares,
-            "Mean accuracy over the altered levels (%)",
-            "alteration",
-            "",
-            list(ALTERATIONS),
-            list(ALGORITHMS),
-            decimals=0,
-            highest=100,
-            blank=(),
-        ),
+        draw_matrix,
+        shares,
+        "alteration",
+        "",
+        list(ALTERATIONS),
+        list(ALGORITHMS),
+        decimals=0,
+        highest=100,
+        blank=(),
     )
 
 
@@ -106,13 +104,11 @@ def _show_pictures(context: ChapterContext, name: str) -> Part:
         f"{name}-pictures",
         f"{name.capitalize()}: what it looks like",
         f"One image of each digit; at the left how much ({unit}).",
-        draw_image_rows(
-            {
-                f"{level:g}": images[place][rows[:SHOWN_DIGITS]]
-                for place, level in enumerate(ALTERATIONS[name].levels)
-            },
-            f"{name.capitalize()} ({unit})",
-        ),
+        draw_image_rows,
+        {
+            f"{level:g}": images[place][rows[:SHOWN_DIGITS]]
+            for place, level in enumerate(ALTERATIONS[name].levels)
+        },
     )
 
 
@@ -132,26 +128,22 @@ def _show_curves(context: ChapterContext, found: Any, name: str) -> Part:
         f"{name.capitalize()}: what is still read",
         f"At {chosen.levels[strongest]:g} ({chosen.unit}) {best} reads {ends[best]:.0f} % and "
         f"{worst} {ends[worst]:.0f} %.",
-        draw_lines(
-            lines,
-            f"Accuracy under {name}",
-            f"{name} ({chosen.unit})",
-            "accuracy (%)",
-            y_range=(0, 102),
-        ),
+        draw_lines,
+        lines,
+        f"{name} ({chosen.unit})",
+        "accuracy (%)",
+        y_range=(0, 102),
     )
 
 
 def _list_numbers(found: Any) -> Table:
-    return Table(
-        name="robustness",
-        title="Accuracy by alteration and level",
-        columns=("alteration", "unit", "level", "algorithm", "accuracy"),
-        rows=tuple(
+    return list_numbers(
+        "robustness",
+        ("alteration", "unit", "level", "algorithm", "accuracy"),
+        (
             (name, chosen.unit, level, algorithm, found[algorithm][name][place])
             for name, chosen in ALTERATIONS.items()
             for place, level in enumerate(chosen.levels)
             for algorithm in ALGORITHMS
         ),
-        shown=0,
     )

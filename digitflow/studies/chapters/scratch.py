@@ -5,7 +5,14 @@ from typing import Any
 import numpy as np
 
 from digitflow.reports.charts import draw_gallery, draw_lines
-from digitflow.studies.chapter import Chapter, ChapterContext, Part, PublishedFigure, Table
+from digitflow.studies.chapter import (
+    Chapter,
+    ChapterContext,
+    Part,
+    PublishedFigure,
+    Table,
+    list_numbers,
+)
 from digitflow.studies.experiments.scratch import KINDS, MAKERS, name_fit
 
 NAMES = {"softmax": "softmax regression", "mlp": "an MLP of one hidden layer"}
@@ -123,24 +130,20 @@ def _show_losses(context: ChapterContext, found: Any) -> tuple[Part, ...]:
             "losses",
             "Loss of each pass",
             f"After the last pass the mean cross-entropy is: {ends}.",
-            draw_lines(
-                lines,
-                "Loss while learning",
-                "pass over the training images",
-                "mean cross-entropy (nats)",
-                log_y=True,
-            ),
+            draw_lines,
+            lines,
+            "pass over the training images",
+            "mean cross-entropy (nats)",
+            log_y=True,
         ),
-        Table(
-            name="losses",
-            title="Loss of each pass",
-            columns=("model", "pass", "mean cross-entropy"),
-            rows=tuple(
+        list_numbers(
+            "losses",
+            ("model", "pass", "mean cross-entropy"),
+            (
                 (name, number + 1, loss)
                 for name, losses in curves.items()
                 for number, loss in enumerate(losses)
             ),
-            shown=0,
         ),
     )
 
@@ -152,9 +155,10 @@ def _show_digits(context: ChapterContext, found: Any) -> Part:
         "What softmax regression looks for",
         "Dark where ink speaks for the digit, white where it speaks against it, grey where it "
         "says nothing.",
-        draw_gallery(
-            _to_pictures(weights), [str(d) for d in range(10)], "Weights of each digit", 5
-        ),
+        draw_gallery,
+        _to_pictures(weights),
+        [str(d) for d in range(10)],
+        5,
     )
 
 
@@ -166,9 +170,10 @@ def _show_units(context: ChapterContext, found: Any) -> Part:
         "What hidden units look for",
         f"The {UNITS} units with the largest weights of {weights.shape[1]}: pieces of strokes, "
         f"not digits.",
-        draw_gallery(
-            _to_pictures(weights[:, strongest]), [""] * UNITS, "Weights of hidden units", 8
-        ),
+        draw_gallery,
+        _to_pictures(weights[:, strongest]),
+        [""] * UNITS,
+        8,
     )
 
 

@@ -83,7 +83,6 @@ def _show_classifier(context: ChapterContext, found: Any, name: str) -> Part:
         for pixels in PIXELS
         for part in ("train", "test")
     }
-    low = 5 * (min(min(values) for values in series.values()) // 5)
     gap = max(
         100 * (facts.values["train_accuracy"] - facts.values["test_accuracy"])
         for key, facts in found.items()
@@ -95,14 +94,12 @@ def _show_classifier(context: ChapterContext, found: Any, name: str) -> Part:
         f"{name}-strategies",
         f"{NAMES[name]}: strategy, scaling, training against test",
         f"Learnt from {images:,} images{passes}; at most {gap:.1f} points lie between what it "
-        f"learnt from and the test images. The axis begins at {low:.0f} %.",
-        draw_bars(
-            list(STRATEGIES),
-            series,
-            f"{NAMES[name]}: accuracy (axis from {low:.0f} %)",
-            "accuracy (%)",
-            low=low,
-        ),
+        f"learnt from and the test images.",
+        draw_bars,
+        list(STRATEGIES),
+        series,
+        "accuracy (%)",
+        step=5,
     )
 
 

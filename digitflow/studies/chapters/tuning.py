@@ -13,6 +13,7 @@ from digitflow.studies.chapter import (
     Table,
     Text,
     check_number,
+    list_numbers,
 )
 from digitflow.studies.experiments.tuning import CHOICES, CURVES, GRIDS, MODELS
 
@@ -118,20 +119,17 @@ def _check_published(context: ChapterContext, finals: Any) -> tuple[PublishedFig
 
 def _show_finals(context: ChapterContext, finals: Any) -> Part:
     series = {choice: [_score(finals, model, choice) for model in MODELS] for choice in CHOICES}
-    low = float(int(min(min(values) for values in series.values())) - 1)
     model = max(MODELS, key=lambda m: _score(finals, m, "tuned") - _score(finals, m, "default"))
     return context.figure(
         "finals",
         "Default, set by hand, tuned",
         f"Tuning brings {model} most; all three learnt from all training images, and are "
-        f"judged on the test images. The axis begins at {low:.0f} %.",
-        draw_bars(
-            list(MODELS),
-            series,
-            f"Accuracy on test images (axis from {low:.0f} %)",
-            "accuracy (%)",
-            low=low,
-        ),
+        f"judged on the test images.",
+        draw_bars,
+        list(MODELS),
+        series,
+        "accuracy (%)",
+        step=5,
     )
 
 
@@ -213,13 +211,11 @@ def _show_progress(context: ChapterContext, trials: Any) -> Part:
         "The best so far, SVM",
         f"Reached in the end: {reached}. Halving tried {told}, and reached "
         f"{100 * rounds[-1]['best']:.2f} %.",
-        draw_lines(
-            lines,
-            "Best score of a search so far",
-            "combinations tried",
-            "best score, cross-validated (%)",
-            y_range=(lowest - 0.5, 100),
-        ),
+        draw_lines,
+        lines,
+        "combinations tried",
+        "best score, cross-validated (%)",
+        y_range=(lowest - 0.5, 100),
     )
 
 
@@ -233,12 +229,10 @@ def _show_variance(context: ChapterContext, trials: Any) -> Part:
         "How much variance to keep",
         f"Neighbours read best with {best:.0%} of the variance kept: what is left out is noise "
         f"to them.",
-        draw_lines(
-            {"knn after PCA": (100 * np.array(shares), np.array(scores))},
-            "KNN after a projection",
-            "variance kept (%)",
-            "score, cross-validated (%)",
-        ),
+        draw_lines,
+        {"knn after PCA": (100 * np.array(shares), np.array(scores))},
+        "variance kept (%)",
+        "score, cross-validated (%)",
     )
 
 
@@ -251,9 +245,11 @@ def _show_learning(context: ChapterContext, model: str) -> Part:
         f"Learning curve: {model}",
         f"From {values['images'][-2]:,} to {values['images'][-1]:,} images the score still "
         f"changes by {held[-1] - held[-2]:+.2f} points; bands are the spread of the folds.",
-        draw_lines(
-            lines, f"Learning curve of {model}", "training images", "accuracy (%)", bands=bands
-        ),
+        draw_lines,
+        lines,
+        "training images",
+        "accuracy (%)",
+        bands=bands,
     )
 
 
@@ -267,14 +263,12 @@ def _show_validation(context: ChapterContext, model: str) -> Part:
         f"Validation curve: {model}",
         f"Best at {parameter} = {tried[int(held.argmax())]:g} ({held.max():.2f} %); bands are "
         f"the spread of the folds.",
-        draw_lines(
-            lines,
-            f"{model} by {parameter}",
-            f"{parameter} (no unit)",
-            "accuracy (%)",
-            bands=bands,
-            log_x=True,
-        ),
+        draw_lines,
+        lines,
+        f"{parameter} (no unit)",
+        "accuracy (%)",
+        bands=bands,
+        log_x=True,
     )
 
 
@@ -297,21 +291,15 @@ def _list_numbers(context: ChapterContext, trials: Any) -> tuple[Table, ...]:
                     for fold, score in enumerate(values[part][place]):
                         curves.append((kind, model, x, part, fold + 1, score))
     return (
-        Table(
-            name="trials",
-            title="All combinations",
-            columns=("search", "model", "parameters", "score", "error"),
-            rows=tuple(
+        list_numbers(
+            "trials",
+            ("search", "model", "parameters", "score", "error"),
+            (
                 (t["search"], t["model"], _write(t["params"]), t["score"], t["error"])
                 for t in trials
             ),
-            shown=0,
         ),
-        Table(
-            name="curves",
-            title="Learning and validation curves",
-            columns=("curve", "model", "images or value", "on", "fold", "accuracy"),
-            rows=tuple(curves),
-            shown=0,
+        list_numbers(
+            "curves", ("curve", "model", "images or value", "on", "fold", "accuracy"), curves
         ),
     )

@@ -4,9 +4,16 @@ from typing import Any
 
 import numpy as np
 
+from digitflow.studies.algorithms import ALGORITHMS, plan_model
 from digitflow.studies.data import Split
-from digitflow.studies.fitting import ALGORITHMS, plan_model, unique
-from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
+from digitflow.studies.plan import (
+    Experiment,
+    ExperimentContext,
+    Findings,
+    Scope,
+    drop_repeated,
+    plan_experiment,
+)
 
 CLASSES = 10
 SPLITS: tuple[Split, ...] = ("own", "80/20")
@@ -14,7 +21,7 @@ SPLITS: tuple[Split, ...] = ("own", "80/20")
 
 def plan(scope: Scope) -> tuple[Experiment, ...]:
     """Return for each algorithm and split: features, fit, what it got right and wrong."""
-    return unique(
+    return drop_repeated(
         experiment
         for split in SPLITS
         for algorithm in ALGORITHMS
@@ -24,12 +31,7 @@ def plan(scope: Scope) -> tuple[Experiment, ...]:
 
 def _plan_judgement(algorithm: str, split: Split) -> Experiment:
     fit = plan_model(algorithm, split)[1].name
-    return Experiment(
-        name=name_judgement(algorithm, split),
-        function=f"{__name__}.judge_model",
-        params={"model": fit},
-        needs=(fit,),
-    )
+    return plan_experiment(name_judgement(algorithm, split), judge_model, fit, model=fit)
 
 
 def name_judgement(algorithm: str, split: Split) -> str:

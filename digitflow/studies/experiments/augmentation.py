@@ -12,10 +12,17 @@ from digitflow.data.splits import choose_subset
 from digitflow.errors import InputError
 from digitflow.features.preparing import fit_recipe, transform_images
 from digitflow.models.fitting import build_estimator
+from digitflow.studies.algorithms import ALGORITHMS, predict_probabilities
 from digitflow.studies.data import plan_features
-from digitflow.studies.experiments.robustness import ALTERATIONS
-from digitflow.studies.fitting import ALGORITHMS, predict_probabilities
-from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
+from digitflow.studies.experiments.robustness import plan_alteration
+from digitflow.studies.plan import (
+    Experiment,
+    ExperimentContext,
+    Findings,
+    Scope,
+    Stopwatch,
+    plan_experiment,
+)
 
 COPIES = 4
 # Each a way to make four copies of an image; settings as in a config's `augment`.
@@ -46,43 +53,31 @@ def plan(scope: Scope) -> tuple[Experiment, ...]:
     """Return the copies, the altered test images, the fits, and KNN on all images."""
     originals = min(scope.settings.augmented_size, scope.train_rows)
     images = min(scope.settings.altered_images, scope.test_rows)
-    stresses = tuple(
-        Experiment(
-            name=f"alter by {name}",
-            function="digitflow.studies.experiments.robustness.alter_images",
-            params={"name": name, "images": images} | ALTERATIONS[name].model_dump(mode="json"),
-        )
-        for name in STRESSES
-    )
+    stresses = tuple(plan_alteration(name, images) for name in STRESSES)
     copies = tuple(
-        Experiment(
-            name=f"copies by {name}",
-            function=f"{__name__}.make_copies",
-            params={"settings": settings, "originals": originals},
+        plan_experiment(
+            f"copies by {name}", make_copies, settings=settings, originals=originals
         )
         for name, settings in BACKENDS.items()
     )
     fits = (
-        Experiment(
-            name=name_fit(model, name),
-            function=f"{__name__}.fit_on_copies",
-            params={"model": model, "copies": f"copies by {name}"},
-            needs=(f"copies by {name}", *(stress.name for stress in stresses)),
+        plan_experiment(
+            name_fit(model, name),
+            fit_on_copies,
+            f"copies by {name}",
+            *(stress.name for stress in stresses),
+            model=model,
+            copies=f"copies by {name}",
         )
         for model in MODELS
         for name in BACKENDS
     )
     pixels = plan_features("pixels")
-    known = (
-        pixels,
-        Experiment(
-            name="knn on all images and their shifts",
-            function=f"{__name__}.read_by_shifted_neighbours",
-            needs=(pixels.name,),
-        ),
+    shifted = plan_experiment(
+        "knn on all images and their shifts", read_by_shifted_neighbours, pixels.name
     )
     # The longest first: what is left at the end runs alone.
-    return (*known, *stresses, *copies, *fits)
+    return (pixels, shifted, *stresses, *copies, *fits)
 
 
 def name_fit(model: str, backend: str) -> str:
@@ -117,12 +112,12 @@ def make_copies(
     return Findings(
         values={"images": made.shape[0]},
         measured={"images_per_second": per_second} if count > 1 else {},
-        arrays={
-            "images": made,
-            "labels": context.store.put_array(np.tile(labels, count)),
-            "parents": context.store.put_array(np.tile(np.arange(len(images)), count)),
-            "shown": context.store.put_array(np.ascontiguousarray(copies[:, chosen])),
-        },
+        arrays={"images": made}
+        | context.keep(
+            labels=np.tile(labels, count),
+            parents=np.tile(np.arange(len(images)), count),
+            shown=np.ascontiguousarray(copies[:, chosen]),
+        ),
     )
 
 
@@ -163,9 +158,9 @@ def fit_on_copies(context: ExperimentContext, model: str, copies: str) -> Findin
         chosen.recipe, images, context.seed, context.store, context.threads
     )
     classifier = build_estimator(chosen.estimator, chosen.params, context.seed, context.threads)
-    began = time.perf_counter()
+    watch = Stopwatch()
     classifier.fit(context.store.open_array(features), labels)
-    seconds = time.perf_counter() - began
+    watch.lap("fit")
 
     def score(pictures: np.ndarray, truth: np.ndarray) -> float:
         rows = context.store.open_array(
@@ -180,7 +175,7 @@ def fit_on_copies(context: ExperimentContext, model: str, copies: str) -> Findin
         altered[name] = [score(level, truth) for level in levels]
     return Findings(
         values={"accuracy": score(test.images, test.labels), "altered": altered},
-        measured={"fit_seconds": seconds},
+        measured=watch.seconds,
     )
 
 

@@ -3,6 +3,7 @@
 The way of A. Géron, "Hands-On Machine Learning", chapter 3, on raw pixels.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -10,7 +11,13 @@ import numpy as np
 
 from digitflow.errors import InputError
 from digitflow.models.persistence import dump_model
-from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
+from digitflow.studies.plan import (
+    Experiment,
+    ExperimentContext,
+    Findings,
+    Scope,
+    plan_experiment,
+)
 
 # Points of a curve that are kept for the page; the figures are of all.
 CURVE_POINTS = 400
@@ -21,19 +28,19 @@ def plan(scope: Scope) -> tuple[Experiment, ...]:
     settings = scope.settings
     asked = {"digit": settings.digit, "folds": settings.folds}
 
-    def ask(name: str, function: str, *needs: str, **params: Any) -> Experiment:
-        return Experiment(
-            name=name, function=f"{__name__}.{function}", params=asked | params, needs=needs
-        )
+    def ask(
+        name: str, function: Callable[..., Findings], *needs: str, **params: Any
+    ) -> Experiment:
+        return plan_experiment(name, function, *needs, **asked | params)
 
     return (
-        ask("folds by library", "score_by_library", classifier="sgd"),
-        ask("folds by hand", "score_by_hand"),
-        ask("always no", "score_by_library", classifier="dummy"),
-        ask("scores", "score_images", classifier="sgd"),
-        ask("forest scores", "score_images", classifier="forest"),
-        ask("threshold", "choose_threshold", "scores", precision=settings.precision),
-        ask("shipped", "ship_detector", "threshold"),
+        ask("folds by library", score_by_library, classifier="sgd"),
+        ask("folds by hand", score_by_hand),
+        ask("always no", score_by_library, classifier="dummy"),
+        ask("scores", score_images, classifier="sgd"),
+        ask("forest scores", score_images, classifier="forest"),
+        ask("threshold", choose_threshold, "scores", precision=settings.precision),
+        ask("shipped", ship_detector, "threshold"),
     )
 
 
@@ -122,7 +129,7 @@ def score_images(
     said = scores > (0 if by_score else 0.5)
     return Findings(
         values=_measure(wanted, said) | _trace_curves(wanted, scores),
-        arrays={"scores": context.store.put_array(np.asarray(scores, np.float64))},
+        arrays=context.keep(scores=np.asarray(scores, np.float64)),
     )
 
 

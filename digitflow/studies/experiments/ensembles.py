@@ -6,7 +6,6 @@ members then learn from all training images. The test images only judge. Feature
 scaled and projected over all training images, without their labels.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -15,14 +14,21 @@ import numpy as np
 
 from digitflow.models.fitting import build_estimator
 from digitflow.models.persistence import dump_model
-from digitflow.studies.fitting import (
+from digitflow.studies.algorithms import (
     ALGORITHMS,
     Algorithm,
     plan_fit,
     predict_probabilities,
-    unique,
 )
-from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
+from digitflow.studies.plan import (
+    Experiment,
+    ExperimentContext,
+    Findings,
+    Scope,
+    Stopwatch,
+    drop_repeated,
+    plan_experiment,
+)
 from digitflow.studies.voting import (
     calibrate,
     compare_readers,
@@ -87,18 +93,18 @@ def fit_part(
     """
     train, labels = context.open(features, "train", "train_labels")
     learnt, held = _divide(context)
-    began = time.perf_counter()
+    watch = Stopwatch()
     model = build_estimator(estimator, params, context.seed, context.threads)
     model.fit(train[learnt], labels[learnt])
-    seconds = time.perf_counter() - began
+    watch.lap("fit")
     read = predict_probabilities(model, train[held])
     return Findings(
         values={
             "accuracy": float((read.argmax(axis=1) == labels[held]).mean()),
             "n": len(held),
         },
-        measured={"fit_seconds": seconds},
-        arrays={"held": context.store.put_array(read)},
+        measured=watch.seconds,
+        arrays=context.keep(held=read),
     )
 
 
@@ -171,9 +177,9 @@ def join_members(context: ExperimentContext, kind: str, choice: str) -> Findings
     members = context.given[choice].values["members"]
     held, truth = open_held(context, members)
     test, labels = open_test(context, members), np.asarray(context.test().labels)
-    began = time.perf_counter()
+    watch = Stopwatch()
     predicted = join(kind, held, truth, test)
-    seconds = time.perf_counter() - began
+    watch.lap("join")
     crosswise = join_crosswise(kind, held, truth, context.seed)
     alone = test.argmax(axis=2)
     strongest = int((alone == labels).sum(axis=1).argmax())
@@ -190,8 +196,8 @@ def join_members(context: ExperimentContext, kind: str, choice: str) -> Findings
             | compare_readers(predicted, alone[row], labels)
             for name, row in (("best", 0), ("strongest", strongest))
         },
-        measured={"join_seconds": seconds},
-        arrays={"predicted": context.store.put_array(predicted.astype(np.uint8))},
+        measured=watch.seconds,
+        arrays=context.keep(predicted=predicted.astype(np.uint8)),
     )
 
 
@@ -215,16 +221,16 @@ def fit_bag(
     train, labels, test = context.open(features, "train", "train_labels", "test")
     generator = np.random.default_rng([context.seed, number])
     rows = generator.choice(len(train), int(BAG_SHARE * len(train)), replace=True)
-    began = time.perf_counter()
+    watch = Stopwatch()
     model = build_estimator(estimator, params, context.seed, context.threads)
     model.fit(train[rows], labels[rows])
-    fitted = time.perf_counter()
+    watch.lap("fit")
     read = predict_probabilities(model, test)
-    ended = time.perf_counter()
+    watch.lap("predict")
     return Findings(
         values={"rows": len(rows), "distinct": len(np.unique(rows))},
-        measured={"fit_seconds": fitted - began, "predict_seconds": ended - fitted},
-        arrays={"test": context.store.put_array(read)},
+        measured=watch.seconds,
+        arrays=context.keep(test=read),
         models={"model": dump_model(model, context.store)},
     )
 
@@ -253,7 +259,6 @@ def join_bags(context: ExperimentContext, single: str, bags: Sequence[str]) -> F
     )
 
 
-FITS = "digitflow.studies.experiments.ensembles"
 # Of pixels: about as good as one another, and of four kinds. Gradient boosting is left out:
 # on all of MNIST it takes longer to fit than all of these together.
 EQUALS = ("knn", "mlp", "forest", "extra-trees")
@@ -283,7 +288,7 @@ def plan(scope: Scope) -> tuple[Experiment, ...]:
     candidates = [step for name in CANDIDATES for step in _plan_candidate(name)]
     bags = [step for name in BAGGED for step in _plan_bags(name)]
     teams = [step for team in TEAMS for step in _plan_team(team)]
-    return unique((*candidates, *bags, *teams))
+    return drop_repeated((*candidates, *bags, *teams))
 
 
 def name_bagging(bagged: str) -> str:
@@ -304,18 +309,17 @@ def name_joint(kind: str, team: str) -> str:
 def _plan_team(team: str) -> tuple[Experiment, ...]:
     candidates = TEAMS[team]
     given = tuple(name(one) for name in (name_part, name_whole) for one in candidates)
-    choice = Experiment(
-        name=name_choice(team),
-        function=f"{FITS}.choose_members",
-        params={"candidates": list(candidates), "count": MEMBERS},
-        needs=given,
+    choice = plan_experiment(
+        name_choice(team), choose_members, *given, candidates=list(candidates), count=MEMBERS
     )
     joined = (
-        Experiment(
-            name=name_joint(kind, team),
-            function=f"{FITS}.join_members",
-            params={"kind": kind, "choice": choice.name},
-            needs=(*given, choice.name),
+        plan_experiment(
+            name_joint(kind, team),
+            join_members,
+            *given,
+            choice.name,
+            kind=kind,
+            choice=choice.name,
         )
         for kind in KINDS
     )
@@ -325,15 +329,13 @@ def _plan_team(team: str) -> tuple[Experiment, ...]:
 def _plan_candidate(name: str) -> tuple[Experiment, ...]:
     chosen = CANDIDATES[name]
     features, whole = plan_fit(name, chosen)
-    part = Experiment(
-        name=name_part(name),
-        function=f"{FITS}.fit_part",
-        params={
-            "estimator": chosen.estimator,
-            "params": chosen.params,
-            "features": features.name,
-        },
-        needs=(features.name,),
+    part = plan_experiment(
+        name_part(name),
+        fit_part,
+        features.name,
+        estimator=chosen.estimator,
+        params=chosen.params,
+        features=features.name,
     )
     return features, part, whole
 
@@ -342,23 +344,19 @@ def _plan_bags(name: str) -> tuple[Experiment, ...]:
     chosen = BAGGED[name]
     features, single = plan_fit(name, chosen)
     bags = [
-        Experiment(
-            name=f"bag {number + 1} of {name}",
-            function=f"{FITS}.fit_bag",
-            params={
-                "number": number,
-                "estimator": chosen.estimator,
-                "params": chosen.params,
-                "features": features.name,
-            },
-            needs=(features.name,),
+        plan_experiment(
+            f"bag {number + 1} of {name}",
+            fit_bag,
+            features.name,
+            number=number,
+            estimator=chosen.estimator,
+            params=chosen.params,
+            features=features.name,
         )
         for number in range(BAGS)
     ]
-    joined = Experiment(
-        name=name_bagging(name),
-        function=f"{FITS}.join_bags",
-        params={"single": name_whole(name), "bags": [bag.name for bag in bags]},
-        needs=(name_whole(name), *(bag.name for bag in bags)),
+    names = [bag.name for bag in bags]
+    joined = plan_experiment(
+        name_bagging(name), join_bags, single.name, *names, single=single.name, bags=names
     )
     return (features, single, *bags, joined)

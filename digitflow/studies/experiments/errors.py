@@ -7,9 +7,16 @@ import numpy as np
 
 from digitflow.evaluation.resampling import wilson_interval
 from digitflow.models.fitting import build_estimator
+from digitflow.studies.algorithms import predict_probabilities
 from digitflow.studies.data import plan_features
-from digitflow.studies.fitting import predict_probabilities
-from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
+from digitflow.studies.plan import (
+    Experiment,
+    ExperimentContext,
+    Findings,
+    Scope,
+    plan_experiment,
+)
+from digitflow.studies.voting import cool, fit_temperature
 
 
 @dataclass(frozen=True)
@@ -71,33 +78,21 @@ LEAST = 1e-12
 
 def plan(scope: Scope) -> tuple[Experiment, ...]:
     """Return a model judged on the test images, one a fold, and what their errors say."""
-    features = plan_features(RECIPE)
-
-    def ask(name: str, function: str, *needs: str, **params: Any) -> Experiment:
-        return Experiment(
-            name=name, function=f"{__name__}.{function}", params=params, needs=needs
-        )
-
-    folds = tuple(
-        ask(
-            f"fold {fold + 1}",
-            "read_fold",
-            features.name,
-            fold=fold,
-            folds=scope.settings.folds,
-        )
-        for fold in range(scope.settings.folds)
-    )
-    reading = ask("test images", "read_test", features.name)
+    features, count = plan_features(RECIPE), scope.settings.folds
+    folds = [
+        plan_experiment(f"fold {fold + 1}", read_fold, features.name, fold=fold, folds=count)
+        for fold in range(count)
+    ]
+    names = [fold.name for fold in folds]
     return (
         features,
-        reading,
+        plan_experiment("test images", read_test, features.name),
         *folds,
-        ask("temperature", "fit_temperature", *(fold.name for fold in folds)),
-        ask("mistakes", "describe_mistakes", reading.name, "temperature"),
-        ask("neighbours", "find_neighbours", "mistakes"),
-        ask("labels", "suspect_labels", reading.name, "temperature", *(f.name for f in folds)),
-        ask("hands", "score_hands", reading.name),
+        plan_experiment("temperature", find_temperature, *names),
+        plan_experiment("mistakes", describe_mistakes, "test images", "temperature"),
+        plan_experiment("neighbours", find_neighbours, "mistakes"),
+        plan_experiment("labels", suspect_labels, "test images", "temperature", *names),
+        plan_experiment("hands", score_hands, "test images"),
     )
 
 
@@ -115,7 +110,7 @@ def read_test(context: ExperimentContext) -> Findings:
     hits = probabilities.argmax(axis=1) == context.test().labels
     return Findings(
         values={"accuracy": float(hits.mean())},
-        arrays={"probabilities": context.store.put_array(probabilities)},
+        arrays=context.keep(probabilities=probabilities),
     )
 
 
@@ -138,43 +133,30 @@ def read_fold(context: ExperimentContext, fold: int, folds: int) -> Findings:
     model.fit(train[learnt], labels[learnt])
     return Findings(
         values={"images": len(held)},
-        arrays={
-            "rows": context.store.put_array(held.astype(np.int64)),
-            "probabilities": context.store.put_array(predict_probabilities(model, train[held])),
-        },
+        arrays=context.keep(
+            rows=held.astype(np.int64), probabilities=predict_probabilities(model, train[held])
+        ),
     )
 
 
-def fit_temperature(context: ExperimentContext) -> Findings:
+def find_temperature(context: ExperimentContext) -> Findings:
     """Find how sharp the probabilities must be to fit the labels, out of fold.
 
-    One number for all images (C. Guo et al., "On calibration of modern neural networks", ICML
-    2017): no image's own label moves its probabilities by more than a trace.
+    One number for all images: no image's own label moves its probabilities by more than a
+    trace.
 
     Returns
     -------
     Findings
-        values "sharpness": the power that probabilities are raised to.
+        values "temperature": what the logarithms of probabilities are divided by.
     """
-    from scipy.optimize import minimize_scalar
-
-    labels, probabilities = np.asarray(context.train().labels), _gather_folds(context)
-    rows = np.arange(len(labels))
-
-    def measure(logarithm: float) -> float:
-        sharp = sharpen(probabilities, float(np.exp(logarithm)))
-        return float(-np.log(np.maximum(sharp[rows, labels], LEAST)).mean())
-
-    found = minimize_scalar(measure, bounds=(-2, 5), method="bounded", options={"xatol": 1e-3})
-    return Findings(values={"sharpness": round(float(np.exp(found.x)), 4)})
+    labels = np.asarray(context.train().labels)
+    found = fit_temperature(_gather_folds(context), labels, LEAST)
+    return Findings(values={"temperature": found})
 
 
-def sharpen(probabilities: np.ndarray, power: float) -> np.ndarray:
-    """Raise probabilities (n, k) to a power; rows sum to 1 again, float64."""
-    logarithms = power * np.log(np.maximum(np.asarray(probabilities, np.float64), LEAST))
-    logarithms -= logarithms.max(axis=1, keepdims=True)
-    shares = np.exp(logarithms)
-    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+def _calibrate(context: ExperimentContext, probabilities: np.ndarray) -> np.ndarray:
+    return cool(probabilities, context.given["temperature"].values["temperature"])
 
 
 def _gather_folds(context: ExperimentContext) -> np.ndarray:
@@ -187,10 +169,9 @@ def _gather_folds(context: ExperimentContext) -> np.ndarray:
     return gathered
 
 
-def _read_sharply(context: ExperimentContext) -> np.ndarray:
+def _read_test_calibrated(context: ExperimentContext) -> np.ndarray:
     """Return the calibrated probabilities of the test images, (n, 10)."""
-    (stored,) = context.open("test images", "probabilities")
-    return sharpen(stored, context.given["temperature"].values["sharpness"])
+    return _calibrate(context, *context.open("test images", "probabilities"))
 
 
 def describe_mistakes(context: ExperimentContext) -> Findings:
@@ -203,7 +184,7 @@ def describe_mistakes(context: ExperimentContext) -> Findings:
         "pairs": for the most confused pairs (a, b) the rows of images of a read as a, a as
         b, b as a and b as b.
     """
-    labels, probabilities = context.test().labels, _read_sharply(context)
+    labels, probabilities = context.test().labels, _read_test_calibrated(context)
     predicted, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != labels)
     surest = wrong[np.argsort(-sure[wrong], kind="stable")][:MISTAKES]
@@ -285,13 +266,13 @@ def suspect_labels(context: ExperimentContext) -> Findings:
         (row, label, suggested, margin); "accuracy", out of fold, on the training images.
     """
     labels = np.asarray(context.train().labels)
-    sharpness = context.given["temperature"].values["sharpness"]
-    out_of_fold = sharpen(_gather_folds(context), sharpness)
+    out_of_fold = _calibrate(context, _gather_folds(context))
+    on_test = _read_test_calibrated(context)
     return Findings(
         values={
             "accuracy": float((out_of_fold.argmax(axis=1) == labels).mean()),
             "train": _list_suspects(labels, out_of_fold),
-            "test": _list_suspects(np.asarray(context.test().labels), _read_sharply(context)),
+            "test": _list_suspects(np.asarray(context.test().labels), on_test),
         }
     )
 

@@ -6,7 +6,13 @@ from typing import Any
 import numpy as np
 
 from digitflow.data.sets import LabelledImages
-from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
+from digitflow.studies.plan import (
+    Experiment,
+    ExperimentContext,
+    Findings,
+    Scope,
+    plan_experiment,
+)
 
 CLASSES = 10
 # 95 % of MNIST's variance, and the two smaller ones of the studies.
@@ -19,16 +25,12 @@ CHUNK_ROWS = 4096
 
 def plan(scope: Scope) -> tuple[Experiment, ...]:
     """Return the experiments: the pixels, the classes, PCA, two maps."""
-
-    def ask(name: str, function: str, **params: Any) -> Experiment:
-        return Experiment(name=name, function=f"{__name__}.{function}", params=params)
-
     components = [k for k in KEPT if k <= min(scope.train_rows, 784)]
     return (
-        ask("pixels", "describe_pixels"),
-        ask("classes", "describe_classes"),
-        ask("components", "project_pixels", kept=components),
-        ask("neighbourhoods", "map_neighbours", images=min(MAPPED, scope.train_rows)),
+        plan_experiment("pixels", describe_pixels),
+        plan_experiment("classes", describe_classes),
+        plan_experiment("components", project_pixels, kept=components),
+        plan_experiment("neighbourhoods", map_neighbours, images=min(MAPPED, scope.train_rows)),
     )
 
 
@@ -91,11 +93,7 @@ def describe_classes(context: ExperimentContext) -> Findings:
             },
             "ink": [float(mean.mean()) / 255 for mean in means],
         },
-        arrays={
-            "samples": context.store.put_array(samples),
-            "means": context.store.put_array(means),
-            "spreads": context.store.put_array(spreads),
-        },
+        arrays=context.keep(samples=samples, means=means, spreads=spreads),
     )
 
 
@@ -133,12 +131,12 @@ def project_pixels(context: ExperimentContext, kept: list[int]) -> Findings:
             # What the components left out hold is what is lost.
             "error": {str(k): float(variances[k:].sum() / 784) for k in kept},
         },
-        arrays={
-            "originals": context.store.put_array(originals),
-            "rebuilt": context.store.put_array(_to_images(np.array(rebuilt))),
-            "map": context.store.put_array(points.astype(np.float32)),
-            "labels": context.store.put_array(some.labels),
-        },
+        arrays=context.keep(
+            originals=originals,
+            rebuilt=_to_images(np.array(rebuilt)),
+            map=points.astype(np.float32),
+            labels=some.labels,
+        ),
     )
 
 
@@ -165,10 +163,7 @@ def map_neighbours(context: ExperimentContext, images: int) -> Findings:
     ).fit_transform(reduced)
     return Findings(
         values={"images": len(some)},
-        arrays={
-            "map": context.store.put_array(placed.astype(np.float32)),
-            "labels": context.store.put_array(some.labels),
-        },
+        arrays=context.keep(map=placed.astype(np.float32), labels=some.labels),
     )
 
 

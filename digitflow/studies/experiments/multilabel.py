@@ -3,7 +3,6 @@
 The way of A. Géron, "Hands-On Machine Learning", chapter 3: neighbours, and a chain.
 """
 
-import time
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -13,7 +12,14 @@ import numpy as np
 from digitflow.data.sets import LabelledImages
 from digitflow.store.references import Record
 from digitflow.studies.data import PARTS, plan_features
-from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
+from digitflow.studies.plan import (
+    Experiment,
+    ExperimentContext,
+    Findings,
+    Scope,
+    Stopwatch,
+    plan_experiment,
+)
 from digitflow.studies.voting import compare_readers
 
 QUESTIONS = ("large", "odd")
@@ -71,16 +77,14 @@ def plan(scope: Scope) -> tuple[Experiment, ...]:
     """Return the features, each model by folds and on the test images, chains compared."""
     features = plan_features("components")
     fits = tuple(
-        Experiment(
-            name=name_answers(name, judged),
-            function=f"{__name__}.answer_questions",
-            params={
-                "model": model.model_dump(),
-                "judged": judged,
-                "folds": scope.settings.folds,
-                "in_order": scope.source == "mnist",
-            },
-            needs=() if model.pixels else (features.name,),
+        plan_experiment(
+            name_answers(name, judged),
+            answer_questions,
+            *([] if model.pixels else [features.name]),
+            model=model.model_dump(),
+            judged=judged,
+            folds=scope.settings.folds,
+            in_order=scope.source == "mnist",
         )
         for name, model in MODELS.items()
         for judged in JUDGED
@@ -90,12 +94,8 @@ def plan(scope: Scope) -> tuple[Experiment, ...]:
         for pair in CHAINS.items()
         for judged in JUDGED
     ]
-    compared = Experiment(
-        name="chains",
-        function=f"{__name__}.compare_chains",
-        params={"pairs": pairs},
-        needs=tuple(dict.fromkeys(name for pair in pairs for name in pair)),
-    )
+    names = dict.fromkeys(name for pair in pairs for name in pair)
+    compared = plan_experiment("chains", compare_chains, *names, pairs=pairs)
     return (features, *fits, compared)
 
 
@@ -135,15 +135,15 @@ def answer_questions(
     train, test = open_rows(context, chosen)
     built = build_model(chosen, context.seed, context.threads)
     wanted = train.labels if chosen.kind == "digit" else _as_numbers(train.labels)
-    began = time.perf_counter()
+    watch = Stopwatch()
     if judged == "by folds":
         found = _answer_by_folds(built, train, wanted, folds, in_order)
-        fitted = time.perf_counter()
+        watch.lap("fit")
     else:
         built.fit(train.images, wanted)
-        fitted = time.perf_counter()
+        watch.lap("fit")
         found = built.predict(test.images)
-    ended = time.perf_counter()
+    watch.lap("predict")
     truth = ask_questions((train if judged == "by folds" else test).labels)
     answers = ask_questions(found) if chosen.kind == "digit" else np.asarray(found) > 0.5
     right = (answers == truth).sum(axis=1).astype(np.uint8)
@@ -151,8 +151,8 @@ def answer_questions(
     return Findings(
         values=measure_answers(truth, answers)
         | {"rows": half.tolist(), "answers": answers[half].tolist()},
-        measured={"fit_seconds": fitted - began, "predict_seconds": ended - fitted},
-        arrays={"right": context.store.put_array(right)},
+        measured=watch.seconds,
+        arrays=context.keep(right=right),
     )
 
 

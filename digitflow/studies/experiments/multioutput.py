@@ -3,15 +3,21 @@
 The way of A. Géron, "Hands-On Machine Learning", chapter 3.
 """
 
-import time
 from typing import Any
 
 import numpy as np
 
 from digitflow.data.splits import choose_subset
 from digitflow.models.persistence import load_model
-from digitflow.studies.fitting import plan_model, predict_probabilities
-from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
+from digitflow.studies.algorithms import plan_model, predict_probabilities
+from digitflow.studies.plan import (
+    Experiment,
+    ExperimentContext,
+    Findings,
+    Scope,
+    Stopwatch,
+    plan_experiment,
+)
 
 # Whole numbers from 0 to 99, added to every pixel, as in the book.
 HIGHEST_NOISE = 100
@@ -33,25 +39,14 @@ LEAST_ERROR = 1 / 784
 def plan(scope: Scope) -> tuple[Experiment, ...]:
     """Return the noisy images, each denoiser, and the model that reads what they make."""
     images = min(CLEANED, scope.test_rows)
-    noise = Experiment(
-        name="noise", function=f"{__name__}.add_noise", params={"images": images}
-    )
+    noise = plan_experiment("noise", add_noise, images=images)
     reader = plan_model(READER)
     denoisers = tuple(
-        Experiment(
-            name=name_denoising(denoiser),
-            function=f"{__name__}.denoise_images",
-            params={"denoiser": denoiser},
-            needs=(noise.name,),
-        )
+        plan_experiment(name_denoising(denoiser), denoise_images, noise.name, denoiser=denoiser)
         for denoiser in DENOISERS
     )
-    reading = Experiment(
-        name="reading",
-        function=f"{__name__}.read_images",
-        params={"reader": reader[1].name},
-        needs=(noise.name, reader[1].name, *(denoiser.name for denoiser in denoisers)),
-    )
+    needs = [noise.name, reader[1].name, *(denoiser.name for denoiser in denoisers)]
+    reading = plan_experiment("reading", read_images, *needs, reader=reader[1].name)
     return (noise, *denoisers, *reader, reading)
 
 
@@ -86,14 +81,8 @@ def add_noise(context: ExperimentContext, images: int) -> Findings:
     return Findings(
         values=values,
         arrays={"train": pending.ref}
-        | {
-            name: context.store.put_array(array)
-            for name, array in {
-                "raw": raw, "noisy": noisy, "clean": clean, "labels": labels,
-                "psnr": to_psnr(errors),
-            }.items()
-        },
-    )  # fmt: skip
+        | context.keep(raw=raw, noisy=noisy, clean=clean, labels=labels, psnr=to_psnr(errors)),
+    )
 
 
 def disturb(images: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -114,25 +103,22 @@ def denoise_images(context: ExperimentContext, denoiser: str) -> Findings:
         "noise", "train", "raw", "noisy", "clean", "labels"
     )
     model = build_denoiser(denoiser)
-    began = time.perf_counter()
+    watch = Stopwatch()
     if model is not None:
         wanted = context.train().images.reshape(len(context.train()), -1)
         model.fit(_flatten(learnt), _of_kind(model, wanted))
-    fitted = time.perf_counter()
+    watch.lap("fit")
     if model is None:
         cleaned = raw - (HIGHEST_NOISE - 1) / 2
     else:
         cleaned = model.predict(_flatten(raw)).reshape(clean.shape)
     denoised = np.rint(cleaned.clip(0, 255)).astype(np.uint8)
-    ended = time.perf_counter()
+    watch.lap("predict")
     values, errors = measure_cleaning(denoised, noisy, clean, labels)
     return Findings(
         values=values,
-        measured={"fit_seconds": fitted - began, "predict_seconds": ended - fitted},
-        arrays={
-            "denoised": context.store.put_array(denoised),
-            "psnr": context.store.put_array(to_psnr(errors)),
-        },
+        measured=watch.seconds,
+        arrays=context.keep(denoised=denoised, psnr=to_psnr(errors)),
     )
 
 
@@ -220,8 +206,7 @@ def read_images(context: ExperimentContext, reader: str) -> Findings:
     }
     return Findings(
         values={name: float((said == labels).mean()) for name, said in predicted.items()},
-        arrays={
-            name: context.store.put_array(said.astype(np.uint8))
-            for name, said in predicted.items()
-        },
+        arrays=context.keep(
+            **{name: said.astype(np.uint8) for name, said in predicted.items()}
+        ),
     )

@@ -14,8 +14,15 @@ from digitflow.augment import distortions
 from digitflow.data.splits import choose_rows
 from digitflow.models.persistence import load_model
 from digitflow.store.references import Record
-from digitflow.studies.fitting import ALGORITHMS, plan_model, predict_probabilities, unique
-from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
+from digitflow.studies.algorithms import ALGORITHMS, plan_model, predict_probabilities
+from digitflow.studies.plan import (
+    Experiment,
+    ExperimentContext,
+    Findings,
+    Scope,
+    drop_repeated,
+    plan_experiment,
+)
 
 
 class Alteration(Record):
@@ -96,25 +103,25 @@ ALTERATIONS: Mapping[str, Alteration] = MappingProxyType(
 def plan(scope: Scope) -> tuple[Experiment, ...]:
     """Return the alterations, the models, and what each model reads of all of them."""
     images = min(scope.settings.altered_images, scope.test_rows)
-    altered = tuple(
-        Experiment(
-            name=f"alter by {name}",
-            function=f"{__name__}.alter_images",
-            params={"name": name, "images": images} | alteration.model_dump(mode="json"),
-        )
-        for name, alteration in ALTERATIONS.items()
-    )
+    altered = tuple(plan_alteration(name, images) for name in ALTERATIONS)
     models = [experiment for name in ALGORITHMS for experiment in plan_model(name)]
     readings = (
-        Experiment(
-            name=f"read by {name}",
-            function=f"{__name__}.read_altered",
-            params={"model": plan_model(name)[1].name},
-            needs=(plan_model(name)[1].name, *(each.name for each in altered)),
+        plan_experiment(
+            f"read by {name}",
+            read_altered,
+            plan_model(name)[1].name,
+            *(each.name for each in altered),
+            model=plan_model(name)[1].name,
         )
         for name in ALGORITHMS
     )
-    return unique((*altered, *models, *readings))
+    return drop_repeated((*altered, *models, *readings))
+
+
+def plan_alteration(name: str, images: int) -> Experiment:
+    """Return the experiment that alters some test images in one of `ALTERATIONS`' ways."""
+    params = ALTERATIONS[name].model_dump(mode="json")
+    return plan_experiment(f"alter by {name}", alter_images, name=name, images=images, **params)
 
 
 def alter_images(
@@ -150,7 +157,7 @@ def alter_images(
             )
     return Findings(
         values={"name": name, "levels": levels},
-        arrays={"images": pending.ref, "labels": context.store.put_array(chosen.labels)},
+        arrays={"images": pending.ref} | context.keep(labels=chosen.labels),
     )
 
 

@@ -1,6 +1,5 @@
 """Section `scratch`: models in numpy alone, side by side with scikit-learn's."""
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,14 @@ from digitflow.errors import InputError
 from digitflow.models.fitting import build_estimator
 from digitflow.models.numpy_networks import Layer, differentiate, draw_weights, measure_loss
 from digitflow.studies.data import PARTS, plan_features
-from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
+from digitflow.studies.plan import (
+    Experiment,
+    ExperimentContext,
+    Findings,
+    Scope,
+    Stopwatch,
+    plan_experiment,
+)
 
 KINDS = ("softmax", "mlp")
 MAKERS = ("numpy", "scikit-learn")
@@ -24,21 +30,11 @@ def plan(scope: Scope) -> tuple[Experiment, ...]:
     """Return the features, a check of each model's gradient, and four fits."""
     features = plan_features(FEATURES)
     checks = (
-        Experiment(
-            name=f"gradient of {kind}",
-            function=f"{__name__}.check_slopes",
-            params={"kind": kind},
-            needs=(features.name,),
-        )
+        plan_experiment(f"gradient of {kind}", check_slopes, features.name, kind=kind)
         for kind in KINDS
     )
     fits = (
-        Experiment(
-            name=name_fit(kind, maker),
-            function=f"{__name__}.fit_model",
-            params={"kind": kind, "maker": maker},
-            needs=(features.name,),
-        )
+        plan_experiment(name_fit(kind, maker), fit_model, features.name, kind=kind, maker=maker)
         for kind in KINDS
         for maker in MAKERS
     )
@@ -127,11 +123,11 @@ def fit_model(context: ExperimentContext, kind: str, maker: str) -> Findings:
     """
     rows, labels, test, truth = context.open(f"features {FEATURES}", *PARTS)
     model = build_model(kind, maker, context.seed, context.threads)
-    began = time.perf_counter()
+    watch = Stopwatch()
     model.fit(rows, labels)
-    fitted = time.perf_counter()
+    watch.lap("fit")
     hits = model.predict(test) == truth
-    ended = time.perf_counter()
+    watch.lap("predict")
     losses = getattr(model, "loss_curve_", None)
     first = model.coef_.T if hasattr(model, "coef_") else model.coefs_[0]
     return Findings(
@@ -140,8 +136,8 @@ def fit_model(context: ExperimentContext, kind: str, maker: str) -> Findings:
             "epochs": int(np.max(model.n_iter_)),
             "losses": None if losses is None else [float(loss) for loss in losses],
         },
-        measured={"fit_seconds": fitted - began, "predict_seconds": ended - fitted},
-        arrays={"weights": context.store.put_array(np.asarray(first, np.float32))},
+        measured=watch.seconds,
+        arrays=context.keep(weights=np.asarray(first, np.float32)),
     )
 
 

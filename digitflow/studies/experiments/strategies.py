@@ -1,6 +1,5 @@
 """Section `strategies`: ten digits from classifiers of two, one-vs-one and one-vs-rest."""
 
-import time
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,14 @@ import numpy as np
 from digitflow.data.splits import choose_subset
 from digitflow.errors import InputError
 from digitflow.studies.data import plan_features
-from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
+from digitflow.studies.plan import (
+    Experiment,
+    ExperimentContext,
+    Findings,
+    Scope,
+    Stopwatch,
+    plan_experiment,
+)
 
 CLASSIFIERS = ("sgd", "logistic", "svm")
 STRATEGIES = ("native", "one-vs-rest", "one-vs-one")
@@ -24,19 +30,16 @@ MEASURED_ROWS = 10_000
 def plan(scope: Scope) -> tuple[Experiment, ...]:
     """Return the scaled features and a fit for each classifier, strategy and kind of pixels."""
     scaled = plan_features("scaled")
+    most = {"svm": min(SVM_IMAGES, scope.train_rows)}
     fits = (
-        Experiment(
-            name=name_fit(classifier, strategy, pixels),
-            function=f"{__name__}.fit_strategy",
-            params={
-                "classifier": classifier,
-                "strategy": strategy,
-                "pixels": pixels,
-                "images": min(SVM_IMAGES, scope.train_rows)
-                if classifier == "svm"
-                else scope.train_rows,
-            },
-            needs=(scaled.name,) if pixels == "scaled" else (),
+        plan_experiment(
+            name_fit(classifier, strategy, pixels),
+            fit_strategy,
+            *([scaled.name] if pixels == "scaled" else []),
+            classifier=classifier,
+            strategy=strategy,
+            pixels=pixels,
+            images=most.get(classifier, scope.train_rows),
         )
         for classifier in CLASSIFIERS
         for strategy in STRATEGIES
@@ -64,11 +67,11 @@ def fit_strategy(
     """
     train, labels, test, truth = _open_rows(context, pixels, images)
     built = _build(classifier, strategy, context.seed)
-    began = time.perf_counter()
+    watch = Stopwatch()
     built.fit(train, labels)
-    fitted = time.perf_counter()
+    watch.lap("fit")
     hits = built.predict(test) == truth
-    ended = time.perf_counter()
+    watch.lap("predict")
     some = np.linspace(0, len(labels) - 1, min(MEASURED_ROWS, len(labels))).astype(int)
     return Findings(
         values={
@@ -77,7 +80,7 @@ def fit_strategy(
             "test_accuracy": float(hits.mean()),
             "images": len(labels),
         },
-        measured={"fit_seconds": fitted - began, "predict_seconds": ended - fitted},
+        measured=watch.seconds,
     )
 
 

@@ -4,7 +4,6 @@ A combination of the grids is an experiment of its own: what was tried before a 
 tried again, and one that is invalid is reported.
 """
 
-import time
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,14 @@ import numpy as np
 from digitflow.data.splits import choose_subset
 from digitflow.errors import InputError
 from digitflow.studies.data import PARTS, plan_features
-from digitflow.studies.plan import Experiment, ExperimentContext, Findings, Scope
+from digitflow.studies.plan import (
+    Experiment,
+    ExperimentContext,
+    Findings,
+    Scope,
+    Stopwatch,
+    plan_experiment,
+)
 
 MODELS = ("forest", "knn", "svm")
 # Where a model's combinations are tried: an SVM on 784 pixels would take ten times as long.
@@ -63,7 +69,7 @@ def try_params(
         "error": why the combination is invalid; measured "fit_seconds".
     """
     rows, labels = open_search_rows(context, model, images)
-    began = time.perf_counter()
+    watch = Stopwatch()
     try:
         scores = [
             score_fold(context, model, params, rows, labels, learnt, held)
@@ -71,9 +77,10 @@ def try_params(
         ]
     except (ValueError, TypeError) as exc:
         return Findings(values={"params": params, "error": str(exc).splitlines()[0]})
+    watch.lap("fit")
     return Findings(
         values={"params": params, "scores": scores, "score": float(np.mean(scores))},
-        measured={"fit_seconds": time.perf_counter() - began},
+        measured=watch.seconds,
     )
 
 
@@ -122,16 +129,13 @@ def judge_choice(context: ExperimentContext, model: str, choice: str) -> Finding
     params = _choose_params(context, model, choice)
     train, labels, test, truth = context.open(f"features {FEATURES[model]}", *PARTS)
     built = build_model(model, params, context.seed, context.threads)
-    began = time.perf_counter()
+    watch = Stopwatch()
     built.fit(train, labels)
-    fitted = time.perf_counter()
+    watch.lap("fit")
     hits = built.predict(test) == truth
+    watch.lap("predict")
     return Findings(
-        values={"params": params, "accuracy": float(hits.mean())},
-        measured={
-            "fit_seconds": fitted - began,
-            "predict_seconds": time.perf_counter() - fitted,
-        },
+        values={"params": params, "accuracy": float(hits.mean())}, measured=watch.seconds
     )
 
 
@@ -216,18 +220,21 @@ def _try(
     model: str, search: str, params: dict[str, Any], images: int, folds: int
 ) -> Experiment:
     told = ", ".join(f"{name} {params[name]}" for name in sorted(params))
-    return Experiment(
-        name=f"{search} {model}: {told}",
-        function="digitflow.studies.experiments.tuning.try_params",
-        params={"model": model, "params": params, "images": images, "folds": folds},
-        needs=(plan_features(FEATURES[model]).name,),
+    return plan_experiment(
+        f"{search} {model}: {told}",
+        try_params,
+        plan_features(FEATURES[model]).name,
+        model=model,
+        params=params,
+        images=images,
+        folds=folds,
     )
 
 
 def _ask(name: str, function: str, model: str, **params: Any) -> Experiment:
     return Experiment(
         name=name,
-        function=f"digitflow.studies.experiments.tuning_searches.{function}",
+        function=f"digitflow.studies.experiments.searches.{function}",
         params={"model": model} | params,
         needs=(plan_features(FEATURES[model]).name,),
     )
@@ -236,11 +243,9 @@ def _ask(name: str, function: str, model: str, **params: Any) -> Experiment:
 def _ask_final(model: str, choice: str, tried: list[str]) -> Experiment:
     words = [f"{search} {model}" for search in ("grid", "randomised", "halving", "optuna")]
     own = [name for name in tried if name.split(":")[0] in words] if choice == "tuned" else []
-    return Experiment(
-        name=f"{model} {choice}",
-        function="digitflow.studies.experiments.tuning.judge_choice",
-        params={"model": model, "choice": choice},
-        needs=(plan_features(FEATURES[model]).name, *own),
+    features = plan_features(FEATURES[model]).name
+    return plan_experiment(
+        f"{model} {choice}", judge_choice, features, *own, model=model, choice=choice
     )
 
 

@@ -10,7 +10,7 @@ from digitflow.reports.charts import COLOURS, DOTS_PER_INCH, LUMINANCE, MARKERS
 
 X = np.arange(1, 6)
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 28, 28), np.uint8)
-LABELS = ("T", "x (px)", "y (%)")
+LABELS = ("x (px)", "y (%)")
 
 
 def _measure(png: bytes) -> tuple[int, int]:
@@ -23,18 +23,20 @@ def _measure(png: bytes) -> tuple[int, int]:
 @pytest.mark.parametrize(
     "png",
     [
-        lambda: charts.draw_lines({"a": (X, X)}, *LABELS),
-        lambda: charts.draw_lines({str(k): (X, k * X) for k in range(12)}, *LABELS, log_y=True),
-        lambda: charts.draw_lines({"a": (X, X)}, *LABELS, bands={"a": (X - 1, X + 1)}),
-        lambda: charts.draw_bars(["a", "b"], {"one": [1.0, None], "two": [2.0, 3.0]}, "T", "s"),
-        lambda: charts.draw_bars(["a"], {"one": [1.0]}, "T", "s", errors={"one": [0.1]}),
-        lambda: charts.draw_matrix(np.eye(3), *LABELS, range(3), range(3)),
-        lambda: charts.draw_matrix(np.full((2, 2), np.nan), *LABELS, "ab", "ab"),
-        lambda: charts.draw_gallery(IMAGES, ["a"] * 7, "T", columns=3),
-        lambda: charts.draw_gallery(IMAGES[:0], [], "T"),
-        lambda: charts.draw_image_rows({"long": IMAGES, "short": IMAGES[:2]}, "T"),
-        lambda: charts.draw_histogram({"a": X, "b": X[:1]}, *LABELS),
-        lambda: charts.draw_digit_cloud(np.ones((10, 2)), np.arange(10), *LABELS),
+        lambda: charts.draw_lines("T", {"a": (X, X)}, *LABELS),
+        lambda: charts.draw_lines(
+            "T", {str(k): (X, k * X) for k in range(12)}, *LABELS, log_y=True
+        ),
+        lambda: charts.draw_lines("T", {"a": (X, X)}, *LABELS, bands={"a": (X - 1, X + 1)}),
+        lambda: charts.draw_bars("T", ["a", "b"], {"one": [1.0, None], "two": [2.0, 3.0]}, "s"),
+        lambda: charts.draw_bars("T", ["a"], {"one": [91.0]}, "s", step=5),
+        lambda: charts.draw_matrix("T", np.eye(3), *LABELS, range(3), range(3)),
+        lambda: charts.draw_matrix("T", np.full((2, 2), np.nan), *LABELS, "ab", "ab"),
+        lambda: charts.draw_gallery("T", IMAGES, ["a"] * 7, columns=3),
+        lambda: charts.draw_gallery("T", IMAGES[:0], []),
+        lambda: charts.draw_image_rows("T", {"long": IMAGES, "short": IMAGES[:2]}),
+        lambda: charts.draw_histogram("T", {"a": X, "b": X[:1]}, *LABELS),
+        lambda: charts.draw_digit_cloud("T", np.ones((10, 2)), np.arange(10), *LABELS),
     ],
 )
 def test_every_chart_is_a_picture_of_a_readable_size(png):
@@ -44,13 +46,13 @@ def test_every_chart_is_a_picture_of_a_readable_size(png):
 
 
 def test_equal_numbers_give_equal_pictures_and_others_do_not():
-    first, same, other = (charts.draw_lines({"a": (X, k * X)}, *LABELS) for k in (1, 1, 2))
+    first, same, other = (charts.draw_lines("T", {"a": (X, k * X)}, *LABELS) for k in (1, 1, 2))
     assert first == same != other
 
 
 def test_more_names_need_more_room():
     few, many = (
-        _measure(charts.draw_bars([str(k) for k in range(n)], {"a": [1.0] * n}, "T", "s"))
+        _measure(charts.draw_bars("T", [str(k) for k in range(n)], {"a": [1.0] * n}, "s"))
         for n in (2, 12)
     )
     assert many[1] > few[1]

@@ -1,5 +1,9 @@
 """Sections are found by name, in the order of the report."""
 
+import inspect
+import json
+from importlib import import_module
+
 import numpy as np
 import pytest
 
@@ -7,17 +11,20 @@ from digitflow.catalogue import CHAPTERS
 from digitflow.config.training import StudySettings
 from digitflow.data.sets import LabelledImages, store_set
 from digitflow.errors import InputError
-from digitflow.studies.data import plan_features
+from digitflow.studies.data import plan_features, prepare_features
 from digitflow.studies.plan import (
     ORDER,
     Experiment,
+    Findings,
     Scope,
+    Stopwatch,
     StudyData,
     check_plan,
     choose_sections,
+    drop_repeated,
     list_sections,
+    plan_experiment,
     plan_section,
-    run_plan,
 )
 
 SCOPES = {
@@ -65,7 +72,36 @@ def test_every_plan_can_be_carried_out_and_has_a_chapter(section, scope):
     check_plan(plan)
     assert plan
     assert plan == plan_section(section, scope)
+    for experiment in plan:
+        function = getattr(import_module(experiment.module), experiment.function.split(".")[-1])
+        assert inspect.get_annotations(function)["return"] is Findings
+        inspect.signature(function).bind("context", **experiment.params)
+        json.dumps(experiment.params, allow_nan=False)
     assert CHAPTERS.module(section) == f"digitflow.studies.chapters.{section}"
+
+
+def test_an_experiment_is_planned_by_its_function():
+    planned = plan_experiment("a", prepare_features, "b", "c", recipe="pixels", split="own")
+    assert planned == Experiment(
+        name="a",
+        function="digitflow.studies.data.prepare_features",
+        params={"recipe": "pixels", "split": "own"},
+        needs=("b", "c"),
+    )
+
+
+def test_what_two_sections_of_a_plan_share_is_planned_once():
+    first, second = _name("a"), _name("b", "a")
+    assert drop_repeated((first, second, first)) == (first, second)
+
+
+def test_each_step_is_timed_from_the_end_of_the_one_before(monkeypatch):
+    moments = iter([10.0, 12.5, 13.0])
+    monkeypatch.setattr("time.perf_counter", lambda: next(moments))
+    watch = Stopwatch()
+    watch.lap("fit")
+    watch.lap("predict")
+    assert watch.seconds == {"fit_seconds": 2.5, "predict_seconds": 0.5}
 
 
 def _name(name, *needs):
@@ -83,11 +119,11 @@ def test_a_name_is_given_once():
         check_plan((_name("a"), _name("a")))
 
 
-def test_the_features_of_a_recipe_are_found_and_timed(store):
+def test_the_features_of_a_recipe_are_found_and_timed(store, run_plan):
     images = np.random.default_rng(0).integers(0, 256, (60, 28, 28), np.uint8)
     digits = LabelledImages(images, np.arange(60, dtype=np.uint8) % 10)
     data = StudyData(train=store_set(store, digits), test=store_set(store, digits))
-    (features,) = run_plan(store, (plan_features("pixels"),), data, 42).values()
+    (features,) = run_plan((plan_features("pixels"),), data).values()
     found = store.open_array(features.arrays["test"])
     np.testing.assert_allclose(found, images.reshape(60, -1) / 255, rtol=1e-6)
     assert features.measured["seconds"] > 0

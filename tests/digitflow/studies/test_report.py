@@ -43,7 +43,7 @@ def facts(store):
     """What a report says of a study of two sections, of which one failed."""
     digits = store_set(store, LabelledImages(np.zeros((1, 28, 28), np.uint8), np.zeros(1)))
     context = ChapterContext(store, SCOPE, StudyData(train=digits, test=digits), {})
-    png = draw_lines({"a": (np.arange(3), np.arange(3))}, "T", "x (px)", "y (%)")
+    lines = {"a": (np.arange(3), np.arange(3))}
     chapter = Chapter(
         section="detector",
         title="The detector",
@@ -51,7 +51,9 @@ def facts(store):
         findings=("It finds 65.1 % of them.",),
         parts=(
             Text(text="A < B & C"),
-            context.figure("curve", "Precision", "It rises.", png),
+            context.figure(
+                "curve", "Precision", "It rises.", draw_lines, lines, "x (px)", "y (%)"
+            ),
             BEHIND,
             check_number("precision", 0.837, 0.8370880, 5e-4),
             check_number("recall", 0.7, 0.6511714, 5e-4),

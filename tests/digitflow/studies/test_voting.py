@@ -71,6 +71,14 @@ def test_a_tie_goes_to_the_best_member_and_a_majority_does_not():
     assert vote_hard(_said(3, 5, 5)).tolist() == [5]
 
 
+@pytest.mark.parametrize("temperature", [0.25, 1.0, 3.0])
+def test_cooled_probabilities_keep_their_order_and_their_sum(temperature):
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(10), 50)
+    cooled = cool(probabilities, temperature)
+    np.testing.assert_allclose(cooled.sum(axis=1), 1)
+    np.testing.assert_array_equal(cooled.argsort(axis=1), probabilities.argsort(axis=1))
+
+
 def test_a_temperature_undoes_what_another_has_done():
     read, truth = _draw()
     right = fit_temperature(read[1], truth)

@@ -2,16 +2,16 @@
 
 import pytest
 
-from digitflow.studies.chapter import Known, Table, draw_chapter
+from digitflow.studies.chapter import PublishedFigure, Table, draw_chapter
 from digitflow.studies.experiments.ensembles import BAGGED, CANDIDATES, KINDS, TEAMS, name_joint
-from digitflow.studies.plan import plan_section, run_plan
+from digitflow.studies.plan import plan_section
 
 
 def test_gains_and_costs_are_those_that_were_measured_and_the_goal_is_of_mnist(
-    make_study, store
+    make_study, store, run_plan
 ):
     scope, data = make_study(200)
-    found = run_plan(store, plan_section("ensembles", scope), data, 42)
+    found = run_plan(plan_section("ensembles", scope), data)
     chapter = draw_chapter(store, "ensembles", scope, data, found)
     tables = {part.name: part for part in chapter.parts if isinstance(part, Table)}
     rows = {row[0]: row for row in tables["ensembles"].rows}
@@ -31,11 +31,11 @@ def test_gains_and_costs_are_those_that_were_measured_and_the_goal_is_of_mnist(
             assert (fit == pytest.approx(alone)) == (kind in ("hard voting", "soft voting"))
             assert fit > 0.999 * alone
             assert p <= adjusted <= 1
-    assert not any(isinstance(part, Known) for part in chapter.parts)
+    assert not any(isinstance(part, PublishedFigure) for part in chapter.parts)
 
     mnist = scope.model_copy(update={"source": "mnist", "complete": True})
     chapter = draw_chapter(store, "ensembles", mnist, data, found)
-    goals = [part for part in chapter.parts if isinstance(part, Known)]
+    goals = [part for part in chapter.parts if isinstance(part, PublishedFigure)]
     assert len(goals) == len(TEAMS)
     for goal, team in zip(goals, TEAMS, strict=True):
         facts = [found[name_joint(kind, team)].values for kind in KINDS]

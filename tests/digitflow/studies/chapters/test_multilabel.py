@@ -2,15 +2,15 @@
 
 import pytest
 
-from digitflow.studies.chapter import Known, Table, draw_chapter
+from digitflow.studies.chapter import PublishedFigure, Table, draw_chapter
 from digitflow.studies.experiments.multilabel import CHAINS, JUDGED, MODELS
-from digitflow.studies.plan import plan_section, run_plan
+from digitflow.studies.plan import plan_section
 
 
 @pytest.fixture
-def made(make_study, store):
+def made(make_study, store, run_plan):
     scope, data = make_study(200)
-    found = run_plan(store, plan_section("multilabel", scope), data, 42)
+    found = run_plan(plan_section("multilabel", scope), data)
 
     def draw(**changed):
         asked = scope.model_copy(update=changed)
@@ -22,14 +22,14 @@ def made(make_study, store):
 def test_the_published_figures_are_compared_on_mnist_with_their_folds_alone(made):
     draw, found, scope = made
     mnist = {"source": "mnist", "complete": True}
-    (known,) = (part for part in draw(**mnist).parts if isinstance(part, Known))
+    (known,) = (part for part in draw(**mnist).parts if isinstance(part, PublishedFigure))
     assert known.expected == "0.97641027, 0.97783574"
     values = found["knn on pixels, by folds"].values
     assert known.measured == f"{values['f1_macro']:.8g}, {values['f1_weighted']:.8g}"
     assert not known.met
     other = scope.settings.model_copy(update={"folds": 4})
     for changed in ({}, mnist | {"settings": other}, mnist | {"complete": False}):
-        assert not any(isinstance(part, Known) for part in draw(**changed).parts)
+        assert not any(isinstance(part, PublishedFigure) for part in draw(**changed).parts)
 
 
 def test_every_model_is_listed_both_ways_and_every_chain_against_its_links(made):

@@ -4,12 +4,12 @@ import pytest
 
 from digitflow.studies.chapter import Table, draw_chapter
 from digitflow.studies.experiments.multioutput import DENOISERS
-from digitflow.studies.plan import plan_section, run_plan
+from digitflow.studies.plan import plan_section
 
 
-def test_before_and_after_are_those_that_were_measured(make_study, store):
+def test_before_and_after_are_those_that_were_measured(make_study, store, run_plan):
     scope, data = make_study(200)
-    found = run_plan(store, plan_section("multioutput", scope), data, 42)
+    found = run_plan(plan_section("multioutput", scope), data)
     chapter = draw_chapter(store, "multioutput", scope, data, found)
     tables = {part.name: part for part in chapter.parts if isinstance(part, Table)}
     before, read = found["noise"].values, found["reading"].values

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from digitflow.models.persistence import load_model
+from digitflow.studies.algorithms import ALGORITHMS
 from digitflow.studies.data import divide_images
 from digitflow.studies.experiments.algorithms import judge_model, name_judgement, plan
-from digitflow.studies.fitting import ALGORITHMS
-from digitflow.studies.plan import ExperimentContext, Findings, run_plan
+from digitflow.studies.plan import ExperimentContext, Findings
 
 
 @pytest.fixture
@@ -62,9 +62,9 @@ def test_without_errors_nothing_is_weighed_by_them(judge):
     assert values["errors_by_row"] == values["by_row"] == np.eye(10).tolist()
 
 
-def test_each_algorithm_learns_on_both_splits_and_its_model_reads_images(make_study, store):
+def test_each_algorithm_learns_on_both_splits_and_reads_images(make_study, store, run_plan):
     scope, data = make_study(200)
-    found = run_plan(store, plan(scope), data, 42)
+    found = run_plan(plan(scope), data)
     assert len(ALGORITHMS) == 8
     for name in ALGORITHMS:
         own, dealt = (found[name_judgement(name, split)].values for split in ("own", "80/20"))

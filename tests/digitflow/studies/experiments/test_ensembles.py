@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from digitflow.studies.algorithms import plan_model
 from digitflow.studies.experiments.ensembles import (
     BAGS,
     EQUALS,
@@ -17,8 +18,7 @@ from digitflow.studies.experiments.ensembles import (
     plan,
     rank_candidates,
 )
-from digitflow.studies.fitting import plan_model
-from digitflow.studies.plan import ExperimentContext, Findings, run_plan
+from digitflow.studies.plan import ExperimentContext, Findings
 
 
 def test_candidates_are_ranked_by_what_is_held_out():
@@ -49,9 +49,9 @@ def test_no_writer_is_on_both_sides_and_unknown_ones_are_dealt():
     assert len(learnt) + len(held) == 3000
 
 
-def test_ensembles_are_compared_with_members_that_learnt_as_much(make_study, store):
+def test_ensembles_are_compared_with_members_that_learnt_as_much(make_study, store, run_plan):
     scope, data = make_study(300)
-    found = run_plan(store, [step for step in plan(scope) if "bag" not in step.name], data, 42)
+    found = run_plan([step for step in plan(scope) if "bag" not in step.name], data)
     context = ExperimentContext(store, data, 42, 1, found)
     labels = np.asarray(context.test().labels)
     for team, candidates in TEAMS.items():
@@ -77,10 +77,10 @@ def test_ensembles_are_compared_with_members_that_learnt_as_much(make_study, sto
             assert joint.values["strongest"]["accuracy"] >= best["accuracy"]
 
 
-def test_bags_are_samples_of_all_images_and_compared_with_one_model_of_them(make_study, store):
+def test_bags_are_samples_of_all_images_and_compared_with_one_model(make_study, run_plan):
     scope, data = make_study(300)
     steps = [step for step in plan(scope) if step.name.endswith((" tree", " pixels"))]
-    found = run_plan(store, steps, data, 42)
+    found = run_plan(steps, data)
     bags = [found[f"bag {number + 1} of tree"] for number in range(BAGS)]
     assert [bag.values["rows"] for bag in bags] == [180] * BAGS
     assert len({bag.arrays["test"].digest for bag in bags}) == BAGS

@@ -1,12 +1,11 @@
 """Planted wrong labels are found, and right ones left alone."""
 
 import numpy as np
-import pytest
 from sklearn.datasets import load_digits
 from sklearn.model_selection import cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 
-from digitflow.studies.experiments.errors import find_suspects, sharpen
+from digitflow.studies.experiments.errors import find_suspects
 
 
 def test_the_joint_is_that_of_a_naive_loop():
@@ -45,13 +44,3 @@ def test_planted_wrong_labels_are_found():
     assert hits[:40].mean() > 0.9
     right = found.suggested[hits] == labels[found.rows[hits]]
     assert right.mean() > 0.95
-
-
-@pytest.mark.parametrize("power", [0.3, 1.0, 4.0])
-def test_sharper_probabilities_keep_their_order_and_their_sum(power):
-    probabilities = np.random.default_rng(0).dirichlet(np.ones(10), 50)
-    sharp = sharpen(probabilities, power)
-    np.testing.assert_allclose(sharp.sum(axis=1), 1)
-    np.testing.assert_array_equal(sharp.argsort(axis=1), probabilities.argsort(axis=1))
-    if power == 1.0:
-        np.testing.assert_allclose(sharp, probabilities)

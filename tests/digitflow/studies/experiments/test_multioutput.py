@@ -14,7 +14,7 @@ from digitflow.studies.experiments.multioutput import (
     plan,
     to_psnr,
 )
-from digitflow.studies.plan import ExperimentContext, run_plan
+from digitflow.studies.plan import ExperimentContext
 
 
 def test_every_whole_number_of_noise_is_as_likely_and_nothing_is_cut():
@@ -73,9 +73,9 @@ def test_neighbours_vote_or_are_averaged_pixel_by_pixel():
     assert build_denoiser("less the mean noise") is None
 
 
-def test_learning_cleans_better_than_nothing_and_is_read(make_study, store):
+def test_learning_cleans_better_than_nothing_and_is_read(make_study, store, run_plan):
     scope, data = make_study(300)
-    found = run_plan(store, plan(scope), data, 42)
+    found = run_plan(plan(scope), data)
     before = found["noise"].values
     for name in DENOISERS:
         values = found[name_denoising(name)].values

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from digitflow.augment import distortions
+from digitflow.studies.algorithms import ALGORITHMS
 from digitflow.studies.experiments.robustness import ALTERATIONS, alter_images, plan
-from digitflow.studies.fitting import ALGORITHMS
-from digitflow.studies.plan import ExperimentContext, run_plan
+from digitflow.studies.plan import ExperimentContext
 
 ASKED = {
     "shift", "rotation", "scale", "shear", "thickness", "blur", "noise", "occlusion",
@@ -46,9 +46,9 @@ def test_images_change_more_the_farther_a_level_is_from_nothing(name, make_study
     assert other.arrays["images"] != found.arrays["images"]
 
 
-def test_every_algorithm_reads_every_level_and_unaltered_images_as_its_test(make_study, store):
+def test_every_algorithm_reads_every_level_and_unaltered_images_as_its(make_study, run_plan):
     scope, data = make_study(300, altered_images=40)
-    found = run_plan(store, plan(scope), data, 42)
+    found = run_plan(plan(scope), data)
     for name in ALGORITHMS:
         values = found[f"read by {name}"].values
         assert values["images"] == 40

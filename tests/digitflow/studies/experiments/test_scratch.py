@@ -4,12 +4,12 @@ import pytest
 
 from digitflow.errors import InputError
 from digitflow.studies.experiments.scratch import HIDDEN, KINDS, build_model, name_fit, plan
-from digitflow.studies.plan import ExperimentContext, run_plan
+from digitflow.studies.plan import ExperimentContext
 
 
-def test_slopes_are_right_and_both_makers_read_about_as_well(make_study, store):
+def test_slopes_are_right_and_both_makers_read_about_as_well(make_study, store, run_plan):
     scope, data = make_study(600)
-    found = run_plan(store, plan(scope), data, 42)
+    found = run_plan(plan(scope), data)
     pixels = ExperimentContext(store, data, 42, 1).train().images[0].size
     for kind in KINDS:
         slopes = found[f"gradient of {kind}"].values

@@ -6,17 +6,17 @@ import json
 
 import pytest
 
-from digitflow.studies.chapter import Figure, Known, Table, draw_chapter
-from digitflow.studies.plan import ORDER, plan_section, run_plan
+from digitflow.studies.chapter import Figure, PublishedFigure, Table, draw_chapter
+from digitflow.studies.plan import ORDER, plan_section
 
 SETTINGS = {"altered_images": 40, "augmented_size": 100, "search_size": 150, "folds": 2}
 
 
 @pytest.mark.parametrize("section", ORDER)
-def test_a_section_finds_shows_and_says_something(section, make_study, store):
+def test_a_section_finds_shows_and_says_something(section, make_study, store, run_plan):
     scope, data = make_study(300, **SETTINGS)
     plan = plan_section(section, scope)
-    found = run_plan(store, plan, data, 42)
+    found = run_plan(plan, data)
     json.dumps([facts.values for facts in found.values()], allow_nan=False)
     chapter = draw_chapter(store, section, scope, data, found)
     assert chapter.section == section
@@ -36,14 +36,14 @@ def test_a_section_finds_shows_and_says_something(section, make_study, store):
     assert len({part.name for part in figures}) == len(figures), names
     assert len({part.name for part in tables}) == len(tables), names
     # The published figures are of all of MNIST, and of nothing else.
-    assert not any(isinstance(part, Known) for part in chapter.parts)
+    assert not any(isinstance(part, PublishedFigure) for part in chapter.parts)
 
 
 @pytest.mark.parametrize("section", ["detector", "multioutput", "scratch", "errors"])
-def test_a_section_finds_the_same_again(section, make_study, store):
+def test_a_section_finds_the_same_again(section, make_study, run_plan):
     scope, data = make_study(200, **SETTINGS)
     plan = plan_section(section, scope)
-    first, again = (run_plan(store, plan, data, 42) for _ in range(2))
+    first, again = (run_plan(plan, data) for _ in range(2))
     for name in first:
         assert first[name].values == again[name].values
         assert first[name].arrays == again[name].arrays

@@ -5,7 +5,8 @@ import pytest
 from sklearn.model_selection import GridSearchCV
 
 from digitflow.studies.data import plan_features
-from digitflow.studies.experiments import tuning_searches
+from digitflow.studies.experiments import searches
+from digitflow.studies.experiments.searches import search_by_optuna
 from digitflow.studies.experiments.tuning import (
     HAND_SET,
     build_model,
@@ -13,14 +14,13 @@ from digitflow.studies.experiments.tuning import (
     open_search_rows,
     try_params,
 )
-from digitflow.studies.experiments.tuning_searches import search_by_optuna
-from digitflow.studies.plan import ExperimentContext, plan_section, run_plan
+from digitflow.studies.plan import ExperimentContext, plan_section
 
 
 @pytest.fixture
-def context(make_study, store):
+def context(make_study, store, run_plan):
     scope, data = make_study(300)
-    given = run_plan(store, [plan_features("pixels"), plan_features("components")], data, 42)
+    given = run_plan([plan_features("pixels"), plan_features("components")], data)
     return ExperimentContext(store, data, scope.seed, 1, given)
 
 
@@ -60,8 +60,8 @@ def test_a_search_that_was_cut_off_tries_only_what_is_left(context, monkeypatch)
             raise KeyboardInterrupt
         return tuning_score(*arguments)
 
-    tuning_score = tuning_searches.score_fold
-    monkeypatch.setattr(tuning_searches, "score_fold", score)
+    tuning_score = searches.score_fold
+    monkeypatch.setattr(searches, "score_fold", score)
     with pytest.raises(KeyboardInterrupt):
         search_by_optuna(context, "svm", 150, 2, 5)
     found = search_by_optuna(context, "svm", 150, 2, 5).values["trials"]
@@ -78,7 +78,7 @@ def test_a_search_finds_the_same_again(context, store):
 
 
 def test_without_optuna_the_section_says_so(context, monkeypatch):
-    monkeypatch.setattr(tuning_searches, "has_optuna", lambda: False)
+    monkeypatch.setattr(searches, "has_optuna", lambda: False)
     found = search_by_optuna(context, "svm", 150, 2, 4).values
     assert found == {"trials": [], "missing": found["missing"]}
     assert "digitflow[tune]" in found["missing"]

@@ -1,7 +1,6 @@
 """The algorithms that the studies compare, each fitted once and shared by all sections."""
 
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -15,7 +14,13 @@ from digitflow.models.fitting import build_estimator
 from digitflow.models.persistence import dump_model, load_model
 from digitflow.store.references import Record
 from digitflow.studies.data import PARTS, Split, plan_features
-from digitflow.studies.plan import Experiment, ExperimentContext, Findings
+from digitflow.studies.plan import (
+    Experiment,
+    ExperimentContext,
+    Findings,
+    Stopwatch,
+    plan_experiment,
+)
 
 
 class Algorithm(Record):
@@ -53,23 +58,16 @@ def plan_fit(
 ) -> tuple[Experiment, Experiment]:
     """Return the same of any algorithm; equal ones of equal names are one experiment."""
     features = plan_features(chosen.recipe, split)
-    fit = Experiment(
-        name=f"model {name}" + ("" if split == "own" else f" on {split}"),
-        function="digitflow.studies.fitting.fit_model",
-        params={
-            "algorithm": name,
-            "estimator": chosen.estimator,
-            "params": chosen.params,
-            "features": features.name,
-        },
-        needs=(features.name,),
+    fit = plan_experiment(
+        f"model {name}" + ("" if split == "own" else f" on {split}"),
+        fit_model,
+        features.name,
+        algorithm=name,
+        estimator=chosen.estimator,
+        params=chosen.params,
+        features=features.name,
     )
     return features, fit
-
-
-def unique(plan: Iterable[Experiment]) -> tuple[Experiment, ...]:
-    """Return the experiments in their order, each name once."""
-    return tuple({experiment.name: experiment for experiment in plan}.values())
 
 
 def predict_probabilities(classifier: Any, rows: np.ndarray) -> np.ndarray:
@@ -98,14 +96,14 @@ def fit_model(
     """
     given = context.given[features]
     train, labels, test, truth = context.open(features, *PARTS)
-    began = time.perf_counter()
+    watch = Stopwatch()
     classifier = build_estimator(estimator, params, context.seed, context.threads).fit(
         train, labels
     )
-    fitted = time.perf_counter()
+    watch.lap("fit")
     probabilities = predict_probabilities(classifier, test)
     predicted = classifier.classes_[probabilities.argmax(axis=1)]
-    ended = time.perf_counter()
+    watch.lap("predict")
     recipe = load_model(given.models["recipe"], context.store)
     pipeline = Pipeline([*recipe.steps, ("classifier", classifier)])
     return Findings(
@@ -114,11 +112,8 @@ def fit_model(
             "accuracy": float(np.mean(predicted == truth)),
             "n": len(truth),
         },
-        measured={"fit_seconds": fitted - began, "predict_seconds": ended - fitted},
-        arrays={
-            "predicted": context.store.put_array(predicted),
-            "probabilities": context.store.put_array(probabilities),
-            "labels": given.arrays["test_labels"],
-        },
+        measured=watch.seconds,
+        arrays=context.keep(predicted=predicted, probabilities=probabilities)
+        | {"labels": given.arrays["test_labels"]},
         models={"model": dump_model(pipeline, context.store)},
     )
