@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from multiprocessing import forkserver
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,6 +40,8 @@ _context = multiprocessing.get_context("forkserver")
 
 def prepare(environment):
     """Start the process that others are forked from, with an environment for its imports."""
+    # What can't be imported there is left out without a word.
+    assert all(find_spec(name) for name in IMPORTED if name.startswith(("digitflow", "flows")))
     _context.set_forkserver_preload(IMPORTED)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
