@@ -38,7 +38,7 @@ def _kill_when(project, stage, delay=0.0):
                 process.kill()
                 process.communicate()
                 return True
-        time.sleep(0.002)
+        time.sleep(0.02)
     errors = process.communicate()[1]
     assert process.returncode == 0, errors
     return False
