@@ -164,16 +164,16 @@ def _draw_errors(reports: Sequence[MonitoringReport]) -> Figure:
     wrong = np.array([100 * report.window.wrong / report.window.size for report in reports])
     unsure = np.array([100 * report.window.unsure / report.window.size for report in reports])
     png = draw_lines(
-        "Known errors and doubts",
+        "Known errors and rejections",
         {"corrected by people": (looks, wrong), "unsure or not a digit": (looks, unsure)},
         "look of the monitor (0 = the latest)",
         "share of the predictions (%)",
     )
     said = (
         f"In the latest look {wrong[-1]:.1f} % of the predictions are corrected and "
-        f"{unsure[-1]:.1f} % were doubted by the model itself."
+        f"{unsure[-1]:.1f} % were rejected by the model itself."
     )
-    return "Known errors and doubts", said, png
+    return "Known errors and rejections", said, png
 
 
 def _draw_accuracy(reports: Sequence[MonitoringReport]) -> Figure:
