@@ -65,7 +65,7 @@ def judge(store, cold, first, again, versions, one_more, plain) -> int:
     plain_seconds, plain_result = plain
     best_again, record = min(again, key=lambda timed: timed[0])
     score = first["champion"]["score"]
-    accuracy = score["correct"] / score["n"]
+    accuracy = score["value"]
     print(f"plain script: {plain_seconds:.1f} s, {plain_result}")
     print(
         f"champion: {first['winner']}, test accuracy {accuracy:.4f} (at least {MIN_ACCURACY})"

@@ -41,8 +41,9 @@ from digitflow.models.bundle import ModelBundle
 from digitflow.models.fitting import build_estimator
 from digitflow.models.golden import record_golden
 from digitflow.models.persistence import dump_model
-from digitflow.predict.predictor import Predictor, find_champion
-from digitflow.registry.pointer import Champion, Pointer, write_pointer
+from digitflow.predict.predictor import Predictor
+from digitflow.registry.history import append_entry, find_champion
+from digitflow.registry.versions import Champion
 from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store, open_store
 from digitflow.workers import count_cores
 
@@ -82,7 +83,7 @@ def crown_small_model(store: Store) -> Store:
     steps, features = fit_recipe("strokes", digits.images)
     classifier = fit_classifier("svm", {}, features, digits.labels, len(features) // 2)
     champion = make_champion(store, Pipeline([*steps, ("classifier", classifier)]), digits)
-    write_pointer(store, Pointer(champion=champion, database=None))
+    append_entry(store, champion, 0, "bootstrap", "fitted for a measurement")
     return store
 
 
@@ -106,7 +107,12 @@ def make_champion(store, model, digits) -> Champion:
     images = store_set(store, digits.take(np.arange(100)))
     golden = record_golden(store, ref, images)
     score = TestScore(
-        model_digest=ref.digest, test_digest="none", n=0, correct=0, interval=(0, 1)
+        model_digest=ref.digest,
+        test_digest="none",
+        n=0,
+        metric="accuracy",
+        value=float("nan"),
+        interval=(0, 1),
     )
     return Champion(
         name="digits-sample",

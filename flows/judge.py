@@ -26,8 +26,8 @@ from digitflow.registry.judging import (
     require_comparable,
     to_baseline,
 )
-from digitflow.registry.pointer import Champion
 from digitflow.registry.training import describe_training, resolve_config
+from digitflow.registry.versions import Champion
 from digitflow.store.references import ModelRef
 from flows.approval import ask_person
 from flows.run import TASK_THREADS, name_run, run_job

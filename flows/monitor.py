@@ -9,8 +9,8 @@ from prefect.states import Completed
 from digitflow.config.training import TrainConfig
 from digitflow.evaluation.evidence import Share
 from digitflow.monitoring.window import MonitoringReport, assess_window
-from digitflow.registry.pointer import Champion
 from digitflow.registry.training import resolve_config
+from digitflow.registry.versions import Champion
 from flows.run import TASK_THREADS, name_run, run_job
 from tasks.data import read_corrections
 from tasks.judging import find_champion, score_on_test
@@ -97,4 +97,4 @@ def score_corrections(champion: Champion) -> Share | None:
         return None
     name = f"score champion version {champion.version} on the feedback images"
     score = named(score_on_test, name)(champion.model, images).score
-    return Share(correct=score.correct, n=score.n)
+    return Share(correct=round(score.value * score.n), n=score.n)

@@ -2,7 +2,7 @@
 
 from digitflow.evaluation import costs, robustness, scoring
 from digitflow.models import golden
-from digitflow.registry import champion, judging, listing, promotion
+from digitflow.registry import champion, history, judging, promotion
 from tasks.wiring import cached_task, plain_task
 
 score_on_test = cached_task(scoring.score_on_test, run_name="score", in_process=True)
@@ -31,4 +31,4 @@ judge_challenger = plain_task(judging.judge_challenger, run_name="gate")
 register_challenger = plain_task(judging.register_challenger, run_name="register")
 promote_challenger = plain_task(promotion.promote, run_name="promote")
 keep_champion = plain_task(judging.keep_champion, run_name="keep the champion")
-is_repeated = plain_task(listing.is_repeated, run_name="look for the same verdict")
+is_repeated = plain_task(history.is_repeated, run_name="look for the same verdict")

@@ -87,7 +87,7 @@ def _describe_end(event: dict[str, Any]) -> str:
 def print_training(record: dict[str, Any]) -> None:
     """Print leaderboard, verdict, the champion's accuracy and the report's path."""
     from digitflow.evaluation.leaderboard import Entry
-    from digitflow.registry.pointer import Champion
+    from digitflow.registry.versions import Champion
 
     entries = [Entry.model_validate(row) for row in record["leaderboard"]]
     OUTPUT.print()
@@ -103,7 +103,7 @@ def print_training(record: dict[str, Any]) -> None:
         low, high = champion.score.interval
         OUTPUT.print(
             f"[bold]champion[/]  {champion.name} version {champion.version}: "
-            f"test accuracy {champion.score.accuracy:.2%} "
+            f"test accuracy {champion.score.value:.2%} "
             f"(95 % interval {low:.2%} to {high:.2%}, {champion.score.n:,} images)"
         )
     OUTPUT.print(f"[bold]report[/]    {escape(record['report'])}")

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from digitflow.errors import DigitflowError, list_some
 from digitflow.formatting import format_bytes
-from digitflow.registry.pointer import list_pointers
 from digitflow.store.artifacts import Store
 from digitflow.store.lineage import installed_version
 from digitflow.store.runs import list_runs, read_events
@@ -86,7 +85,7 @@ def _check_registry(store: Store) -> Iterator[Finding]:
     from digitflow.registry.listing import list_history, list_models
 
     try:
-        models = sorted({*list_models(store), *list_pointers(store)})
+        models = list_models(store)
         for model in models:
             yield from (
                 _finding("warning", "registry", f"{was}: fixed") for was in mend(store, model)

@@ -34,7 +34,7 @@ def models(
     from digitflow.store.artifacts import open_store
 
     found = list_versions(open_store(), model)
-    listed = [version.model_dump(mode="json") for version in found]
+    listed = [version.summarise() for version in found]
     print_result(listed, as_json, print_versions)
 
 
@@ -44,19 +44,22 @@ def show(
 ) -> None:
     """Print all that is known of a version: verdict, figures, config, digests, history."""
     from digitflow.cli.tables import print_registration
-    from digitflow.registry import listing, versions
+    from digitflow.registry import history as registry_history
+    from digitflow.registry import listing
     from digitflow.store.artifacts import open_store
 
     store = open_store()
     name = listing.choose_model(store, model)
     found = listing.find_registration(store, name, version)
-    number = found.version.version
-    entries = [e for e in listing.list_history(store, name) if e.version == number]
-    judged = [j for j in listing.list_judgements(store, name) if j.version == number]
+    entries = [e for e in listing.list_history(store, name) if e.version == found.version]
+    judged = registry_history.list_judgements(store, name)
     shown = found.model_dump(mode="json") | {
-        "signature": versions.SIGNATURE,
         "history": [_shorten_entry(store, entry) for entry in entries],
-        "judgements": [judgement.model_dump(exclude={"verdict"}) for judgement in judged],
+        "judgements": [
+            judgement.model_dump(exclude={"verdict"})
+            for judgement in judged
+            if judgement.version == found.version
+        ],
     }
     print_result(shown, as_json, print_registration)
 
@@ -91,8 +94,7 @@ def diff(
 ) -> None:
     """Show how the configs, the figures and the verdicts of two versions differ."""
     from digitflow.cli.tables import print_difference
-    from digitflow.registry.diff import diff_versions
-    from digitflow.registry.listing import choose_model
+    from digitflow.registry.listing import choose_model, diff_versions
     from digitflow.store.artifacts import open_store
 
     store = open_store()
@@ -148,12 +150,11 @@ def rollback(
 ) -> None:
     """Make a former champion champion again, after loading and checking it."""
     from digitflow.cli.tables import print_rollback
-    from digitflow.registry import listing
-    from digitflow.registry import rollback as registry_rollback
+    from digitflow.registry import listing, promotion
     from digitflow.store.artifacts import open_store
 
     store = open_store()
-    champion = registry_rollback.rollback(store, listing.choose_model(store, model), to, why)
+    champion = promotion.rollback(store, listing.choose_model(store, model), to, why)
     print_result(champion.model_dump(mode="json"), as_json, print_rollback)
 
 
@@ -161,11 +162,11 @@ def _shorten_entry(store: "Store", entry: "Entry") -> dict[str, Any]:
     """Return an entry as plain values: of its verdict the outcome, of its run the report."""
     from digitflow.store.runs import find_run
 
-    verdict, run = entry.verdict or {}, find_run(store, entry.run) or {}
+    run = find_run(store, entry.run) or {}
     return entry.model_dump(mode="json", exclude={"verdict", "champion"}) | {
-        "outcome": verdict.get("outcome"),
-        "reason": verdict.get("reason"),
-        "test_accuracy": entry.champion.score.accuracy,
+        "outcome": None if entry.verdict is None else entry.verdict.outcome,
+        "reason": None if entry.verdict is None else entry.verdict.reason,
+        "test_accuracy": entry.champion.score.value,
         "deployment": run.get("deployment"),
         "report": run.get("report"),
     }

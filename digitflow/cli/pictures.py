@@ -17,7 +17,7 @@ from digitflow.errors import DigitflowError, InputError
 if TYPE_CHECKING:
     from digitflow.feedback.predictions import PredictionLog
     from digitflow.predict.predictions import Prediction, Unread
-    from digitflow.registry.pointer import Champion
+    from digitflow.registry.versions import Champion
 
 SIGNS = {"read": "", "unsure": "?", "not a digit": "#"}
 

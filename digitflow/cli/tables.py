@@ -38,7 +38,7 @@ def print_versions(versions: Sequence[Mapping[str, Any]]) -> None:
             table.add_row(
                 version["version"],
                 format_moment(version["registered_at"]),
-                format_share(version["accuracy"]),
+                format_share(version["score"]["value"]),
                 OUTCOMES.get(version["outcome"], version["outcome"]),
                 ", ".join(version["aliases"]),
             )
@@ -47,9 +47,9 @@ def print_versions(versions: Sequence[Mapping[str, Any]]) -> None:
 
 def print_registration(shown: Mapping[str, Any]) -> None:
     """Print all that a version carries; its verdict last, where a terminal stops."""
-    version, facts = shown["version"], shown["facts"]
-    aliases = f" ({', '.join(version['aliases'])})" if version["aliases"] else ""
-    OUTPUT.print(f"[bold]{version['model']} version {version['version']}[/]{aliases}")
+    facts = shown["facts"]
+    aliases = f" ({', '.join(shown['aliases'])})" if shown["aliases"] else ""
+    OUTPUT.print(f"[bold]{shown['model']} version {shown['version']}[/]{aliases}")
     for label, text in _describe_registration(shown):
         print_field(label, escape(text), LABEL)
     OUTPUT.print("\n[bold]config[/]")
@@ -65,13 +65,12 @@ def print_registration(shown: Mapping[str, Any]) -> None:
 
 def _describe_registration(shown: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield (label, text) of what a version is known by."""
-    version, facts, bundle = shown["version"], shown["facts"], shown["bundle"]
-    score = version["score"]
+    facts, bundle, score = shown["facts"], shown["bundle"], shown["score"]
     low, high = score["interval"]
-    yield "registered", format_moment(version["registered_at"])
-    yield "run", f"{version['run']}, of {facts['deployment']}"
-    accuracy = f"{format_share(version['accuracy'])} of {score['n']:,} images"
-    yield "test", f"{accuracy} (95 % interval {format_share(low)} to {format_share(high)})"
+    yield "registered", format_moment(shown["registered_at"])
+    yield "run", f"{facts['run']}, of {facts['deployment']}"
+    figure = f"{score['metric']} {format_share(score['value'])} on {score['n']:,} samples"
+    yield "test", f"{figure} (95 % interval {format_share(low)} to {format_share(high)})"
     yield "test images", score["test_digest"]
     yield "metrics", _join(facts["metrics"], format_number)
     if facts["costs"] is not None:
@@ -80,11 +79,14 @@ def _describe_registration(shown: Mapping[str, Any]) -> Iterator[tuple[str, str]
     yield "code", facts["code"]
     yield "data", _join(facts["data"], str)
     yield "environment", _join(facts["libraries"], str)
-    takes, gives = (f"{dtype} {tuple(shape)}" for dtype, shape in shown["signature"].values())
-    yield "signature", f"images {takes} to probabilities {gives}"
-    yield "file", version["model_path"]
-    if bundle is not None:
-        yield from _describe_bundle(bundle)
+    signature = facts["signature"]
+    (takes, rows), (gives, columns) = signature["inputs"], signature["outputs"]
+    yield (
+        "signature",
+        f"{takes} {tuple(rows)} to {gives} {tuple(columns)}, {signature['method']}",
+    )
+    yield "file", bundle["model"]["path"]
+    yield from _describe_bundle(bundle)
 
 
 def _describe_bundle(bundle: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -30,27 +30,52 @@ class Evaluation(Record):
 
 
 class TestScore(Record):
-    """A model on the frozen test images, known by their digest.
+    """A model's figure on the frozen test samples, known by their digest.
 
-    `interval` is the 95 % interval of its accuracy (Wilson), (low, high), in 0..1.
+    Attributes
+    ----------
+    metric : str
+        What is measured, such as "accuracy".
+    value : float
+        The figure; NaN if there were no samples.
+    n : int
+        Samples.
+    interval : (float, float)
+        Of 95 %, low and high, in the figure's unit.
+    higher_is_better : bool
+        Whether a model with a higher figure is better.
     """
 
     __test__: ClassVar[bool] = False  # the name begins with Test; pytest must not collect it
     # An unknown figure must survive being written and read again.
     model_digest: str
     test_digest: str
+    metric: str
+    value: float
     n: int = Field(ge=0)
-    correct: int = Field(ge=0)
     interval: tuple[float, float]
+    higher_is_better: bool = True
 
-    @property
-    def accuracy(self) -> float:
-        """Share of right answers; NaN if there were no images."""
-        return self.correct / self.n if self.n else math.nan
+
+def score_accuracy(
+    model_digest: str, test_digest: str, correct: int | None, n: int
+) -> TestScore:
+    """Return so many right answers of n as a score; NaN where that is not known."""
+    value, interval = math.nan, (math.nan, math.nan)
+    if correct is not None and n:
+        value, interval = correct / n, wilson_interval(correct, n)
+    return TestScore(
+        model_digest=model_digest,
+        test_digest=test_digest,
+        metric="accuracy",
+        value=value,
+        n=n,
+        interval=interval,
+    )
 
 
 class TestResult(Record):
-    """A model's score on the test images, and the probabilities (n, 10) behind it."""
+    """A model's score on the test samples, and the probabilities (n, k) behind it."""
 
     __test__: ClassVar[bool] = False
     score: TestScore
@@ -100,14 +125,7 @@ def score_on_test(
     with threadpool_limits(threads):
         probabilities = predict_in_chunks(pipeline, store.open_array(test.images))
     hits = probabilities.argmax(axis=1) == store.open_array(test.labels)
-    correct, n = int(hits.sum()), len(hits)
-    score = TestScore(
-        model_digest=model.digest,
-        test_digest=digest_test_set(test),
-        n=n,
-        correct=correct,
-        interval=wilson_interval(correct, n),
-    )
+    score = score_accuracy(model.digest, digest_test_set(test), int(hits.sum()), len(hits))
     return TestResult(score=score, probabilities=store.put_array(probabilities))
 
 

@@ -106,7 +106,12 @@ def define_tables() -> Any:
     return metadata
 
 
-FEEDBACK = Database("the feedback", FILE, define_tables)
+FEEDBACK = Database(
+    "the feedback",
+    FILE,
+    ("pictures", "predictions", "corrections", "training_events", "inspections"),
+    define_tables,
+)
 
 
 LEAST_PREFIX = 4

@@ -1,7 +1,6 @@
 """From evidence to a verdict on a challenger. No I/O."""
 
 import logging
-import math
 from collections.abc import Iterable, Iterator
 from math import isfinite
 from typing import Any, Literal
@@ -13,8 +12,7 @@ from digitflow.config.gate import GateLimits
 from digitflow.errors import InputError, TestSetChanged
 from digitflow.evaluation.evidence import Evidence, ScoredSet
 from digitflow.evaluation.metrics import check_predictions
-from digitflow.evaluation.resampling import wilson_interval
-from digitflow.evaluation.scoring import TestScore
+from digitflow.evaluation.scoring import TestScore, score_accuracy
 from digitflow.formatting import format_count
 from digitflow.gate.check import Check
 from digitflow.store.references import Record
@@ -288,14 +286,9 @@ def _score(
     digest: str | None = None,
 ) -> TestScore:
     labels = evidence.test.labels
-    n, correct = len(labels), _count_hits(labels, probabilities)
-    return TestScore(
-        model_digest=digest or comparison.challenger_digest,
-        test_digest=comparison.test_digest,
-        n=n,
-        correct=correct or 0,
-        interval=(math.nan, math.nan) if correct is None else wilson_interval(correct, n),
-    )
+    correct = _count_hits(labels, probabilities)
+    model = digest or comparison.challenger_digest
+    return score_accuracy(model, comparison.test_digest, correct, len(labels))
 
 
 def _count_hits(labels: np.ndarray, probabilities: Any) -> int | None:
@@ -303,7 +296,8 @@ def _count_hits(labels: np.ndarray, probabilities: Any) -> int | None:
     usable = (
         probabilities is not None
         and len(labels) > 0
-        and np.shape(probabilities) == (len(labels), 10)
+        and np.ndim(probabilities) == 2
+        and len(probabilities) == len(labels)
         and bool(np.isfinite(probabilities).all())
     )
     return int((probabilities.argmax(axis=1) == labels).sum()) if usable else None

@@ -111,6 +111,23 @@ class Reference(Record):
     confidence: ArrayRef
 
 
+class Signature(Record):
+    """What a model takes and gives, each a dtype and a shape; -1 is any number of samples.
+
+    `method` is the pipeline's that is asked.
+    """
+
+    inputs: tuple[str, tuple[int, ...]]
+    outputs: tuple[str, tuple[int, ...]]
+    method: str
+
+
+SIGNATURE = Signature(
+    inputs=("uint8", (-1, 28, 28)), outputs=("float64", (-1, 10)), method="predict_proba"
+)
+"""Of every model of digits: images to the probabilities of 0 to 9."""
+
+
 class ModelBundle(Record):
     """A model as it is judged, registered and loaded.
 
@@ -123,7 +140,7 @@ class ModelBundle(Record):
     golden : Golden
         What the model must repeat.
     reference : Reference or None
-        None where it was registered before there was a monitor.
+        None where nothing is compared with it.
     """
 
     model: ModelRef

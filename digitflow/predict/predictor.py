@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from digitflow.errors import InputError, list_some
+from digitflow.errors import InputError
 from digitflow.feedback.predictions import PredictionLog
 from digitflow.images.frame import SIDE, digest_image, frame_ink, iterate_frames
 from digitflow.images.pages import Found, find_digits
@@ -17,7 +17,8 @@ from digitflow.models.bundle import RejectOption
 from digitflow.models.golden import load_bundle
 from digitflow.models.persistence import load_model
 from digitflow.predict.predictions import Prediction, Status, Unread, flag_page, locate_digit
-from digitflow.registry.pointer import DEFAULT_MODELS, Champion, list_pointers, read_pointer
+from digitflow.registry.history import find_champion
+from digitflow.registry.versions import Champion
 from digitflow.store.artifacts import Store
 
 RUNNERS_UP = 3
@@ -237,26 +238,6 @@ def predict_files(
     predictor = Predictor.load(store, model)
     for file in files:
         yield from predictor.read_file(file, one)
-
-
-def find_champion(store: Store, model: str | None = None) -> Champion:
-    """Return the champion to predict with, by its pointer file alone.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    names = DEFAULT_MODELS if model is None else (model,)
-    for name in names:
-        if (pointer := read_pointer(store, name)) is not None:
-            return pointer.champion
-    known = list_pointers(store)
-    others = f"There is one of: {list_some(known)}. " if known else ""
-    raise InputError(
-        f"there is no champion of {' or '.join(names)} in {store.root}. {others}"
-        "`digitflow train` makes one."
-    )
 
 
 def frame_page(picture: np.ndarray) -> tuple[list[Found], np.ndarray]:

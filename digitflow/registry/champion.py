@@ -1,24 +1,20 @@
-"""What follows the history: the pointer file and MLflow's aliases."""
+"""Who is champion, by the history; its files, and MLflow's aliases, follow."""
 
+import io
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from digitflow.errors import DamagedArtifact
+from digitflow.models.bundle import ModelBundle
 from digitflow.registry import history, mlflow
-from digitflow.registry.adopting import adopt
-from digitflow.registry.history import HISTORY, Entry
-from digitflow.registry.pointer import (
-    Champion,
-    Pointer,
-    pointer_path,
-    read_pointer,
-    remove_pointer,
-    write_pointer,
-)
-from digitflow.registry.restoring import list_missing, restore_bundle
+from digitflow.registry.history import HISTORY
+from digitflow.registry.versions import Champion, list_files
 from digitflow.store.artifacts import Store
+from digitflow.store.references import ArrayRef, FileRef, digest_array, digest_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +26,7 @@ def is_missing(store: Store) -> bool:
 
 def initialise(store: Store) -> None:
     """Make the databases, so that nobody needs to wait for them later."""
-    HISTORY.initialise(store)
+    HISTORY.require_tables(store)
     with mlflow.open_client(store):
         pass
 
@@ -38,43 +34,26 @@ def initialise(store: Store) -> None:
 def read_champion(store: Store, model: str) -> Champion | None:
     """Return the champion of a registered model, or None before the first promotion.
 
-    The pointer file answers if the history is a file, unchanged since.
+    What is gone of its files comes back from MLflow's copies, or a warning is logged.
 
     Raises
     ------
     DamagedArtifact
-        If the pointer names a champion and the history's file is gone.
-    InputError
-        If an older registry has its alias on a version that is not digitflow's.
+        If the history's file is gone.
     """
-    pointer = _peek(store, model)
-    if pointer is not None and _is_current(store, pointer):
-        return pointer.champion
-    require_history(store, model)
-    if HISTORY.is_missing(store) and mlflow.is_missing(store):
+    history.require(store)
+    last = history.read_last(store, model)
+    if last is None:
         return None
-    with lock_model(store, model):
-        # Read again: who held the lock may have promoted, and brought it in line.
-        pointed = _read_pointed(store, model)
-        champion = follow(store, model)
-    if pointed != champion:
-        said, true = (describe(found) for found in (pointed, champion))
-        logger.warning(
-            "the pointer of %s named %s, the history says %s: mended", model, said, true
-        )
-    return champion
+    restore_bundle(store, last.champion)
+    return last.champion
 
 
 def mend(store: Store, model: str) -> list[str]:
-    """Bring pointer, files and aliases in line; return what was behind, in sentences."""
+    """Bring files and aliases in line; return which aliases were behind, in sentences."""
+    read_champion(store, model)
     with open_registry(store, model) as client:
-        pointed = _read_pointed(store, model)
-        champion = follow(store, model)
-        behind = align_aliases(client, store, model)
-    if pointed != champion:
-        said, true = describe(pointed), describe(champion)
-        behind.append(f"the pointer of {model} named {said}, the history says {true}")
-    return behind
+        return align_aliases(client, store, model)
 
 
 @contextmanager
@@ -89,119 +68,103 @@ def lock_model(store: Store, model: str) -> Iterator[None]:
 
 @contextmanager
 def open_registry(store: Store, model: str) -> Iterator[Any]:
-    """Yield MLflow's client, with the model's lock held.
+    """Yield MLflow's client, with the model's lock held and the history there.
 
     Raises
     ------
     DamagedArtifact
         If MLflow's file or the history's is gone, and the other one knows of champions.
     """
-    require_history(store, model)
+    history.require(store)
     if mlflow.is_missing(store) and history.list_models(store):
         raise DamagedArtifact(
-            f"the registry {store.root / mlflow.DATABASE} is missing, but there is a "
+            f"the registry {store.root / history.MIRROR_FILE} is missing, but there is a "
             f"history of champions in it. Put it back, or set "
             f"{mlflow.TRACKING_VARIABLE} if it is elsewhere."
         )
+    HISTORY.require_tables(store)
     with lock_model(store, model), mlflow.open_client(store) as client:
+        if history.read_last(store, model) is None:
+            _require_no_champion(client, store, model)
         yield client
 
 
-def require_history(store: Store, model: str) -> None:
-    """Refuse to take a history that was lost for one that never began."""
-    if not HISTORY.is_missing(store):
-        return
-    pointer = _peek(store, model)
-    if pointer is not None:
+def _require_no_champion(client: Any, store: Store, model: str) -> None:
+    """Refuse where MLflow's alias, which is set after the history, names a champion."""
+    if (version := mlflow.list_aliases(client, model).get(history.CHAMPION)) is not None:
         raise DamagedArtifact(
-            f"the history {HISTORY.describe_place(store)} is missing, but "
-            f"{describe(pointer.champion)} of {model} was champion in it. Put it back. To go "
-            f"on from MLflow's aliases, or without a champion where there are none, remove "
-            f"{pointer_path(store, model)}."
+            f"MLflow names version {version} of {model} as champion, and the history "
+            f"{HISTORY.describe_place(store)} knows of none. Put the history back that it "
+            "was promoted in, or give the model another name in the config."
         )
-
-
-def follow(store: Store, model: str) -> Champion | None:
-    """Return the history's champion; bring its files and the pointer in line. Locked."""
-    if history.read_last(store, model) is None and not adopt(store, model):
-        remove_pointer(store, model)
-        return None
-    return point(store, model)
-
-
-def point(store: Store, model: str) -> Champion | None:
-    """Let the pointer name the history's champion, whoever else writes at the same time."""
-    while True:
-        # Looked at before the history: a change in between is then seen, here or later.
-        database = HISTORY.stat(store)
-        last = history.read_last(store, model)
-        if last is None:
-            return None
-        restore_bundle(store, last.champion)
-        write_pointer(store, Pointer(champion=last.champion, database=database))
-        if HISTORY.stat(store) == database:
-            return last.champion
 
 
 def align_aliases(client: Any, store: Store, model: str) -> list[str]:
     """Let MLflow's aliases follow the history; return what was behind, in sentences."""
     moved = []
-    while entries := history.list_entries(store, model):
-        registered = mlflow.find_registered(client, model)
-        aliases = {} if registered is None else registered.aliases
-        before = find_before(entries)
-        wanted = {mlflow.CHAMPION: entries[0]}
-        if before is not None:
-            wanted[mlflow.PREVIOUS] = before
-        for alias, entry in wanted.items():
-            said = aliases.get(alias)
-            if str(said) != entry.version:
-                mlflow.set_alias(client, model, alias, entry.version)
-                moved.append(f"the alias {alias} of {model} was on {said}, not {entry.version}")
-        if history.read_last(store, model) == entries[0]:
-            break
-    return moved
+    while True:
+        wanted, said = history.find_aliases(store, model), mlflow.list_aliases(client, model)
+        for alias, version in wanted.items():
+            if str(said.get(alias)) != version:
+                mlflow.set_alias(client, model, alias, version)
+                was = said.get(alias)
+                moved.append(f"the alias {alias} of {model} was on {was}, not {version}")
+        if history.find_aliases(store, model) == wanted:
+            return moved
 
 
 def settle(client: Any, store: Store, model: str) -> Champion:
-    """Let the pointer and the aliases follow what was just written."""
-    champion = point(store, model)
-    if champion is None:
-        raise DamagedArtifact(f"the history of {model} lost its last entry")
+    """Let the aliases follow what was just written, and return who is champion."""
     align_aliases(client, store, model)
-    return champion
+    last = history.read_last(store, model)
+    if last is None:
+        raise DamagedArtifact(f"the history of {model} lost its last entry")
+    return last.champion
 
 
-def find_before(entries: list[Entry]) -> Entry | None:
-    """Return by which entry another version was champion before the present one."""
-    others = (entry for entry in entries if entry.version != entries[0].version)
-    return next(others, None)
+def list_missing(store: Store, bundle: ModelBundle) -> dict[str, FileRef]:
+    """Return {name: reference} of the bundle's files that are not in the store."""
+    files = list_files(bundle).items()
+    return {name: ref for name, ref in files if not store.path_of(ref).is_file()}
 
 
-def describe(champion: Champion | None) -> str:
-    """Name a champion in a sentence."""
-    if champion is None:
-        return "none"
-    return f"version {champion.version} (entry {champion.entry})"
+def restore_bundle(store: Store, champion: Champion) -> None:
+    """Bring back from MLflow's copies what is missing of a champion's bundle, or warn."""
+    missing = list_missing(store, champion.bundle)
+    if not missing:
+        return
+    with mlflow.open_client(store) as client:
+        for name, ref in missing.items():
+            restore_file(client, store, champion, name, ref)
 
 
-def _peek(store: Store, model: str) -> Pointer | None:
-    with suppress(DamagedArtifact):
-        return read_pointer(store, model)
-    return None
+def restore_file(
+    client: Any, store: Store, champion: Champion, name: str, ref: FileRef
+) -> None:
+    """Bring one file back, if MLflow has a copy whose digest is right; or warn."""
+    path = store.path_of(ref)
+    content = mlflow.download_file(client, store, champion.name, champion.version, name)
+    if content is not None and _put_back(store, content, ref):
+        logger.warning("%s was missing; brought back from MLflow", path)
+    else:
+        logger.warning("%s is missing, and MLflow has no copy of it", path)
 
 
-def _read_pointed(store: Store, model: str) -> Champion | None:
-    """Return whom the pointer names; one that can't be read names nobody, with a warning."""
+def _put_back(store: Store, content: bytes, ref: FileRef) -> bool:
+    if isinstance(ref, ArrayRef):
+        return _put_array_back(store, content, ref)
+    intact = digest_bytes(content) == ref.digest
+    if intact:
+        store.put_bytes(content, "models", ".skops")
+    return intact
+
+
+def _put_array_back(store: Store, content: bytes, ref: ArrayRef) -> bool:
     try:
-        pointer = read_pointer(store, model)
-    except DamagedArtifact as exc:
-        logger.warning("%s", exc)
-        return None
-    return None if pointer is None else pointer.champion
-
-
-def _is_current(store: Store, pointer: Pointer) -> bool:
-    database = HISTORY.stat(store)
-    unchanged = database is not None and database == pointer.database
-    return unchanged and not list_missing(store, pointer.champion.bundle)
+        array = np.load(io.BytesIO(content), allow_pickle=False)
+    except (ValueError, EOFError):
+        return False
+    intact = isinstance(array, np.ndarray) and digest_array(array) == ref.digest
+    if intact:
+        store.put_array(array)
+    return intact

@@ -8,9 +8,9 @@ from typing import Any
 
 from digitflow.errors import StorageError, list_some
 from digitflow.registry import history, mlflow
-from digitflow.registry.champion import align_aliases, find_before, open_registry
+from digitflow.registry.champion import open_registry
 from digitflow.registry.listing import list_models
-from digitflow.registry.versions import Registration, list_files, read_registration
+from digitflow.registry.versions import Registration, list_files
 from digitflow.store.artifacts import Store
 from digitflow.store.runs import GC_LOCK, list_runs, read_events
 
@@ -51,7 +51,6 @@ def free_versions(store: Store, keep_versions: int, dry_run: bool) -> Freed:
     freed = Freed()
     for model in list_models(store):
         with open_registry(store, model) as client:
-            align_aliases(client, store, model)
             _free_model(client, store, model, keep_versions, dry_run, freed)
     return freed
 
@@ -59,18 +58,18 @@ def free_versions(store: Store, keep_versions: int, dry_run: bool) -> Freed:
 def _free_model(
     client: Any, store: Store, model: str, keep_versions: int, dry_run: bool, freed: Freed
 ) -> None:
-    versions = mlflow.list_versions(client, model)
-    registered = mlflow.find_registered(client, model)
-    aliases = {} if registered is None else registered.aliases
-    newest = (str(version.version) for version in versions[:keep_versions])
-    kept = {*newest, *map(str, aliases.values()), *_list_champions(store, model)}
-    used = {version.run_id for version in versions if str(version.version) in kept}
-    for version in versions:
-        if str(version.version) in kept:
-            freed.kept.append(read_registration(version, aliases))
-            continue
-        freed.versions.append(f"{model} {version.version}")
-        if not dry_run:
+    registered = history.list_registrations(store, model)
+    aliases = {*mlflow.list_aliases(client, model).values()}
+    newest = {found.version for found in registered[:keep_versions]}
+    freed.kept += (
+        kept := [f for f in registered if f.aliases or f.version in newest | aliases]
+    )
+    doomed = {found.version for found in registered if found not in kept}
+    freed.versions += (f"{model} {found.version}" for found in registered if found not in kept)
+    mirrored = mlflow.list_versions(client, model)
+    used = {v.run_id for v in mirrored if str(v.version) not in doomed}
+    for version in mirrored:
+        if str(version.version) in doomed and not dry_run:
             mlflow.delete_version(client, version)
     # Also of registrations that were killed half-way.
     for run_id in mlflow.list_runs(client, store, model):
@@ -80,16 +79,8 @@ def _free_model(
             freed.bytes += sum(sizes)
             if not dry_run:
                 mlflow.delete_run(client, store, run_id)
-
-
-def _list_champions(store: Store, model: str) -> Iterator[str]:
-    """Yield who is champion and who was it before."""
-    entries = history.list_entries(store, model)
-    if entries:
-        yield entries[0].version
-        before = find_before(entries)
-        if before is not None:
-            yield before.version
+    for number in () if dry_run else sorted(doomed):
+        history.remove_version(store, model, number)
 
 
 MONITOR = "monitor"
@@ -184,9 +175,7 @@ def _list_newest(store: Store, count: int) -> Iterator[dict[str, Any]]:
 
 def _list_paths(found: Registration) -> Iterator[str]:
     """Yield what a version is made of, and what it would be judged on again."""
-    yield found.version.model_path
-    if found.bundle is not None:
-        yield from (ref.path for ref in list_files(found.bundle).values())
+    yield from (ref.path for ref in list_files(found.bundle).values())
     for images in (found.facts.test, found.facts.feedback):
         if images is not None:
             parts = (images.images, images.labels, images.writers, images.series)

@@ -1,24 +1,29 @@
-"""The history's entries and judgements: what they say, adding one, listing them."""
+"""The history, which is the truth: what was registered, how it was judged, who is champion.
 
-import json
-from collections.abc import Mapping, Sequence
+MLflow mirrors it. Each table only grows; a version that is freed is the one exception.
+"""
+
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Literal
 
-from digitflow.errors import ChampionMoved
+from digitflow.errors import ChampionMoved, DamagedArtifact, InputError, list_some
 from digitflow.gate.verdict import Verdict
-from digitflow.registry.pointer import Champion
+from digitflow.registry.versions import DEFAULT_MODELS, Champion, Registration
 from digitflow.store.artifacts import Store
 from digitflow.store.databases import Database, refuse_changes
 from digitflow.store.references import Record
 from digitflow.store.runs import name_user, now
 
 FILE = "registry/history.db"
+# MLflow's, where it is the store's own: it is never made before the history.
+MIRROR_FILE = "registry/mlflow.db"
+CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 
 
 @lru_cache
 def define_tables() -> Any:
-    """Return SQLAlchemy's description of the tables: promotions and judgements."""
+    """Return SQLAlchemy's description of the tables."""
     from sqlalchemy import Column, Integer, MetaData, String, Table, Text, UniqueConstraint
 
     metadata = MetaData()
@@ -46,15 +51,24 @@ def define_tables() -> Any:
         Column("verdict", Text, nullable=False),
         sqlite_autoincrement=True,
     )
+    Table(
+        "versions",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("model", String(200), nullable=False, index=True),
+        *(Column(name, String(200), nullable=False) for name in ("version", "kind")),
+        Column("record", Text, nullable=False),
+        sqlite_autoincrement=True,
+    )
     for table in metadata.tables.values():
         refuse_changes(table)
     return metadata
 
 
-HISTORY = Database("the history", FILE, define_tables)
+HISTORY = Database("the history", FILE, ("promotions", "judgements", "versions"), define_tables)
 
 
-Kind = Literal["bootstrap", "promote", "rollback", "rescore", "adopt"]
+Kind = Literal["bootstrap", "promote", "rollback", "rescore"]
 
 
 class Entry(Record):
@@ -68,11 +82,10 @@ class Entry(Record):
         The entry it follows; 0 for the first of a model.
     kind : str
         "bootstrap" and "promote" by a verdict, "rollback" by a person, "rescore" (the same
-        version, judged on other test images), "adopt" (it was champion before there was
-        a history).
+        version, judged on other test samples).
     at, who, why : str
         UTC, ISO 8601; user@host; a sentence.
-    verdict : dict or None
+    verdict : Verdict or None
         None where no verdict led here.
     champion : Champion
         Who is champion from here on.
@@ -87,7 +100,7 @@ class Entry(Record):
     who: str
     why: str
     run: str
-    verdict: dict[str, Any] | None
+    verdict: Verdict | None
     champion: Champion
 
 
@@ -103,20 +116,65 @@ class Judgement(Record):
     champion_entry: int | None
     test_digest: str
     outcome: str
-    verdict: dict[str, Any]
+    verdict: Verdict
+
+
+def require(store: Store) -> None:
+    """Refuse to take a history that was lost for one that never began.
+
+    Raises
+    ------
+    DamagedArtifact
+        If its file is gone, and MLflow's beside it is there.
+    """
+    if HISTORY.is_missing(store) and (store.root / MIRROR_FILE).exists():
+        raise DamagedArtifact(
+            f"the history {HISTORY.describe_place(store)} is missing, but "
+            f"{store.root / MIRROR_FILE}, which mirrors it, is there. Put the history back. To "
+            "begin without any champion or version, move that file away too."
+        )
 
 
 def read_last(store: Store, model: str) -> Entry | None:
     """Return the entry that says who is champion; None before the first promotion."""
-    entries = list_entries(store, model, limit=1)
-    return entries[0] if entries else None
+    query = "SELECT * FROM promotions WHERE model = :model ORDER BY id DESC LIMIT 1"
+    found = HISTORY.read_rows(store, query, model=model)
+    return _read_entry(found[0]) if found else None
 
 
-def list_entries(store: Store, model: str, limit: int | None = None) -> list[Entry]:
+def find_champion(store: Store, model: str | None = None) -> Champion:
+    """Return the champion of a model; else of `digits`, else of `digits-sample`.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    DamagedArtifact
+        If the history was lost.
+    """
+    require(store)
+    names = DEFAULT_MODELS if model is None else (model,)
+    for name in names:
+        if (last := read_last(store, name)) is not None:
+            return last.champion
+    known = HISTORY.read_rows(store, "SELECT DISTINCT model FROM promotions ORDER BY model")
+    others = f"There is one of: {list_some(row['model'] for row in known)}. " if known else ""
+    raise InputError(
+        f"there is no champion of {' or '.join(names)} in {store.root}. {others}"
+        "`digitflow train` makes one."
+    )
+
+
+def list_entries(store: Store, model: str) -> list[Entry]:
     """Return a model's entries, the newest first."""
-    table = define_tables().tables["promotions"]
-    query = table.select().where(table.c.model == model).order_by(table.c.id.desc())
-    return [_read_entry(row) for row in HISTORY.select_rows(store, query.limit(limit))]
+    query = "SELECT * FROM promotions WHERE model = :model ORDER BY id DESC"
+    return [_read_entry(row) for row in HISTORY.read_rows(store, query, model=model)]
+
+
+def find_before(entries: list[Entry]) -> Entry | None:
+    """Return by which entry another version was champion before the present one."""
+    others = (entry for entry in entries if entry.version != entries[0].version)
+    return next(others, None)
 
 
 def append_entry(
@@ -151,18 +209,9 @@ def append_entry(
         last = read_last(store, champion.name)
     raise ChampionMoved(
         f"version {champion.version} was to follow entry {predecessor} of the history of "
-        f"{champion.name}, and the champion is {_describe(last)} by now. Judge it again."
+        f"{champion.name}, and the champion is {last.champion if last else 'none'} by now. "
+        "Judge it again."
     )
-
-
-def adopt_champions(store: Store, champions: Sequence[Champion], why: str) -> None:
-    """Begin a model's history with whom others say was champion, the present one last.
-
-    Nothing happens if it has begun already.
-    """
-    rows = [_write_entry(champion, "adopt", why, None) for champion in champions]
-    rows[0]["predecessor"] = 0
-    HISTORY.insert_rows(store, "promotions", rows, link="predecessor")
 
 
 def add_judgement(store: Store, model: str, version: str, verdict: Verdict, run: str) -> None:
@@ -184,40 +233,96 @@ def add_judgement(store: Store, model: str, version: str, verdict: Verdict, run:
 
 def list_judgements(store: Store, model: str) -> list[Judgement]:
     """Return every judgement on a model's challengers, the newest first."""
-    table = define_tables().tables["judgements"]
-    query = table.select().where(table.c.model == model).order_by(table.c.id.desc())
-    found = HISTORY.select_rows(store, query)
-    return [Judgement(**row | {"verdict": json.loads(row["verdict"])}) for row in found]
+    query = "SELECT * FROM judgements WHERE model = :model ORDER BY id DESC"
+    return [
+        Judgement(**row | {"verdict": Verdict.model_validate_json(row["verdict"])})
+        for row in HISTORY.read_rows(store, query, model=model)
+    ]
 
 
 def list_challengers(store: Store, model: str, test_digest: str) -> set[str]:
-    """Return the digests of the models that were judged on these test images."""
-    table = define_tables().tables["judgements"]
-    query = table.select().with_only_columns(table.c.challenger_digest)
-    query = query.where(table.c.model == model, table.c.test_digest == test_digest)
-    return {row["challenger_digest"] for row in HISTORY.select_rows(store, query)}
+    """Return the digests of the models that were judged on these test samples."""
+    query = (
+        "SELECT DISTINCT challenger_digest FROM judgements "
+        "WHERE model = :model AND test_digest = :test"
+    )
+    found = HISTORY.read_rows(store, query, model=model, test=test_digest)
+    return {row["challenger_digest"] for row in found}
 
 
 def is_repeated(store: Store, model: str, verdict: Verdict) -> bool:
     """Tell whether the last two judgements on a challenger say the same.
 
-    The same outcome, on the same test images, against the same champion.
+    The same outcome, on the same test samples, against the same champion.
     """
-    table = define_tables().tables["judgements"]
-    query = table.select().with_only_columns(
-        table.c.test_digest, table.c.champion_entry, table.c.outcome
+    require(store)
+    query = (
+        "SELECT test_digest, champion_entry, outcome FROM judgements "
+        "WHERE model = :model AND challenger_digest = :digest ORDER BY id DESC LIMIT 2"
     )
     digest = verdict.comparison.challenger_digest
-    query = query.where(table.c.model == model, table.c.challenger_digest == digest)
-    last = HISTORY.select_rows(store, query.order_by(table.c.id.desc()).limit(2))
+    last = HISTORY.read_rows(store, query, model=model, digest=digest)
     return len(last) == 2 and last[0] == last[1]
 
 
+def add_registration(store: Store, found: Registration, rescored: bool = False) -> None:
+    """Note a version, or a newer score of one that is there already."""
+    values = {
+        "model": found.model,
+        "version": found.version,
+        "kind": "rescore" if rescored else "register",
+        "record": found.model_dump_json(exclude={"aliases"}),
+    }
+    HISTORY.insert_rows(store, "versions", [values])
+
+
+def list_registrations(store: Store, model: str) -> list[Registration]:
+    """Return a model's versions as they were noted last, the newest first."""
+    query = (
+        "SELECT version, record FROM versions WHERE id IN "
+        "(SELECT max(id) FROM versions WHERE model = :model GROUP BY version)"
+    )
+    rows = HISTORY.read_rows(store, query, model=model)
+    named = find_aliases(store, model)
+    found = [
+        Registration.model_validate_json(row["record"]).model_copy(
+            update={
+                "aliases": tuple(sorted(a for a, v in named.items() if v == row["version"]))
+            }
+        )
+        for row in rows
+    ]
+    return sorted(found, key=lambda version: int(version.version), reverse=True)
+
+
+def find_aliases(store: Store, model: str) -> dict[str, str]:
+    """Return {alias: version}: the champion, who was it before, the newest challenger."""
+    entries, named = list_entries(store, model), {}
+    if entries:
+        named[CHAMPION] = entries[0].version
+        if (before := find_before(entries)) is not None:
+            named[PREVIOUS] = before.version
+    query = (
+        "SELECT version FROM versions WHERE model = :model AND kind = 'register' "
+        "ORDER BY id DESC LIMIT 1"
+    )
+    for row in HISTORY.read_rows(store, query, model=model):
+        named[CHALLENGER] = row["version"]
+    return named
+
+
+def remove_version(store: Store, model: str, version: str) -> None:
+    """Forget a version that was freed; its judgements and promotions stay."""
+    table = define_tables().tables["versions"]
+    with HISTORY.removing(store, table.name) as connection:
+        of_it = (table.c.model == model) & (table.c.version == version)
+        connection.execute(table.delete().where(of_it))
+
+
 def list_models(store: Store) -> list[str]:
-    """Return the models that have a history."""
-    table = define_tables().tables["promotions"]
-    query = table.select().with_only_columns(table.c.model).distinct()
-    return sorted(row["model"] for row in HISTORY.select_rows(store, query))
+    """Return the models of which something is registered."""
+    query = "SELECT model FROM versions UNION SELECT model FROM promotions ORDER BY model"
+    return [row["model"] for row in HISTORY.read_rows(store, query)]
 
 
 def _write_entry(
@@ -232,20 +337,15 @@ def _write_entry(
         "why": why,
         "run": champion.run,
         "verdict": None if verdict is None else verdict.model_dump_json(),
-        "champion": champion.model_dump_json(exclude={"entry"}),
+        "champion": champion.model_dump_json(),
     }
 
 
 def _read_entry(row: Mapping[str, Any]) -> Entry:
-    verdict, champion = row["verdict"], json.loads(row["champion"])
-    return Entry(
-        **{
-            **row,
-            "verdict": None if verdict is None else json.loads(verdict),
-            "champion": champion | {"entry": row["id"]},
-        }
-    )
-
-
-def _describe(last: Entry | None) -> str:
-    return "none" if last is None else f"version {last.version} (entry {last.id})"
+    verdict = row["verdict"]
+    champion = Champion.model_validate_json(row["champion"])
+    read = {
+        "verdict": None if verdict is None else Verdict.model_validate_json(verdict),
+        "champion": champion.model_copy(update={"entry": row["id"]}),
+    }
+    return Entry(**{**row, **read})

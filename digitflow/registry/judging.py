@@ -5,7 +5,7 @@ from pathlib import Path
 from digitflow.config.gate import GateLimits
 from digitflow.config.reading import load_config, parse_yaml
 from digitflow.data.sets import ImageSet
-from digitflow.errors import DamagedArtifact, InputError
+from digitflow.errors import InputError
 from digitflow.evaluation.collecting import (
     Ask,
     AskHere,
@@ -20,8 +20,7 @@ from digitflow.gate.verdict import Comparison, Verdict
 from digitflow.models.bundle import ModelBundle
 from digitflow.registry import listing, promotion
 from digitflow.registry.champion import read_champion
-from digitflow.registry.pointer import Champion, read_pointer
-from digitflow.registry.versions import Registration, TrainingFacts
+from digitflow.registry.versions import Champion, Registration, TrainingFacts
 from digitflow.store.artifacts import Store
 from digitflow.store.references import Record
 from digitflow.store.runs import read_run
@@ -75,20 +74,12 @@ def require_comparable(champion: Champion | None, test: ImageSet, limits: GateLi
 def check_test_images(store: Store, model: str, test: ImageSet, limits: GateLimits) -> None:
     """Stop before anything is trained where the gate could not compare in the end.
 
-    By the pointer file, at no cost; the registry is asked where that says no, as it may be
-    behind. Where it is damaged, the gate's own look mends it.
-
     Raises
     ------
     TestSetChanged
         It says how to accept the new images.
     """
-    try:
-        pointer = read_pointer(store, model)
-    except DamagedArtifact:
-        return
-    if pointer is not None and pointer.champion.score.test_digest != digest_test_set(test):
-        require_comparable(read_champion(store, model), test, limits)
+    require_comparable(read_champion(store, model), test, limits)
 
 
 def register_challenger(
@@ -145,8 +136,8 @@ def judge_again(
     if champion is not None:
         gates.require_same_test(champion.score.test_digest, verdict.comparison.test_digest)
     found = listing.find_registration(store, name, find_version(store, name, challenger))
-    version = found.version.version
-    promotion.record_judgement(store, name, version, verdict, found.version.run)
+    version = found.version
+    promotion.record_judgement(store, name, version, verdict, found.facts.run)
     if verdict.promoted:
         promotion.promote(store, name, version, verdict, why)
     return verdict
@@ -181,7 +172,7 @@ def judge_version(
         If a model or the test images are missing or changed.
     """
     found = listing.find_registration(store, model, find_version(store, model, challenger))
-    config = parse_yaml(found.facts.config, f"the config of version {found.version.version}")
+    config = parse_yaml(found.facts.config, f"the config of version {found.version}")
     limits, baseline = limits or config.gate, _find_baseline(store, model, against)
     asked = _open_challenger(found)
     ask = ask or AskHere(store, count_cores())
@@ -190,13 +181,9 @@ def judge_version(
 
 
 def _open_challenger(found: Registration) -> Challenger:
-    test, costs = found.facts.test, found.facts.costs
-    if test is None:
-        raise InputError(
-            f"version {found.version.version} does not say on what it was judged; train again"
-        )
+    costs = found.facts.costs
     seconds = None if costs is None else costs.fit_seconds
-    return Challenger(_require_bundle(found), test, found.facts.feedback, seconds)
+    return Challenger(found.bundle, found.facts.test, found.facts.feedback, seconds)
 
 
 def find_version(store: Store, model: str, name: str) -> str:
@@ -222,17 +209,8 @@ def find_version(store: Store, model: str, name: str) -> str:
 def _find_baseline(store: Store, model: str, against: str | None) -> Baseline | None:
     if against is not None:
         found = listing.find_registration(store, model, find_version(store, model, against))
-        return Baseline(version=found.version.version, bundle=_require_bundle(found))
+        return Baseline(version=found.version, bundle=found.bundle)
     return to_baseline(read_champion(store, model))
-
-
-def _require_bundle(found: Registration) -> ModelBundle:
-    if found.bundle is None:
-        raise InputError(
-            f"version {found.version.version} of {found.version.model} was registered before "
-            "versions carried all that judging needs; train again to judge its like"
-        )
-    return found.bundle
 
 
 def describe_comparison(

@@ -1,86 +1,73 @@
-"""What the registry knows, for lists, for judging again, and for whoever asks why."""
+"""What is registered: lists, a version's own page, in what two versions differ."""
 
-import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import yaml
 
 from digitflow.errors import InputError, list_some
 from digitflow.gate.verdict import Verdict
-from digitflow.registry import history, mlflow
-from digitflow.registry.champion import mend, require_history
-from digitflow.registry.history import Entry, Judgement
-from digitflow.registry.pointer import DEFAULT_MODELS, list_pointers
-from digitflow.registry.versions import Registration, Version, read_registration, read_version
+from digitflow.registry import history
+from digitflow.registry.history import Entry
+from digitflow.registry.versions import DEFAULT_MODELS, Registration
 from digitflow.store.artifacts import Store
 
-logger = logging.getLogger(__name__)
 
-
-def list_versions(store: Store, model: str | None = None) -> list[Version]:
-    """Return what digitflow registered, of one model or of all, the newest first.
+def list_versions(store: Store, model: str | None = None) -> list[Registration]:
+    """Return what is registered, of one model or of all, the newest first.
 
     Raises
     ------
     DamagedArtifact
-        If a pointer names a champion and the history's file is gone.
+        If the history's file is gone.
     """
-    if _is_empty(store):
-        return []
-    for known in history.list_models(store):
-        if model in (None, known):
-            for behind in mend(store, known):
-                logger.warning("%s: mended", behind)
-    with mlflow.open_client(store) as client:
-        return [
-            read_version(version, registered.aliases)
-            for registered in mlflow.list_registered(client)
-            if model in (None, registered.name)
-            for version in mlflow.list_versions(client, registered.name)
-        ]
+    names = list_models(store) if model is None else [model]
+    return [found for name in names for found in history.list_registrations(store, name)]
 
 
 def find_registration(store: Store, model: str, version: str) -> Registration:
-    """Return all that a version carries; its number or an alias.
+    """Return all that a version carries; its number or an alias, also one given in MLflow.
 
     Raises
     ------
     InputError
         If there is no such version.
     """
-    if _is_empty(store):
+    found = list_versions(store, model)
+    if not found:
         raise InputError(f"{model} has no version {version!r}: nothing is registered yet")
+    aliases = {alias: each.version for each in found for alias in each.aliases}
+    if not version.isdigit() and version not in aliases:
+        aliases |= _ask_mlflow(store, model)
+    for each in found:
+        if each.version == aliases.get(version, version):
+            return each
+    known = list_some([*(each.version for each in found), *sorted(aliases)])
+    raise InputError(f"{model} has no version {version!r}; versions and aliases: {known}")
+
+
+def _ask_mlflow(store: Store, model: str) -> dict[str, str]:
+    from digitflow.registry import mlflow
+
     with mlflow.open_client(store) as client:
-        found = mlflow.find_version(client, model, version)
-        registered = mlflow.find_registered(client, model)
-        return read_registration(found, {} if registered is None else registered.aliases)
-
-
-def is_repeated(store: Store, model: str, verdict: Verdict) -> bool:
-    """Tell whether the last two judgements on a challenger say the same."""
-    require_history(store, model)
-    return history.is_repeated(store, model, verdict)
+        return mlflow.list_aliases(client, model)
 
 
 def list_history(store: Store, model: str) -> list[Entry]:
     """Return who was champion when, and why, the newest first."""
-    require_history(store, model)
+    history.require(store)
     return history.list_entries(store, model)
 
 
-def list_judgements(store: Store, model: str) -> list[Judgement]:
-    """Return every verdict on a model's challengers, the newest first."""
-    return history.list_judgements(store, model)
-
-
 def count_looks(store: Store, model: str, test_digest: str, challenger_digest: str) -> int:
-    """Return how many challengers have been judged on some test images, with this one."""
+    """Return how many challengers have been judged on some test samples, with this one."""
     return len(history.list_challengers(store, model, test_digest) | {challenger_digest})
 
 
 def list_models(store: Store) -> list[str]:
-    """Return the names of the registered models, without asking MLflow where none can be."""
-    if _is_empty(store):
-        return []
-    with mlflow.open_client(store) as client:
-        return [registered.name for registered in mlflow.list_registered(client)]
+    """Return the names of the registered models."""
+    history.require(store)
+    return history.list_models(store)
 
 
 def choose_model(store: Store, name: str | None) -> str:
@@ -100,8 +87,69 @@ def choose_model(store: Store, name: str | None) -> str:
     raise InputError(f"{' or '.join(names)} is not registered in {store.root}. {others}.")
 
 
-def _is_empty(store: Store) -> bool:
-    """Tell whether nothing was registered yet; a history that was lost is an error."""
-    for model in list_pointers(store):
-        require_history(store, model)
-    return mlflow.is_missing(store)
+def diff_versions(store: Store, model: str, first: str, second: str) -> dict[str, Any]:
+    """Return in what two versions (numbers or aliases) differ, as plain values.
+
+    Returns
+    -------
+    dict
+        first, second : {version, run, outcome, reason}; config, facts, checks : lists of
+        {key, first, second}, only of what differs; None stands where one has no such key.
+
+    Raises
+    ------
+    InputError
+        If there is no such version.
+    """
+    pair = [find_registration(store, model, version) for version in (first, second)]
+    heads = ({name: found.summarise()[name] for name in _HEAD} for found in pair)
+    return {
+        **dict(zip(("first", "second"), heads, strict=True)),
+        "config": _compare(*(dict(_flatten(yaml.safe_load(f.facts.config))) for f in pair)),
+        "facts": _compare(*(dict(_flatten(_list_facts(found))) for found in pair)),
+        "checks": _compare(*(_list_checks(found.verdict) for found in pair)),
+    }
+
+
+_HEAD = ("version", "run", "outcome", "reason")
+
+
+def _list_facts(found: Registration) -> dict[str, Any]:
+    """Return what a version was made of and how well it did, by name."""
+    kept = {"data", "code", "libraries", "metrics", "costs"}
+    return found.facts.model_dump(mode="json", include=kept) | {
+        f"test_{found.score.metric}": found.score.value,
+        "test_images": found.score.test_digest,
+    }
+
+
+def _list_checks(verdict: Verdict) -> dict[str, dict[str, str]]:
+    """Return {check and what it looked at: its answer, and the sentence of it}."""
+    return {
+        f"{check.id} on {check.slice}": {"verdict": check.verdict, "detail": check.detail}
+        for check in verdict.checks
+    }
+
+
+def _compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what two mappings don't agree on, in the order of the first."""
+    keys = dict.fromkeys([*first, *second])
+    pairs = ((key, first.get(key), second.get(key)) for key in keys)
+    return [
+        {"key": key, "first": one, "second": other}
+        for key, one, other in pairs
+        if one != other and not (one != one and other != other)  # a NaN is not itself
+    ]
+
+
+def _flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (dotted path, plain value); what has a name is found by it, not by its place."""
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from _flatten(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, Sequence) and not isinstance(value, str) and value:
+        for place, item in enumerate(value):
+            name = item.get("name", place) if isinstance(item, Mapping) else place
+            yield from _flatten(item, f"{path}.{name}")
+    else:
+        yield path, value

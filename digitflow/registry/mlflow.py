@@ -1,4 +1,7 @@
-"""Versions and aliases as MLflow keeps them."""
+"""MLflow mirrors the history: versions with their files, and aliases, for all who read MLflow.
+
+It is imported and opened where something is registered, promoted or freed, not to read.
+"""
 
 import logging
 import os
@@ -11,23 +14,28 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from digitflow.errors import InputError, StorageError, list_some
-from digitflow.models.bundle import ModelBundle
-from digitflow.registry.versions import MODEL_FILE, SIGNATURE, TAG, list_files
+from digitflow.errors import StorageError
+from digitflow.models.bundle import ModelBundle, Signature
+from digitflow.registry.history import MIRROR_FILE
+from digitflow.registry.versions import MODEL_FILE, Registration, list_files
 from digitflow.store.artifacts import Store, storage_errors
 from digitflow.store.databases import write_first_line
 
+TAG = "digitflow."
+DIGEST_TAG = f"{TAG}model_digest"
 ARTIFACTS = "registry/artifacts"
 MODEL_FOLDER, BUNDLE_FOLDER = "model", "bundle"
 
 
-def put_bundle(client: Any, store: Store, run_id: str, bundle: ModelBundle) -> None:
+def put_bundle(
+    client: Any, store: Store, run_id: str, bundle: ModelBundle, signature: Signature
+) -> None:
     """Keep every file of a bundle, with the page that tells MLflow how to load it."""
     files = {name: store.path_of(ref) for name, ref in list_files(bundle).items()}
     model = files.pop(MODEL_FILE)
     with TemporaryDirectory() as folder:
         page = Path(folder) / "MLmodel"
-        _write_page(page, run_id, model)
+        _write_page(page, run_id, model, signature)
         put_files(client, store, run_id, {MODEL_FILE: model, page.name: page}, MODEL_FOLDER)
         about = Path(folder) / "bundle.json"
         about.write_text(bundle.model_dump_json(indent=2), encoding="utf-8")
@@ -46,17 +54,27 @@ def put_files(
             _copy_file(store, file, kept / place / name)
 
 
-def download_file(client: Any, store: Store, version: Any, name: str) -> bytes | None:
+def attach_files(
+    client: Any, store: Store, model: str, version: str, files: Mapping[str, Path], place: str
+) -> None:
+    """Keep files, by their names, in a folder beside a version."""
+    run_id = client.get_model_version(model, version).run_id
+    put_files(client, store, run_id, files, place)
+
+
+def download_file(
+    client: Any, store: Store, model: str, version: str, name: str
+) -> bytes | None:
     """Return a file of a version's bundle as MLflow keeps it, None if it has none."""
     from mlflow.exceptions import MlflowException
 
-    kept = find_folder(store, version.run_id)
     place = f"{MODEL_FOLDER if name == MODEL_FILE else BUNDLE_FOLDER}/{name}"
     try:
-        if kept is not None:
+        run_id = client.get_model_version(model, version).run_id
+        if (kept := find_folder(store, run_id)) is not None:
             return (kept / place).read_bytes()
         with TemporaryDirectory() as folder:
-            path = client.download_artifacts(version.run_id, place, folder)
+            path = client.download_artifacts(run_id, place, folder)
             return Path(path).read_bytes()
     except (MlflowException, OSError):
         return None
@@ -89,18 +107,18 @@ def _upload_file(client: Any, run_id: str, file: Path, name: str, place: str) ->
         client.log_artifact(run_id, str(copy), place or None)
 
 
-def _write_page(page: Path, run_id: str, model: Path) -> None:
+def _write_page(page: Path, run_id: str, model: Path, signature: Signature) -> None:
     """Write MLflow's page on a model. We never read it: anybody could change it."""
     import skops.io
     from mlflow.models import Model
     from sklearn import __version__ as sklearn_version
 
-    about = Model(artifact_path=MODEL_FOLDER, run_id=run_id, signature=_describe_signature())
+    about = Model(artifact_path=MODEL_FOLDER, run_id=run_id, signature=_describe(signature))
     about.add_flavor(
         "python_function",
         loader_module="mlflow.sklearn",
         model_path=MODEL_FILE,
-        predict_fn="predict_proba",
+        predict_fn=signature.method,
         python_version=platform.python_version(),
     )
     about.add_flavor(
@@ -113,20 +131,20 @@ def _write_page(page: Path, run_id: str, model: Path) -> None:
     about.save(str(page))
 
 
-def _describe_signature() -> Any:
-    """Return MLflow's description of a model: images to the probabilities of ten digits."""
+def _describe(signature: Signature) -> Any:
+    """Return MLflow's description of what a model takes and gives."""
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    images, probabilities = (
-        Schema([TensorSpec(np.dtype(dtype), shape)]) for dtype, shape in SIGNATURE.values()
+    inputs, outputs = (
+        Schema([TensorSpec(np.dtype(dtype), shape)])
+        for dtype, shape in (signature.inputs, signature.outputs)
     )
-    return ModelSignature(inputs=images, outputs=probabilities)
+    return ModelSignature(inputs=inputs, outputs=outputs)
 
 
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
-DATABASE = "registry/mlflow.db"
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_CONFIGURE_LOGGING": "false",
@@ -142,7 +160,7 @@ def is_remote() -> bool:
 
 def is_missing(store: Store) -> bool:
     """Tell whether the registry is the store's own file, and not there yet."""
-    return not is_remote() and not (store.root / DATABASE).exists()
+    return not is_remote() and not (store.root / MIRROR_FILE).exists()
 
 
 @contextmanager
@@ -162,13 +180,15 @@ def open_client(store: Store) -> Iterator[Any]:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    uri = os.environ.get(TRACKING_VARIABLE) or _database_uri(store.root / DATABASE)
+    uri = os.environ.get(TRACKING_VARIABLE) or _database_uri(store.root / MIRROR_FILE)
     try:
         if not is_remote():
             _initialise_database(store)
         yield MlflowClient(uri, uri)
     except (MlflowException, SQLAlchemyError) as exc:
-        where = f"named by {TRACKING_VARIABLE}" if is_remote() else str(store.root / DATABASE)
+        where = (
+            f"named by {TRACKING_VARIABLE}" if is_remote() else str(store.root / MIRROR_FILE)
+        )
         raise StorageError(
             f"the registry {where} can't be used: {write_first_line(exc)}"
         ) from exc
@@ -176,7 +196,7 @@ def open_client(store: Store) -> Iterator[Any]:
 
 def _initialise_database(store: Store) -> None:
     """Make the SQLite file once: under a lock, and visible only when it is whole."""
-    path = store.root / DATABASE
+    path = store.root / MIRROR_FILE
     if path.exists():
         return
     from mlflow import MlflowClient
@@ -194,20 +214,13 @@ def _database_uri(path: Path) -> str:
     return f"sqlite:///{path.resolve()}"
 
 
-CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 _MOST_RUNS = 10_000
-DIGEST_TAG = f"{TAG}model_digest"
 
 
 def find_registered(client: Any, model: str) -> Any | None:
     """Return MLflow's registered model, None if there is none of that name."""
     found = client.search_registered_models(f"name='{model}'")
     return found[0] if found else None
-
-
-def list_registered(client: Any) -> list[Any]:
-    """Return MLflow's registered models by name."""
-    return sorted(client.search_registered_models(max_results=1000), key=lambda m: m.name)
 
 
 def list_versions(client: Any, model: str) -> list[Any]:
@@ -217,33 +230,15 @@ def list_versions(client: Any, model: str) -> list[Any]:
     while found.token:
         found = client.search_model_versions(f"name='{model}'", page_token=found.token)
         versions += found
-    ours = [version for version in versions if f"{TAG}model" in version.tags]
+    ours = [version for version in versions if DIGEST_TAG in version.tags]
     return sorted(ours, key=lambda version: int(version.version), reverse=True)
 
 
-def find_version(client: Any, model: str, name: str) -> Any:
-    """Return the version of ours that a number or an alias names.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
+def list_aliases(client: Any, model: str) -> dict[str, str]:
+    """Return {alias: version} of a model; nothing where it is not registered."""
     registered = find_registered(client, model)
     aliases = {} if registered is None else registered.aliases
-    versions = list_versions(client, model)
-    for version in versions:
-        if str(version.version) == str(aliases.get(name, name)):
-            return version
-    known = list_some([*(str(version.version) for version in versions), *aliases]) or "none"
-    raise InputError(f"{model} has no version {name!r}; versions and aliases: {known}")
-
-
-def find_alias(client: Any, model: str, alias: str) -> Any | None:
-    """Return the version that an alias names, None if it names none."""
-    registered = find_registered(client, model)
-    version = None if registered is None else registered.aliases.get(alias)
-    return None if version is None else client.get_model_version(model, version)
+    return {alias: str(version) for alias, version in aliases.items()}
 
 
 def set_alias(client: Any, model: str, alias: str, version: str) -> None:
@@ -259,55 +254,71 @@ def find_by_digest(client: Any, model: str, digest: str) -> Any | None:
     return None
 
 
-def create_version(
-    client: Any,
-    store: Store,
-    model: str,
-    bundle: ModelBundle,
-    params: Mapping[str, str],
-    metrics: Mapping[str, float],
-    tags: Mapping[str, str],
-    pages: Mapping[str, Path],
-) -> Any:
-    """Log a run with its figures and files and, when all is there, register a version.
+def mirror_version(
+    client: Any, store: Store, found: Registration, pages: Mapping[str, Path]
+) -> str:
+    """Register what the history is about to note; return the version's number.
 
-    MLflow's own `mlflow.sklearn.load_model("models:/NAME@champion")` reads it too.
+    A version of the same model file is brought up to date; its bundle stays.
 
     Parameters
     ----------
     pages : dict of str to Path
         Files on how it came to be, by name.
     """
+    score = found.score
+    metrics = found.facts.metrics | {
+        f"test_{score.metric}": score.value, "test_samples": float(score.n)
+    }  # fmt: skip
+    known = find_by_digest(client, found.model, found.bundle.model.digest)
+    if known is None:
+        known = create_version(client, store, found, pages, metrics)
+    else:
+        for name, value in _write_tags(found).items():
+            client.set_model_version_tag(known.name, str(known.version), name, value)
+        _log_metrics(client, known.run_id, metrics)
+        put_files(client, store, known.run_id, pages)
+    # Whoever registered it may have been killed before this.
+    client.set_terminated(known.run_id)
+    return str(known.version)
+
+
+def create_version(
+    client: Any,
+    store: Store,
+    found: Registration,
+    pages: Mapping[str, Path],
+    metrics: Mapping[str, float],
+) -> Any:
+    """Log a run with its figures and files and, when all is there, register a version.
+
+    MLflow's own `mlflow.sklearn.load_model("models:/NAME@champion")` reads it too.
+    """
     from mlflow.entities import Param
 
+    model, bundle, facts = found.model, found.bundle, found.facts
     if find_registered(client, model) is None:
         client.create_registered_model(model)
     run = _start_run(client, store, model, bundle.model.digest).info
+    params = {"seed": str(facts.seed), "code": facts.code, **facts.data}
     client.log_batch(run.run_id, params=[Param(*pair) for pair in params.items()])
     _log_metrics(client, run.run_id, metrics)
     put_files(client, store, run.run_id, pages)
-    put_bundle(client, store, run.run_id, bundle)
+    put_bundle(client, store, run.run_id, bundle, facts.signature)
     source = f"{run.artifact_uri}/{MODEL_FOLDER}"
-    version = client.create_model_version(model, source, run.run_id, tags=dict(tags))
-    client.set_terminated(run.run_id)
-    return version
+    return client.create_model_version(model, source, run.run_id, tags=_write_tags(found))
 
 
-def update_version(
-    client: Any,
-    store: Store,
-    version: Any,
-    metrics: Mapping[str, float],
-    tags: Mapping[str, str],
-    pages: Mapping[str, Path],
-) -> None:
-    """Bring a version up to date that was judged again; its bundle stays."""
-    for name, value in tags.items():
-        client.set_model_version_tag(version.name, str(version.version), name, value)
-    _log_metrics(client, version.run_id, metrics)
-    put_files(client, store, version.run_id, pages)
-    # Whoever registered it may have been killed before this.
-    client.set_terminated(version.run_id)
+def _write_tags(found: Registration) -> dict[str, str]:
+    """Return what MLflow's pages show of a version beside its files."""
+    tags = {
+        "model_digest": found.bundle.model.digest,
+        "outcome": found.verdict.outcome,
+        "reason": found.verdict.reason,
+        "run": found.facts.run,
+        "deployment": found.facts.deployment,
+    }
+    return {f"{TAG}{name}": value for name, value in tags.items()}
 
 
 def delete_version(client: Any, version: Any) -> None:

@@ -1,30 +1,29 @@
-"""What changes the registry: registering, judging, promoting."""
+"""What changes the registry: registering, judging, promoting, going back."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from digitflow.errors import ChampionMoved, InputError
+from digitflow.errors import ChampionMoved, DamagedArtifact, InputError
 from digitflow.evaluation.scoring import TestScore
 from digitflow.gate.verdict import Verdict
+from digitflow.models import golden
 from digitflow.models.bundle import ModelBundle
-from digitflow.registry import history, mlflow
+from digitflow.registry import history, listing, mlflow
 from digitflow.registry.champion import (
-    describe,
-    follow,
-    lock_model,
+    align_aliases,
     open_registry,
-    point,
+    read_champion,
+    restore_file,
     settle,
 )
-from digitflow.registry.pointer import Champion
+from digitflow.registry.history import Entry
 from digitflow.registry.versions import (
-    TAG,
+    Champion,
+    Registration,
     TrainingFacts,
-    make_champion,
-    read_bundle_tag,
+    list_files,
     write_pages,
-    write_tags,
 )
 from digitflow.store.artifacts import Store
 from digitflow.store.runs import now
@@ -49,31 +48,28 @@ def register(
     facts : TrainingFacts
         How it was made.
     """
-    tags = write_tags(bundle, verdict, facts)
-    score = verdict.challenger
-    metrics = facts.metrics | {"test_accuracy": score.accuracy, "test_images": score.n}
+    found = Registration(
+        model=model,
+        version="",
+        registered_at=now(),
+        bundle=bundle,
+        score=verdict.challenger,
+        facts=facts,
+        verdict=verdict,
+    )
     with open_registry(store, model) as client, TemporaryDirectory() as folder:
         pages = write_pages(Path(folder), verdict, facts)
-        version = mlflow.find_by_digest(client, model, bundle.model.digest)
-        if version is not None:
-            mlflow.update_version(client, store, version, metrics, tags, pages)
-        else:
-            params = {"seed": str(facts.seed), "code": facts.code, **facts.data}
-            version = mlflow.create_version(
-                client, store, model, bundle, params, metrics, tags, pages
-            )
-        number = str(version.version)
-        mlflow.set_alias(client, model, mlflow.CHALLENGER, number)
-    return number
+        version = mlflow.mirror_version(client, store, found, pages)
+        history.add_registration(store, found.model_copy(update={"version": version}))
+        align_aliases(client, store, model)
+    return version
 
 
 def record_judgement(
     store: Store, model: str, version: str, verdict: Verdict, run: str
 ) -> None:
-    """Note a verdict in the history; it counts as a look at the test images."""
-    with lock_model(store, model):
-        history.add_judgement(store, model, version, verdict, run)
-        point(store, model)
+    """Note a verdict in the history; it counts as a look at the test samples."""
+    history.add_judgement(store, model, version, verdict, run)
 
 
 def promote(
@@ -106,9 +102,9 @@ def promote(
     if not verdict.promoted:
         raise ValueError(f"this verdict is no promotion: {verdict.reason}")
     with open_registry(store, model) as client:
-        champion = follow(store, model)
+        champion = read_champion(store, model)
         if champion is None or not _is_same(champion, verdict):
-            challenger = _make_challenger(client, model, version, verdict)
+            challenger = _make_challenger(store, model, version, verdict)
             if run:
                 challenger = challenger.model_copy(update={"run": run})
             _require_unmoved(model, champion, verdict)
@@ -129,24 +125,23 @@ def promote(
 
 
 def record_score(store: Store, champion: Champion, score: TestScore) -> Champion:
-    """Note the champion's score on new test images: from now on it is judged on those.
+    """Note the champion's score on new test samples: from now on it is judged on those.
 
     Raises
     ------
     ChampionMoved
         If another one is champion by now, or this one by another entry.
     """
-    model = champion.name
-    with open_registry(store, model) as client:
-        found = follow(store, model)
-        same = found is not None and found.version == champion.version
-        if not (same and found is not None and found.score == score):
-            again = champion.model_copy(update={"score": score})
-            why = "judged on other test images"
-            history.append_entry(store, again, champion.entry, "rescore", why)
-        tag, text = f"{TAG}score", score.model_dump_json()
-        client.set_model_version_tag(model, champion.version, tag, text)
-        return settle(client, store, model)
+    model, why = champion.name, "judged on other test images"
+    found = read_champion(store, model)
+    if found is not None and found.version == champion.version and found.score == score:
+        return found
+    again = champion.model_copy(update={"score": score})
+    registered = listing.find_registration(store, model, champion.version)
+    history.add_registration(
+        store, registered.model_copy(update={"score": score}), rescored=True
+    )
+    return history.append_entry(store, again, champion.entry, "rescore", why).champion
 
 
 def attach_report(store: Store, model: str, version: str, report: Path) -> None:
@@ -159,9 +154,9 @@ def attach_report(store: Store, model: str, version: str, report: Path) -> None:
     """
     if not report.is_file():
         raise InputError(f"there is no report {report}")
+    number = listing.find_registration(store, model, version).version
     with open_registry(store, model) as client:
-        found = mlflow.find_version(client, model, version)
-        mlflow.put_files(client, store, found.run_id, {"index.html": report}, "report")
+        mlflow.attach_files(client, store, model, number, {"index.html": report}, "report")
 
 
 def _is_same(champion: Champion, verdict: Verdict) -> bool:
@@ -172,13 +167,12 @@ def _is_same(champion: Champion, verdict: Verdict) -> bool:
     )
 
 
-def _make_challenger(client: Any, model: str, version: str, verdict: Verdict) -> Champion:
-    found = mlflow.find_version(client, model, version)
-    bundle = read_bundle_tag(found)
+def _make_challenger(store: Store, model: str, version: str, verdict: Verdict) -> Champion:
+    found = listing.find_registration(store, model, version)
     judged = verdict.comparison.challenger_digest
-    if bundle is None or bundle.model.digest != judged:
+    if found.bundle.model.digest != judged:
         raise ValueError(f"version {version} of {model} is not the model {judged} judged")
-    return make_champion(found, bundle, verdict.challenger, now())
+    return found.make_champion(verdict.challenger, now())
 
 
 def _require_unmoved(model: str, champion: Champion | None, verdict: Verdict) -> None:
@@ -191,5 +185,79 @@ def _require_unmoved(model: str, champion: Champion | None, verdict: Verdict) ->
         judged = f"version {comparison.champion_version} (entry {comparison.champion_entry})"
     raise ChampionMoved(
         f"the challenger of {model} was judged against {judged}, and the champion is "
-        f"{describe(champion)} by now. Judge it again."
+        f"{champion or 'none'} by now. Judge it again."
     )
+
+
+def rollback(store: Store, model: str, to: str | None = None, why: str = "") -> Champion:
+    """Make a former champion champion again, after it was loaded and repeated its readings.
+
+    Parameters
+    ----------
+    to : str, optional
+        A version number or an alias; the default is who was champion before this one.
+    why : str
+        For the history.
+
+    Raises
+    ------
+    InputError
+        If there is no such former champion.
+    DamagedArtifact
+        If its files are damaged, also in MLflow, or it reads its golden images otherwise.
+    ChampionMoved
+        If somebody else promoted meanwhile.
+    """
+    if read_champion(store, model) is None:
+        raise InputError(f"{model} has no champion yet: there is nothing to go back from")
+    entries = history.list_entries(store, model)
+    target = _choose_former(store, model, entries, to)
+    with open_registry(store, model) as client:
+        _require_files(client, store, target)
+    # Without the lock: it takes seconds, and the history tells if somebody was quicker.
+    tried = golden.check_golden(store, target.model, target.bundle.golden)
+    if not tried.repeated:
+        raise DamagedArtifact(
+            f"version {target.version} of {model} does not read its {tried.n} golden images "
+            f"as it did ({tried.error or f'{tried.labels_differ} other labels'}). The "
+            f"champion stays {entries[0].champion}."
+        )
+    champion = target.model_copy(update={"promoted_at": now()})
+    with open_registry(store, model) as client:
+        said = why or f"back from version {entries[0].version}"
+        history.append_entry(store, champion, entries[0].id, "rollback", said)
+        return settle(client, store, model)
+
+
+def _choose_former(store: Store, model: str, entries: list[Entry], to: str | None) -> Champion:
+    """Return whom to go back to, as it was champion last."""
+    if to is None:
+        if (before := history.find_before(entries)) is None:
+            raise InputError(f"version {entries[0].version} is {model}'s only champion so far")
+        return before.champion
+    version = listing.find_registration(store, model, to).version
+    if version == entries[0].version:
+        raise InputError(f"version {version} of {model} is champion already")
+    for entry in entries:
+        if entry.version == version:
+            return entry.champion
+    were = ", ".join(dict.fromkeys(entry.version for entry in entries))
+    raise InputError(
+        f"version {version} of {model} never was champion, and going back is for those that "
+        f"were: {were}. `digitflow gate {version}` judges it."
+    )
+
+
+def _require_files(client: Any, store: Store, champion: Champion) -> None:
+    """Hash every file of a bundle; what is damaged comes back from MLflow, or it's refused."""
+    for name, ref in list_files(champion.bundle).items():
+        try:
+            store.verify(ref)
+        except DamagedArtifact:
+            restore_file(client, store, champion, name, ref)
+            if not store.path_of(ref).is_file():
+                raise DamagedArtifact(
+                    f"{store.path_of(ref)}, a file of version {champion.version} of "
+                    f"{champion.name}, is damaged or missing, and MLflow has no intact "
+                    "copy. The champion stays."
+                ) from None

@@ -12,6 +12,7 @@ from digitflow.config.training import TrainConfig
 from digitflow.data.sets import PreparedData
 from digitflow.evaluation.evidence import EvidenceRefs
 from digitflow.evaluation.leaderboard import Entry, Winner, choose_winner
+from digitflow.models.bundle import SIGNATURE
 from digitflow.registry.versions import COMMAND_LINE, TrainingFacts
 from digitflow.store.lineage import digest_modules, find_libraries
 from digitflow.store.references import digest_json
@@ -58,6 +59,7 @@ def describe_training(
         code=digest_json(modules),
         libraries=find_libraries(modules),
         metrics=_list_metrics(choose_winner(entries)),
+        signature=SIGNATURE,
         test=refs.test.images,
         feedback=None if refs.feedback is None else refs.feedback.images,
         costs=refs.costs,

@@ -1,28 +1,58 @@
-"""What a registered version carries: how it was made and judged, as tags and as files."""
+"""What a registered version is and carries: its bundle, how it was made, how it was judged."""
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from digitflow.data.sets import ImageSet
-from digitflow.errors import InputError
 from digitflow.evaluation.evidence import Costs
 from digitflow.evaluation.scoring import TestScore
 from digitflow.gate.verdict import Verdict
-from digitflow.models.bundle import ModelBundle
-from digitflow.registry.pointer import Champion
+from digitflow.models.bundle import ModelBundle, Signature
 from digitflow.store.references import FileRef, ModelRef, Record
-from digitflow.store.runs import now
 
-TAG = "digitflow."
 COMMAND_LINE = "command line"
 MODEL_FILE = "model.skops"
-# What every model takes and gives: dtype and shape, -1 for any number of images.
-SIGNATURE: dict[str, tuple[str, tuple[int, ...]]] = {
-    "images": ("uint8", (-1, 28, 28)),
-    "probabilities": ("float64", (-1, 10)),
-}
+DEFAULT_MODELS = ("digits", "digits-sample")
+"""Whose champion is meant where no model is named: the first of these that has one."""
+
+
+class Champion(Record):
+    """The registered version that predicts, with its score on the frozen test samples.
+
+    Attributes
+    ----------
+    name, version : str
+        Registered model and version.
+    entry : int
+        The entry of the history that it is champion by.
+    bundle : ModelBundle
+        Its pipeline, from raw samples to predictions, and what belongs to it.
+    score : TestScore
+        What the gate judged it by.
+    run : str
+        The run that made it.
+    promoted_at : str
+        UTC, ISO 8601.
+    libraries : dict of str to str
+        Versions of the libraries that it was made with.
+    """
+
+    name: str
+    version: str
+    entry: int
+    bundle: ModelBundle
+    score: TestScore
+    run: str
+    promoted_at: str
+    libraries: dict[str, str]
+
+    @property
+    def model(self) -> ModelRef:
+        """The pipeline's file."""
+        return self.bundle.model
+
+    def __str__(self) -> str:
+        return f"version {self.version} (entry {self.entry})"
 
 
 class TrainingFacts(Record):
@@ -41,9 +71,13 @@ class TrainingFacts(Record):
     code : str
         Digest of the code.
     metrics : dict of str to float
-        Figures on the validation images, and costs.
-    test, feedback : ImageSet or None
+        Figures on the validation samples, and costs.
+    signature : Signature
+        What the model takes and gives.
+    test : ImageSet
         What it was judged on, so that it can be judged again.
+    feedback : ImageSet or None
+        Corrections that it was judged on too, where there were any.
     costs : Costs or None
         What it cost when it was judged.
     deployment : str
@@ -57,25 +91,11 @@ class TrainingFacts(Record):
     code: str
     libraries: dict[str, str]
     metrics: dict[str, float]
-    test: ImageSet | None = None
+    signature: Signature
+    test: ImageSet
     feedback: ImageSet | None = None
     costs: Costs | None = None
     deployment: str = COMMAND_LINE
-
-
-class Version(Record):
-    """One registered version, as lists show it; `outcome` and `reason` are its verdict's."""
-
-    model: str
-    version: str
-    aliases: tuple[str, ...]
-    accuracy: float
-    score: TestScore
-    outcome: str
-    reason: str
-    run: str
-    registered_at: str
-    model_path: str
 
 
 class Registration(Record):
@@ -83,37 +103,53 @@ class Registration(Record):
 
     Attributes
     ----------
-    version : Version
-        As lists show it.
-    bundle : ModelBundle or None
-        None where it was registered before there were bundles.
+    model, version : str
+        Registered model and number.
+    registered_at : str
+        UTC, ISO 8601; when it was judged again, the later one.
+    bundle : ModelBundle
+        Its files.
+    score : TestScore
+        On the test samples that it was judged on last.
     facts : TrainingFacts
         How it was made.
-    verdict : dict
-        As it was written then.
+    verdict : Verdict
+        On this version as a challenger.
+    aliases : tuple of str
+        "champion", "previous", "challenger": those that name it now.
     """
 
-    version: Version
-    bundle: ModelBundle | None
+    model: str
+    version: str
+    registered_at: str
+    bundle: ModelBundle
+    score: TestScore
     facts: TrainingFacts
-    verdict: dict[str, Any]
+    verdict: Verdict
+    aliases: tuple[str, ...] = ()
 
+    def summarise(self) -> dict[str, Any]:
+        """Return what a list shows of it, as plain values."""
+        shown = {"model", "version", "aliases", "score", "registered_at"}
+        return self.model_dump(mode="json", include=shown) | {
+            "outcome": self.verdict.outcome,
+            "reason": self.verdict.reason,
+            "run": self.facts.run,
+            "model_path": self.bundle.model.path,
+        }
 
-def write_tags(bundle: ModelBundle, verdict: Verdict, facts: TrainingFacts) -> dict[str, str]:
-    """Return the tags of a version that was judged."""
-    tags = {
-        "model": bundle.model.model_dump_json(),
-        "model_digest": bundle.model.digest,
-        "bundle": bundle.model_dump_json(),
-        "score": verdict.challenger.model_dump_json(),
-        "outcome": verdict.outcome,
-        "reason": verdict.reason,
-        "verdict": verdict.model_dump_json(),
-        "registered_at": now(),
-    }
-    for name, value in facts.model_dump().items():
-        tags[name] = value if isinstance(value, str) else json.dumps(value)
-    return {f"{TAG}{name}": value for name, value in tags.items()}
+    def make_champion(self, score: TestScore, at: str) -> Champion:
+        """Return it as a champion whose entry is not written yet."""
+        return Champion(
+            name=self.model,
+            version=self.version,
+            entry=0,
+            bundle=self.bundle,
+            score=score,
+            run=self.facts.run,
+            promoted_at=at,
+            libraries=self.facts.libraries,
+        )
 
 
 def write_pages(folder: Path, verdict: Verdict, facts: TrainingFacts) -> dict[str, Path]:
@@ -140,92 +176,3 @@ def list_files(bundle: ModelBundle) -> dict[str, FileRef]:
     if bundle.reference is not None:
         files |= {f"reference-{name}.npy": ref for name, ref in bundle.reference}
     return files
-
-
-def read_version(version: Any, aliases: Mapping[str, Any]) -> Version:
-    """Return an MLflow version for lists; `aliases` are its model's, {alias: version}.
-
-    Raises
-    ------
-    InputError
-        If the version is not digitflow's.
-    """
-    number = str(version.version)
-    score = TestScore.model_validate_json(_read_tag(version, "score"))
-    # The older name of the tag, of versions that were registered when they were promoted.
-    moment = "registered_at" if f"{TAG}registered_at" in version.tags else "promoted_at"
-    return Version(
-        model=version.name,
-        version=number,
-        aliases=tuple(sorted(name for name, named in aliases.items() if str(named) == number)),
-        accuracy=score.accuracy,
-        score=score,
-        outcome=_read_tag(version, "outcome"),
-        reason=_read_tag(version, "reason"),
-        run=_read_tag(version, "run"),
-        registered_at=_read_tag(version, moment),
-        model_path=read_model(version).path,
-    )
-
-
-def read_registration(version: Any, aliases: Mapping[str, Any]) -> Registration:
-    """Return all that an MLflow version carries.
-
-    Raises
-    ------
-    InputError
-        If the version is not digitflow's.
-    """
-    return Registration(
-        version=read_version(version, aliases),
-        bundle=read_bundle_tag(version),
-        facts=_read_facts(version),
-        verdict=json.loads(_read_tag(version, "verdict")),
-    )
-
-
-def read_model(version: Any) -> ModelRef:
-    """Return the file of an MLflow version's pipeline."""
-    return ModelRef.model_validate_json(_read_tag(version, "model"))
-
-
-def read_bundle_tag(version: Any) -> ModelBundle | None:
-    """Return an MLflow version's bundle; None where it was registered without one."""
-    text = version.tags.get(f"{TAG}bundle")
-    return None if text is None else ModelBundle.model_validate_json(text)
-
-
-def make_champion(version: Any, bundle: ModelBundle, score: TestScore, at: str) -> Champion:
-    """Return an MLflow version as a champion whose entry is not written yet."""
-    facts = _read_facts(version)
-    return Champion(
-        name=version.name,
-        version=str(version.version),
-        entry=0,
-        bundle=bundle,
-        score=score,
-        run=facts.run,
-        promoted_at=at,
-        libraries=facts.libraries,
-    )
-
-
-def _read_facts(version: Any) -> TrainingFacts:
-    known = TrainingFacts.model_fields
-    plain = {name: _read_tag(version, name) for name in ("run", "config", "code")}
-    plain["deployment"] = version.tags.get(f"{TAG}deployment", COMMAND_LINE)
-    coded = {
-        name: json.loads(version.tags[f"{TAG}{name}"])
-        for name in known
-        if name not in plain and f"{TAG}{name}" in version.tags
-    }
-    return TrainingFacts.model_validate(plain | coded)
-
-
-def _read_tag(version: Any, name: str) -> str:
-    try:
-        return str(version.tags[f"{TAG}{name}"])
-    except KeyError:
-        raise InputError(
-            f"version {version.version} of {version.name} was not registered by digitflow."
-        ) from None

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from digitflow.errors import DamagedArtifact, StorageError
+from digitflow.errors import DamagedArtifact, InputError, StorageError
 from digitflow.store.locks import acquire_lock, is_locked, release_lock
 from digitflow.store.references import (
     ArrayRef,
@@ -31,6 +31,9 @@ from digitflow.store.references import (
 logger = logging.getLogger(__name__)
 
 ARTIFACTS_VARIABLE = "DIGITFLOW_ARTIFACTS"
+# Raised when what is stored takes another form; a folder of another form is left alone.
+FORMAT, FORMAT_FILE = "1", "format"
+_KEPT = ("arrays", "registry", "runs")
 _CANNOT_WRITE = {
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR,
     errno.EEXIST,
@@ -63,16 +66,56 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root).absolute()
+        self._begun = False
 
     def path_of(self, ref: FileRef) -> Path:
         """Return where a reference's file is on this machine."""
         return self.root / ref.path
 
+    def require_format(self) -> bool:
+        """Tell whether something was stored here already.
+
+        Raises
+        ------
+        InputError
+            If another digitflow, older or newer, stored it; nothing is changed then.
+        """
+        found = self._read_format()
+        # In this order: a store that begins writes its format before anything else.
+        if found is None and any((self.root / name).exists() for name in _KEPT):
+            found = self._read_format() or "none"
+        if found not in (None, FORMAT):
+            raise InputError(
+                f"{self.root} holds what another version of digitflow stored (format {found}; "
+                f"this one reads {FORMAT}), and nothing in it was changed. To start a new "
+                f"folder, name one in {ARTIFACTS_VARIABLE}, or move this one away."
+            )
+        return found is not None
+
+    def _read_format(self) -> str | None:
+        try:
+            return (self.root / FORMAT_FILE).read_text(encoding="utf-8").strip()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
     # -- writing ------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Note the format before anything is stored; raises as `require_format` does."""
+        if self._begun or self.require_format():
+            self._begun = True
+            return
+        with storage_errors(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            unfinished = self.root / f"{FORMAT_FILE}-{secrets.token_hex(8)}"
+            unfinished.write_text(f"{FORMAT}\n", encoding="utf-8")
+            unfinished.replace(self.root / FORMAT_FILE)
+        self._begun = True
 
     @contextmanager
     def temporary_path(self, suffix: str = "") -> Iterator[Path]:
         """Yield an unused path under tmp/, removed afterwards if it is still there."""
+        self.begin()
         folder = self.root / "tmp"
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -146,7 +189,7 @@ class Store:
         self._record_stat(ref)
 
     def write_text(self, name: str, text: str) -> Path:
-        """Write a small named file (run record, report, pointer) whole or not at all."""
+        """Write a small named file (run record, report) whole or not at all."""
         target = self.root / name
         with self.temporary_path() as path:
             path.write_text(text, encoding="utf-8")
@@ -159,6 +202,7 @@ class Store:
 
         A last line that a kill has cut short stays a line of its own.
         """
+        self.begin()
         target = self.root / name
         with storage_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -269,6 +313,7 @@ class Store:
 
     def lock_path(self, name: str) -> Path:
         """Return the file behind a named lock; its folder is made."""
+        self.begin()
         folder = self.root / "locks"
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -303,8 +348,16 @@ class PendingArray:
 
 
 def open_store(environ: Mapping[str, str] = os.environ) -> Store:
-    """Return the store named by DIGITFLOW_ARTIFACTS, else ./artifacts."""
-    return Store(Path(environ.get(ARTIFACTS_VARIABLE) or "artifacts"))
+    """Return the store named by DIGITFLOW_ARTIFACTS, else ./artifacts.
+
+    Raises
+    ------
+    InputError
+        If another version of digitflow stored something there.
+    """
+    store = Store(Path(environ.get(ARTIFACTS_VARIABLE) or "artifacts"))
+    store.require_format()
+    return store
 
 
 def _allocate_array(path: Path, shape: tuple[int, ...], dtype: Any) -> np.ndarray:

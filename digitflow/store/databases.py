@@ -1,25 +1,25 @@
 """A database of ours: SQLite in the store, or any that SQLAlchemy knows, named by a URL.
 
-SQLAlchemy is imported when there is something to ask, and connections are not kept: they
-would not survive a fork.
+An SQLite file is read with the standard library alone, since importing SQLAlchemy takes
+longer than most of what is asked. Connections are not kept: they would not survive a fork.
 """
 
 import os
 import re
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from digitflow.errors import InputError, StorageError
+from digitflow.errors import InputError, StorageError, list_some
 from digitflow.store.artifacts import Store, storage_errors
 
 DATABASE_VARIABLE = "DIGITFLOW_DATABASE_URL"
 BUSY_SECONDS = 60
 _SQLITE = "sqlite:"
 _ADVISORY_LOCK = 0x64696769  # any number that nobody else uses
-# Of an SQLite file: a counter that every transaction raises.
-_COUNTER = slice(24, 28)
 _REFUSAL = "the table is append-only"
 
 
@@ -32,19 +32,19 @@ class Database:
         What it is called in an error's text: "the history".
     file : str
         Where it is in a store, if `DIGITFLOW_DATABASE_URL` names no other place.
+    tables : tuple of str
+        Their names.
     define : callable
-        Returns SQLAlchemy's description of the tables.
+        Returns SQLAlchemy's description of them.
     """
 
-    def __init__(self, title: str, file: str, define: Callable[[], Any]) -> None:
+    def __init__(
+        self, title: str, file: str, tables: tuple[str, ...], define: Callable[[], Any]
+    ) -> None:
         self.title = title
         self.file = file
+        self.tables = tables
         self.define = define
-
-    def stat(self, store: Store) -> dict[str, int] | None:
-        """Return how its file looks now; None where it is a server or not there."""
-        path = self._find_file(store)
-        return None if path is None else stat_database(path)
 
     def is_missing(self, store: Store) -> bool:
         """Tell whether it is a file, and not there yet."""
@@ -58,6 +58,7 @@ class Database:
 
     def initialise(self, store: Store) -> None:
         """Make the tables, whole or not at all, however many processes try at once."""
+        store.begin()
         path = self._find_file(store)
         if path is not None:
             with storage_errors(path):
@@ -75,8 +76,37 @@ class Database:
             self.define().create_all(connection)
             connection.commit()
 
+    def read_rows(self, store: Store, query: str, **values: Any) -> list[dict[str, Any]]:
+        """Return the rows of a query in SQL, its values as `:name`; none without tables.
+
+        Raises
+        ------
+        StorageError
+            If the database can't be reached or read.
+        InputError
+            If it was made by another digitflow.
+        """
+        path = self._find_file(store)
+        if path is None:
+            from sqlalchemy import text
+
+            return self.select_rows(store, text(query).bindparams(**values))
+        if not path.exists():
+            return []
+        # Not `ro`: what a killed writer left unfinished may have to be undone first.
+        address = f"file:{quote(str(path))}?mode=rw"
+        try:
+            with closing(sqlite3.connect(address, BUSY_SECONDS, uri=True)) as connection:
+                connection.row_factory = sqlite3.Row
+                found = connection.execute("SELECT name FROM sqlite_master").fetchall()
+                if not self._require_all({row["name"] for row in found}, store):
+                    return []
+                return [dict(row) for row in connection.execute(query, values)]
+        except sqlite3.Error as exc:
+            raise StorageError(f"{self.title} {path} can't be used: {exc}") from exc
+
     def select_rows(self, store: Store, query: Any) -> list[dict[str, Any]]:
-        """Return the rows of a query; none where there are no tables yet.
+        """Return the rows of SQLAlchemy's query; none where there are no tables yet.
 
         Raises
         ------
@@ -86,23 +116,14 @@ class Database:
         if self.is_missing(store):
             return []
         with self.connect(store) as connection:
-            if not self._has_tables(connection):
+            if not self._has_tables(connection, store):
                 return []
             return [dict(row) for row in connection.execute(query).mappings()]
 
     def insert_rows(
-        self,
-        store: Store,
-        table: str,
-        rows: Sequence[Mapping[str, Any]],
-        link: str | None = None,
+        self, store: Store, table: str, rows: Sequence[Mapping[str, Any]]
     ) -> int | None:
         """Add rows, all or none; None if a unique row like one of them was there already.
-
-        Parameters
-        ----------
-        link : str, optional
-            The column that takes the id of the row before; the first row's is as given.
 
         Returns
         -------
@@ -121,8 +142,7 @@ class Database:
         with self.connect(store) as connection:
             try:
                 for row in rows:
-                    linked = row if link is None or last is None else {**row, link: last}
-                    added = connection.execute(adding.values(**linked))
+                    added = connection.execute(adding.values(**row))
                     last = int(added.inserted_primary_key[0])
             except IntegrityError:
                 return None
@@ -160,7 +180,7 @@ class Database:
         """Make the tables unless they are there."""
         if not self.is_missing(store):
             with self.connect(store) as connection:
-                if self._has_tables(connection):
+                if self._has_tables(connection, store):
                     return
         self.initialise(store)
 
@@ -184,11 +204,21 @@ class Database:
                 f"{self.title} {place} can't be used: {write_first_line(exc)}"
             ) from exc
 
-    def _has_tables(self, connection: Any) -> bool:
+    def _has_tables(self, connection: Any, store: Store) -> bool:
         from sqlalchemy import inspect
 
-        # All were made in one transaction: any of them tells.
-        return bool(inspect(connection).has_table(next(iter(self.define().tables))))
+        return self._require_all(set(inspect(connection).get_table_names()), store)
+
+    def _require_all(self, found: set[str], store: Store) -> bool:
+        """Tell whether the tables are there; all were made in one transaction."""
+        missing = set(self.tables) - found
+        if 0 < len(missing) < len(self.tables):
+            raise InputError(
+                f"{self.title} {self.describe_place(store)} was made by another digitflow: it "
+                f"has no {list_some(sorted(missing))}. Nothing in it was changed. Name another "
+                f"database in {DATABASE_VARIABLE}, or start a new folder."
+            )
+        return not missing
 
     def _make_engine(self, store: Store) -> Any:
         from sqlalchemy import NullPool, create_engine, make_url
@@ -224,24 +254,6 @@ class Database:
                 f"sqlite:////folder/digitflow.db, got {url}"
             )
         return Path(name).absolute()
-
-
-def stat_database(path: Path) -> dict[str, int] | None:
-    """Return how an SQLite file looks now; None if there is none.
-
-    Size, time and inode alone would miss a change within one tick of the clock.
-    """
-    try:
-        with path.open("rb") as file:
-            header, stat = file.read(_COUNTER.stop), os.fstat(file.fileno())
-    except FileNotFoundError:
-        return None
-    return {
-        "bytes": stat.st_size,
-        "mtime_ns": stat.st_mtime_ns,
-        "inode": stat.st_ino,
-        "changes": int.from_bytes(header[_COUNTER], "big"),
-    }
 
 
 def refuse_changes(table: Any) -> None:

@@ -9,7 +9,8 @@ import pytest
 from real_service import BETTER, call_api
 
 from digitflow.registry.champion import read_champion
-from digitflow.registry.listing import find_registration, list_history, list_judgements
+from digitflow.registry.history import list_judgements
+from digitflow.registry.listing import find_registration, list_history
 from digitflow.store.runs import list_runs
 
 SECONDS = 120
@@ -72,7 +73,7 @@ def test_a_no_keeps_the_champion_and_the_verdict_says_why(asking):
     assert read_champion(asking.store, "digits-sample").version == "1"
     # A year later it still says so: the verdict that is stored is the one that was acted on.
     stored = find_registration(asking.store, "digits-sample", "2")
-    assert stored.version.outcome == "keep"
+    assert stored.verdict.outcome == "keep"
     assert "too soon" in stored.version.reason
     assert list_judgements(asking.store, "digits-sample")[0].outcome == "keep"
 

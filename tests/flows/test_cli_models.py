@@ -66,8 +66,8 @@ def test_the_list_shows_versions_verdicts_and_aliases(store):
 @pytest.mark.parametrize("name", ["2", "champion", "challenger"])
 def test_show_tells_all_that_a_version_carries(store, name):
     shown = run("show", name, "--json")
-    assert shown["version"]["version"] == "2"
-    assert shown["version"]["aliases"] == ["challenger", "champion"]
+    assert shown["version"] == "2"
+    assert shown["aliases"] == ["challenger", "champion"]
     assert shown["verdict"]["comparison"]["champion_version"] == "1"
     assert shown["facts"]["test"]["images"]["digest"]
     assert shown["facts"]["costs"]["bytes"] > 0
@@ -95,7 +95,7 @@ def test_compare_scores_both_on_the_same_images(store, capsys):
     assert (compared["first"], compared["second"]) == ("1", "2")
     assert verdict["comparison"]["champion_version"] == "2"
     assert verdict["challenger"]["test_digest"] == verdict["champion"]["test_digest"]
-    assert verdict["champion"]["correct"] > verdict["challenger"]["correct"]
+    assert verdict["champion"]["value"] > verdict["challenger"]["value"]
     assert read_champion(store, MODEL).version == "2"
     print_comparison(compared)
     assert "challenger: version 1; champion: version 2" in capsys.readouterr().out

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from digitflow.registry.champion import read_champion
-from digitflow.registry.listing import list_history, list_judgements
+from digitflow.registry.history import list_judgements
+from digitflow.registry.listing import list_history
 from digitflow.registry.promotion import record_score
 from digitflow.store.runs import list_runs
 

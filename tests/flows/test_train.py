@@ -21,8 +21,8 @@ def test_the_first_run_promotes_a_champion_and_writes_all_it_decided_down(traine
     assert record["status"] == "completed"
     score = TestScore.model_validate(record["champion"]["score"])
     low, high = score.interval
-    assert score.accuracy > 0.9
-    assert low < score.accuracy < high
+    assert score.value > 0.9
+    assert low < score.value < high
     for fact in ("config", "versions", "code", "data", "leaderboard", "cores", "flow_run_id"):
         assert record[fact]
     report = trained_once.store.root / "reports" / "latest" / "index.html"
@@ -151,7 +151,7 @@ def test_mnist_is_read_split_by_writer_and_its_own_test_set_is_kept(
     }  # fmt: skip
     record = empty_project.train()
     assert _read_parts(record, "rows")["test"] == 10_000
-    assert TestScore.model_validate(record["champion"]["score"]).accuracy > 0.8
+    assert TestScore.model_validate(record["champion"]["score"]).value > 0.8
     writers = _read_parts(record, "writers")
     assert writers["test"] == 297
     assert writers["train"] + writers["calibration"] + writers["validation"] == 539

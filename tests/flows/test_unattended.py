@@ -129,7 +129,7 @@ def test_nobody_answers_and_that_is_a_no(trained):
     assert "no answer within 0.05 minutes" in verdict["reason"]
     assert read_champion(trained.store, "digits-unanswered") is None
     bundle = find_registration(trained.store, "digits-unanswered", "1")
-    assert "no answer" in bundle.version.reason
+    assert "no answer" in bundle.verdict.reason
 
 
 def test_people_are_told_of_a_rejection_and_of_a_failure(trained, told):

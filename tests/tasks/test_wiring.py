@@ -134,7 +134,7 @@ from tasks.wiring import value_of
 
 def wire(model: ModelRef, images: ImageSet) -> None:
     future = score_on_test.submit(model, images)
-    correct: int = future.result().score.correct
+    value: float = future.result().score.value
     find_champion("digits")
 """
 WRONG = """

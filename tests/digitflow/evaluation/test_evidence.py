@@ -11,7 +11,7 @@ from digitflow.evaluation.evidence import (
     Share,
     load_evidence,
 )
-from digitflow.evaluation.scoring import TestResult, TestScore
+from digitflow.evaluation.scoring import TestResult, score_accuracy
 
 
 def check(**changed):
@@ -39,7 +39,7 @@ def test_what_was_not_seen_was_not_repeated(wrong):
 
 
 def make_result(store, share):
-    score = TestScore(model_digest="m", test_digest="t", n=3, correct=1, interval=(0, 1))
+    score = score_accuracy("m", "t", 1, 3)
     probabilities = store.put_array(np.full((3, 10), share))
     return TestResult(score=score, probabilities=probabilities)
 

@@ -38,7 +38,7 @@ def test_the_score_is_counted_on_raw_images(store, scored):
     result = score_on_test(store, model, refs, threads=1)
     correct = int((pipeline.predict(images) == labels).sum())
     assert 0 < correct < 200
-    assert (result.score.correct, result.score.n) == (correct, 200)
+    assert (result.score.value, result.score.n) == (correct / 200, 200)
     assert result.score.interval == wilson_interval(correct, 200)
     assert result.score.test_digest == digest_test_set(refs)
 

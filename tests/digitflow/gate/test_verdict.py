@@ -68,7 +68,8 @@ def test_a_clearly_better_challenger_is_promoted(decide, make_scored):
 
 def test_scores_of_both_models_are_part_of_the_verdict(decide, make_scored):
     verdict = decide(make_scored(wins=60, losses=20))
-    assert (verdict.challenger.correct, verdict.champion.correct) == (9860, 9820)
+    values = verdict.challenger.value, verdict.champion.value
+    assert values == (9860 / 9980, 9820 / 9980)
     assert verdict.challenger.interval == wilson_interval(9860, 9980)
     assert (verdict.challenger.model_digest, verdict.champion.model_digest) == ("new", "old")
     assert verdict.challenger.test_digest == verdict.champion.test_digest == "test"

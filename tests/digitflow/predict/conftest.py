@@ -16,8 +16,8 @@ from digitflow.models.bundle import ModelBundle
 from digitflow.models.fitting import build_estimator
 from digitflow.models.golden import record_golden
 from digitflow.models.persistence import dump_model
-from digitflow.predict.predictor import find_champion
-from digitflow.registry.pointer import Champion, Pointer, write_pointer
+from digitflow.registry import history
+from digitflow.registry.versions import Champion
 from digitflow.store.artifacts import Store
 
 TRAINED = 1200
@@ -25,20 +25,26 @@ TRAINED = 1200
 
 def crown(store, name, ref, golden, version="1", reject_option=None):
     score = TestScore(
-        model_digest=ref.digest, test_digest="t", n=100, correct=95, interval=(0.9, 0.99)
+        model_digest=ref.digest,
+        test_digest="t",
+        n=100,
+        metric="accuracy",
+        value=0.95,
+        interval=(0.9, 0.99),
     )
     champion = Champion(
         name=name,
         version=version,
-        entry=1,
+        entry=0,
         bundle=ModelBundle(model=ref, reject_option=reject_option, golden=golden),
         score=score,
         run="r",
         promoted_at="now",
         libraries=golden.libraries,
     )
-    write_pointer(store, Pointer(champion=champion, database=None))
-    return champion
+    last = history.read_last(store, name)
+    follows = 0 if last is None else last.id
+    return history.append_entry(store, champion, follows, "promote", "a test says so").champion
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +88,7 @@ def store(tmp_path, pipeline, digits):
 @pytest.fixture
 def crown_again(store):
     """Make the store's model a champion once more, of another name or with other reasons."""
-    first = find_champion(store).bundle
+    first = history.find_champion(store).bundle
 
     def again(name, version="1", model=first.model, reject_option=None):
         return crown(store, name, model, first.golden, version, reject_option)

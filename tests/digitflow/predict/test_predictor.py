@@ -16,7 +16,8 @@ from digitflow.features.preparing import build_steps
 from digitflow.models.fitting import build_estimator
 from digitflow.models.persistence import dump_model
 from digitflow.predict.predictions import Prediction, Unread
-from digitflow.predict.predictor import Predictor, find_champion, predict_files
+from digitflow.predict.predictor import Predictor, predict_files
+from digitflow.registry.history import find_champion
 from digitflow.store.artifacts import Store
 
 TRAINED = 1200

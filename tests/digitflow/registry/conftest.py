@@ -17,17 +17,21 @@ from digitflow.errors import ChampionMoved
 from digitflow.evaluation.scoring import TestScore
 from digitflow.features.recipes.pixels import FlattenImages
 from digitflow.gate.verdict import Comparison, Verdict
-from digitflow.models.bundle import ModelBundle
+from digitflow.models.bundle import SIGNATURE, ModelBundle
 from digitflow.models.golden import record_golden
 from digitflow.models.persistence import dump_model
-from digitflow.registry import listing, promotion
+from digitflow.registry import history, listing, mlflow, promotion
 from digitflow.registry.champion import read_champion
-from digitflow.registry.pointer import read_pointer
 from digitflow.registry.versions import TrainingFacts
 from digitflow.store.artifacts import Store
 
 N = 1000
 MOVED = 3
+
+
+def _draw_digits():
+    images = np.random.default_rng(0).integers(0, 256, (20, 28, 28), np.uint8)
+    return images, np.repeat(np.arange(10, dtype=np.uint8), 2)
 
 
 @dataclass(frozen=True)
@@ -37,20 +41,26 @@ class Project:
     store: Store
     model: str = "digits"
 
+    def make_images(self):
+        return store_set(self.store, LabelledImages(*_draw_digits()))
+
     def make_bundle(self, strength):
-        images = np.random.default_rng(0).integers(0, 256, (20, 28, 28), np.uint8)
-        labels = np.repeat(np.arange(10, dtype=np.uint8), 2)
+        images, labels = _draw_digits()
         fitted = Pipeline(
             [("pixels", FlattenImages()), ("fit", LogisticRegression(C=strength))]
         )
         model = dump_model(fitted.fit(images, labels), self.store)
-        images = store_set(self.store, LabelledImages(images, labels))
-        golden = record_golden(self.store, model, images, count=10)
+        golden = record_golden(self.store, model, self.make_images(), count=10)
         return ModelBundle(model=model, reject_option=None, golden=golden)
 
     def make_score(self, digest, correct=960, test="test"):
         return TestScore(
-            model_digest=digest, test_digest=test, n=N, correct=correct, interval=(0.9, 0.99)
+            model_digest=digest,
+            test_digest=test,
+            metric="accuracy",
+            value=correct / N,
+            n=N,
+            interval=(0.9, 0.99),
         )
 
     def judge(self, bundle, champion, outcome=None, test="test"):
@@ -79,6 +89,8 @@ class Project:
             "code": "cc",
             "libraries": {"numpy": np.__version__},
             "metrics": {"validation_accuracy": 0.97, "validation_log_loss": float("nan")},
+            "signature": SIGNATURE,
+            "test": self.make_images(),
         }
         return TrainingFacts(**values | changed)
 
@@ -96,9 +108,14 @@ class Project:
     def champion(self):
         return read_champion(self.store, self.model)
 
-    def pointed(self):
-        """Return whom the pointer names; nothing is opened, so that forks share nothing."""
-        return read_pointer(self.store, self.model).champion
+    def predicting(self):
+        """Return whom those who only predict find."""
+        return history.find_champion(self.store, self.model)
+
+    def mirrored(self):
+        """Return MLflow's aliases."""
+        with mlflow.open_client(self.store) as client:
+            return mlflow.list_aliases(client, self.model)
 
     def versions(self):
         """Return {version: aliases}."""

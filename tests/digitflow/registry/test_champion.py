@@ -1,18 +1,15 @@
-"""The pointer and the aliases follow the history, whatever happened to them."""
+"""Files and aliases follow the history, whatever happened to them."""
 
 import shutil
 
 import pytest
 
-from digitflow.errors import DamagedArtifact, InputError, StorageError
+from digitflow.errors import DamagedArtifact, StorageError
 from digitflow.models import golden
 from digitflow.models.persistence import load_model
-from digitflow.registry import champion as following
-from digitflow.registry import history, listing, mlflow, promotion, rollback
-from digitflow.registry.champion import mend, read_champion
-from digitflow.registry.history import HISTORY
+from digitflow.registry import history, listing, mlflow, promotion
+from digitflow.registry.champion import mend
 from digitflow.registry.listing import list_versions
-from digitflow.registry.pointer import pointer_path, read_pointer
 from digitflow.registry.versions import list_files
 from digitflow.store.artifacts import Store
 
@@ -36,114 +33,73 @@ def test_before_the_first_promotion_there_is_nothing_and_nobody_is_asked(tmp_pat
     assert not list(tmp_path.iterdir())
 
 
-def test_an_unchanged_history_is_read_without_a_database(project, run_python):
-    project.champion()  # the copy's inode is new: mended here
+def test_the_history_is_read_without_mlflow_and_without_sqlalchemy(project, run_python):
     code = (
         "import sys; from pathlib import Path; from digitflow.store.artifacts import Store;"
         "from digitflow.registry.champion import read_champion;"
-        "assert read_champion(Store(Path(sys.argv[1])), 'digits').version == '1';"
+        "from digitflow.registry.listing import list_history, list_versions;"
+        "store = Store(Path(sys.argv[1]));"
+        "assert read_champion(store, 'digits').version == '1';"
+        "assert list_versions(store)[0].aliases == ('challenger', 'champion');"
+        "assert len(list_history(store, 'digits')) == 1;"
         "assert not {'mlflow', 'sqlalchemy'} & set(sys.modules)"
     )
     process = run_python(code, project.store.root)
     assert process.returncode == 0, process.stderr
 
 
-def test_a_changed_history_is_read_without_mlflow(project, run_python):
-    code = (
-        "import sys; from pathlib import Path; from digitflow.store.artifacts import Store;"
-        "from digitflow.registry.champion import read_champion;"
-        "assert read_champion(Store(Path(sys.argv[1])), 'digits').version == '1';"
-        "assert 'mlflow' not in sys.modules"
-    )
-    process = run_python(code, project.store.root)
-    assert process.returncode == 0, process.stderr
+def test_a_read_only_folder_still_has_its_champion(project):
+    folder = project.store.root / "registry"
+    for path in (folder / "history.db", folder):
+        path.chmod(0o555)
+    try:
+        assert history.find_champion(project.store).version == "1"
+    finally:
+        folder.chmod(0o755)
 
 
-def test_an_alias_that_somebody_moved_is_moved_back(project, caplog):
+def test_aliases_that_somebody_moved_are_moved_back_and_said_once(project):
     project.promote(2, project.champion())
     set_alias(project, "champion", "1")
-    set_alias(project, "previous", "2")
+    with mlflow.open_client(project.store) as client:
+        client.delete_registered_model_alias("digits", "previous")
     assert project.champion().version == "2"
     assert project.versions() == {"2": ("challenger", "champion"), "1": ("previous",)}
-    assert "the alias champion of digits was on 1, not 2: mended" in caplog.text
-    caplog.clear()
-    assert mend(project.store, "digits") == []
-    assert not caplog.records
-
-
-def test_what_was_behind_is_said_once(project):
-    first = read_pointer(project.store, "digits")
-    second = project.promote(2, project.champion())
-    path = pointer_path(project.store, "digits")
-    path.write_text(first.model_dump_json())
-    with mlflow.open_client(project.store) as client:
-        client.delete_registered_model_alias("digits", "champion")
     assert mend(project.store, "digits") == [
-        "the alias champion of digits was on None, not 2",
-        f"the pointer of digits named version 1 (entry {first.champion.entry}), "
-        f"the history says version 2 (entry {second.entry})",
+        "the alias champion of digits was on 1, not 2",
+        "the alias previous of digits was on None, not 1",
     ]
     assert mend(project.store, "digits") == []
-
-
-@pytest.mark.parametrize("content", [None, "", "{}", '{"champion": 1', "\0" * 10])
-def test_a_pointer_that_is_missing_or_damaged_is_written_again(project, content, caplog):
-    champion = project.champion()
-    path = pointer_path(project.store, "digits")
-    if content is None:
-        path.unlink()
-    else:
-        path.write_text(content)
-        with pytest.raises(DamagedArtifact, match=r"digits\.json"):
-            read_pointer(project.store, "digits")
-    assert project.champion() == champion
-    assert "mended" in caplog.text
-    assert project.pointed() == champion
-
-
-def test_a_pointer_of_the_same_tick_of_the_clock_is_not_believed(project):
-    """A change that leaves size and time as they were is still a change."""
-    first = project.champion()
-    store, stale = project.store, read_pointer(project.store, "digits")
-    second = project.promote(2, first)
-    # What a reader would have left that looked in the same tick as the promotion.
-    now = HISTORY.stat(store)
-    looked = stale.database | {"mtime_ns": now["mtime_ns"], "bytes": now["bytes"]}
-    old = stale.model_copy(update={"database": looked})
-    pointer_path(store, "digits").write_text(old.model_dump_json())
-    assert project.champion() == second
-
-
-def test_a_pointer_that_is_overtaken_while_it_is_written_is_written_again(project, monkeypatch):
-    """Without locks, the slower of two writers must not leave the older champion."""
-    first, real = project.champion(), following.write_pointer
-
-    def be_overtaken(store, pointer):
-        monkeypatch.setattr(following, "write_pointer", real)
-        history.append_entry(store, first, first.entry, "rollback", "quicker")
-        real(store, pointer)
-
-    monkeypatch.setattr(following, "write_pointer", be_overtaken)
-    assert following.point(project.store, "digits").entry == first.entry + 1
-    assert project.pointed().entry == first.entry + 1
+    assert project.mirrored() == {"champion": "2", "challenger": "2", "previous": "1"}
 
 
 def test_a_lost_history_is_an_error_and_not_a_first_run(project):
     (project.store.root / "registry" / "history.db").unlink()
     for read in (
         project.champion,
+        project.predicting,
         lambda: list_versions(project.store),
         lambda: project.register(2, None),
     ):
-        with pytest.raises(DamagedArtifact, match=r"version 1 \(entry 1\) of digits was"):
+        with pytest.raises(DamagedArtifact, match=r"history\.db is missing, but .*mlflow\.db"):
             read()
-    pointer_path(project.store, "digits").unlink()
-    assert project.champion().version == "1"  # from MLflow's aliases
+    (project.store.root / history.MIRROR_FILE).unlink()
+    assert project.champion() is None
+
+
+def test_another_history_than_the_one_that_mlflow_mirrors_takes_no_champion(
+    project, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("DIGITFLOW_DATABASE_URL", f"sqlite:///{tmp_path}/new.db")
+    history.HISTORY.initialise(project.store)
+    with pytest.raises(DamagedArtifact, match=r"MLflow names version 1 of digits.*new\.db"):
+        project.register(2, None)
+    assert listing.list_models(project.store) == []
 
 
 def test_a_lost_mlflow_still_has_a_champion_and_takes_no_other(project):
     first = project.champion()
-    (project.store.root / mlflow.DATABASE).unlink()
+    (project.store.root / history.MIRROR_FILE).unlink()
     assert project.champion() == first
     with pytest.raises(DamagedArtifact, match=r"mlflow\.db is missing"):
         project.register(2, first)
@@ -189,7 +145,7 @@ def test_a_moved_folder_still_has_its_champion_and_goes_on(project, tmp_path):
     assert moved.champion() == first  # its file came back from the new place
     assert moved.promote(2, first).version == "2"
     assert moved.register(1, moved.champion(), outcome="keep")[0] == "1"
-    assert rollback.rollback(moved.store, "digits").version == "1"
+    assert promotion.rollback(moved.store, "digits").version == "1"
     assert not project.store.root.exists()  # nothing was written to the old place
     with mlflow.open_client(moved.store) as client:
         source = client.get_model_version("digits", "2").source
@@ -221,68 +177,4 @@ def test_another_mlflow_and_another_history_are_asked_every_time(
 def test_a_registry_that_cannot_be_read_is_one_clear_error(project, name):
     (project.store.root / "registry" / f"{name}.db").write_bytes(b"not a database" * 100)
     with pytest.raises(StorageError, match=rf"{name}\.db can't be used"):
-        list_versions(project.store)
-
-
-def forget_history(project):
-    """Make the registry one from before there were histories and bundles."""
-    (project.store.root / "registry" / "history.db").unlink()
-    pointer_path(project.store, "digits").unlink()
-    with mlflow.open_client(project.store) as client:
-        for version in mlflow.list_versions(client, "digits"):
-            for name in ("bundle", "test", "feedback", "costs"):
-                client.delete_model_version_tag("digits", version.version, f"digitflow.{name}")
-
-
-def test_an_older_registry_is_adopted_with_who_was_champion_before(project, caplog):
-    project.promote(2, project.champion())
-    forget_history(project)
-    champion = project.champion()
-    assert (champion.version, champion.score.correct, champion.run) == ("2", 960, "run-2")
-    assert champion.bundle.reject_option is None
-    assert champion.bundle.golden.images.shape == (32, 28, 28)
-    assert "begins with what MLflow's aliases said" in caplog.text
-    assert [entry.kind for entry in listing.list_history(project.store, "digits")] == [
-        "adopt",
-        "adopt",
-    ]
-    assert project.chain() == ["1", "2"]
-    assert project.champion() == champion
-    # It can be judged against, replaced, and gone back from.
-    third = project.promote(3, champion)
-    assert (third.version, project.versions()["2"]) == ("3", ("previous",))
-    assert rollback.rollback(project.store, "digits", to="1").version == "1"
-
-
-def test_an_alias_on_a_version_of_somebody_else_is_not_adopted(project):
-    forget_history(project)
-    with mlflow.open_client(project.store) as client:
-        client.create_model_version("digits", "file:///nowhere")
-        client.set_registered_model_alias("digits", "champion", "2")
-    with pytest.raises(InputError, match="version 2 of digits was not registered by digitflow"):
-        read_champion(project.store, "digits")
-
-
-def test_without_an_alias_nothing_is_adopted(project):
-    forget_history(project)
-    with mlflow.open_client(project.store) as client:
-        client.delete_registered_model_alias("digits", "champion")
-    assert project.champion() is None
-    assert project.promote(2, None).entry == 1
-
-
-def test_who_reads_while_another_promotes_sees_no_damage(project, caplog, monkeypatch):
-    """A reader that waited for the promotion finds all in line, and warns of nothing."""
-    first = project.champion()
-    version, verdict = project.register(2, first)
-    real = following._is_current
-
-    def promote_meanwhile(*args):
-        current = real(*args)
-        monkeypatch.setattr(following, "_is_current", real)
-        promotion.promote(project.store, "digits", version, verdict)
-        return current and False
-
-    monkeypatch.setattr(following, "_is_current", promote_meanwhile)
-    assert project.champion().version == "2"
-    assert not caplog.records
+        mend(project.store, "digits")

@@ -9,7 +9,7 @@ from digitflow.errors import StorageError
 from digitflow.models.bundle import Golden, ModelBundle, RejectOption
 from digitflow.registry import cleanup, listing, mlflow
 from digitflow.registry.cleanup import Freed, collect_garbage, free_versions
-from digitflow.registry.rollback import rollback
+from digitflow.registry.promotion import rollback
 from digitflow.store.references import ModelRef
 from digitflow.store.runs import list_runs, open_run
 
@@ -40,7 +40,7 @@ def test_the_champion_the_one_before_and_what_has_an_alias_stay(crowd):
     files = count_files(crowd)
     freed = free_versions(crowd.store, keep_versions=0, dry_run=False)
     assert freed.versions == ["digits 5", "digits 1"]
-    assert [found.version.version for found in freed.kept] == ["6", "4", "3", "2"]
+    assert [found.version for found in freed.kept] == ["6", "4", "3", "2"]
     assert crowd.versions().keys() == {"6", "4", "3", "2"}
     assert count_folders(crowd) == 4
     assert freed.files == files - count_files(crowd) >= 2 * 8
@@ -175,7 +175,6 @@ def _keep_version(store, monkeypatch):
         golden=Golden(images=golden[0], probabilities=golden[1], libraries={}, machine=""),
     )
     found = SimpleNamespace(
-        version=SimpleNamespace(model_path=model.path),
         bundle=bundle,
         facts=SimpleNamespace(test=images, feedback=None),
     )

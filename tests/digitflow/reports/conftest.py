@@ -15,7 +15,7 @@ from digitflow.gate.check import Check
 from digitflow.gate.verdict import Comparison, Verdict
 from digitflow.models.bundle import Golden, ModelBundle, RejectOption
 from digitflow.models.fitting import FittedModel
-from digitflow.registry.pointer import Champion
+from digitflow.registry.versions import Champion
 from digitflow.reports.figures import draw_confusion, draw_errors
 from digitflow.reports.training import DataCard, PartCard, RunReport, render_report
 from digitflow.store.references import ArrayRef, ModelRef
@@ -55,7 +55,12 @@ CHECK = Check(
 )
 
 SCORE = TestScore(
-    model_digest="m0", test_digest="7e57" * 8, n=200, correct=197, interval=(0.957, 0.995)
+    model_digest="m0",
+    test_digest="7e57" * 8,
+    n=200,
+    metric="accuracy",
+    value=0.985,
+    interval=(0.957, 0.995),
 )
 
 VERDICT = Verdict(

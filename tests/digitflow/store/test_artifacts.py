@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from digitflow.errors import DamagedArtifact, StorageError
+from digitflow.errors import DamagedArtifact, InputError, StorageError
 from digitflow.store.artifacts import Store, open_store
 from digitflow.store.references import ArrayRef, digest_array
 
@@ -194,3 +194,46 @@ def test_a_store_travels_to_another_process_as_where_it_is(store, ref):
     again = pickle.loads(pickle.dumps(store))
     assert len(pickle.dumps(store)) < 300
     np.testing.assert_array_equal(again.open_array(ref), store.open_array(ref))
+
+
+def make_old_folder(root):
+    """A folder as it was before folders had a format."""
+    for name in (
+        "arrays/0c.npy",
+        "models/champions/digits.json",
+        "registry/mlflow.db",
+        "runs/train-1/run.json",
+    ):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("old")
+
+
+def list_contents(root):
+    return {path: path.is_file() and path.read_bytes() for path in root.rglob("*")}
+
+
+@pytest.mark.parametrize("form", [None, "0", "99"])
+def test_a_folder_of_another_format_is_refused_and_left_as_it_is(tmp_path, form):
+    make_old_folder(tmp_path)
+    if form is not None:
+        (tmp_path / "format").write_text(form)
+    before = list_contents(tmp_path)
+    for use in (
+        lambda: open_store({"DIGITFLOW_ARTIFACTS": str(tmp_path)}),
+        lambda: Store(tmp_path).put_array(np.zeros(3)),
+        lambda: Store(tmp_path).write_text("runs/now/run.json", "{}"),
+        lambda: Store(tmp_path).append_line("runs/train-1/run.json", "{}"),
+        lambda: Store(tmp_path).lock_path("gc"),
+    ):
+        with pytest.raises(InputError, match=rf"format {form or 'none'}.*DIGITFLOW_ARTIFACTS"):
+            use()
+    assert list_contents(tmp_path) == before
+
+
+def test_a_new_folder_gets_its_format_with_what_is_stored_first(tmp_path):
+    store = open_store({"DIGITFLOW_ARTIFACTS": str(tmp_path / "new")})
+    assert not store.root.exists()
+    ref = store.put_array(np.zeros(3))
+    assert (store.root / "format").read_text() == "1\n"
+    again = open_store({"DIGITFLOW_ARTIFACTS": str(tmp_path / "new")})
+    assert again.is_intact(ref)

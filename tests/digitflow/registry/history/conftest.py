@@ -5,7 +5,7 @@ import pytest
 from digitflow.evaluation.scoring import TestScore
 from digitflow.gate.verdict import Comparison, Verdict
 from digitflow.models.bundle import Golden, ModelBundle
-from digitflow.registry.pointer import Champion
+from digitflow.registry.versions import Champion
 from digitflow.store.references import ArrayRef, ModelRef
 
 ARRAY = ArrayRef(digest="g", path="arrays/g.npy", bytes=9, dtype="uint8", shape=(1, 28, 28))
@@ -28,7 +28,12 @@ def make_champion():
             entry=0,
             bundle=ModelBundle(model=model, reject_option=None, golden=golden),
             score=TestScore(
-                model_digest=model.digest, test_digest="t", n=3, correct=2, interval=(0, 1 / 3)
+                model_digest=model.digest,
+                test_digest="t",
+                n=3,
+                metric="accuracy",
+                value=2 / 3,
+                interval=(0, 1 / 3),
             ),
             run=f"run-{version}",
             promoted_at="2026-11-21T00:00:00+00:00",
@@ -42,7 +47,12 @@ def make_champion():
 def make_verdict():
     def make(digest, test="t", outcome="keep"):
         score = TestScore(
-            model_digest=digest, test_digest=test, n=0, correct=0, interval=(float("nan"),) * 2
+            model_digest=digest,
+            test_digest=test,
+            n=0,
+            metric="accuracy",
+            value=float("nan"),
+            interval=(float("nan"),) * 2,
         )
         comparison = Comparison(
             test_digest=test, n=0, challenger_digest=digest, champion_entry=7

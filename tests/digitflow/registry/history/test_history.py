@@ -29,8 +29,8 @@ def test_an_entry_is_read_as_it_was_written(store, make_champion, make_verdict):
     assert history.read_last(store, "digits").model_dump_json() == written.model_dump_json()
     assert (written.predecessor, written.version, written.why) == (0, "1", "why not")
     assert written.champion == make_champion(1).model_copy(update={"entry": written.id})
-    assert written.verdict["reason"] == "it's 100 % so"
-    assert math.isnan(written.verdict["challenger"]["interval"][0])
+    assert written.verdict.reason == "it's 100 % so"
+    assert math.isnan(written.verdict.challenger.interval[0])
 
 
 def test_a_verdict_is_repeated_where_nothing_but_the_moment_differs(store, make_verdict):
@@ -85,22 +85,13 @@ def test_whoever_is_quicker_after_both_looked_wins(store, make_champion, monkeyp
     assert [entry.version for entry in history.list_entries(store, "digits")] == ["2", "1"]
 
 
-def test_champions_are_adopted_all_or_none_and_once(store, make_champion):
-    pair = [make_champion(1), make_champion(2)]
-    history.adopt_champions(store, pair, "they were")
-    history.adopt_champions(store, pair, "they were")
-    second, first = history.list_entries(store, "digits")
-    assert (first.version, first.kind, first.predecessor) == ("1", "adopt", 0)
-    assert (second.version, second.kind, second.predecessor) == ("2", "adopt", first.id)
-
-
 def test_judgements_are_listed_and_different_challengers_counted(store, make_verdict):
     for digest, test in (("a", "t"), ("b", "t"), ("a", "t"), ("c", "other")):
         history.add_judgement(store, "digits", "4", make_verdict(digest, test), "run-1")
     found = history.list_judgements(store, "digits")
     assert [judgement.challenger_digest for judgement in found] == ["c", "a", "b", "a"]
     assert (found[0].version, found[0].champion_entry, found[0].outcome) == ("4", 7, "keep")
-    assert found[0].verdict["comparison"]["test_digest"] == "other"
+    assert found[0].verdict.comparison.test_digest == "other"
     assert history.list_challengers(store, "digits", "t") == {"a", "b"}
     assert history.list_challengers(store, "housing", "t") == set()
 

@@ -4,9 +4,8 @@ import pytest
 
 from digitflow.errors import ChampionMoved, DamagedArtifact, InputError
 from digitflow.models import golden
-from digitflow.registry import listing
-from digitflow.registry import rollback as returning
-from digitflow.registry.rollback import rollback
+from digitflow.registry import listing, promotion
+from digitflow.registry.promotion import rollback
 
 
 @pytest.fixture
@@ -27,7 +26,7 @@ def copies(project, name):
 def test_the_champion_before_is_champion_again(project, second):
     back = rollback(project.store, "digits", why="sevens got worse")
     assert (back.version, back.entry) == ("1", second.entry + 1)
-    assert project.champion() == project.pointed() == back
+    assert project.champion() == project.predicting() == back
     assert project.versions() == {"2": ("challenger", "previous"), "1": ("champion",)}
     last = listing.list_history(project.store, "digits")[0]
     assert (last.kind, last.why, last.verdict) == ("rollback", "sevens got worse", None)
@@ -102,7 +101,7 @@ def test_a_promotion_while_the_old_one_is_checked_wins(project, second, monkeypa
         project.promote(3, second)
         return real(*args)
 
-    monkeypatch.setattr(returning.golden, "check_golden", promote_meanwhile)
+    monkeypatch.setattr(promotion.golden, "check_golden", promote_meanwhile)
     with pytest.raises(ChampionMoved, match=r"version 3 \(entry 3\) by now"):
         rollback(project.store, "digits")
     assert project.champion().version == "3"

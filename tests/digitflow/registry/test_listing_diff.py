@@ -2,7 +2,7 @@ import pytest
 
 from digitflow.gate.check import Check
 from digitflow.registry import promotion
-from digitflow.registry.diff import diff_versions
+from digitflow.registry.listing import diff_versions
 
 CONFIG = """
 seed: {seed}
