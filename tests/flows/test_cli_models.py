@@ -72,7 +72,7 @@ def test_show_tells_all_that_a_version_carries(store, name):
     assert shown["facts"]["test"]["images"]["digest"]
     assert shown["facts"]["costs"]["bytes"] > 0
     assert shown["bundle"]["golden"]["images"]["shape"] == [32, 28, 28]
-    assert shown["signature"]["probabilities"] == ["float64", [-1, 10]]
+    assert shown["facts"]["signature"]["outputs"] == ["float64", [-1, 10]]
     assert [entry["kind"] for entry in shown["history"]] == ["promote"]
     assert [judged["outcome"] for judged in shown["judgements"]] == ["promote", "keep"]
     assert len(list(store.root.glob("registry/artifacts/*/artifacts/report/index.html"))) == 2
