@@ -5,7 +5,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from digitflow.data.sets import LabelledImages
+from digitflow.data.sets import CLASSES, LabelledImages
 from digitflow.errors import InputError
 from digitflow.images.frame import SIDE
 from digitflow.images.ink import MIN_CONTRAST, read_border
@@ -56,7 +56,6 @@ class Problem:
     reason: Reason
 
 
-CLASSES = 10
 _BRIGHTEST = 255
 # Floats are looked at in pieces: comparing them takes several times their own memory.
 _CHUNK_ROWS = 4096

@@ -9,6 +9,7 @@ import numpy as np
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef, FileRef, Record
 
+CLASSES = 10
 UNKNOWN_WRITER = -1
 
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from digitflow.config.data import ValidationRules
 from digitflow.data.inspection import (
-    CLASSES,
     REASONS,
     Problem,
     Reason,
@@ -18,6 +17,7 @@ from digitflow.data.inspection import (
     inspect_rows,
 )
 from digitflow.data.sets import (
+    CLASSES,
     CheckedSets,
     Digits,
     ImageSet,

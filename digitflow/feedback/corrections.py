@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
+from digitflow.data.sets import CLASSES
 from digitflow.errors import InputError
 from digitflow.feedback.tables import (
     FEEDBACK,
@@ -50,7 +51,7 @@ class Correction(Record):
 
     id: int
     picture: str
-    digit: int = Field(ge=0, le=9)
+    digit: int = Field(ge=0, lt=CLASSES)
     role: Role
     who: str
     source: str
@@ -211,7 +212,7 @@ def take_pictures(store: Store, inbox: Path) -> Taken:
 
 
 def _list_pictures(inbox: Path) -> Iterator[tuple[int, Path]]:
-    for digit in range(10):
+    for digit in range(CLASSES):
         for path in sorted((inbox / str(digit)).glob("*")):
             # A name with a dot in front is still being written by some programs.
             if path.is_file() and not path.name.startswith("."):

@@ -19,10 +19,10 @@ class RejectOption(Record):
     risk : float
         Share of wrong answers among those validation images that are answered.
     detector : ModelRef or None
-        A `OutlierDetector` over the features of the pipeline's recipe; None where there
+        An `OutlierDetector` over the features of the pipeline's recipe; None where there
         is none, and then nothing is called `not a digit`.
     max_outlier_score : float
-        A outlier_score above this is `not a digit`.
+        An outlier score above this is `not a digit`.
     """
 
     coverage: float
@@ -33,14 +33,14 @@ class RejectOption(Record):
 
 
 class Golden(Record):
-    """Images and what a model read in them: it must say the same wherever it is loaded.
+    """Samples and what a model read in them: it must say the same wherever it is loaded.
 
     Attributes
     ----------
     images : ArrayRef
-        uint8 (k, 28, 28).
+        Samples, (k, ...).
     probabilities : ArrayRef
-        float64 (k, 10), computed as one batch in one thread.
+        float64 (k, classes), computed as one batch in one thread.
     libraries : dict of str to str
         Versions of Python and of the libraries behind the numbers.
     machine : str
@@ -88,22 +88,28 @@ class LoadCheck(Record):
 
 
 class Reference(Record):
-    """What a model learnt from and how it read: later images are compared with it.
+    """What a model learnt from and how it read: later samples are compared with it.
 
     Attributes
     ----------
+    columns : tuple of str
+        The statistics' names.
+    classes : int
+        How many classes the model tells apart.
     statistics : ArrayRef
-        float32 (m, 7) of some training images, a column each of `digitflow.drift.COLUMNS`.
+        float32 (m, s) of some training samples, a column each of `columns`.
     components : ArrayRef
-        float32 (21, 784): the mean image, then the principal components, of pixels 0 to 1.
+        float32 (1 + c, d): the mean sample, then the principal components.
     projected : ArrayRef
-        float32 (m, 20): the same images along the components.
+        float32 (m, c): the same samples along the components.
     predicted : ArrayRef
-        uint8 (k,): what the model read in the validation images.
+        uint8 (k,): what the model read in the validation samples.
     confidence : ArrayRef
         float32 (k,): the probability of it.
     """
 
+    columns: tuple[str, ...]
+    classes: int
     statistics: ArrayRef
     components: ArrayRef
     projected: ArrayRef
@@ -134,7 +140,7 @@ class ModelBundle(Record):
     Attributes
     ----------
     model : ModelRef
-        A pipeline from uint8 images (n, 28, 28) to probabilities.
+        A pipeline from samples (digits: uint8 images (n, 28, 28)) to probabilities.
     reject_option : RejectOption or None
         None where it was never chosen; then every answer counts as sure.
     golden : Golden

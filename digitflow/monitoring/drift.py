@@ -6,7 +6,7 @@ import numpy as np
 
 from digitflow.errors import InputError
 from digitflow.models.bundle import Reference
-from digitflow.monitoring.measures import MEASURES, Described, Ruler
+from digitflow.monitoring.measures import Described, Ruler
 from digitflow.monitoring.reference import describe_images, open_reference
 from digitflow.store.artifacts import Store
 from digitflow.store.references import Record
@@ -25,7 +25,7 @@ class Limits(Record):
     size : int
         Images of a window.
     limits : dict of str to float
-        By `MEASURES`; a window alarms where any measure is above its own.
+        By `Ruler.measures`; a window alarms where any measure is above its own.
     clean : dict of str to float
         The median of clean windows.
     false_alarms : float
@@ -73,12 +73,12 @@ def calibrate_limits(
     spread = np.maximum(np.quantile(effects, 0.95, axis=0) - median, LEAST_SPREAD)
     worst = ((effects - median) / spread).max(axis=1)
     reach = np.quantile(worst, 1 - rate, method="higher")
-    least = np.array([least_auc if name == "domain" else least_psi for name in MEASURES])
+    least = np.array([least_auc if name == "domain" else least_psi for name in ruler.measures])
     limits = np.maximum(median + reach * spread, least)
     return Limits(
         size=size,
-        limits=dict(zip(MEASURES, limits.tolist(), strict=True)),
-        clean=dict(zip(MEASURES, median.tolist(), strict=True)),
+        limits=dict(zip(ruler.measures, limits.tolist(), strict=True)),
+        clean=dict(zip(ruler.measures, median.tolist(), strict=True)),
         false_alarms=float((effects > limits).any(axis=1).mean()),
     )
 
@@ -187,6 +187,6 @@ def inspect_window(
                 clean=limits.clean[name],
                 alarm=effects[name] > limits.limits[name],
             )
-            for name in MEASURES
+            for name in ruler.measures
         ),
     )

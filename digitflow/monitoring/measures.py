@@ -9,18 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from digitflow.monitoring.reference import COLUMNS, OpenReference
+from digitflow.monitoring.reference import OpenReference
 
 BINS = 10
 FOLDS = 5
-DIGITS = 10
 RIDGE = 10.0
 # Standard deviations at which a feature counts as its farthest.
 FARTHEST = 5.0
-
-MEASURES = (*(f"psi.{name}" for name in COLUMNS), "domain", "predictions", "confidence")
-"""Population stability index of each statistic; the domain classifier's area under the ROC
-curve; the indices of the digits read and of how surely."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +61,16 @@ class Ruler:
         self._features = self._scale(features)
 
     @property
+    def measures(self) -> tuple[str, ...]:
+        """The measures' names.
+
+        The population stability index of each statistic; the domain classifier's area under
+        the ROC curve; the indices of the classes predicted and of how surely.
+        """
+        indices = (f"psi.{name}" for name in self.reference.columns)
+        return (*indices, "domain", "predictions", "confidence")
+
+    @property
     def rows(self) -> int:
         """How many images the reference holds."""
         return len(self._features)
@@ -88,7 +93,7 @@ class Ruler:
     def measure(
         self, window: Described, rows: np.ndarray, read: np.ndarray
     ) -> dict[str, float]:
-        """Return the effect sizes of a window, by `MEASURES`.
+        """Return the effect sizes of a window, by `measures`.
 
         Parameters
         ----------
@@ -110,18 +115,18 @@ class Ruler:
                 columns, self._edges, self._bins, parts, strict=True
             )
         ]
-        digits = [
-            np.bincount(part, minlength=DIGITS)
+        classes = [
+            np.bincount(part, minlength=self.reference.classes)
             for part in (self.reference.predicted[read], window.predicted)
         ]
         features = self._scale(np.hstack([window.statistics, window.projected]))
         values = (
             *indices[:-1],
             tell_apart(features, self._features[rows[: len(features)]]),
-            compare_counts(*digits),
+            compare_counts(*classes),
             indices[-1],
         )
-        return dict(zip(MEASURES, map(float, values), strict=True))
+        return dict(zip(self.measures, map(float, values), strict=True))
 
     def _scale(self, features: np.ndarray) -> np.ndarray:
         """Standardise, and add the squares: a window may differ by how widely it varies."""

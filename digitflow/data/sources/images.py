@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from digitflow.config.data import ImagesSource
-from digitflow.data.sets import Digits, LabelledImages, number_writers
+from digitflow.data.sets import CLASSES, Digits, LabelledImages, number_writers
 from digitflow.errors import InputError, list_some
 from digitflow.images.frame import SIDE, to_mnist_frame
 from digitflow.images.pictures import read_picture
@@ -22,7 +22,7 @@ from digitflow.store.references import digest_json
 logger = logging.getLogger(__name__)
 
 _SUFFIXES = {".png", ".jpg", ".jpeg"}
-_LABELS = {str(digit): digit for digit in range(10)}
+_LABELS = {str(digit): digit for digit in range(CLASSES)}
 _WRITERS_FILE = "writers.csv"
 _PROGRESS_STEP = 5_000
 

@@ -12,10 +12,10 @@ from digitflow.features.recipes.strokes import (
     StrokeGradients,
     describe_strokes,
     deskew_images,
-    measure_slants,
     split_gradients,
     take_gradients,
 )
+from digitflow.images.statistics import measure_slants
 
 ANGLES = {  # of the directions as split_gradients yields them, in degrees
     0: 0, 1: 180, 2: 90, 3: -90, 4: 45, 5: -45, 6: 135, 7: -135,
