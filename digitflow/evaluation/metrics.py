@@ -1,4 +1,4 @@
-"""What is measured of a classifier of digits, from its probabilities."""
+"""What is measured of a classifier, from its probabilities."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,6 @@ from digitflow.errors import InputError, list_some
 from digitflow.evaluation.resampling import wilson_interval
 from digitflow.store.references import Record
 
-CLASSES = 10
 CALIBRATION_BINS = 15
 CONFUSED_PAIRS = 10
 # Rows of float32 probabilities sum to 1 within 1e-6; a row this far off is a mistake.
@@ -16,9 +15,9 @@ TOLERANCE = 1e-4
 
 
 class ClassMetrics(Record):
-    """One digit: `support` images of it; a figure without a denominator is 0."""
+    """One class: `support` samples of it; a figure without a denominator is 0."""
 
-    digit: int
+    label: int
     precision: float
     recall: float
     f1: float
@@ -39,25 +38,25 @@ class Metrics(Record):
     Attributes
     ----------
     n, correct : int
-        Images, and those whose most probable digit is their label.
+        Images, and those whose most probable class is their label.
     accuracy : float
         correct / n.
     precision, recall, f1 : float
-        Means over the digits that occur as a label or a prediction (macro).
+        Means over the classes that occur as a label or a prediction (macro).
     log_loss : float
         Mean of -log(probability of the label), natural logarithm; a probability is
         kept the machine epsilon away from 0 and 1.
     brier : float
         Mean over images of the squared distance between the probabilities and the
-        one-hot label, summed over the ten digits: 0 is perfect, 2 the worst.
+        one-hot label, summed over the classes: 0 is perfect, 2 the worst.
     ece : float
         Expected calibration error (Guo et al. 2017, "On Calibration of Modern Neural
         Networks"): images are put into 15 equally wide bins (a, b] of their highest
         probability; mean over images of the bins' |accuracy - mean probability|.
     per_class : tuple of ClassMetrics
-        One for each digit, 0 to 9.
+        One for each class, from 0.
     confusion : tuple of tuple of int
-        10 x 10 counts: a row a true digit, a column a predicted one.
+        k x k counts: a row a true class, a column a predicted one.
     confused_pairs : tuple of ConfusedPair
         The most frequent confusions, at most ten, most frequent first.
     """
@@ -82,13 +81,13 @@ class Metrics(Record):
 
 
 def measure_predictions(labels: np.ndarray, probabilities: np.ndarray) -> Metrics:
-    """Measure predictions; the predicted digit is the most probable, the lower at a tie.
+    """Measure predictions; the predicted class is the most probable, the lower at a tie.
 
     Parameters
     ----------
     labels : integer ndarray of shape (n,)
-        True digits, 0 to 9.
-    probabilities : float ndarray of shape (n, 10)
+        True classes, from 0.
+    probabilities : float ndarray of shape (n, k)
         A row an image, each summing to 1.
 
     Raises
@@ -96,36 +95,51 @@ def measure_predictions(labels: np.ndarray, probabilities: np.ndarray) -> Metric
     InputError
         If a shape, a dtype or a value is not as above; NaN among them.
     """
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
     labels, probabilities = check_predictions(labels, probabilities)
-    confusion = _count_confusions(labels, probabilities.argmax(axis=1))
-    per_class = _measure_classes(confusion)
-    occurring = [digit for digit in per_class if _occurs(confusion, digit.digit)]
+    predicted, classes = probabilities.argmax(axis=1), np.arange(probabilities.shape[1])
+    confusion = confusion_matrix(labels, predicted, labels=classes)
+    found = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
+    occurring = (confusion.sum(axis=0) + confusion.sum(axis=1)) > 0
+    precision, recall, f1 = (float(values[occurring].mean()) for values in found[:3])
     n, correct = len(labels), int(np.trace(confusion))
     return Metrics(
         n=n,
         correct=correct,
         accuracy=correct / n,
-        precision=_mean([digit.precision for digit in occurring]),
-        recall=_mean([digit.recall for digit in occurring]),
-        f1=_mean([digit.f1 for digit in occurring]),
-        log_loss=_log_loss(labels, probabilities),
-        brier=_brier(labels, probabilities),
-        ece=_calibration_error(labels, probabilities),
-        per_class=per_class,
+        precision=precision,
+        recall=recall,
+        f1=f1,
+        **_measure_calibration(labels, probabilities),
+        per_class=tuple(map(_describe_class, zip(classes, *found, strict=True))),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
         confused_pairs=_rank_confusions(confusion),
     )
 
 
+def measure_calibration(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """Return "log_loss", "brier" and "ece" alone, as `measure_predictions` does."""
+    return _measure_calibration(*check_predictions(labels, probabilities))
+
+
+def _measure_calibration(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    return {
+        "log_loss": _log_loss(labels, probabilities),
+        "brier": _brier(labels, probabilities),
+        "ece": _calibration_error(labels, probabilities),
+    }
+
+
 def check_predictions(
     labels: np.ndarray, probabilities: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return labels as int64 (n,) and probabilities as float64 (n, 10).
+    """Return labels as int64 (n,) and probabilities as float64 (n, k).
 
     Raises
     ------
     InputError
-        If they don't fit together or are no labels and probabilities of digits.
+        If they don't fit together or are no labels and probabilities.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     n = len(labels) if labels.ndim == 1 else 0
@@ -134,14 +148,14 @@ def check_predictions(
             f"labels must be at least one whole number in one dimension, "
             f"got {labels.dtype} {labels.shape}"
         )
-    if labels.min() < 0 or labels.max() >= CLASSES:
-        found = list_some(np.setdiff1d(labels, np.arange(CLASSES)).tolist())
-        raise InputError(f"labels must be digits from 0 to {CLASSES - 1}, got {found}")
-    if probabilities.shape != (n, CLASSES):
+    if probabilities.ndim != 2 or len(probabilities) != n or probabilities.shape[1] < 2:
         raise InputError(
-            f"{n} labels need probabilities of shape ({n}, {CLASSES}), "
-            f"got {probabilities.shape}"
+            f"{n} labels need probabilities of shape ({n}, classes), got {probabilities.shape}"
         )
+    classes = probabilities.shape[1]
+    if labels.min() < 0 or labels.max() >= classes:
+        found = list_some(np.setdiff1d(labels, np.arange(classes)).tolist())
+        raise InputError(f"labels must be from 0 to {classes - 1}, got {found}")
     return labels.astype(np.int64), _check_probabilities(probabilities)
 
 
@@ -164,27 +178,11 @@ def _check_probabilities(probabilities: np.ndarray) -> np.ndarray:
     return probabilities.clip(max=1)
 
 
-def _count_confusions(labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    flat = np.bincount(labels * CLASSES + predicted, minlength=CLASSES * CLASSES)
-    return flat.reshape(CLASSES, CLASSES)
-
-
-def _measure_classes(confusion: np.ndarray) -> tuple[ClassMetrics, ...]:
-    support, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
-    return tuple(
-        ClassMetrics(
-            digit=digit,
-            precision=_ratio(hits, predicted[digit]),
-            recall=_ratio(hits, support[digit]),
-            f1=_ratio(2 * hits, support[digit] + predicted[digit]),
-            support=int(support[digit]),
-        )
-        for digit, hits in enumerate(confusion.diagonal())
+def _describe_class(row: tuple[int, float, float, float, int]) -> ClassMetrics:
+    label, precision, recall, f1, support = row
+    return ClassMetrics(
+        label=int(label), precision=precision, recall=recall, f1=f1, support=int(support)
     )
-
-
-def _occurs(confusion: np.ndarray, digit: int) -> bool:
-    return bool(confusion[digit].any() or confusion[:, digit].any())
 
 
 def _rank_confusions(confusion: np.ndarray) -> tuple[ConfusedPair, ...]:
@@ -203,25 +201,18 @@ def _log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def _brier(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    return float(((probabilities - np.eye(CLASSES)[labels]) ** 2).sum(axis=1).mean())
+    right = np.eye(probabilities.shape[1])[labels]
+    return float(((probabilities - right) ** 2).sum(axis=1).mean())
 
 
 def _calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
     top, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
-    # The highest of ten probabilities is at least .1: none falls below the first edge.
+    # The highest of k probabilities is at least 1 / k: none falls below the first edge.
     bins = np.searchsorted(edges, top, side="left") - 1
     # A bin's share of the images times its gap is |sum of (correct - top)| / n.
     gaps = np.bincount(bins, weights=correct - top, minlength=CALIBRATION_BINS)
     return float(np.abs(gaps).sum() / len(labels))
-
-
-def _ratio(part: int, whole: int) -> float:
-    return float(part / whole) if whole else 0.0
-
-
-def _mean(values: list[float]) -> float:
-    return float(np.mean(values))
 
 
 @dataclass(frozen=True)
@@ -233,7 +224,7 @@ class Mistakes:
     rows : int64 ndarray of shape (k,)
         Which images.
     predicted : uint8 ndarray of shape (k,)
-        The digit each was taken for.
+        The class each was taken for.
     probability : float64 ndarray of shape (k,)
         How sure the model was of that, 0 to 1.
     """
@@ -249,8 +240,8 @@ def find_mistakes(labels: np.ndarray, probabilities: np.ndarray, most: int = 24)
     Parameters
     ----------
     labels : integer ndarray of shape (n,)
-        True digits, 0 to 9.
-    probabilities : float ndarray of shape (n, 10)
+        True classes, from 0.
+    probabilities : float ndarray of shape (n, k)
         A row an image, each summing to 1.
 
     Raises

@@ -22,7 +22,7 @@ class Check(Record):
         The check and what it asks, such as "better.superior"; the second part names the
         key of the config where there is one.
     slice : str
-        Which images or which figure: "test", "digit 4", "4/9", "feedback", "shift-1".
+        Which images or which figure: "test", "class 4", "4/9", "feedback", "shift-1".
     n : int or None
         How many images.
     challenger, champion : float or None

@@ -27,7 +27,7 @@ def refused(copy_project, refused_once, tmp_path_factory):
 def test_a_dry_run_explains_each_check_and_changes_nothing(refused):
     before = list_history(refused.store, MODEL), list_judgements(refused.store, MODEL)
     output = refused.run("gate", "--dry-run", "challenger", fresh=True)
-    for expected in ("min_accuracy", "superior", "digit 4", "verdict   keep"):
+    for expected in ("min_accuracy", "superior", "class 4", "verdict   keep"):
         assert expected in output
     after = list_history(refused.store, MODEL), list_judgements(refused.store, MODEL)
     assert after == before

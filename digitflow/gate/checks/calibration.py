@@ -6,7 +6,7 @@ from math import isnan
 from digitflow.config.gate import GateLimits
 from digitflow.evaluation.comparison import Difference, compare_calibration
 from digitflow.evaluation.evidence import Evidence
-from digitflow.evaluation.metrics import measure_predictions
+from digitflow.evaluation.metrics import measure_calibration
 from digitflow.gate.check import Answer, Check, make_bootstrap
 
 NAMES = {"ece": "calibration error", "brier": "Brier score", "log_loss": "log loss"}
@@ -15,8 +15,8 @@ NAMES = {"ece": "calibration error", "brier": "Brier score", "log_loss": "log lo
 def run(evidence: Evidence, limits: GateLimits, seed: int) -> list[Check]:
     """Hold ECE, Brier score and log loss to a limit, and to the champion's by a margin."""
     test = evidence.test
-    figures = measure_predictions(test.labels, test.challenger)
-    checks = list(_check_limits(figures.model_dump(include=set(NAMES)), figures.n, limits))
+    figures = measure_calibration(test.labels, test.challenger)
+    checks = list(_check_limits(figures, len(test.labels), limits))
     if test.champion is None:
         return checks
     drawn = make_bootstrap(limits.better, seed)

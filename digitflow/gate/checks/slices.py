@@ -1,6 +1,6 @@
 """Is the challenger worse where the whole does not show it?
 
-Digits, series of writers, the most confused pairs and the feedback, each by an exact
+Classes, series of writers, the most confused pairs and the feedback, each by an exact
 one-sided test, all of them together at one error rate (Holm).
 """
 
@@ -12,7 +12,6 @@ import numpy as np
 from digitflow.config.gate import GateLimits, SliceLimits
 from digitflow.evaluation.comparison import bound_paired_difference, exact_mcnemar, holm
 from digitflow.evaluation.evidence import Evidence, ScoredSet
-from digitflow.evaluation.metrics import CLASSES
 from digitflow.formatting import format_count, format_points
 from digitflow.gate.check import Answer, Check
 
@@ -50,9 +49,9 @@ def run(evidence: Evidence, limits: GateLimits, seed: int) -> list[Check]:
 
 def _slice_test(test: ScoredSet, pairs: int) -> Iterator[_Slice]:
     ours, theirs = _read_hits(test)
-    for digit in range(CLASSES):
-        rows = test.labels == digit
-        yield _count(f"digit {digit}", ours[rows], theirs[rows])
+    for label in range(test.challenger.shape[1]):
+        rows = test.labels == label
+        yield _count(f"class {label}", ours[rows], theirs[rows])
     if test.series is not None:
         for series in np.unique(test.series[test.series >= 0]).tolist():
             rows = test.series == series
@@ -61,24 +60,24 @@ def _slice_test(test: ScoredSet, pairs: int) -> Iterator[_Slice]:
 
 
 def _slice_pairs(test: ScoredSet, pairs: int) -> Iterator[_Slice]:
-    """Yield the most confused pairs: images of either digit, right unless taken for the other.
+    """Yield the most confused pairs: images of either class, right unless taken for the other.
 
     Chosen by both models' confusions together, so that the choice favours neither.
     """
-    ours, theirs = _read_digits(test)
-    labels = test.labels.astype(np.int64)
-    cells = np.concatenate([labels * CLASSES + ours, labels * CLASSES + theirs])
-    counts = np.bincount(cells, minlength=CLASSES**2).reshape(CLASSES, CLASSES)
+    ours, theirs = _read_classes(test)
+    labels, k = test.labels.astype(np.int64), test.challenger.shape[1]
+    cells = np.concatenate([labels * k + ours, labels * k + theirs])
+    counts = np.bincount(cells, minlength=k**2).reshape(k, k)
     confused = np.triu(counts + counts.T, 1)
     for flat in np.argsort(-confused, axis=None, kind="stable")[:pairs].tolist():
-        low, high = divmod(flat, CLASSES)
+        low, high = divmod(flat, k)
         if confused[low, high]:
             rows = (labels == low) | (labels == high)
             other = low + high - labels[rows]
             yield _count(f"{low}/{high}", ours[rows] != other, theirs[rows] != other)
 
 
-def _read_digits(scored: ScoredSet) -> tuple[np.ndarray, np.ndarray]:
+def _read_classes(scored: ScoredSet) -> tuple[np.ndarray, np.ndarray]:
     if scored.champion is None:
         raise ValueError("slices need a champion to compare with")
     return scored.challenger.argmax(axis=1), scored.champion.argmax(axis=1)
@@ -87,7 +86,7 @@ def _read_digits(scored: ScoredSet) -> tuple[np.ndarray, np.ndarray]:
 def _read_hits(scored: ScoredSet) -> tuple[np.ndarray, np.ndarray]:
     if not len(scored.labels):
         return np.empty(0, bool), np.empty(0, bool)
-    ours, theirs = _read_digits(scored)
+    ours, theirs = _read_classes(scored)
     return ours == scored.labels, theirs == scored.labels
 
 

@@ -64,7 +64,7 @@ def test_class_figures_are_those_of_scikit_learn(predictions):
     )
     rows = [(c.precision, c.recall, c.f1, c.support) for c in metrics.per_class]
     np.testing.assert_allclose(rows, np.transpose(expected), rtol=1e-14)
-    assert [c.digit for c in metrics.per_class] == DIGITS.tolist()
+    assert [c.label for c in metrics.per_class] == DIGITS.tolist()
 
 
 def test_macro_figures_are_those_of_scikit_learn(predictions):
@@ -187,7 +187,8 @@ def spoil(row: int, column: int, value: float) -> np.ndarray:
         (spoil(3, 0, np.inf), "1 of 8 rows: 3"),
         (spoil(0, 0, -0.1), "1 of 8 rows: 0"),
         (np.full((8, 10), 0.2), "8 of 8 rows: 0, 1, 2, 3, 4 and 3 more"),
-        (np.full((8, 9), 1 / 9), r"shape \(8, 10\), got \(8, 9\)"),
+        (np.full((8, 1), 1.0), r"shape \(8, classes\), got \(8, 1\)"),
+        (np.full((8, 5), 0.2), "labels must be from 0 to 4, got 5, 6, 7"),
         (np.full((7, 10), 0.1), r"got \(7, 10\)"),
         (np.full(8, 0.1), r"got \(8,\)"),
         (np.eye(10, dtype=np.int64)[:8], "floats, got int64"),

@@ -124,7 +124,7 @@ def test_a_better_model_that_is_worse_on_a_digit_is_not_promoted(decide):
     verdict = decide(test)
     assert verdict.outcome == "keep"
     assert stopped_by(verdict) == {"slices.worse"}
-    assert verdict.reason.startswith("digit 4: -3.00 points on 1,000 images")
+    assert verdict.reason.startswith("class 4: -3.00 points on 1,000 images")
 
 
 def test_the_gravest_answer_is_the_reason_and_the_others_are_counted(decide, make_scored):
@@ -358,7 +358,7 @@ def test_what_is_no_probability_is_an_error(make_evidence, make_scored, who, val
         ({"champion": None}, "names a champion"),
         ({"writers": np.zeros(5, np.int32)}, "writers must be"),
         ({"series": np.full(9980, math.nan)}, "series must be"),
-        ({"labels": np.full(9980, 10, np.uint8)}, "digits from 0 to 9"),
+        ({"labels": np.full(9980, 10, np.uint8)}, "from 0 to 9"),
     ],
 )
 def test_what_does_not_fit_together_is_an_error(make_evidence, make_scored, changed, word):

@@ -33,7 +33,7 @@ def test_slices_are_digits_series_pairs_and_feedback(make_evidence, make_scored)
     series = np.repeat([0, 4, -1], [4000, 4000, 1950]).astype(np.int32)
     test = make_scored(wins=30, losses=20, series=series)
     found = ask(make_evidence(test, make_scored(right=60, wrong=0)))
-    digits = [f"digit {digit}" for digit in range(10)]
+    digits = [f"class {digit}" for digit in range(10)]
     assert list(found)[:13] == [*digits, "series 0", "series 4", found_pair(found)]
     assert list(found)[-1] == "feedback"
     assert sum("/" in name for name in found) == LIMITS.slices.pairs
@@ -47,13 +47,13 @@ def found_pair(found):
 
 def test_a_slice_that_is_worse_beyond_chance_stops_a_better_model(make_evidence):
     found = ask(make_evidence(make_pair(lost_fours=12)))
-    four = found["digit 4"]
+    four = found["class 4"]
     assert four.verdict == "fail"
     assert four.stops
     assert (four.n, four.challenger, four.champion) == (200, 188 / 200, 1.0)
     assert four.interval[0] < four.delta < four.interval[1] < 0
-    assert four.detail.startswith("digit 4: -6.00 points on 200 images (0 wins, 12 losses)")
-    assert found["digit 5"].verdict == "pass"
+    assert four.detail.startswith("class 4: -6.00 points on 200 images (0 wins, 12 losses)")
+    assert found["class 5"].verdict == "pass"
     assert "4 and 9 told apart" in found["4/9"].detail
 
 
@@ -61,19 +61,19 @@ def test_the_error_rate_is_of_all_slices_together(make_evidence):
     found = ask(make_evidence(make_pair(lost_fours=6)))
     # 1/64 alone would do; of eleven slices, ten digits and a pair, it does not.
     assert exact_mcnemar(6, 0) < 0.05
-    assert found["digit 4"].p == pytest.approx(exact_mcnemar(6, 0) * 11)
-    assert found["digit 4"].verdict == "warn"
-    assert "chance could do it" in found["digit 4"].detail
-    assert not found["digit 4"].stops
+    assert found["class 4"].p == pytest.approx(exact_mcnemar(6, 0) * 11)
+    assert found["class 4"].verdict == "warn"
+    assert "chance could do it" in found["class 4"].detail
+    assert not found["class 4"].stops
 
 
 def test_small_slices_say_nothing_and_count_for_nothing(make_evidence):
     limits = GateLimits(slices=SliceLimits(min_images=201))
     found = ask(make_evidence(make_pair(lost_fours=12)), limits)
-    assert found["digit 4"].verdict == "insufficient"
-    assert found["digit 4"].p is None
-    assert not found["digit 4"].stops
-    assert found["digit 4"].detail == "200 images, fewer than 201"
+    assert found["class 4"].verdict == "insufficient"
+    assert found["class 4"].p is None
+    assert not found["class 4"].stops
+    assert found["class 4"].detail == "200 images, fewer than 201"
     # The pair is large enough, and now the only one that is tested.
     assert found["4/9"].p == exact_mcnemar(12, 0)
 
