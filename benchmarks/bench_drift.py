@@ -25,7 +25,7 @@ from digitflow.evaluation.scoring import predict_in_chunks
 from digitflow.features.preparing import build_steps
 from digitflow.models.fitting import build_estimator
 from digitflow.monitoring.drift import Limits, calibrate_limits
-from digitflow.monitoring.measures import Described, Ruler
+from digitflow.monitoring.measures import DescribedWindow, DriftMeter
 from digitflow.monitoring.reference import describe_images, open_reference, record_reference
 from digitflow.store.artifacts import Store
 
@@ -65,7 +65,7 @@ class Bench:
             SEED,
             1,
         )
-        self.ruler = Ruler(open_reference(store, self.reference))
+        self.meter = DriftMeter(open_reference(store, self.reference))
         rule = MonitoringRule()
         self.limits = {
             size: calibrate_limits(
@@ -81,33 +81,35 @@ class Bench:
             for size in SIZES
         }
 
-    def describe(self, images: np.ndarray) -> Described:
+    def describe(self, images: np.ndarray) -> DescribedWindow:
         """Measure and read images once: windows are rows of that."""
         read = predict_in_chunks(self.reader, images)
-        statistics, projected = describe_images(images, self.ruler.reference.components)
-        return Described(statistics, projected, read.argmax(axis=1), read.max(axis=1))
+        statistics, projected = describe_images(images, self.meter.reference.components)
+        return DescribedWindow(statistics, projected, read.argmax(axis=1), read.max(axis=1))
 
-    def alarms(self, seen: Described, limits: Limits, generator: np.random.Generator) -> bool:
+    def alarms(
+        self, seen: DescribedWindow, limits: Limits, generator: np.random.Generator
+    ) -> bool:
         """Tell whether a window alarms."""
-        rows, read = (generator.permutation(n) for n in (self.ruler.rows, self.ruler.read))
-        effects = self.ruler.measure(seen, rows, read)
+        rows, read = (generator.permutation(n) for n in (self.meter.rows, self.meter.read))
+        effects = self.meter.measure(seen, rows, read)
         return any(value > limits.limits[name] for name, value in effects.items())
 
 
-def take(seen: Described, rows: np.ndarray) -> Described:
+def take(seen: DescribedWindow, rows: np.ndarray) -> DescribedWindow:
     """Return some rows of what was described."""
-    return Described(
+    return DescribedWindow(
         seen.statistics[rows], seen.projected[rows], seen.predicted[rows], seen.confidence[rows]
     )
 
 
-def join(one: Described, other: Described) -> Described:
+def join(one: DescribedWindow, other: DescribedWindow) -> DescribedWindow:
     """Return one after the other."""
     pairs = zip(vars(one).values(), vars(other).values(), strict=True)
-    return Described(*(np.concatenate(pair) for pair in pairs))
+    return DescribedWindow(*(np.concatenate(pair) for pair in pairs))
 
 
-def rate(bench: Bench, seen: Described, size: int, windows: int) -> float:
+def rate(bench: Bench, seen: DescribedWindow, size: int, windows: int) -> float:
     """Return the share of windows that alarm, each drawn without replacement."""
     generator = np.random.default_rng([SEED, size])
     found = [
@@ -121,7 +123,7 @@ def rate(bench: Bench, seen: Described, size: int, windows: int) -> float:
     return float(np.mean(found))
 
 
-def delay(bench: Bench, clean: Described, changed: Described, size: int) -> float:
+def delay(bench: Bench, clean: DescribedWindow, changed: DescribedWindow, size: int) -> float:
     """Return the median number of changed predictions at the first alarm; nan if never."""
     generator = np.random.default_rng([SEED, size, 1])
     delays = []
@@ -142,7 +144,7 @@ def delay(bench: Bench, clean: Described, changed: Described, size: int) -> floa
     return float(np.median(np.nan_to_num(delays, nan=np.inf)))
 
 
-def report(bench: Bench, name: str, clean: Described, changed: Described) -> None:
+def report(bench: Bench, name: str, clean: DescribedWindow, changed: DescribedWindow) -> None:
     """Print detection and delay of one change at each size of a window."""
     cells = []
     for size in SIZES:

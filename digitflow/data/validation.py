@@ -195,7 +195,7 @@ def _check_shares(splits: list[RowInspection], limit: float) -> None:
     raise InputError(
         f"too many images can't be used: {counts}, validation.max_quarantined allows "
         f"{limit:.2%}. {_summarise(over)}. "
-        + " ".join([*advice, "Mend the data, or raise validation.max_quarantined."])
+        + " ".join([*advice, "Correct the data, or raise validation.max_quarantined."])
     )
 
 

@@ -1,4 +1,4 @@
-"""What people said that pictures show, by command or by an inbox, and what it is used for.
+"""Corrections: the labels that people give to pictures, by command or by an inbox.
 
 A picture that was corrected belongs for ever either to training or to the gate, by its
 digest: what a model learnt from never judges it.
@@ -33,7 +33,7 @@ JUDGING = 3
 
 
 class Correction(Record):
-    """What somebody said that a picture shows.
+    """The label that somebody gave to a picture.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Correction(Record):
 
 @dataclass(frozen=True)
 class Corrected:
-    """Pictures of one role with the digit that everybody says they show.
+    """Pictures of one role with the label on which everybody agrees.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class Corrected:
     images : ndarray of shape (n, 28, 28), uint8
     labels : ndarray of shape (n,), uint8
     last : int
-        The id of the last correction that was looked at, of any role; 0 without any.
+        The id of the last correction there was, of any role; 0 without any.
     """
 
     pictures: tuple[str, ...]
@@ -86,9 +86,9 @@ def choose_role(digest: str) -> Role:
 def add_corrections(
     store: Store, images: Sequence[np.ndarray], digits: Sequence[int], who: str, source: str
 ) -> int:
-    """Keep what somebody said of images (28, 28), uint8; return how much of it is new.
+    """Keep the labels that somebody gave to images (28, 28), uint8; return how many are new.
 
-    What the same person said last of the same picture already is not kept again.
+    What repeats the same person's latest label of a picture is not kept again.
 
     Raises
     ------
@@ -99,11 +99,11 @@ def add_corrections(
     table, rows, at = define_tables().tables["corrections"], [], now()
     with FEEDBACK.connect(store) as connection:
         digests = add_pictures(connection, images)
-        said = _list_said(connection, who, digests)
+        given = _list_latest(connection, who, digests)
         for digest, digit in zip(digests, digits, strict=True):
-            if said.get(digest) == digit:
+            if given.get(digest) == digit:
                 continue
-            said[digest] = digit
+            given[digest] = digit
             role = choose_role(digest)
             rows.append(
                 {
@@ -117,14 +117,14 @@ def add_corrections(
     return len(rows)
 
 
-def _list_said(connection: Any, who: str, digests: Sequence[str]) -> dict[str, int]:
-    """Return what somebody said last of these pictures, of as many as they said something."""
-    table, said = define_tables().tables["corrections"], {}
+def _list_latest(connection: Any, who: str, digests: Sequence[str]) -> dict[str, int]:
+    """Return somebody's latest labels of these pictures, where there are any."""
+    table, given = define_tables().tables["corrections"], {}
     for part in iterate_parts(digests):
         query = table.select().where(table.c.who == who, table.c.picture.in_(part))
         for row in connection.execute(query.order_by(table.c.id)).mappings():
-            said[row["picture"]] = row["digit"]
-    return said
+            given[row["picture"]] = row["digit"]
+    return given
 
 
 def list_corrections(store: Store) -> list[Correction]:
@@ -135,21 +135,21 @@ def list_corrections(store: Store) -> list[Correction]:
 
 
 def list_conflicts(store: Store) -> dict[str, list[Correction]]:
-    """Return the pictures of which people say different digits, with what each said last."""
+    """Return the pictures that people label differently, with the latest label of each."""
     return {
-        picture: said
-        for picture, said in _group(list_corrections(store)).items()
-        if len({correction.digit for correction in said}) > 1
+        picture: given
+        for picture, given in _group(list_corrections(store)).items()
+        if len({correction.digit for correction in given}) > 1
     }
 
 
 def read_corrected(store: Store, role: Role) -> Corrected:
-    """Return the pictures of a role of which everybody says the same; others are held back."""
+    """Return the pictures of a role on which everybody agrees; others are held back."""
     corrections = list_corrections(store)
     agreed = {
-        picture: said[0].digit
-        for picture, said in _group(corrections).items()
-        if len({correction.digit for correction in said}) == 1 and said[0].role == role
+        picture: given[0].digit
+        for picture, given in _group(corrections).items()
+        if len({correction.digit for correction in given}) == 1 and given[0].role == role
     }
     images = read_pictures(store, agreed)
     return Corrected(
@@ -163,11 +163,11 @@ def read_corrected(store: Store, role: Role) -> Corrected:
 
 
 def _group(corrections: Iterable[Correction]) -> dict[str, list[Correction]]:
-    """Return by picture what each person said last."""
+    """Return by picture the latest label of each person."""
     last: dict[str, dict[str, Correction]] = {}
     for correction in corrections:
         last.setdefault(correction.picture, {})[correction.who] = correction
-    return {picture: list(said.values()) for picture, said in last.items()}
+    return {picture: list(given.values()) for picture, given in last.items()}
 
 
 TAKEN, REFUSED = "taken", "refused"
@@ -186,7 +186,7 @@ def take_pictures(store: Store, inbox: Path) -> Taken:
     """Keep the pictures of `inbox`/0 to `inbox`/9, a digit in each, as corrections.
 
     What is kept moves to `inbox`/taken, what can't be used to `inbox`/refused with the
-    reason beside it: nothing is lost, and nothing is looked at twice. A picture is in the
+    reason beside it: nothing is lost, and nothing is read twice. A picture is in the
     database before it moves; one that is cut off between is kept once all the same.
 
     Raises

@@ -51,7 +51,7 @@ class TrainingEvent(Record):
 class Corrections(Record):
     """Corrections that people agree on, by their use; None where there are none.
 
-    `last` is the id of the last one that was looked at.
+    `last` is the id of the last one there was.
     """
 
     training: ImageSet | None
@@ -63,7 +63,7 @@ NOTHING = Corrections(training=None, judging=None, last=0)
 
 
 def read_corrections(store: Store) -> Corrections:
-    """Read what people said up to now; equal corrections are equal references."""
+    """Read the corrections up to now; equal corrections are equal references."""
 
     def read(role: Role) -> tuple[ImageSet | None, int]:
         corrected = read_corrected(store, role)
@@ -118,7 +118,7 @@ def join_corrections(
     Parameters
     ----------
     corrections : LabelledImages
-        What people said; a training image that one of them is equal to gives way to it.
+        Labels by people; a training image that one of them is equal to gives way to it.
     kept : set of str
         Digests of what must not be learnt from: validation and test images.
     repeat : int

@@ -8,7 +8,7 @@ import numpy as np
 from digitflow.errors import InputError
 from digitflow.images.ink import extract_ink
 from digitflow.images.ruling import erase_rules
-from digitflow.images.touching import look_touching
+from digitflow.images.touching import seem_touching
 
 # Shares of the usual height of a digit.
 _BODY, _LOWEST, _SPECK, _HUGE = 0.6, 0.4, 0.2, 3.0
@@ -47,7 +47,7 @@ def estimate_height(pieces: Sequence[Piece]) -> float:
     return float(heights[np.searchsorted(weights, weights[-1] / 2)])
 
 
-def drop_strangers(
+def drop_other_marks(
     pieces: Sequence[Piece], usual: float, shape: tuple[int, ...]
 ) -> list[Piece]:
     """Leave out specks, and what reaches in from beyond the picture, as a table's edge."""
@@ -151,7 +151,7 @@ class Found:
     line : int
         0 for the uppermost line.
     touching : bool
-        It looks like several digits that touch: what a model reads in it is doubtful.
+        It looks like several digits that touch: what a model reads in it is unsure.
     ink : ndarray of shape (h, w), uint8
         Its own strokes alone, bright on 0; at a smaller scale where the picture is large.
     """
@@ -188,13 +188,13 @@ def find_digits(picture: np.ndarray) -> list[Found]:
     if not pieces:
         return []
     usual = estimate_height(pieces)
-    lines = order_lines(assemble_digits(drop_strangers(pieces, usual, ink.shape), usual))
+    lines = order_lines(assemble_digits(drop_other_marks(pieces, usual, ink.shape), usual))
     scale = picture.shape[0] / reduced.shape[0], picture.shape[1] / reduced.shape[1]
     return [
         Found(
             box=_scale_box(digit, scale),
             line=number,
-            touching=_is_doubtful(labels, digit, usual),
+            touching=_may_touch(labels, digit, usual),
             ink=_cut_ink(ink, labels, digit),
         )
         for number, line in enumerate(lines)
@@ -251,11 +251,11 @@ def _make_piece(stats: np.ndarray, number: int) -> Piece:
     return Piece(left, top, left + width, top + height, (number,))
 
 
-def _is_doubtful(labels: np.ndarray, digit: Piece, usual: float) -> bool:
+def _may_touch(labels: np.ndarray, digit: Piece, usual: float) -> bool:
     if digit.height > _TWO_LINES * usual:
         return True
     cut = labels[digit.top : digit.bottom, digit.left : digit.right]
-    return look_touching(np.isin(cut, digit.labels).astype(np.uint8))
+    return seem_touching(np.isin(cut, digit.labels).astype(np.uint8))
 
 
 def _scale_box(piece: Piece, scale: tuple[float, float]) -> tuple[int, int, int, int]:

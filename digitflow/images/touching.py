@@ -14,7 +14,7 @@ _LEAST_HEIGHT = 0.8
 _LEAST_WIDTH = 0.1
 
 
-def look_touching(mask: np.ndarray) -> bool:
+def seem_touching(mask: np.ndarray) -> bool:
     """Tell whether ink is too wide for one digit, or has two high parts on a thin joint.
 
     It finds three of four pairs of MNIST's digits pushed together, and takes one single

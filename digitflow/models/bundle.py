@@ -1,14 +1,14 @@
 """What is shipped when a model is promoted: all that predicting needs, as records.
 
-The pipeline alone does not say when to doubt it, nor how to tell that it still reads as it
-did on the day it was judged.
+The pipeline alone does not say when to reject its answers, nor how to tell that it still
+predicts what it did when it was judged.
 """
 
 from digitflow.store.references import ArrayRef, ModelRef, Record
 
 
 class RejectOption(Record):
-    """When a model says `unsure` or `not a digit`, chosen on the validation images.
+    """When a prediction is `unsure` or `not a digit`, chosen on the validation images.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class RejectOption(Record):
 
 
 class Golden(Record):
-    """Samples and what a model read in them: it must say the same wherever it is loaded.
+    """Samples and what a model predicted for them: it must repeat that wherever it is loaded.
 
     Attributes
     ----------
@@ -120,7 +120,7 @@ class Reference(Record):
 class Signature(Record):
     """What a model takes and gives, each a dtype and a shape; -1 is any number of samples.
 
-    `method` is the pipeline's that is asked.
+    `method` is the pipeline's that is called.
     """
 
     inputs: tuple[str, tuple[int, ...]]

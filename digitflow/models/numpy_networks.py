@@ -1,6 +1,6 @@
 """Softmax regression and a multilayer perceptron in numpy, as scikit-learn estimators.
 
-What the network says, its loss, and the loss's gradient are plain functions. Weights are a
+The forward pass, the loss and its gradient are plain functions. Weights are a
 list of (matrix, bias), a pair a layer; between two layers negative values become 0. Without
 a hidden layer it is softmax regression.
 """
@@ -46,7 +46,7 @@ def draw_weights(
     return layers
 
 
-def activate(layers: Sequence[Layer], rows: np.ndarray) -> list[np.ndarray]:
+def run_forward(layers: Sequence[Layer], rows: np.ndarray) -> list[np.ndarray]:
     """Return the input of each layer, and the scores (n, classes) at the end."""
     states = [rows]
     for place, (matrix, bias) in enumerate(layers):
@@ -58,7 +58,7 @@ def activate(layers: Sequence[Layer], rows: np.ndarray) -> list[np.ndarray]:
     return states
 
 
-def soften(scores: np.ndarray) -> np.ndarray:
+def apply_softmax(scores: np.ndarray) -> np.ndarray:
     """Turn scores (n, k) into probabilities in place; large scores don't overflow."""
     scores -= scores.max(axis=1, keepdims=True)
     np.exp(scores, out=scores)
@@ -66,7 +66,7 @@ def soften(scores: np.ndarray) -> np.ndarray:
     return scores
 
 
-def measure_loss(
+def compute_loss(
     layers: Sequence[Layer], rows: np.ndarray, places: np.ndarray, decay: float
 ) -> float:
     """Return the mean cross-entropy of the right classes, and the weights' penalty.
@@ -79,24 +79,24 @@ def measure_loss(
     decay : float
         Half of this times the sum of squares of all matrices is added, over n.
     """
-    scores = activate(layers, rows)[-1]
+    scores = run_forward(layers, rows)[-1]
     scores = scores - scores.max(axis=1, keepdims=True)
     likelihood = scores[np.arange(len(rows)), places] - np.log(np.exp(scores).sum(axis=1))
     penalty = decay / 2 * sum(float((matrix**2).sum()) for matrix, _ in layers)
     return float(-likelihood.mean()) + penalty / len(rows)
 
 
-def differentiate(
+def compute_gradient(
     layers: Sequence[Layer], rows: np.ndarray, places: np.ndarray, decay: float
 ) -> tuple[float, list[Layer]]:
     """Return the mean cross-entropy without the penalty, and the gradient with it.
 
     Backpropagation (D. Rumelhart, G. Hinton and R. Williams, Nature 323, 1986); the
-    gradient is of what `measure_loss` returns.
+    gradient is of what `compute_loss` returns.
     """
     n = len(rows)
-    states = activate(layers, rows)
-    error = soften(states[-1])
+    states = run_forward(layers, rows)
+    error = apply_softmax(states[-1])
     likelihood = error[np.arange(n), places]
     loss = float(-np.log(np.maximum(likelihood, np.finfo(error.dtype).tiny)).mean())
     error[np.arange(n), places] -= 1
@@ -167,7 +167,7 @@ def train_network(
     patience: int,
     generator: np.random.Generator,
 ) -> list[float]:
-    """Go through the rows so many times, in another order each; change `layers` in place.
+    """Train for so many epochs, the rows shuffled in each; change `layers` in place.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ def train_network(
         for start in range(0, len(rows), batch):
             chosen = order[start : start + batch]
             share = decay * len(chosen) / len(rows)
-            loss, gradients = differentiate(layers, rows[chosen], places[chosen], share)
+            loss, gradients = compute_gradient(layers, rows[chosen], places[chosen], share)
             adam.rate = rate * min(1.0, (1 - adam.steps / steps) / max(fade, 1 / steps))
             adam.step(gradients)
             total += loss * len(chosen)
@@ -226,7 +226,7 @@ class NumpyMlp(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     batch_size : int
         Rows of a step; fewer where there are fewer.
     max_iter : int
-        Times that the rows are gone through, at most.
+        Epochs, at most.
     tol : float
         It ends when the loss has not fallen by so much in ten epochs on end.
     random_state : int, RandomState or None
@@ -240,7 +240,7 @@ class NumpyMlp(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     loss_curve_ : list of float
         The mean cross-entropy of each epoch.
     n_iter_ : int
-        Epochs gone through.
+        Epochs that were run.
     n_features_in_ : int
     """
 
@@ -308,7 +308,7 @@ class NumpyMlp(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return the probability of each class, (n, k), in the order of `classes_`."""
         check_is_fitted(self)
         rows = validate_data(self, X, reset=False, dtype=(np.float32, np.float64))
-        return soften(activate(self._list_layers(), rows)[-1])
+        return apply_softmax(run_forward(self._list_layers(), rows)[-1])
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class of each row, (n,)."""

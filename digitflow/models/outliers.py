@@ -1,7 +1,7 @@
 """How unlike the training digits an image's features are: is it a digit at all?
 
 Each digit is a Gaussian with its own mean and a covariance half its own, half that of all
-digits together; strange is what none of them makes likely. The covariances follow J.
+digits together; an outlier is what none of them makes likely. The covariances follow J.
 Friedman, "Regularized discriminant analysis", JASA 84 (1989); the distance to the nearest
 class as a sign of what was never learnt is K. Lee, K. Lee, H. Lee and J. Shin, "A simple
 unified framework for detecting out-of-distribution samples and adversarial attacks",
@@ -21,11 +21,11 @@ CHUNK_ROWS = 1024
 # Of the mean variance, added to every direction: a feature that never changes is no proof.
 RIDGE = 1e-3
 SCALE_ROWS = 10_000
-"""Training rows that fix the unit of outlier_score."""
+"""Training rows that fix the unit of the outlier score."""
 
 
 class OutlierDetector(BaseEstimator):  # type: ignore[misc]
-    """Rates how strange features are; fitted chunk by chunk, in memory that doesn't grow.
+    """Scores how unlike its training rows others are; fitted in chunks, in bounded memory.
 
     Parameters
     ----------
@@ -76,9 +76,9 @@ class OutlierDetector(BaseEstimator):  # type: ignore[misc]
         return self
 
     def outlier_score(self, features: np.ndarray) -> np.ndarray:
-        """Return how strange rows (n, d) are, (n,) float64.
+        """Return the outlier scores of rows (n, d), (n,) float64.
 
-        0 is an average training row, 1 a standard deviation stranger.
+        0 is an average training row; the unit is a standard deviation of training rows.
 
         Raises
         ------
@@ -88,7 +88,7 @@ class OutlierDetector(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         if features.ndim != 2 or features.shape[1] != len(self.mean_):
             raise InputError(
-                f"the detector rates {len(self.mean_)} features a row, got {features.shape}"
+                f"the detector scores {len(self.mean_)} features a row, got {features.shape}"
             )
         return (self._rate(features) - self.location_) / self.scale_
 

@@ -1,4 +1,4 @@
-"""Is what was loaded fit to be used? Compiled code believes what these objects hold.
+"""Is what was loaded sound? Compiled code trusts what these objects hold.
 
 A file of allowed types only may still hold a tree whose branches lead nowhere: asked for
 a prediction, scikit-learn would read beyond its memory, or never come back.
@@ -130,18 +130,18 @@ def _are_sound_nodes(nodes: np.ndarray, width: int) -> bool:
 
 def _is_sound_svc(svc: Any) -> bool:
     classes, (vectors, width) = len(svc.classes_), svc.support_vectors_.shape
-    duels = classes * (classes - 1) // 2
+    pairs = classes * (classes - 1) // 2
     shapes = {
         "support_": (vectors,),
         "_dual_coef_": (classes - 1, vectors),
-        "_intercept_": (duels,),
+        "_intercept_": (pairs,),
         "_n_support": (classes,),
     }
     return (
         all(getattr(svc, name).shape == shape for name, shape in shapes.items())
         and (svc._n_support >= 0).all()
         and svc._n_support.sum() == vectors
-        and svc._probA.shape in ((0,), (duels,))
+        and svc._probA.shape in ((0,), (pairs,))
         and svc._probB.shape == svc._probA.shape
         and width == svc.n_features_in_ == svc.shape_fit_[1]
         and svc._impl == "c_svc"

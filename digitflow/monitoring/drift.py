@@ -6,7 +6,7 @@ import numpy as np
 
 from digitflow.errors import InputError
 from digitflow.models.bundle import Reference
-from digitflow.monitoring.measures import Described, Ruler
+from digitflow.monitoring.measures import DescribedWindow, DriftMeter
 from digitflow.monitoring.reference import describe_images, open_reference
 from digitflow.store.artifacts import Store
 from digitflow.store.references import Record
@@ -25,7 +25,7 @@ class Limits(Record):
     size : int
         Images of a window.
     limits : dict of str to float
-        By `Ruler.measures`; a window alarms where any measure is above its own.
+        By `DriftMeter.measures`; a window alarms where any measure is above its own.
     clean : dict of str to float
         The median of clean windows.
     false_alarms : float
@@ -64,33 +64,33 @@ def calibrate_limits(
     """
     from threadpoolctl import threadpool_limits
 
-    ruler = Ruler(open_reference(store, reference))
+    meter = DriftMeter(open_reference(store, reference))
     generator = np.random.default_rng([seed, size])
     with threadpool_limits(threads):
-        drawn = [_draw(ruler, size, generator) for _ in range(DRAWS)]
+        drawn = [_draw(meter, size, generator) for _ in range(DRAWS)]
     effects = np.array([list(found.values()) for found in drawn])
     median = np.median(effects, axis=0)
     spread = np.maximum(np.quantile(effects, 0.95, axis=0) - median, LEAST_SPREAD)
     worst = ((effects - median) / spread).max(axis=1)
     reach = np.quantile(worst, 1 - rate, method="higher")
-    least = np.array([least_auc if name == "domain" else least_psi for name in ruler.measures])
+    least = np.array([least_auc if name == "domain" else least_psi for name in meter.measures])
     limits = np.maximum(median + reach * spread, least)
     return Limits(
         size=size,
-        limits=dict(zip(ruler.measures, limits.tolist(), strict=True)),
-        clean=dict(zip(ruler.measures, median.tolist(), strict=True)),
+        limits=dict(zip(meter.measures, limits.tolist(), strict=True)),
+        clean=dict(zip(meter.measures, median.tolist(), strict=True)),
         false_alarms=float((effects > limits).any(axis=1).mean()),
     )
 
 
-def _draw(ruler: Ruler, size: int, generator: np.random.Generator) -> dict[str, float]:
+def _draw(meter: DriftMeter, size: int, generator: np.random.Generator) -> dict[str, float]:
     """Measure a clean window: drawn from one half of the reference, compared with the other.
 
     Compared with what it was drawn from, it would be nearer than any new image can be.
     """
-    rows, drawn = _halve(ruler.rows, size, generator)
-    read, said = _halve(ruler.read, size, generator)
-    return ruler.measure(ruler.describe_rows(drawn, said), rows, read)
+    rows, drawn = _halve(meter.rows, size, generator)
+    read, said = _halve(meter.read, size, generator)
+    return meter.measure(meter.describe_rows(drawn, said), rows, read)
 
 
 def _halve(
@@ -166,16 +166,16 @@ def inspect_window(
         raise InputError(
             f"the limits are for windows of {limits.size} images, got {len(window.images)}"
         )
-    ruler = Ruler(open_reference(store, reference))
+    meter = DriftMeter(open_reference(store, reference))
     generator = np.random.default_rng(seed)
     # Neighbours in time are alike: in order, a fold of the classifier would be one writer.
     order = generator.permutation(limits.size)
-    statistics, projected = describe_images(window.images[order], ruler.reference.components)
-    described = Described(
+    statistics, projected = describe_images(window.images[order], meter.reference.components)
+    described = DescribedWindow(
         statistics, projected, window.predicted[order], window.confidence[order]
     )
-    rows, read = (generator.permutation(count) for count in (ruler.rows, ruler.read))
-    effects = ruler.measure(described, rows, read)
+    rows, read = (generator.permutation(count) for count in (meter.rows, meter.read))
+    effects = meter.measure(described, rows, read)
     return DriftResult(
         images=limits.size,
         findings=tuple(
@@ -187,6 +187,6 @@ def inspect_window(
                 clean=limits.clean[name],
                 alarm=effects[name] > limits.limits[name],
             )
-            for name in ruler.measures
+            for name in meter.measures
         ),
     )

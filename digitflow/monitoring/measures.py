@@ -19,7 +19,7 @@ FARTHEST = 5.0
 
 
 @dataclass(frozen=True)
-class Described:
+class DescribedWindow:
     """A window's images as the measures see them.
 
     Attributes
@@ -36,7 +36,7 @@ class Described:
     confidence: np.ndarray
 
 
-class Ruler:
+class DriftMeter:
     """Measures windows against one reference; what doesn't change is computed once.
 
     Parameters
@@ -80,10 +80,10 @@ class Ruler:
         """How many predictions the reference holds."""
         return len(self.reference.predicted)
 
-    def describe_rows(self, rows: np.ndarray, read: np.ndarray) -> Described:
+    def describe_rows(self, rows: np.ndarray, read: np.ndarray) -> DescribedWindow:
         """Return some of the reference itself: images `rows`, predictions `read`."""
         known = self.reference
-        return Described(
+        return DescribedWindow(
             known.statistics[rows],
             known.projected[rows],
             known.predicted[read],
@@ -91,7 +91,7 @@ class Ruler:
         )
 
     def measure(
-        self, window: Described, rows: np.ndarray, read: np.ndarray
+        self, window: DescribedWindow, rows: np.ndarray, read: np.ndarray
     ) -> dict[str, float]:
         """Return the effect sizes of a window, by `measures`.
 

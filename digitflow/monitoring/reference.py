@@ -41,7 +41,7 @@ def record_reference(
     seed: int,
     threads: int = 1,
 ) -> Reference:
-    """Measure some training images, and keep what the model read in the validation images.
+    """Measure some training images; keep what the model predicted for the validation images.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def record_reference(
 
 
 def _find_first(images: np.ndarray) -> np.ndarray:
-    """Return the rows of different images: corrections are repeated to be heard, not seen."""
+    """Return the rows of different images: corrections are repeated for their weight."""
     digests = [digest_image(image) for image in images]
     return np.sort(np.unique(digests, return_index=True)[1])
 

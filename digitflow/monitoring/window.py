@@ -1,4 +1,4 @@
-"""What the monitor says of a model: drift, known errors, reasons, speed; kept and listed."""
+"""The monitor's reports on a model: drift, known errors, speed; kept and listed."""
 
 import json
 
@@ -20,7 +20,7 @@ SURE = 0.99
 
 
 class PredictionWindow(Record):
-    """The window that is looked at, as references, and what is known of it.
+    """The latest predictions, as references, and what is known of them.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class PredictionWindow(Record):
     first, last : str
         When it was predicted: UTC, ISO 8601.
     labelled : int
-        Pictures of which people say one digit.
+        Pictures that people labelled, all with one digit.
     wrong : int
         Those of them that were read otherwise.
     unsure : int
@@ -58,7 +58,7 @@ class PredictionWindow(Record):
 
 
 class MonitoringReport(Record):
-    """One look of the monitor at a model.
+    """What the monitor found of a model in one window.
 
     Attributes
     ----------
@@ -139,7 +139,7 @@ def assess_window(
     rule: MonitoringRule,
     judged: Share | None = None,
 ) -> MonitoringReport:
-    """Say what alarms: an effect beyond its limit, or more known errors than the rule allows.
+    """Tell what alarms: an effect beyond its limit, or more known errors than the rule allows.
 
     People correct what is wrong and rarely confirm what is right: the share of a window that
     was corrected is what is surely wrong, and the rest may be either.

@@ -1,4 +1,4 @@
-"""What a picture really shows, said by a person; kept for training or for the gate."""
+"""Corrections by people: what a picture really shows, kept for training or the gate."""
 
 from pathlib import Path
 

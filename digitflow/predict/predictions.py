@@ -5,7 +5,7 @@ from typing import Literal
 
 from digitflow.store.references import Record
 
-# Fewer than these may well be doubtful one by one; a third of a page is not chance.
+# Fewer than these may well be unsure one by one; a third of a page is not chance.
 _FEW, _MANY = 6, 1 / 3
 
 Status = Literal["read", "unsure", "not a digit"]
@@ -25,17 +25,17 @@ class Prediction(Record):
     line : int
         0 for the uppermost line of digits.
     digit : int
-        0 to 9, the most probable, however doubtful it is.
+        0 to 9, the most probable, however unsure.
     probability : float
         Its probability, 0 to 1.
     runners_up : tuple of (digit, probability)
         The next three, the most probable first.
     status : {"read", "unsure", "not a digit"}
-        Whether to believe it, by limits that the evaluation chose for the model.
+        Whether to rely on it, by the reject option that was chosen for the model.
     reasons : tuple of str
         Why it is not simply read; empty if it is.
     model, version : str
-        The registered model that was asked.
+        The registered model that predicted it.
     """
 
     picture: str
@@ -65,7 +65,7 @@ def locate_digit(
     line: int = 0,
     touching: bool = False,
 ) -> Prediction:
-    """Say where a digit was found; digits that touch are never simply read."""
+    """Add where a digit was found; digits that touch are always unsure."""
     placed = prediction.model_copy(update={"file": file, "box": box, "line": line})
     return _flag(placed, "it looks like digits that touch") if touching else placed
 
@@ -77,9 +77,9 @@ def _flag(prediction: Prediction, reason: str) -> Prediction:
 
 
 def flag_page(page: Sequence[Prediction]) -> list[Prediction]:
-    """Doubt the rest of a picture much of which is doubtful: it may show no digits at all."""
+    """Make the rest of a picture unsure if much of it is: it may show no digits at all."""
     unsure = sum(prediction.status != "read" for prediction in page)
     if len(page) < _FEW or unsure <= len(page) * _MANY:
         return list(page)
-    reason = f"much of what was found in the picture is doubtful, {unsure} of {len(page)}"
+    reason = f"much of what was found in the picture is unsure, {unsure} of {len(page)}"
     return [_flag(digit, reason) if digit.status == "read" else digit for digit in page]

@@ -36,7 +36,7 @@ class Predictor:
     Parameters
     ----------
     champion : Champion
-        Which version this is, and when it is to be doubted.
+        Which version this is, and from when on it is unsure.
     pipeline : sklearn.pipeline.Pipeline
         Its model: uint8 images (n, 28, 28) to probabilities.
     detector : OutlierDetector or None
@@ -150,7 +150,7 @@ class Predictor:
 
     def _read_batch(self, frames: np.ndarray, file: str | None) -> list[Prediction]:
         began = time.perf_counter()
-        probabilities, outlier_score = self._ask(frames)
+        probabilities, outlier_score = self._predict_batch(frames)
         seconds = time.perf_counter() - began
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, : 1 + RUNNERS_UP]
         digits = self.pipeline.classes_[order].tolist()
@@ -164,7 +164,7 @@ class Predictor:
             self.log.add(frames, probabilities, statuses, *names, file, seconds / len(frames))
         return found
 
-    def _ask(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _predict_batch(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return probabilities (n, 10) and outlier_score (n,) of images in the frame."""
         from sklearn import config_context
 
@@ -172,9 +172,9 @@ class Predictor:
         with config_context(assume_finite=True, skip_parameter_validation=True):
             features = self._recipe.transform(frames)
             probabilities = self._classifier.predict_proba(features)
-        return probabilities, self._measure_strangeness(features)
+        return probabilities, self._score_outliers(features)
 
-    def _measure_strangeness(self, features: np.ndarray) -> np.ndarray:
+    def _score_outliers(self, features: np.ndarray) -> np.ndarray:
         if self.detector is None:
             return np.zeros(len(features))
         return np.asarray(self.detector.outlier_score(features))
@@ -224,7 +224,7 @@ def predict_files(
     files : sequence of Path
         PNG, JPEG, BMP, WebP or TIFF; `-` is standard input.
     store, model
-        Whose champion is asked, as in `Predictor.load`.
+        Whose champion predicts, as in `Predictor.load`.
     one : bool
         Each picture holds one digit; else the digits are found.
 

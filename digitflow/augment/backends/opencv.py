@@ -1,4 +1,4 @@
-"""Alter images as other hands would have written them; each copy lies in the MNIST frame.
+"""Alter images as other writers would have written them; each copy is in the MNIST frame.
 
 Slant, rotation, width against height, thickness of the strokes, and an elastic pull
 (P. Simard, D. Steinkraus and J. Platt, "Best practices for convolutional neural networks
@@ -81,7 +81,7 @@ def alter_images(
 
     n = len(images)
     pixels = generator.uniform(-settings.thinner, settings.thicker, n)
-    changed = change_strokes(images, pixels)
+    changed = vary_strokes(images, pixels)
     moves = _frame_moves(images, _draw_linear(n, settings, generator), generator)
     pull = settings.elastic * _draw_pull(n, generator)
     maps = (_trace(moves) + pull).astype(np.float32)
@@ -94,7 +94,7 @@ def alter_images(
     return copies
 
 
-def change_strokes(images: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+def vary_strokes(images: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     """Make strokes thicker (> 0) or thinner (< 0) by so much at each side.
 
     Parameters

@@ -56,7 +56,7 @@ def fingerprint(source: ImagesSource) -> str:
     try:
         return digest_json([_describe_files(folder) for folder in folders])
     except OSError as exc:
-        raise InputError(f"can't look at the pictures in {source.folder}: {exc}") from exc
+        raise InputError(f"can't list the pictures in {source.folder}: {exc}") from exc
 
 
 def load(source: ImagesSource) -> Digits:

@@ -1,4 +1,4 @@
-"""Ridge regression on the kernel's values at some training images: an SVM's cheap cousin.
+"""Ridge regression on the kernel's values at some training images: cheaper than an SVM.
 
 The method is C. Williams and M. Seeger, "Using the Nystroem method to speed up kernel
 machines", NIPS 2000.

@@ -7,7 +7,7 @@ import numpy as np
 
 from digitflow.errors import InputError
 from digitflow.models.fitting import build_estimator
-from digitflow.models.numpy_networks import Layer, differentiate, draw_weights, measure_loss
+from digitflow.models.numpy_networks import Layer, compute_gradient, compute_loss, draw_weights
 from digitflow.studies.data import PARTS, plan_features
 from digitflow.studies.plan import (
     Experiment,
@@ -92,7 +92,7 @@ def check_gradient(
         The largest |difference| over the larger of the two, or over 1e-6 where both are
         smaller than that.
     """
-    _, gradients = differentiate(layers, rows, places, decay)
+    _, gradients = compute_gradient(layers, rows, places, decay)
     worst = 0.0
     for layer, gradient in zip(layers, gradients, strict=True):
         for values, slopes in zip(layer, gradient, strict=True):
@@ -100,9 +100,9 @@ def check_gradient(
             for place in generator.permutation(flat.size)[:checked]:
                 kept = flat[place]
                 flat[place] = kept + step
-                above = measure_loss(layers, rows, places, decay)
+                above = compute_loss(layers, rows, places, decay)
                 flat[place] = kept - step
-                below = measure_loss(layers, rows, places, decay)
+                below = compute_loss(layers, rows, places, decay)
                 flat[place] = kept
                 slope = (above - below) / (2 * step)
                 size = max(abs(slope), abs(expected[place]), 1e-6)

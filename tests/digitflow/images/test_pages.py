@@ -13,7 +13,7 @@ from digitflow.errors import InputError
 from digitflow.images.pages import (
     Piece,
     assemble_digits,
-    drop_strangers,
+    drop_other_marks,
     estimate_height,
     find_digits,
     order_lines,
@@ -299,7 +299,7 @@ def test_digits_of_two_lines_are_not_put_together_however_near():
 def test_specks_and_what_reaches_in_from_outside_are_strangers():
     edge = piece(0, 0, 20, 400)
     cut = piece(0, 300, 50, 100)
-    kept = drop_strangers([BODY, piece(50, 50, 9, 9), edge, cut], 100, (400, 600))
+    kept = drop_other_marks([BODY, piece(50, 50, 9, 9), edge, cut], 100, (400, 600))
     assert boxes(kept) == boxes([BODY, cut])
 
 

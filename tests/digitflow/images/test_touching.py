@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from digitflow.images.touching import look_touching
+from digitflow.images.touching import seem_touching
 
 
 def cut_digit(image, scale=3):
@@ -36,20 +36,20 @@ def digits(mnist):
 
 
 def test_single_digits_are_hardly_ever_taken_for_two(digits):
-    assert np.mean([look_touching(ink) for ink in digits]) < 0.03
+    assert np.mean([seem_touching(ink) for ink in digits]) < 0.03
 
 
 def test_most_digits_that_touch_are_seen(digits):
     pairs = [push_together(*pair) for pair in zip(digits[::2], digits[1::2], strict=False)]
-    assert np.mean([look_touching(pair) for pair in pairs]) > 0.65
+    assert np.mean([seem_touching(pair) for pair in pairs]) > 0.65
 
 
 def test_the_size_of_the_picture_hardly_matters(digits):
     for ink in digits[:40]:
         large = cv2.resize(ink, None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST)
-        assert look_touching(large) == look_touching(ink)
+        assert seem_touching(large) == seem_touching(ink)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (3, 2)])
 def test_specks_and_strokes_are_judged_too(shape):
-    assert look_touching(np.ones(shape, np.uint8)) == (shape[1] > 1.45 * shape[0])
+    assert seem_touching(np.ones(shape, np.uint8)) == (shape[1] > 1.45 * shape[0])

@@ -17,7 +17,7 @@ from digitflow.catalogue import ESTIMATORS
 from digitflow.data.sources.mnist import read_idx
 from digitflow.features.preparing import fit_recipe
 from digitflow.models.estimators.nystroem import NystroemRidge
-from digitflow.models.estimators.svm import SHARPNESS, RbfSvm, rate_classes, score_duels
+from digitflow.models.estimators.svm import SHARPNESS, RbfSvm, couple_pairs, score_pairs
 from digitflow.models.fitting import build_estimator
 from digitflow.models.persistence import dump_model, load_model
 from digitflow.store.artifacts import Store
@@ -100,14 +100,14 @@ def test_one_image_has_the_label_that_it_has_among_others(name, fitted, digits):
     np.testing.assert_array_equal(alone, fitted[name].predict(others))
 
 
-def test_svm_duels_are_those_of_libsvm(digits, monkeypatch):
+def test_svm_pairs_are_those_of_libsvm(digits, monkeypatch):
     features, labels, others, _ = digits
     monkeypatch.setattr("digitflow.models.estimators.svm.CHUNK_ROWS", 100)
     ours = RbfSvm(C=3, gamma=0.2).fit(features, labels)
     svc = SVC(C=3, gamma=0.2, decision_function_shape="ovo").fit(features, labels)
     expected = svc.decision_function(others)
-    np.testing.assert_allclose(score_duels(ours.svc_, others), expected, atol=1e-8)
-    np.testing.assert_allclose(ours.decision_function(others), rate_classes(expected, 10))
+    np.testing.assert_allclose(score_pairs(ours.svc_, others), expected, atol=1e-8)
+    np.testing.assert_allclose(ours.decision_function(others), couple_pairs(expected, 10))
 
 
 def test_svm_reads_as_libsvm_does(digits):
@@ -118,16 +118,16 @@ def test_svm_reads_as_libsvm_does(digits):
     assert (found == expected).mean() >= (theirs == expected).mean() - 0.005
 
 
-def test_a_class_is_rated_by_the_chance_to_win_its_duels():
-    duels = np.array([[2.0, -1.0, 0.5]])  # 0 against 1, 0 against 2, 1 against 2
-    chance = 1 / (1 + np.exp(-SHARPNESS * duels[0]))
+def test_a_class_is_scored_by_the_chance_to_win_its_pairs():
+    pairs = np.array([[2.0, -1.0, 0.5]])  # 0 against 1, 0 against 2, 1 against 2
+    chance = 1 / (1 + np.exp(-SHARPNESS * pairs[0]))
     wins = [
         chance[0] * chance[1],
         (1 - chance[0]) * chance[2],
         (1 - chance[1]) * (1 - chance[2]),
     ]
-    np.testing.assert_allclose(rate_classes(duels, 3), [np.log(wins)])
-    far = rate_classes(np.array([[1e6, -1e6, 1e6]]), 3)
+    np.testing.assert_allclose(couple_pairs(pairs, 3), [np.log(wins)])
+    far = couple_pairs(np.array([[1e6, -1e6, 1e6]]), 3)
     assert np.isfinite(far).all()
 
 

@@ -12,11 +12,11 @@ from digitflow.models.numpy_networks import (
     Adam,
     NumpyMlp,
     NumpySoftmax,
-    activate,
-    differentiate,
+    apply_softmax,
+    compute_gradient,
+    compute_loss,
     draw_weights,
-    measure_loss,
-    soften,
+    run_forward,
 )
 from digitflow.models.persistence import dump_model, load_model
 from digitflow.studies.experiments.scratch import check_gradient
@@ -48,24 +48,24 @@ def test_a_wrong_gradient_would_be_found(problem, monkeypatch):
     layers, rows, places = problem((5,))
 
     def lie(*arguments):
-        loss, gradients = differentiate(*arguments)
+        loss, gradients = compute_gradient(*arguments)
         return loss, [(1.01 * matrix, bias) for matrix, bias in gradients]
 
-    monkeypatch.setattr("digitflow.studies.experiments.scratch.differentiate", lie)
+    monkeypatch.setattr("digitflow.studies.experiments.scratch.compute_gradient", lie)
     assert check_gradient(layers, rows, places, 0.0, 1000, np.random.default_rng(1)) > 5e-3
 
 
 def test_the_loss_is_the_mean_of_what_each_row_costs(problem):
     layers, rows, places = problem((5,))
-    likelihood = soften(activate(layers, rows)[-1].copy())[np.arange(20), places]
-    assert measure_loss(layers, rows, places, 0.0) == pytest.approx(-np.log(likelihood).mean())
-    assert differentiate(layers, rows, places, 0.3)[0] == pytest.approx(
-        measure_loss(layers, rows, places, 0.0)
+    likelihood = apply_softmax(run_forward(layers, rows)[-1].copy())[np.arange(20), places]
+    assert compute_loss(layers, rows, places, 0.0) == pytest.approx(-np.log(likelihood).mean())
+    assert compute_gradient(layers, rows, places, 0.3)[0] == pytest.approx(
+        compute_loss(layers, rows, places, 0.0)
     )
 
 
 def test_large_scores_do_not_overflow():
-    found = soften(np.array([[1e4, 0.0], [-1e4, 0.0]]))
+    found = apply_softmax(np.array([[1e4, 0.0], [-1e4, 0.0]]))
     np.testing.assert_array_equal(found, [[1, 0], [0, 1]])
 
 

@@ -32,7 +32,7 @@ def rate_naively(rows, features, labels, pooling):
 
 
 @pytest.mark.parametrize("pooling", [0.0, 0.5, 1.0])
-def test_strangeness_is_the_likeliest_gaussian_s(pooling):
+def test_the_score_is_that_of_the_likeliest_gaussian(pooling):
     features, labels = draw()
     detector = OutlierDetector(pooling=pooling).fit(features, labels)
     rows = np.random.default_rng(1).normal(size=(50, 12)) * 3

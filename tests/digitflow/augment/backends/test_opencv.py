@@ -11,8 +11,8 @@ from sklearn.datasets import load_digits
 from digitflow.augment.backends import opencv
 from digitflow.augment.backends.opencv import (
     alter_images,
-    change_strokes,
     count_copies,
+    vary_strokes,
     write_copies,
 )
 from digitflow.config.data import BuiltinSource, OpencvAugmentation
@@ -128,7 +128,7 @@ def test_an_elastic_pull_is_smooth_and_as_strong_as_asked():
 
 
 def test_a_thicker_stroke_has_more_ink_and_a_thinner_one_less(images):
-    areas = [change_strokes(images, np.full(len(images), step)).sum(axis=(1, 2))
+    areas = [vary_strokes(images, np.full(len(images), step)).sum(axis=(1, 2))
              for step in (-1, -0.5, 0, 0.5, 1)]  # fmt: skip
     assert (np.diff(areas, axis=0) > 0).all()
 
@@ -136,7 +136,7 @@ def test_a_thicker_stroke_has_more_ink_and_a_thinner_one_less(images):
 def test_a_whole_pixel_is_what_opencv_does_with_a_cross(images):
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
     for step, change in ((1, cv2.dilate), (-1, cv2.erode)):
-        found = change_strokes(images[:20], np.full(20, step))
+        found = vary_strokes(images[:20], np.full(20, step))
         np.testing.assert_array_equal(found, [change(image, cross) for image in images[:20]])
 
 
