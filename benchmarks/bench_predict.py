@@ -35,7 +35,7 @@ from digitflow.config.reading import load_config
 from digitflow.data.sets import store_set
 from digitflow.data.sources import builtin, mnist
 from digitflow.errors import InputError
-from digitflow.evaluation.scoring import TestScore
+from digitflow.evaluation.evidence import TestScore
 from digitflow.features.preparing import build_steps
 from digitflow.models.bundle import ModelBundle
 from digitflow.models.fitting import build_estimator

@@ -15,19 +15,13 @@ from digitflow.config.training import TrainConfig
 from digitflow.data.sets import ImageSet, PreparedData
 from digitflow.errors import ChampionMoved
 from digitflow.evaluation.collecting import Challenger, collect_evidence
-from digitflow.evaluation.evidence import Costs, Share
+from digitflow.evaluation.evidence import Costs, Share, TestResult
 from digitflow.evaluation.leaderboard import Entry
-from digitflow.evaluation.scoring import TestResult
 from digitflow.gate.verdict import Verdict
 from digitflow.models.bundle import LoadCheck, ModelBundle
-from digitflow.registry.judging import (
-    Decision,
-    judge_version,
-    require_comparable,
-    to_baseline,
-)
+from digitflow.registry.judging import judge_version, require_comparable, to_baseline
 from digitflow.registry.training import describe_training, resolve_config
-from digitflow.registry.versions import Champion
+from digitflow.registry.versions import Champion, Decision
 from digitflow.store.references import ModelRef
 from flows.approval import ask_person
 from flows.run import TASK_THREADS, name_run, run_job

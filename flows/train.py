@@ -16,11 +16,10 @@ from digitflow.evaluation.robustness import Photographed
 from digitflow.evaluation.scoring import Evaluation
 from digitflow.feedback.learning import NOTHING, Corrections
 from digitflow.models.bundle import ModelBundle
-from digitflow.models.fitting import EstimatorChoice, FittedModel
-from digitflow.models.prepared import PreparedFeatures
+from digitflow.models.fitting import EstimatorChoice, FittedModel, PreparedFeatures
 from digitflow.registry.champion import is_missing
-from digitflow.registry.judging import Decision
 from digitflow.registry.training import resolve_config
+from digitflow.registry.versions import Decision
 from flows.judge import judge_and_promote
 from flows.run import TASK_THREADS, find_earlier_run, name_run, run_job
 from tasks.data import (

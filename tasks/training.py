@@ -2,12 +2,12 @@
 
 from digitflow.catalogue import ESTIMATORS, RECIPES
 from digitflow.evaluation import scoring, selective
-from digitflow.models import fitting, golden, prepared
+from digitflow.models import fitting, golden
 from digitflow.monitoring import reference
 from tasks.wiring import cached_task
 
 prepare_recipe = cached_task(
-    prepared.prepare_recipe,
+    fitting.prepare_recipe,
     run_name="prepare {recipe}",
     modules=lambda recipe, **_: (RECIPES.module(recipe),),
     in_process=True,

@@ -6,9 +6,12 @@ from statistics import NormalDist
 
 import numpy as np
 
+from digitflow.config.gate import BetterLimits
 from digitflow.errors import InputError
+from digitflow.evaluation.evidence import ScoredSet
 from digitflow.evaluation.metrics import CALIBRATION_BINS, check_predictions
 from digitflow.evaluation.resampling import Bootstrap, sum_clusters
+from digitflow.formatting import format_count, format_points
 
 
 @dataclass(frozen=True)
@@ -285,3 +288,33 @@ def _measure_calibration(totals: np.ndarray) -> dict[str, tuple[np.ndarray, np.n
         "brier": (ours[:, 0], theirs[:, 0]),
         "log_loss": (ours[:, 1], theirs[:, 1]),
     }
+
+
+def compare_set(scored: ScoredSet, rules: BetterLimits, seed: int) -> HitDifference:
+    """Compare both models' accuracies on a set, drawn again by whole writers.
+
+    Raises
+    ------
+    InputError
+        If there is no champion, or no image.
+    """
+    if scored.champion is None:
+        raise InputError("there is no champion to compare with")
+    return compare_hits(
+        scored.challenger.argmax(axis=1) == scored.labels,
+        scored.champion.argmax(axis=1) == scored.labels,
+        scored.writers,
+        make_bootstrap(rules, seed),
+    )
+
+
+def make_bootstrap(rules: BetterLimits, seed: int) -> Bootstrap:
+    """Return how the config wants differences drawn again."""
+    return Bootstrap(rules.significance, rules.resamples, seed)
+
+
+def describe_hits(found: HitDifference, images: str) -> str:
+    """Write the difference for people: "+0.18 points on 10,000 test images (59 wins, ...)"."""
+    wins = format_count(found.wins, "win")
+    losses = format_count(found.losses, "loss", "losses")
+    return f"{format_points(found.delta)} points on {found.n:,} {images} ({wins}, {losses})"

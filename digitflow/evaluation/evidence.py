@@ -1,17 +1,18 @@
 """All that a verdict rests on, in memory: the gate itself reads and writes nothing."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from digitflow.data.sets import ImageSet, open_set
 from digitflow.evaluation.resampling import wilson_interval
-from digitflow.evaluation.scoring import TestResult
 from digitflow.models.bundle import LoadCheck
 from digitflow.store.artifacts import Store
-from digitflow.store.references import Record
+from digitflow.store.references import ArrayRef, Record
 
 
 class Costs(Record):
@@ -57,6 +58,59 @@ class Share(Record):
     def interval(self) -> tuple[float, float]:
         """The 95 % interval of the share (Wilson), low and high, in 0..1."""
         return wilson_interval(self.correct, self.n)
+
+
+class TestScore(Record):
+    """A model's figure on the frozen test samples, known by their digest.
+
+    Attributes
+    ----------
+    metric : str
+        What is measured, such as "accuracy".
+    value : float
+        The figure; NaN if there were no samples.
+    n : int
+        Samples.
+    interval : (float, float)
+        Of 95 %, low and high, in the figure's unit.
+    higher_is_better : bool
+        Whether a model with a higher figure is better.
+    """
+
+    __test__: ClassVar[bool] = False  # the name begins with Test; pytest must not collect it
+    # An unknown figure must survive being written and read again.
+    model_digest: str
+    test_digest: str
+    metric: str
+    value: float
+    n: int = Field(ge=0)
+    interval: tuple[float, float]
+    higher_is_better: bool = True
+
+
+def score_accuracy(
+    model_digest: str, test_digest: str, correct: int | None, n: int
+) -> TestScore:
+    """Return so many right answers of n as a score; NaN where that is not known."""
+    value, interval = math.nan, (math.nan, math.nan)
+    if correct is not None and n:
+        value, interval = correct / n, wilson_interval(correct, n)
+    return TestScore(
+        model_digest=model_digest,
+        test_digest=test_digest,
+        metric="accuracy",
+        value=value,
+        n=n,
+        interval=interval,
+    )
+
+
+class TestResult(Record):
+    """A model's score on the test samples, and the probabilities (n, k) behind it."""
+
+    __test__: ClassVar[bool] = False
+    score: TestScore
+    probabilities: ArrayRef
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,16 @@
 """Run a stored model on stored images: quality, and what one prediction costs."""
 
-import math
 import time
 from statistics import median
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 from digitflow.data.sets import ImageSet
+from digitflow.evaluation.evidence import TestResult, score_accuracy
 from digitflow.evaluation.metrics import Metrics, measure_predictions
-from digitflow.evaluation.resampling import wilson_interval
-from digitflow.models.fitting import FittedModel
+from digitflow.models.fitting import FittedModel, PreparedFeatures
 from digitflow.models.persistence import load_model
-from digitflow.models.prepared import PreparedFeatures
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef, ModelRef, Record, digest_json
 
@@ -27,59 +24,6 @@ class Evaluation(Record):
     metrics: Metrics
     probabilities: ArrayRef
     latency_ms: float
-
-
-class TestScore(Record):
-    """A model's figure on the frozen test samples, known by their digest.
-
-    Attributes
-    ----------
-    metric : str
-        What is measured, such as "accuracy".
-    value : float
-        The figure; NaN if there were no samples.
-    n : int
-        Samples.
-    interval : (float, float)
-        Of 95 %, low and high, in the figure's unit.
-    higher_is_better : bool
-        Whether a model with a higher figure is better.
-    """
-
-    __test__: ClassVar[bool] = False  # the name begins with Test; pytest must not collect it
-    # An unknown figure must survive being written and read again.
-    model_digest: str
-    test_digest: str
-    metric: str
-    value: float
-    n: int = Field(ge=0)
-    interval: tuple[float, float]
-    higher_is_better: bool = True
-
-
-def score_accuracy(
-    model_digest: str, test_digest: str, correct: int | None, n: int
-) -> TestScore:
-    """Return so many right answers of n as a score; NaN where that is not known."""
-    value, interval = math.nan, (math.nan, math.nan)
-    if correct is not None and n:
-        value, interval = correct / n, wilson_interval(correct, n)
-    return TestScore(
-        model_digest=model_digest,
-        test_digest=test_digest,
-        metric="accuracy",
-        value=value,
-        n=n,
-        interval=interval,
-    )
-
-
-class TestResult(Record):
-    """A model's score on the test samples, and the probabilities (n, k) behind it."""
-
-    __test__: ClassVar[bool] = False
-    score: TestScore
-    probabilities: ArrayRef
 
 
 def digest_test_set(test: ImageSet) -> str:

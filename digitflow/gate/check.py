@@ -2,12 +2,6 @@
 
 from typing import Literal
 
-from digitflow.config.gate import BetterLimits
-from digitflow.errors import InputError
-from digitflow.evaluation.comparison import HitDifference, compare_hits
-from digitflow.evaluation.evidence import ScoredSet
-from digitflow.evaluation.resampling import Bootstrap
-from digitflow.formatting import format_count, format_points
 from digitflow.store.references import Record
 
 Answer = Literal["pass", "warn", "fail", "insufficient", "error"]
@@ -67,33 +61,3 @@ class Check(Record):
         return self.verdict == "error" or (
             self.blocks and self.verdict in ("fail", "insufficient")
         )
-
-
-def compare_set(scored: ScoredSet, rules: BetterLimits, seed: int) -> HitDifference:
-    """Compare both models' accuracies on a set, drawn again by whole writers.
-
-    Raises
-    ------
-    InputError
-        If there is no champion, or no image.
-    """
-    if scored.champion is None:
-        raise InputError("there is no champion to compare with")
-    return compare_hits(
-        scored.challenger.argmax(axis=1) == scored.labels,
-        scored.champion.argmax(axis=1) == scored.labels,
-        scored.writers,
-        make_bootstrap(rules, seed),
-    )
-
-
-def make_bootstrap(rules: BetterLimits, seed: int) -> Bootstrap:
-    """Return how the config wants differences drawn again."""
-    return Bootstrap(rules.significance, rules.resamples, seed)
-
-
-def describe_hits(found: HitDifference, images: str) -> str:
-    """Write the difference for people: "+0.18 points on 10,000 test images (59 wins, ...)"."""
-    wins = format_count(found.wins, "win")
-    losses = format_count(found.losses, "loss", "losses")
-    return f"{format_points(found.delta)} points on {found.n:,} {images} ({wins}, {losses})"

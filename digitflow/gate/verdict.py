@@ -10,9 +10,8 @@ import numpy as np
 from digitflow.catalogue import CHECKS
 from digitflow.config.gate import GateLimits
 from digitflow.errors import InputError, TestSetChanged
-from digitflow.evaluation.evidence import Evidence, ScoredSet
+from digitflow.evaluation.evidence import Evidence, ScoredSet, TestScore, score_accuracy
 from digitflow.evaluation.metrics import check_predictions
-from digitflow.evaluation.scoring import TestScore, score_accuracy
 from digitflow.formatting import format_count
 from digitflow.gate.check import Check
 from digitflow.store.references import Record

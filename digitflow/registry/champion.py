@@ -12,7 +12,7 @@ from digitflow.errors import DamagedArtifact
 from digitflow.models.bundle import ModelBundle
 from digitflow.registry import history, mlflow
 from digitflow.registry.history import HISTORY
-from digitflow.registry.versions import Champion, list_files
+from digitflow.registry.versions import MIRROR_FILE, Champion, list_files
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef, FileRef, digest_array, digest_bytes
 
@@ -78,7 +78,7 @@ def open_registry(store: Store, model: str) -> Iterator[Any]:
     history.require(store)
     if mlflow.is_missing(store) and history.list_models(store):
         raise DamagedArtifact(
-            f"the registry {store.root / history.MIRROR_FILE} is missing, but there is a "
+            f"the registry {store.root / MIRROR_FILE} is missing, but there is a "
             f"history of champions in it. Put it back, or set "
             f"{mlflow.TRACKING_VARIABLE} if it is elsewhere."
         )

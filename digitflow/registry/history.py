@@ -9,15 +9,13 @@ from typing import Any, Literal
 
 from digitflow.errors import ChampionMoved, DamagedArtifact, InputError, list_some
 from digitflow.gate.verdict import Verdict
-from digitflow.registry.versions import DEFAULT_MODELS, Champion, Registration
+from digitflow.registry.versions import DEFAULT_MODELS, MIRROR_FILE, Champion, Registration
 from digitflow.store.artifacts import Store
 from digitflow.store.databases import Database, refuse_changes
 from digitflow.store.references import Record
 from digitflow.store.runs import name_user, now
 
 FILE = "registry/history.db"
-# MLflow's, where it is the store's own: it is never made before the history.
-MIRROR_FILE = "registry/mlflow.db"
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 
 

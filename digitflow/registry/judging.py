@@ -13,8 +13,8 @@ from digitflow.evaluation.collecting import (
     Challenger,
     collect_evidence,
 )
-from digitflow.evaluation.evidence import EvidenceRefs, load_evidence
-from digitflow.evaluation.scoring import TestScore, digest_test_set
+from digitflow.evaluation.evidence import EvidenceRefs, TestScore, load_evidence
+from digitflow.evaluation.scoring import digest_test_set
 from digitflow.gate import verdict as gates
 from digitflow.gate.verdict import Comparison, Verdict
 from digitflow.models.bundle import ModelBundle
@@ -22,7 +22,6 @@ from digitflow.registry import listing, promotion
 from digitflow.registry.champion import read_champion
 from digitflow.registry.versions import Champion, Registration, TrainingFacts
 from digitflow.store.artifacts import Store
-from digitflow.store.references import Record
 from digitflow.store.runs import read_run
 from digitflow.workers import count_cores
 
@@ -32,18 +31,6 @@ def to_baseline(champion: Champion | None) -> Baseline | None:
     if champion is None:
         return None
     return Baseline(version=champion.version, bundle=champion.bundle, entry=champion.entry)
-
-
-class Decision(Record):
-    """The verdict, what it rests on, and who is champion now.
-
-    `version` is the challenger's in the registry; None where it is the champion itself.
-    """
-
-    verdict: Verdict
-    refs: EvidenceRefs
-    champion: Champion | None
-    version: str | None = None
 
 
 def judge_challenger(

@@ -16,8 +16,7 @@ from typing import Any
 
 from digitflow.errors import StorageError
 from digitflow.models.bundle import ModelBundle, Signature
-from digitflow.registry.history import MIRROR_FILE
-from digitflow.registry.versions import MODEL_FILE, Registration, list_files
+from digitflow.registry.versions import MIRROR_FILE, MODEL_FILE, Registration, list_files
 from digitflow.store.artifacts import Store, storage_errors
 from digitflow.store.databases import write_first_line
 

@@ -5,7 +5,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from digitflow.errors import ChampionMoved, DamagedArtifact, InputError
-from digitflow.evaluation.scoring import TestScore
+from digitflow.evaluation.evidence import TestScore
 from digitflow.gate.verdict import Verdict
 from digitflow.models import golden
 from digitflow.models.bundle import ModelBundle

@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from digitflow.data.sets import ImageSet
-from digitflow.evaluation.evidence import Costs
-from digitflow.evaluation.scoring import TestScore
+from digitflow.evaluation.evidence import Costs, EvidenceRefs, TestScore
 from digitflow.gate.verdict import Verdict
 from digitflow.models.bundle import ModelBundle, Signature
 from digitflow.store.references import FileRef, ModelRef, Record
@@ -176,3 +175,19 @@ def list_files(bundle: ModelBundle) -> dict[str, FileRef]:
     if bundle.reference is not None:
         files |= {f"reference-{name}.npy": ref for name, ref in bundle.reference}
     return files
+
+
+class Decision(Record):
+    """The verdict, what it rests on, and who is champion now.
+
+    `version` is the challenger's in the registry; None where it is the champion itself.
+    """
+
+    verdict: Verdict
+    refs: EvidenceRefs
+    champion: Champion | None
+    version: str | None = None
+
+
+# MLflow's, where it is the store's own: it is never made before the history.
+MIRROR_FILE = "registry/mlflow.db"

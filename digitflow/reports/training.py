@@ -13,9 +13,8 @@ from digitflow.evaluation.leaderboard import Entry, Winner, choose_winner, rank_
 from digitflow.evaluation.metrics import Metrics
 from digitflow.gate.verdict import Verdict
 from digitflow.models.bundle import ModelBundle, RejectOption
-from digitflow.registry.judging import Decision
 from digitflow.registry.training import list_code, write_config
-from digitflow.registry.versions import Champion
+from digitflow.registry.versions import Champion, Decision
 from digitflow.reports.figures import Figures
 from digitflow.reports.page import render_page
 from digitflow.store.artifacts import Store

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from digitflow.evaluation.scoring import TestScore
+from digitflow.evaluation.evidence import TestScore
 from digitflow.predict.predictor import Predictor
 from digitflow.registry.listing import list_versions
 from digitflow.store.artifacts import Store

@@ -9,10 +9,16 @@ from typing import Any
 
 from digitflow.config.gate import BetterLimits, GateLimits
 from digitflow.errors import InputError
-from digitflow.evaluation.comparison import HitDifference, exact_mcnemar, needed_wins
+from digitflow.evaluation.comparison import (
+    HitDifference,
+    compare_set,
+    describe_hits,
+    exact_mcnemar,
+    needed_wins,
+)
 from digitflow.evaluation.evidence import Costs, Evidence, ScoredSet
 from digitflow.formatting import format_points, format_share
-from digitflow.gate.check import Answer, Check, compare_set, describe_hits
+from digitflow.gate.check import Answer, Check
 
 # Latencies of one and the same model differ by so much between two measurements.
 SLACK = 1.05

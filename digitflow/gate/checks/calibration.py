@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from math import isnan
 
 from digitflow.config.gate import GateLimits
-from digitflow.evaluation.comparison import Difference, compare_calibration
+from digitflow.evaluation.comparison import Difference, compare_calibration, make_bootstrap
 from digitflow.evaluation.evidence import Evidence
 from digitflow.evaluation.metrics import measure_calibration
-from digitflow.gate.check import Answer, Check, make_bootstrap
+from digitflow.gate.check import Answer, Check
 
 NAMES = {"ece": "calibration error", "brier": "Brier score", "log_loss": "log loss"}
 

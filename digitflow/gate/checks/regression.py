@@ -7,8 +7,12 @@ import numpy as np
 
 from digitflow.config.gate import BetterLimits
 from digitflow.errors import InputError
-from digitflow.evaluation.comparison import ErrorDifference, compare_squared_errors
-from digitflow.gate.check import Answer, Check, make_bootstrap
+from digitflow.evaluation.comparison import (
+    ErrorDifference,
+    compare_squared_errors,
+    make_bootstrap,
+)
+from digitflow.gate.check import Answer, Check
 
 
 def judge_errors(

@@ -5,8 +5,7 @@ import pytest
 from digitflow.config.gate import GateLimits
 from digitflow.data.sets import ImageSet
 from digitflow.evaluation.collecting import Baseline, Challenger, collect_evidence
-from digitflow.evaluation.evidence import Costs, Share
-from digitflow.evaluation.scoring import TestResult, TestScore
+from digitflow.evaluation.evidence import Costs, Share, TestResult, score_accuracy
 from digitflow.models.bundle import Golden, LoadCheck, ModelBundle
 from digitflow.store.references import ArrayRef, ModelRef
 
@@ -50,9 +49,7 @@ class Asked:
         return wait
 
     def score(self, who, on, model, images):
-        score = TestScore(
-            model_digest=model.digest, test_digest=on, n=1, correct=1, interval=(0.0, 1.0)
-        )
+        score = score_accuracy(model.digest, on, 1, 1)
         result = TestResult(score=score, probabilities=_array(f"{model.digest} {on}"))
         return self._ask(f"score {who} on {on}", result)
 

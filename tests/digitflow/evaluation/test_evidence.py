@@ -9,9 +9,10 @@ from digitflow.evaluation.evidence import (
     LoadCheck,
     ScoredRefs,
     Share,
+    TestResult,
     load_evidence,
+    score_accuracy,
 )
-from digitflow.evaluation.scoring import TestResult, score_accuracy
 
 
 def check(**changed):

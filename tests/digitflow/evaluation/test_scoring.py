@@ -14,9 +14,8 @@ from digitflow.evaluation.scoring import (
     score_on_test,
 )
 from digitflow.features.preparing import build_steps
-from digitflow.models.fitting import FittedModel
+from digitflow.models.fitting import FittedModel, PreparedFeatures
 from digitflow.models.persistence import dump_model
-from digitflow.models.prepared import PreparedFeatures
 
 
 @pytest.fixture

@@ -13,13 +13,14 @@ from digitflow.errors import CandidateFailed, InputError
 from digitflow.features.preparing import build_steps, fit_recipe, transform_images
 from digitflow.models.fitting import (
     EstimatorChoice,
+    PreparedFeatures,
     _group_rows,
     build_estimator,
     fit_candidate,
+    prepare_recipe,
     refit_winner,
 )
 from digitflow.models.persistence import dump_model, load_model
-from digitflow.models.prepared import PreparedFeatures
 
 TREE = EstimatorChoice(estimator="tree", params={"max_depth": 6}, calibration="sigmoid", seed=3)
 
@@ -189,3 +190,18 @@ def test_the_given_parameters_are_not_changed():
     params = {"n_estimators": 5}
     build_estimator("forest", params, 0, 1)
     assert params == {"n_estimators": 5}
+
+
+@pytest.mark.parametrize("recipe", ["pixels", "pca"])
+def test_all_three_sets_are_transformed_by_what_the_training_images_fitted(store, recipe):
+    images = np.random.default_rng(0).integers(0, 256, (230, 28, 28), dtype=np.uint8)
+    parts = [images[:150], images[150:190], images[190:]]
+    prepared = prepare_recipe(store, recipe, *map(store.put_array, parts), seed=1, threads=1)
+    fitted = load_model(prepared.recipe, store)
+    for part, ref in zip(
+        parts, (prepared.train, prepared.calibration, prepared.validation), strict=True
+    ):
+        assert ref.dtype == "float32"
+        np.testing.assert_allclose(
+            store.open_array(ref), fitted.transform(part), rtol=1e-4, atol=1e-4
+        )

@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from digitflow.config.data import BuiltinSource
 from digitflow.data.sets import store_set
 from digitflow.data.sources import builtin
-from digitflow.evaluation.scoring import TestScore
+from digitflow.evaluation.evidence import TestScore
 from digitflow.features.preparing import build_steps
 from digitflow.models.bundle import ModelBundle
 from digitflow.models.fitting import build_estimator

@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 
 from digitflow.data.sets import LabelledImages, store_set
 from digitflow.errors import ChampionMoved
-from digitflow.evaluation.scoring import TestScore
+from digitflow.evaluation.evidence import TestScore
 from digitflow.features.recipes.pixels import FlattenImages
 from digitflow.gate.verdict import Comparison, Verdict
 from digitflow.models.bundle import SIGNATURE, ModelBundle

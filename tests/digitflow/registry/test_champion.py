@@ -7,7 +7,7 @@ import pytest
 from digitflow.errors import DamagedArtifact, StorageError
 from digitflow.models import golden
 from digitflow.models.persistence import load_model
-from digitflow.registry import history, listing, mlflow, promotion
+from digitflow.registry import history, listing, mlflow, promotion, versions
 from digitflow.registry.champion import mend
 from digitflow.registry.listing import list_versions
 from digitflow.registry.versions import list_files
@@ -83,7 +83,7 @@ def test_a_lost_history_is_an_error_and_not_a_first_run(project):
     ):
         with pytest.raises(DamagedArtifact, match=r"history\.db is missing, but .*mlflow\.db"):
             read()
-    (project.store.root / history.MIRROR_FILE).unlink()
+    (project.store.root / versions.MIRROR_FILE).unlink()
     assert project.champion() is None
 
 
@@ -99,7 +99,7 @@ def test_another_history_than_the_one_that_mlflow_mirrors_takes_no_champion(
 
 def test_a_lost_mlflow_still_has_a_champion_and_takes_no_other(project):
     first = project.champion()
-    (project.store.root / history.MIRROR_FILE).unlink()
+    (project.store.root / versions.MIRROR_FILE).unlink()
     assert project.champion() == first
     with pytest.raises(DamagedArtifact, match=r"mlflow\.db is missing"):
         project.register(2, first)

@@ -7,7 +7,7 @@ import pytest
 
 from digitflow.errors import StorageError
 from digitflow.registry import mlflow
-from digitflow.registry.history import MIRROR_FILE
+from digitflow.registry.versions import MIRROR_FILE
 from digitflow.store.artifacts import Store
 
 

@@ -3,8 +3,7 @@ import json
 import pytest
 
 from digitflow.data.sets import ImageSet
-from digitflow.evaluation.evidence import Costs
-from digitflow.evaluation.scoring import TestScore
+from digitflow.evaluation.evidence import Costs, TestScore
 from digitflow.gate.verdict import Comparison, Verdict
 from digitflow.models.bundle import SIGNATURE, Golden, ModelBundle, RejectOption
 from digitflow.registry.versions import Registration, TrainingFacts, list_files, write_pages

@@ -2,7 +2,7 @@
 
 import pytest
 
-from digitflow.evaluation.scoring import TestScore
+from digitflow.evaluation.evidence import TestScore
 from digitflow.gate.verdict import Comparison, Verdict
 from digitflow.models.bundle import Golden, ModelBundle
 from digitflow.registry.versions import Champion
