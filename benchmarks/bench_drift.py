@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline
 
 from digitflow.augment import distortions
 from digitflow.config.data import MnistSource
-from digitflow.config.feedback import MonitoringRule
+from digitflow.config.training import MonitoringRule
 from digitflow.data.sets import LabelledImages
 from digitflow.data.sources.mnist import load
 from digitflow.data.splits import choose_subset

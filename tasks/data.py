@@ -2,13 +2,13 @@
 
 from digitflow.augment import copies
 from digitflow.catalogue import BACKENDS, SOURCES
-from digitflow.data import ingest, splits, validation
+from digitflow.data import sets, splits, validation
 from digitflow.feedback import learning
 from tasks.wiring import cached_task, plain_task
 
-fingerprint_source = plain_task(ingest.fingerprint_source, run_name="fingerprint {source.kind}")
+fingerprint_source = plain_task(sets.fingerprint_source, run_name="fingerprint {source.kind}")
 ingest_digits = cached_task(
-    ingest.ingest_digits,
+    sets.ingest_digits,
     run_name="ingest {source.kind}",
     modules=lambda source, **_: (SOURCES.module(source.kind),),
 )

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from digitflow.catalogue import SOURCES
+from digitflow.config.data import Source
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef, FileRef, Record
 
@@ -193,3 +195,22 @@ def _write_as_text(writer: str | float | None) -> str:
     # A column with gaps was read as floats; 7.0 is still 7.
     whole = isinstance(writer, float) and writer.is_integer()
     return str(int(writer) if whole else writer).strip()
+
+
+def fingerprint_source(source: Source) -> str:
+    """Return a digest that changes when what the source holds does."""
+    fingerprint: str = SOURCES.load(source.kind).fingerprint(source)
+    return fingerprint
+
+
+def ingest_digits(store: Store, source: Source, fingerprint: str) -> RawSets:
+    """Load a source's images, labels and writers into the store.
+
+    Parameters
+    ----------
+    fingerprint : str
+        Of the source as it is now: equal arguments mean equal digits.
+    """
+    digits: Digits = SOURCES.load(source.kind).load(source)
+    test: ImageSet | None = None if digits.test is None else store_set(store, digits.test)
+    return RawSets(train=store_set(store, digits.train), test=test, origin=digits.origin)

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from digitflow.config.feedback import MonitoringRule
+from digitflow.config.training import MonitoringRule
 from digitflow.evaluation.evidence import Share
 from digitflow.evaluation.resampling import wilson_interval
 from digitflow.feedback.corrections import list_conflicts, list_corrections

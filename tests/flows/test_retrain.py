@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from digitflow.config.feedback import MonitoringRule
-from digitflow.config.training import TrainConfig
+from digitflow.config.training import MonitoringRule, TrainConfig
 from digitflow.feedback.corrections import add_corrections, choose_role
 from digitflow.feedback.learning import add_training_event
 from digitflow.images.frame import digest_image

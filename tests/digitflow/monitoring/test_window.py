@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from digitflow.config.feedback import MonitoringRule
+from digitflow.config.training import MonitoringRule
 from digitflow.evaluation.evidence import Share
 from digitflow.feedback.corrections import add_corrections
 from digitflow.feedback.predictions import PredictionLog
