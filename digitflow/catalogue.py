@@ -6,6 +6,7 @@ importing scikit-learn, and one more module changes no other's key in the cache.
 
 import ast
 import pkgutil
+import threading
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -90,5 +91,18 @@ def _defines(module: str, function: str) -> bool:
     spec = find_spec(module)
     if spec is None or spec.origin is None:
         return False
-    tree = ast.parse(Path(spec.origin).read_bytes())
+    tree = parse_source(Path(spec.origin).read_bytes())
     return any(isinstance(n, ast.FunctionDef) and n.name == function for n in tree.body)
+
+
+_PARSING = threading.Lock()
+
+
+def parse_source(source: bytes) -> ast.Module:
+    """Parse Python source, one thread at a time.
+
+    CPython 3.11 counts the depth of a tree in one place for all threads (its issue 106905):
+    two that parse at once may raise SystemError.
+    """
+    with _PARSING:
+        return ast.parse(source)
