@@ -173,7 +173,11 @@ def list_files(bundle: ModelBundle) -> dict[str, FileRef]:
     if bundle.reject_option is not None and bundle.reject_option.detector is not None:
         files["outliers.skops"] = bundle.reject_option.detector
     if bundle.reference is not None:
-        files |= {f"reference-{name}.npy": ref for name, ref in bundle.reference}
+        files |= {
+            f"reference-{name}.npy": part
+            for name, part in bundle.reference
+            if isinstance(part, FileRef)
+        }
     return files
 
 

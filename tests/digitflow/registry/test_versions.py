@@ -5,7 +5,7 @@ import pytest
 from digitflow.data.sets import ImageSet
 from digitflow.evaluation.evidence import Costs, TestScore
 from digitflow.gate.verdict import Comparison, Verdict
-from digitflow.models.bundle import SIGNATURE, Golden, ModelBundle, RejectOption
+from digitflow.models.bundle import SIGNATURE, Golden, ModelBundle, Reference, RejectOption
 from digitflow.registry.versions import Registration, TrainingFacts, list_files, write_pages
 from digitflow.store.references import ArrayRef, ModelRef
 
@@ -103,6 +103,16 @@ def test_a_release_is_its_model_its_golden_arrays_and_its_screen():
         "outliers.skops": "def",
     }
     assert len(list_files(RELEASE.model_copy(update={"reject_option": None}))) == 3
+
+
+def test_of_a_reference_the_arrays_are_files_and_what_names_them_is_not():
+    arrays = ("statistics", "components", "projected", "predicted", "confidence")
+    refs = dict.fromkeys(arrays, RELEASE.golden.images)
+    bundle = RELEASE.model_copy(
+        update={"reference": Reference(columns=("ink",), classes=10, **refs)}
+    )
+    added = list_files(bundle).keys() - list_files(RELEASE).keys()
+    assert added == {f"reference-{name}.npy" for name in arrays}
 
 
 def test_pages_say_how_it_came_to_be(verdict, tmp_path):
