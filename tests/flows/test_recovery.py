@@ -10,6 +10,7 @@ import pytest
 
 from digitflow.predict.predictor import Predictor
 from digitflow.registry.listing import list_history, list_versions
+from digitflow.store.artifacts import FORMAT_FILE
 from digitflow.store.runs import list_runs, read_events
 
 EVERY_STAGE = (
@@ -49,6 +50,7 @@ def registered(trained_once, empty_project):
     """A project whose databases exist, so that each kill is spared their first start."""
     for folder in ("registry", "models"):
         shutil.copytree(trained_once.store.root / folder, empty_project.store.root / folder)
+    shutil.copy(trained_once.store.root / FORMAT_FILE, empty_project.store.root)
     empty_project.config["augment"] = {"backend": "shift", "directions": ["up"]}
     # Better than the champion of the copied registry, so that it is promoted.
     empty_project.config["candidates"][0] = SVM
