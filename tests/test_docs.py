@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "artifacts" / "README.md"]
 SECTIONS = [
     value
-    for module in (data, training, gate, reading, section, training, training)
+    for module in (data, gate, reading, section, training)
     for _, value in inspect.getmembers(module, inspect.isclass)
     if issubclass(value, BaseModel) and value.__module__ == module.__name__
 ]
