@@ -70,7 +70,10 @@ def run(store: Store, *arguments: str) -> None:
 
 def find_run(api_url: str) -> str:
     """Return the id of the training's flow run."""
-    wanted = {"flows": {"name": {"any_": ["train-digits"]}}, "sort": "START_TIME_DESC"}
+    wanted = {
+        "flows": {"name": {"any_": ["train-digits"]}},
+        "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}},
+    }
     found = httpx.post(f"{api_url}/flow_runs/filter", json=wanted).json()
     return str(found[0]["id"])
 

@@ -131,7 +131,7 @@ def test_a_champion_learns_the_sevens_of_a_writer_who_corrects_it(trained, seven
     entry = list_history(store, MODEL)[0]
     assert (entry.kind, entry.version) == ("promote", "2")
     after = {one.version: one.score for one in list_versions(store, MODEL)}["2"]
-    assert after.correct >= before.correct - 4
+    assert after.value >= before.value - 4 / before.n
     # It reads what it learnt from, what judged it, and what nobody showed it.
     judging = [image for image in corrected if choose_role(digest_image(image)) == "gate"]
     assert judging
