@@ -6,12 +6,12 @@ transitively. So editing a helper changes the digest of exactly what imports it.
 
 import ast
 import platform
+import threading
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from digitflow.catalogue import parse_source
 from digitflow.store.references import digest_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,7 +98,7 @@ class _Module:
         assert path is not None, name
         source = path.read_bytes()
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        imported = set(_iterate_imports(parse_source(source), package))
+        imported = set(_iterate_imports(_parse(source), package))
         self.digest = digest_bytes(source)
         self.ours = {n for full in imported for n in _resolve(full)} - {name}
         self.libraries = {n.split(".")[0] for n in imported} & RESULT_LIBRARIES.keys()
@@ -138,3 +138,13 @@ def _resolve(full: str) -> Iterator[str]:
         name = ".".join(parts[:length])
         if _module_path(name) is not None:
             yield name
+
+
+_PARSING = threading.Lock()
+
+
+def _parse(source: bytes) -> ast.Module:
+    # CPython 3.11 counts the depth of a tree in one place for all threads (its issue
+    # 106905): two that parse at once may raise SystemError.
+    with _PARSING:
+        return ast.parse(source)
