@@ -1,14 +1,19 @@
 """What every command shares: the version, exit codes, and that nothing heavy is imported."""
 
+import json
 import subprocess
 import sys
 from importlib.metadata import version
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from digitflow.cli.main import app
 from digitflow.errors import InputError
+from digitflow.feedback import predictions
+from digitflow.feedback.predictions import PredictionLog
+from digitflow.store.artifacts import open_store
 
 HEAVY = ("mlflow", "numpy", "prefect", "rich", "sqlalchemy")
 
@@ -43,3 +48,18 @@ def test_a_config_is_checked_without_training(run, tmp_path):
     file.write_text("candidates: [{name: a, estimator: nosuch, recipe: pixels}]\n")
     with pytest.raises(InputError, match="nosuch"):
         raise run("config", "check", file).exception
+
+
+def test_old_predictions_go_only_where_it_is_asked_for(run, monkeypatch):
+    with monkeypatch.context() as patch, PredictionLog(open_store()) as log:
+        patch.setattr(predictions, "now", lambda: "2020-01-01T00:00:00+00:00")
+        images = np.arange(2 * 784, dtype=np.uint16).astype(np.uint8).reshape(2, 28, 28)
+        log.add(images, np.eye(10)[[3, 3]], ["read", "read"], "digits", "1")
+
+    def count(*options):
+        return json.loads(run("gc", "--json", *options).stdout)["predictions"]
+
+    assert count() == 0
+    assert count("--keep-days", 30, "--dry-run") == 2
+    assert count("--keep-days", 30) == 2
+    assert count("--keep-days", 30) == 0
