@@ -41,6 +41,7 @@ def main() -> None:
     where promotion was required, or no service is running; 130 interrupted.
     """
     try:
+        _open_standard_files()
         app()
     except DigitflowError as exc:
         if "--debug" in sys.argv:
@@ -57,6 +58,18 @@ def main() -> None:
             raise
         print_error(f"unexpected {type(exc).__name__}: {exc} (--debug shows where)")
         sys.exit(1)
+
+
+def _open_standard_files() -> None:
+    """Keep the first file that we open from taking the place of a closed standard one."""
+    while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(opened)
+    if sys.stdout is None:
+        raise InputError(
+            "standard output is closed, and results go there: send it to a file, or to "
+            f"{os.devnull} if nobody wants them"
+        )
 
 
 def print_version(wanted: bool) -> None:

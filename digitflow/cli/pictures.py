@@ -3,29 +3,44 @@
 What was read is printed without rich: it takes longer to import than a digit to read.
 """
 
+import csv
 import json
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from textwrap import indent
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
 import typer
 
 from digitflow.cli.options import AsJson, Debug, print_error, print_result
-from digitflow.errors import DigitflowError, InputError
+from digitflow.errors import InputError
 
 if TYPE_CHECKING:
-    from digitflow.feedback.predictions import PredictionLog
     from digitflow.predict.predictions import Prediction, Unread
     from digitflow.registry.versions import Champion
+
+    Results: TypeAlias = Sequence[Prediction | Unread]
 
 SIGNS = {"read": "", "unsure": "?", "not a digit": "#"}
 
 MOST_REASONS = 10
+# Files of which a person wants to know how far it is, and how often to say so.
+MANY, PROGRESS_SECONDS = 20, 0.1
+BOX = ("left", "top", "width", "height")
+COLUMNS = (
+    *("file", "page", "line", *BOX, "digit", "probability", "status", "reasons"),
+    *("picture", "model", "version", "error"),
+)
 
 
 def predict(
-    files: Annotated[list[Path], typer.Argument(help="Pictures; - is standard input.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(help="Pictures, folders or patterns; - is standard input."),
+    ],
     one: Annotated[
         bool, typer.Option("--one", help="Each picture holds one digit (default: find them).")
     ] = False,
@@ -36,6 +51,9 @@ def predict(
     no_log: Annotated[
         bool, typer.Option("--no-log", help="Keep nothing for the monitor and corrections.")
     ] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print a table, one row a digit.")
+    ] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -44,20 +62,114 @@ def predict(
     from digitflow.predict.predictor import Predictor
     from digitflow.store.artifacts import open_store
 
+    if as_json and as_csv:
+        raise InputError("--json and --csv are two forms of the same output: choose one")
+    found, missing = _find_files(files)
     store = open_store()
-    kept = None if no_log else PredictionLog(store)
+    kept = None if no_log else PredictionLog(store, strict=False)
     predictor = Predictor.load(store, model, kept)
-    results: list[Prediction | Unread] = []
-    for place, file in enumerate(files):
-        results += (read := predictor.read_file(file, one))
-        if not as_json:
-            _show_predictions(read, predictor.champion if place == 0 else None)
-    if as_json:
-        typer.echo(json.dumps([result.model_dump() for result in results], indent=2))
+    progress = Progress(len(found))
+    pages = chain(missing, predictor.read_files(progress.count(found), one))
+    write = _write_json if as_json else _write_csv if as_csv else _write_text
+    is_whole = write(progress.clear_before(pages), predictor.champion)
     if kept is not None:
-        _write_log(kept)
-    if any(hasattr(result, "error") for result in results):
+        kept.flush()
+        if kept.failure is not None:
+            warning = f"digitflow: warning: the predictions are not kept: {kept.failure}"
+            typer.echo(warning, err=True)
+    if not is_whole:
         raise typer.Exit(InputError.exit_code)
+
+
+def _find_files(names: Sequence[str]) -> "tuple[list[str], list[list[Unread]]]":
+    """Return the files that names stand for, and what stands for none."""
+    from digitflow.images.files import find_files
+    from digitflow.predict.predictions import Unread
+
+    found: list[str] = []
+    missing = []
+    for name in names:
+        try:
+            found += find_files(name)
+        except InputError as exc:
+            missing.append([Unread(file=name, error=str(exc))])
+    return found, missing
+
+
+class Progress:
+    """How many files were read, on standard error where that is a terminal."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self._is_shown = total >= MANY and sys.stderr is not None and sys.stderr.isatty()
+        self._next = 0.0
+
+    def count(self, files: Iterable[str]) -> Iterator[str]:
+        """Yield the files, and say how many there were."""
+        for number, file in enumerate(files):
+            if self._is_shown and monotonic() >= self._next:
+                self._show(f"{number:,} of {self.total:,} files")
+                self._next = monotonic() + PROGRESS_SECONDS
+            yield file
+
+    def clear_before(self, pages: "Iterable[Results]") -> "Iterator[Results]":
+        """Yield what was read, the line of progress out of the way."""
+        for page in pages:
+            if self._is_shown:
+                self._show("")
+            yield page
+
+    def _show(self, text: str) -> None:
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
+
+
+def _write_text(pages: "Iterable[Results]", champion: "Champion") -> bool:
+    """Print what was read for a person; return whether every picture could be read."""
+    typer.echo(f"model: {champion.name}, version {champion.version}")
+    is_whole = True
+    for page in pages:
+        errors = [result.error for result in page if hasattr(result, "error")]
+        is_whole &= not errors
+        for error in errors:
+            print_error(error)
+        if not errors:
+            for line in describe_file(cast("Sequence[Prediction]", page)):
+                typer.echo(line)
+    return is_whole
+
+
+def _write_json(pages: "Iterable[Results]", champion: "Champion") -> bool:
+    """Print a list as `json.dumps` would, piece by piece: any number in bounded memory."""
+    is_whole, before = True, "[\n"
+    for result in chain.from_iterable(pages):
+        is_whole &= not hasattr(result, "error")
+        row = json.dumps(_to_row(result), indent=2)
+        typer.echo(before + indent(row, "  "), nl=False)
+        before = ",\n"
+    typer.echo("\n]" if before == ",\n" else "[]")
+    return is_whole
+
+
+def _write_csv(pages: "Iterable[Results]", champion: "Champion") -> bool:
+    writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    is_whole = True
+    for result in chain.from_iterable(pages):
+        row = _to_row(result)
+        is_whole &= "error" not in row
+        row |= dict(zip(BOX, row.pop("box", None) or (), strict=False))
+        row["reasons"] = "; ".join(row.get("reasons", ()))
+        row.pop("runners_up", None)
+        writer.writerow(row)
+    return is_whole
+
+
+def _to_row(result: "Prediction | Unread") -> dict[str, Any]:
+    row = result.model_dump(exclude={"index"})
+    if row["page"] is None:
+        del row["page"]
+    return row
 
 
 def correct(
@@ -124,37 +236,17 @@ def _print_corrections(found: dict[str, Any]) -> None:
     )
 
 
-def _show_predictions(
-    results: "Sequence[Prediction | Unread]", champion: "Champion | None"
-) -> None:
-    if champion is not None:
-        typer.echo(f"model: {champion.name}, version {champion.version}")
-    from digitflow.predict.predictions import Prediction
-
-    for result in results:
-        if not isinstance(result, Prediction):
-            print_error(result.error)
-            return
-    for line in describe_file([each for each in results if isinstance(each, Prediction)]):
-        typer.echo(line)
-
-
-def _write_log(log: "PredictionLog") -> None:
-    """Write what was read; that it can't be kept is no reason not to have read it."""
-    try:
-        log.flush()
-    except DigitflowError as exc:
-        typer.echo(f"digitflow: warning: the predictions are not kept: {exc}", err=True)
-
-
 def describe_file(digits: "Sequence[Prediction]") -> Iterator[str]:
     """Yield the lines that tell what was read in one picture."""
+    name = digits[0].file
+    if digits[0].page is not None:
+        name = f"{name}, page {digits[0].page}"
     if len(digits) == 1:
-        yield f"{digits[0].file}: {_describe_digit(digits[0])}"
+        yield f"{name}: {_describe_digit(digits[0])}"
         return
     lines = [list(line) for _, line in groupby(digits, key=lambda digit: digit.line)]
     on = "1 line" if len(lines) == 1 else f"{len(lines)} lines"
-    yield f"{digits[0].file}: {len(digits)} digits on {on}{_explain_signs(digits)}"
+    yield f"{name}: {len(digits)} digits on {on}{_explain_signs(digits)}"
     for line in lines:
         yield "  " + " ".join(_sign(digit) for digit in line)
     reasons = list(chain.from_iterable(_describe_reasons(line) for line in lines))

@@ -21,8 +21,8 @@ from digitflow.feedback.tables import (
     iterate_parts,
     read_pictures,
 )
+from digitflow.images.files import read_picture
 from digitflow.images.frame import SIDE, to_mnist_frame
-from digitflow.images.pictures import read_picture
 from digitflow.store.artifacts import Store
 from digitflow.store.references import Record
 from digitflow.store.runs import now

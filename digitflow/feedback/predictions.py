@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from digitflow.errors import DigitflowError
 from digitflow.feedback.tables import FEEDBACK, add_pictures, define_tables, read_image
 from digitflow.images.frame import SIDE
 from digitflow.store.artifacts import Store
@@ -23,10 +24,15 @@ class PredictionLog:
     ----------
     store : Store
         Whose database it writes to.
+    strict : bool
+        If false, a database that can't be written raises nothing: `failure` says why, and
+        no more is kept.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, strict: bool = True) -> None:
         self.store = store
+        self.strict = strict
+        self.failure: DigitflowError | None = None
         self._images: list[np.ndarray] = []
         self._rows: list[dict[str, Any]] = []
 
@@ -43,7 +49,7 @@ class PredictionLog:
         statuses: Sequence[str],
         model: str,
         version: str,
-        file: str | None = None,
+        files: str | Sequence[str | None] | None = None,
         seconds: float | None = None,
     ) -> None:
         """Keep what one version read in images.
@@ -54,12 +60,14 @@ class PredictionLog:
         probabilities : ndarray of shape (n, 10)
         statuses : sequence of str
             "read", "unsure" or "not a digit" of each.
-        file : str, optional
-            Where the picture came from.
+        files : str or sequence of str or None, optional
+            Where the pictures came from: one file, or one for each.
         seconds : float, optional
             How long an image took.
         """
         at, shares = now(), np.asarray(probabilities, "<f4")
+        if files is None or isinstance(files, str):
+            files = [files] * len(images)
         self._images.extend(np.array(image) for image in images)
         self._rows.extend(
             {
@@ -73,7 +81,7 @@ class PredictionLog:
                 "file": file,
                 "seconds": seconds,
             }
-            for row, status in zip(shares, statuses, strict=True)
+            for row, status, file in zip(shares, statuses, files, strict=True)
         )
         if len(self._rows) >= BUFFERED:
             self.flush()
@@ -86,8 +94,16 @@ class PredictionLog:
         StorageError
             If the database can't be written.
         """
-        if not self._rows:
-            return
+        try:
+            if self._rows and self.failure is None:
+                self._write()
+        except DigitflowError as exc:
+            if self.strict:
+                raise
+            self.failure = exc
+        self._images, self._rows = [], []
+
+    def _write(self) -> None:
         FEEDBACK.require_tables(self.store)
         with FEEDBACK.connect(self.store) as connection:
             digests = add_pictures(connection, self._images)
@@ -97,7 +113,6 @@ class PredictionLog:
             ]
             connection.execute(define_tables().tables["predictions"].insert(), rows)
             connection.commit()
-        self._images, self._rows = [], []
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,13 @@
-"""From colours to gray, so that ink of any colour stands out from paper of any colour.
+"""From levels and colours of any kind to gray, so that ink stands out from its paper.
 
 Brightness alone loses yellow ink on white, or red on blue. What counts here is how far a
 pixel is from the paper, in the colour channel where it is farthest.
 """
 
 import numpy as np
+
+from digitflow.errors import InputError
+from digitflow.images.ink import MIN_CONTRAST
 
 # Medians of this many pixels are exact enough; all of a photo's would take a second.
 _SAMPLE = 20_000
@@ -13,6 +16,127 @@ _SMALL_SIDE = 64
 _OWN_OPINION = 1 / 8
 # A channel in which the paper is dark has more noise than ink to tell of.
 _STRONGEST = 2
+# Scanners and cameras leave the upper of 16 bits empty.
+_TOPS = (1, 255, 1023, 4095, 16383, 65535)
+# What rounding does to floats.
+_SLACK = 1e-3
+# Levels at a time.
+_CHUNK = 1 << 20
+
+
+def to_gray(picture: np.ndarray, name: str = "the picture") -> np.ndarray:
+    """Bring an array to a gray picture.
+
+    Ink of any colour stands out from paper of any colour: what counts is the distance from
+    the paper's colour, not brightness. Where a picture is transparent, its ink is laid on
+    white, or on black if the ink is bright.
+
+    Parameters
+    ----------
+    picture : ndarray of shape (height, width), (height, width, 3) or (height, width, 4)
+        Gray, RGB or RGBA, of levels as in `choose_factor`.
+    name : str
+        How errors call it.
+
+    Returns
+    -------
+    ndarray of shape (height, width), uint8
+
+    Raises
+    ------
+    InputError
+        If the array has another shape or type, or values out of range.
+    """
+    is_picture = picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] in (3, 4))
+    if not is_picture or picture.size == 0:
+        raise InputError(
+            f"{name} must be an array of shape (height, width), or with 3 or 4 colours "
+            f"last, got {picture.shape}"
+        )
+    levels = np.ascontiguousarray(to_bytes(picture, choose_factor(picture, name)))
+    if levels.ndim == 2:
+        return levels
+    if levels.shape[2] == 3:
+        return flatten_colours(levels)
+    colours = np.ascontiguousarray(levels[..., :3])
+    return flatten_colours(lay_on_ground(colours, np.ascontiguousarray(levels[..., 3])))
+
+
+def to_bytes(levels: np.ndarray, factor: float) -> np.ndarray:
+    """Multiply levels, to whole numbers from 0 to 255; bytes stay as they are."""
+    if levels.dtype == np.uint8:
+        return levels
+    if levels.dtype == bool:
+        return levels.view(np.uint8) * np.uint8(255)
+    wide = np.float32(factor) if levels.dtype.itemsize <= 2 else np.float64(factor)
+    found = np.empty(levels.shape, np.uint8)
+    # Floats of a whole photo would take eight times its memory.
+    rows = max(1, _CHUNK // max(1, levels[:1].size))
+    for start in range(0, len(levels), rows):
+        part = slice(start, start + rows)
+        found[part] = np.rint(levels[part] * wide).clip(0, 255)
+    return found
+
+
+def choose_factor(levels: np.ndarray, name: str) -> float:
+    """Tell by what levels are multiplied to lie between 0 and 255.
+
+    Parameters
+    ----------
+    levels : ndarray
+        uint8, bool, or other whole numbers or floats. Whole numbers may have 1, 8, 10, 12, 14
+        or 16 bits, whatever the type: the fewest that hold the largest one. Floats go from 0
+        to 1 or from 0 to 255.
+    name : str
+        How errors call it.
+
+    Raises
+    ------
+    InputError
+        If it holds something else, NaN, or levels that could be of either range.
+    """
+    if levels.dtype in (np.uint8, bool):
+        return 1.0
+    if levels.dtype.kind not in "iuf":
+        raise InputError(
+            f"{name} must hold whole numbers, bool, or floats from 0 to 1 or 0 to 255, "
+            f"got {levels.dtype}"
+        )
+    low, high = float(levels.min()), float(levels.max())
+    if not np.isfinite([low, high]).all():
+        wrong = int(np.count_nonzero(~np.isfinite(levels)))
+        raise InputError(f"{name}: {name_nan(wrong, levels.size)}")
+    return fit_factor(levels.dtype, low, high, name)
+
+
+def name_nan(wrong: int, size: int) -> str:
+    """Say how many of an array's values are no numbers."""
+    return (
+        f"{wrong:,} of {size:,} values are NaN or infinite. Say what they should be: "
+        "numpy.nan_to_num makes NaN 0"
+    )
+
+
+def fit_factor(dtype: np.dtype, low: float, high: float, name: str) -> float:
+    """Return `choose_factor` of levels that go from `low` to `high`."""
+    is_float = dtype.kind == "f"
+    expected = "0 to 1 or 0 to 255" if is_float else "0 to 255, or up to 65,535,"
+    found = f"{name} holds {dtype} from {low:.6g} to {high:.6g}"
+    slack = _SLACK if is_float else 0
+    tops = [top for top in _TOPS[: 2 if is_float else None] if high <= top * (1 + slack)]
+    if low < -slack or not tops:
+        raise InputError(
+            f"{found}; {expected} is expected, ink and ground both. Shift and divide by the "
+            "largest level there can be, or pass uint8"
+        )
+    # Nothing is drawn so faintly: these are levels of another range.
+    share = high / tops[0]
+    if 0 < share < MIN_CONTRAST / 255 and tops[0] <= 255:
+        raise InputError(
+            f"{found}, which is too little to tell whether 255 or 1 is the brightest. Be "
+            "explicit: divide by the largest level there can be and multiply by 255, as uint8"
+        )
+    return 255 / tops[0]
 
 
 def flatten_colours(picture: np.ndarray) -> np.ndarray:

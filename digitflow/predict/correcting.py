@@ -7,8 +7,9 @@ import numpy as np
 from digitflow.errors import InputError
 from digitflow.feedback.corrections import Correction, add_corrections, list_corrections
 from digitflow.feedback.tables import find_picture, read_pictures
-from digitflow.images.frame import SIDE, digest_image, iterate_frames
-from digitflow.predict.predictor import frame_page, read_pixels
+from digitflow.images.files import read_picture
+from digitflow.images.frame import SIDE, digest_image, to_mnist_frame
+from digitflow.predict.finding import frame_page
 from digitflow.store.artifacts import Store
 
 
@@ -40,7 +41,7 @@ def correct_file(
     said = "".join(digits.split())
     if not said or not set(said) <= set("0123456789"):
         raise InputError(f"a correction is made of the digits 0 to 9, got {digits!r}")
-    images = _find_images(read_pixels(file), one)
+    images = _find_images(read_picture(file), one)
     if len(images) != len(said):
         raise InputError(
             f"{file} shows {len(images)} digits to `digitflow predict`, and {len(said)} were "
@@ -54,7 +55,7 @@ def correct_file(
 
 def _find_images(picture: np.ndarray, one: bool) -> np.ndarray:
     if one or picture.shape == (SIDE, SIDE):
-        return next(iterate_frames([picture], 1))
+        return to_mnist_frame(picture)[np.newaxis]
     return frame_page(picture)[1]
 
 

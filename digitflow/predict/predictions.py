@@ -36,6 +36,8 @@ class Prediction(Record):
         Why it is not simply read; empty if it is.
     model, version : str
         The registered model that predicted it.
+    page : int or None
+        From 1, where the file has pages.
     """
 
     picture: str
@@ -49,13 +51,28 @@ class Prediction(Record):
     reasons: tuple[str, ...]
     model: str
     version: str
+    page: int | None = None
 
 
 class Unread(Record):
-    """A file in which no digit could be read, and why."""
+    """A picture in which no digit could be read, and why.
 
-    file: str
+    Attributes
+    ----------
+    file : str or None
+        The picture's file, where it came from one.
+    error : str
+        Why it could not be read; it names the picture.
+    page : int or None
+        From 1, where the file has pages.
+    index : int or None
+        Its place among the pictures of `Predictor.predict`, from 0.
+    """
+
+    file: str | None
     error: str
+    page: int | None = None
+    index: int | None = None
 
 
 def locate_digit(
@@ -64,9 +81,11 @@ def locate_digit(
     box: tuple[int, int, int, int] | None = None,
     line: int = 0,
     touching: bool = False,
+    page: int | None = None,
 ) -> Prediction:
     """Add where a digit was found; digits that touch are always unsure."""
-    placed = prediction.model_copy(update={"file": file, "box": box, "line": line})
+    place = {"file": file, "page": page, "box": box, "line": line}
+    placed = prediction.model_copy(update=place)
     return _flag(placed, "it looks like digits that touch") if touching else placed
 
 

@@ -1,30 +1,32 @@
 """A champion, loaded, and what it reads in arrays, pictures and files."""
 
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from itertools import islice
+from os import PathLike
 from typing import Any
 
 import numpy as np
 
-from digitflow.errors import InputError
 from digitflow.feedback.predictions import PredictionLog
-from digitflow.images.frame import SIDE, digest_image, frame_ink, iterate_frames
-from digitflow.images.pages import Found, find_digits
-from digitflow.images.pictures import MAX_FILE_BYTES, decode_picture, read_picture
+from digitflow.images.frame import SIDE, digest_image
+from digitflow.images.inputs import iterate_batches, to_picture
+from digitflow.images.pictures import Picture
 from digitflow.models.bundle import RejectOption
 from digitflow.models.golden import load_bundle
 from digitflow.models.persistence import load_model
+from digitflow.predict.finding import Sheet, find_sheet, open_sheets
 from digitflow.predict.predictions import Prediction, Status, Unread, flag_page, locate_digit
 from digitflow.registry.history import find_champion
 from digitflow.registry.versions import Champion
 from digitflow.store.artifacts import Store
 
 RUNNERS_UP = 3
-STANDARD_INPUT = Path("-")
 # Features of a recipe take up to 6 kB an image.
 BATCH = 1000
+# Files are read together until they have so many digits or pixels: a model asked for one
+# digit at a time takes twice as long, and nobody waits for long to see the first ones.
+_DIGITS_AT_ONCE, _PIXELS_AT_ONCE = 256, 1 << 22
 _NEVER = RejectOption(
     coverage=1, min_probability=0, risk=0, detector=None, max_outlier_score=np.inf
 )
@@ -82,73 +84,127 @@ class Predictor:
             log,
         )
 
-    def predict(self, pictures: Iterable[np.ndarray]) -> list[Prediction]:
+    def predict(self, pictures: Any) -> list[Prediction | Unread]:
         """Read one digit in each picture.
 
         Parameters
         ----------
-        pictures : iterable of ndarray of shape (height, width), or ndarray (n, 28, 28), uint8
-            Gray, any size, either polarity; what is in the MNIST frame passes unchanged.
+        pictures : array, table, path, bytes, open file, PIL image, or iterable of these
+            Whatever `iterate_batches` takes: uint8 (n, 28, 28), rows of 784 pixels, floats
+            from 0 to 1 or 0 to 255, a table of pixels, gray or colour pictures of any size,
+            names of files. What is in the MNIST frame already passes unchanged.
+
+        Returns
+        -------
+        list of Prediction or Unread
+            One for each picture, in their order. A picture that is blank, damaged or holds
+            NaN is an `Unread` with its index.
 
         Raises
         ------
         InputError
-            If a picture is blank, or not of that kind.
+            If nothing of it is a picture, or its levels or shape could mean two things.
         """
         return list(self.stream(pictures))
 
-    def stream(self, pictures: Iterable[np.ndarray]) -> Iterator[Prediction]:
+    def stream(self, pictures: Any) -> Iterator[Prediction | Unread]:
         """Yield what `predict` returns, batch by batch: any number, in bounded memory."""
-        for frames in iterate_frames(pictures, BATCH):
-            yield from self._read_frames(frames)
+        place = 0
+        for batch in iterate_batches(pictures, BATCH):
+            readable = [file for row, file in enumerate(batch.files) if row not in batch.errors]
+            found = iter(self._read_batch(batch.frames, readable))
+            for row, file in enumerate(batch.files):
+                if row not in batch.errors:
+                    yield next(found)
+                    continue
+                error = f"picture {place + row}: {batch.errors[row]}"
+                yield Unread(file=file, error=error, index=place + row)
+            place += len(batch.files)
 
-    def read_page(self, picture: np.ndarray, file: str | None = None) -> list[Prediction]:
+    def read_page(self, picture: Any, file: str | None = None) -> list[Prediction]:
         """Find and read the digits of a picture, line by line and from left to right.
 
         Parameters
         ----------
-        picture : ndarray of shape (height, width), uint8
-            Gray. One of 28x28 pixels holds one digit.
+        picture : array, path, bytes, open file or PIL image
+            Whatever `to_picture` takes. One of 28x28 pixels holds one digit.
         file : str, optional
             Its name, for the predictions.
 
         Raises
         ------
         InputError
-            If the picture is blank, or nothing in it could be a digit.
+            If it can't be read, is blank, or nothing in it could be a digit.
         """
-        if picture.shape == (SIDE, SIDE):
-            return self.read_one(picture, file)
-        found, frames = frame_page(picture)
+        return self._read_picture(picture, file, one=False)
+
+    def read_one(self, picture: Any, file: str | None = None) -> list[Prediction]:
+        """Read the one digit of a picture; takes and raises what `read_page` does."""
+        return self._read_picture(picture, file, one=True)
+
+    def _read_picture(self, picture: Any, file: str | None, one: bool) -> list[Prediction]:
+        sheet = find_sheet(Picture(to_picture(picture), 1), file, None, one)
+        return self._read_sheet(sheet, self._read_frames([sheet]))
+
+    def read_file(
+        self, file: str | PathLike[str], one: bool = False
+    ) -> Sequence[Prediction | Unread]:
+        """Read a picture file's digits, or say why there are none; see `predict_files`."""
+        return [result for page in self.read_files([file], one) for result in page]
+
+    def read_files(
+        self, files: Iterable[str | PathLike[str]], one: bool = False
+    ) -> Iterator[Sequence[Prediction | Unread]]:
+        """Yield what each picture, or each page of a file, holds; see `predict_files`."""
+        pending: list[Sheet] = []
+        for sheet in (sheet for file in files for sheet in open_sheets(file, one)):
+            pending.append(sheet)
+            digits = sum(len(each.frames) for each in pending)
+            pixels = sum(each.pixels for each in pending)
+            if digits >= _DIGITS_AT_ONCE or pixels >= _PIXELS_AT_ONCE:
+                yield from self._read_sheets(pending)
+                pending = []
+        yield from self._read_sheets(pending)
+
+    def _read_sheets(self, sheets: Sequence[Sheet]) -> Iterator[Sequence[Prediction | Unread]]:
+        read = self._read_frames(sheets)
+        for sheet in sheets:
+            if sheet.error is None:
+                yield self._read_sheet(sheet, read)
+            else:
+                yield [Unread(file=sheet.file, page=sheet.page, error=sheet.error)]
+
+    def _read_sheet(self, sheet: Sheet, read: Iterator[Prediction]) -> list[Prediction]:
+        """Take from what was read what belongs to a picture, and say where it is."""
+        own = list(islice(read, len(sheet.frames)))
+        if sheet.found is None:
+            return [locate_digit(digit, sheet.file, page=sheet.page) for digit in own]
         return flag_page(
             [
-                locate_digit(prediction, file, digit.box, digit.line, digit.touching)
-                for prediction, digit in zip(
-                    self._read_frames(frames, file), found, strict=True
+                locate_digit(
+                    digit,
+                    sheet.file,
+                    _enlarge(place.box, sheet.reduction),
+                    place.line,
+                    place.touching,
+                    sheet.page,
                 )
+                for digit, place in zip(own, sheet.found, strict=True)
             ]
         )
 
-    def read_one(self, picture: np.ndarray, file: str | None = None) -> list[Prediction]:
-        """Read the one digit of a picture; raises as `predict` does."""
-        frames = next(iterate_frames([picture], 1))
-        return [locate_digit(found, file) for found in self._read_frames(frames, file)]
-
-    def read_file(self, file: Path, one: bool = False) -> "Sequence[Prediction | Unread]":
-        """Read a picture file's digits, or say why there are none; see `predict_files`."""
-        read = self.read_one if one else self.read_page
-        try:
-            return read(read_pixels(file), str(file))
-        except (InputError, MemoryError) as exc:
-            message = str(exc) or "there is not enough memory for it"
-            named = message if str(file) in message else f"{file}: {message}"
-            return [Unread(file=str(file), error=named)]
-
-    def _read_frames(self, frames: np.ndarray, file: str | None = None) -> Iterator[Prediction]:
+    def _read_frames(self, sheets: Sequence[Sheet]) -> Iterator[Prediction]:
+        files = [sheet.file for sheet in sheets for _ in sheet.frames]
+        frames = np.concatenate(
+            [np.empty((0, SIDE, SIDE), np.uint8), *(sheet.frames for sheet in sheets)]
+        )
         for start in range(0, len(frames), BATCH):
-            yield from self._read_batch(frames[start : start + BATCH], file)
+            part = slice(start, start + BATCH)
+            yield from self._read_batch(frames[part], files[part])
 
-    def _read_batch(self, frames: np.ndarray, file: str | None) -> list[Prediction]:
+    def _read_batch(self, frames: np.ndarray, files: Sequence[str | None]) -> list[Prediction]:
+        if not len(frames):
+            return []
         began = time.perf_counter()
         probabilities, outlier_score = self._predict_batch(frames)
         seconds = time.perf_counter() - began
@@ -156,12 +212,12 @@ class Predictor:
         digits = self.pipeline.classes_[order].tolist()
         shares = np.take_along_axis(probabilities, order, axis=1).tolist()
         pictures = map(digest_image, frames)
-        rows = zip(pictures, digits, shares, outlier_score.tolist(), strict=True)
+        rows = zip(pictures, files, digits, shares, outlier_score.tolist(), strict=True)
         found = [self._describe(*row) for row in rows]
         if self.log is not None:
             statuses = [prediction.status for prediction in found]
             names = self.champion.name, self.champion.version
-            self.log.add(frames, probabilities, statuses, *names, file, seconds / len(frames))
+            self.log.add(frames, probabilities, statuses, *names, files, seconds / len(frames))
         return found
 
     def _predict_batch(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -180,12 +236,17 @@ class Predictor:
         return np.asarray(self.detector.outlier_score(features))
 
     def _describe(
-        self, picture: str, digits: list[int], shares: list[float], outlier_score: float
+        self,
+        picture: str,
+        file: str | None,
+        digits: list[int],
+        shares: list[float],
+        outlier_score: float,
     ) -> Prediction:
         status, reasons = self._judge(shares[0], outlier_score)
         return Prediction(
             picture=picture,
-            file=None,
+            file=file,
             box=None,
             line=0,
             digit=digits[0],
@@ -215,14 +276,18 @@ class Predictor:
 
 
 def predict_files(
-    files: Sequence[Path], store: Store, model: str | None = None, one: bool = False
+    files: Iterable[str | PathLike[str]],
+    store: Store,
+    model: str | None = None,
+    one: bool = False,
 ) -> Iterator[Prediction | Unread]:
     """Yield each digit of each picture file, or why there is none; in their order.
 
     Parameters
     ----------
-    files : sequence of Path
-        PNG, JPEG, BMP, WebP or TIFF; `-` is standard input.
+    files : iterable of str or Path
+        PNG, JPEG, BMP, WebP, TIFF or, with the extra `pdf`, PDF; `-` is standard input. Of
+        what has pages each is read.
     store, model
         Whose champion predicts, as in `Predictor.load`.
     one : bool
@@ -235,30 +300,10 @@ def predict_files(
     DamagedArtifact
         If the champion's file is missing or changed.
     """
-    predictor = Predictor.load(store, model)
-    for file in files:
-        yield from predictor.read_file(file, one)
+    for page in Predictor.load(store, model).read_files(files, one):
+        yield from page
 
 
-def frame_page(picture: np.ndarray) -> tuple[list[Found], np.ndarray]:
-    """Find the digits of a picture; return them, and as the model sees them (n, 28, 28).
-
-    Raises
-    ------
-    InputError
-        If the picture is blank, or nothing in it could be a digit.
-    """
-    found = find_digits(picture)
-    if not found:
-        raise InputError(
-            "nothing in the picture could be a digit. If it holds a single one, say so: "
-            "--one, or Predictor.read_one"
-        )
-    return found, np.stack([frame_ink(digit.ink) for digit in found])
-
-
-def read_pixels(file: Path) -> np.ndarray:
-    """Return a picture file's gray pixels; `-` is standard input."""
-    if file != STANDARD_INPUT:
-        return read_picture(file)
-    return decode_picture(sys.stdin.buffer.read(MAX_FILE_BYTES + 1), "standard input")
+def _enlarge(box: tuple[int, int, int, int], times: int) -> tuple[int, int, int, int]:
+    left, top, width, height = box
+    return left * times, top * times, width * times, height * times

@@ -15,8 +15,8 @@ import numpy as np
 from digitflow.config.data import ImagesSource
 from digitflow.data.sets import CLASSES, Digits, LabelledImages, number_writers
 from digitflow.errors import InputError, list_some
+from digitflow.images.files import read_picture
 from digitflow.images.frame import SIDE, to_mnist_frame
-from digitflow.images.pictures import read_picture
 from digitflow.store.references import digest_json
 
 logger = logging.getLogger(__name__)

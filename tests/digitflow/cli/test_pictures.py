@@ -1,7 +1,7 @@
 """`digitflow predict`, `correct` and `corrections`, as people type them."""
 
+import csv
 import json
-from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -17,10 +17,10 @@ from digitflow.predict.predictions import Prediction, Unread
 from digitflow.predict.predictor import Predictor
 
 
-def make_digit(digit, status="read", line=0, reasons=("why",), box=(10, 20, 30, 40)):
+def make_digit(digit, status="read", line=0, reasons=("why",), box=(10, 20, 30, 40), page=None):
     return Prediction(
         picture="0" * 64,
-        file="page.png",
+        file="page.png" if page is None else "two.pdf",
         box=box,
         line=line,
         digit=digit,
@@ -30,6 +30,7 @@ def make_digit(digit, status="read", line=0, reasons=("why",), box=(10, 20, 30, 
         reasons=() if status == "read" else reasons,
         model="digits",
         version="7",
+        page=page,
     )
 
 
@@ -61,13 +62,18 @@ def test_many_doubts_are_counted():
 def predict(monkeypatch):
     """Run `digitflow predict` with a predictor that reads 4 and 2 in any file but bad.png."""
 
-    def read_file(file, one):
-        if file.name == "bad.png":
-            return [Unread(file=str(file), error=f"{file} is no picture")]
-        return [make_digit(4)] if one else [make_digit(4), make_digit(2)]
+    def read_files(files, one):
+        for file in files:
+            if file == "bad.png":
+                yield [Unread(file=file, error=f"{file} is no picture")]
+            elif file == "two.pdf":
+                yield [make_digit(4, page=1)]
+                yield [make_digit(2, page=2), make_digit(3, page=2)]
+            else:
+                yield [make_digit(4)] if one else [make_digit(4), make_digit(2)]
 
     champion = SimpleNamespace(name="digits", version="7")
-    predictor = SimpleNamespace(champion=champion, read_file=read_file)
+    predictor = SimpleNamespace(champion=champion, read_files=read_files)
     monkeypatch.setattr(Predictor, "load", lambda store, model, log=None: predictor)
     return lambda *arguments: CliRunner().invoke(app, ["predict", *arguments])
 
@@ -96,11 +102,46 @@ def test_a_bad_file_sets_the_exit_code_and_the_others_are_read(predict):
 def test_the_dash_reaches_the_predictor_as_a_file(predict, monkeypatch):
     seen = []
     predictor = Predictor.load(None, None)
-    monkeypatch.setattr(
-        predictor, "read_file", lambda file, one: seen.append(file) or [make_digit(1)]
-    )
+    monkeypatch.setattr(predictor, "read_files", lambda files, one: [seen.extend(files)][1:])
     assert predict("-").exit_code == 0
-    assert seen == [Path("-")]
+    assert seen == ["-"]
+
+
+def test_a_page_is_named_only_where_a_file_has_pages(predict):
+    lines = predict("two.pdf").output.splitlines()
+    assert lines[1].startswith("two.pdf, page 1: 4 (90.00%")
+    assert lines[2] == "two.pdf, page 2: 2 digits on 1 line"
+    rows = json.loads(predict("two.pdf", "page.png", "--json").output)
+    assert [row.get("page") for row in rows] == [1, 2, 2, None, None]
+    assert "page" not in rows[-1]
+
+
+def test_a_list_of_nothing_is_json_too(predict, tmp_path):
+    result = predict(str(tmp_path), "--json", "--one")
+    assert result.exit_code == 2
+    (row,) = json.loads(result.output)
+    assert "no picture file there" in row["error"]
+
+
+def test_a_table_has_a_row_for_each_digit_and_each_error(predict):
+    result = predict("two.pdf", "bad.png", "page.png", "--csv")
+    assert result.exit_code == 2
+    rows = list(csv.DictReader(result.output.splitlines()))
+    assert [row["digit"] for row in rows] == ["4", "2", "3", "", "4", "2"]
+    assert [row["page"] for row in rows] == ["1", "2", "2", "", "", ""]
+    assert [rows[0][side] for side in ("left", "top", "width", "height")] == [
+        "10",
+        "20",
+        "30",
+        "40",
+    ]
+    assert rows[3]["error"] == "bad.png is no picture"
+    assert rows[0]["probability"] == "0.9"
+
+
+def test_two_forms_at_once_are_refused(predict):
+    result = predict("page.png", "--csv", "--json")
+    assert "choose one" in str(result.exception)
 
 
 @pytest.fixture

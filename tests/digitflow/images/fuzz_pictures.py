@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from digitflow.errors import InputError
-from digitflow.images.pictures import decode_picture
+from digitflow.images.files import Document
 from digitflow.models.golden import measure_peak_memory
 
 # What decides about sizes and counts: its extremes find more than random bytes do.
@@ -41,18 +41,24 @@ def mutate(content, rng):
     return bytes(damaged)
 
 
+def read_last_page(content):
+    """Return the picture that needs most to be understood."""
+    document = Document(content, "it")
+    return document.read(document.pages or 1).gray
+
+
 def main(folder, count, seed):
     rng = np.random.default_rng(seed)
     sound = [path.read_bytes() for path in sorted(folder.iterdir())]
     for content in sound:
-        assert decode_picture(content, "sound").ndim == 2
+        assert read_last_page(content).ndim == 2
     before = measure_peak_memory()
     outcome = {"read": 0, "refused": 0}
     for number in range(count):
         damaged = mutate(sound[number % len(sound)], rng)
         (folder / "last.bin").write_bytes(damaged)
         try:
-            picture = decode_picture(damaged, "mutant")
+            picture = read_last_page(damaged)
         except InputError:
             outcome["refused"] += 1
         else:

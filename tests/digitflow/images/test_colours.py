@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from digitflow.images.colours import flatten_colours, lay_on_ground
+from digitflow.errors import InputError
+from digitflow.images.colours import flatten_colours, lay_on_ground, to_gray
 
 COLOURS = {
     "white": (255, 255, 255),
@@ -110,3 +111,59 @@ def test_transparent_corners_of_a_page_become_paper(drawing, paper, ink):
     alpha = np.zeros(drawing.shape, np.uint8)
     cv2.circle(alpha, (60, 60), 70, 255, -1)
     assert abs(int(lay_on_ground(picture, alpha)[0, 0, 0]) - paper) <= 20
+
+
+ARRAYS = {
+    "gray": lambda shares: np.rint(shares * 255).astype(np.uint8),
+    "8 of 64 bits": lambda shares: np.rint(shares * 255).astype(np.int64),
+    "16 bits": lambda shares: np.rint(shares * 255).astype(np.uint16) * 257,
+    "12 of 16 bits": lambda shares: np.rint(shares * 4095).astype(np.uint16),
+    "10 of 32 bits": lambda shares: np.rint(shares * 1023).astype(np.int32),
+    "float16": lambda shares: shares.astype(np.float16),
+    "float32": lambda shares: shares.astype(np.float32),
+    "float64": lambda shares: shares,
+    "float to 255": lambda shares: shares.astype(np.float32) * 255,
+    "float, rounded": lambda shares: shares * 1.0000001,
+    "RGB": lambda shares: np.dstack([np.rint(shares * 255).astype(np.uint8)] * 3),
+    "RGB float": lambda shares: np.dstack([shares] * 3),
+    "RGBA": lambda shares: np.dstack([shares, shares, shares, np.ones_like(shares)]),
+    "turned": lambda shares: np.asfortranarray(np.rint(shares * 255).astype(np.uint8)),
+}
+
+
+@pytest.mark.parametrize("way", ARRAYS)
+def test_an_array_of_any_kind_becomes_the_same_gray(draw_digit, way):
+    drawing = draw_digit("4")
+    gray = to_gray(ARRAYS[way](drawing / 255))
+    np.testing.assert_array_equal(gray, drawing)
+    assert gray.dtype == np.uint8
+    assert gray.flags.c_contiguous
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int64, np.uint16, np.float32])
+def test_a_mask_becomes_black_and_white(draw_digit, dtype):
+    mask = draw_digit("4") > 0
+    np.testing.assert_array_equal(to_gray(mask.astype(dtype)), mask * 255)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((4, 4), complex), "got complex128"),
+        (np.array([["a"]]), "got <U1"),
+        (np.full((4, 4), 2.0), "float64 from 2 to 2, which is too little to tell"),
+        (np.full((4, 4), 0.01), "float64 from 0.01 to 0.01, which is too little .* explicit"),
+        (np.full((4, 4), 16, np.int64), "int64 from 16 to 16, which is too little"),
+        (np.full((4, 4), 300.0), "float64 from 300 to 300; 0 to 1 or 0 to 255 is expected"),
+        (np.full((4, 4), 70_000), "int64 from 70000 to 70000; 0 to 255, or up to 65,535"),
+        (np.full((4, 4), -1), "int64 from -1 to -1"),
+        (np.full((4, 4), -0.1), "float64 from -0.1"),
+        (np.array([[0, np.nan, np.inf]]), "2 of 3 values are NaN or infinite"),
+        (np.zeros((4, 4, 2), np.uint8), r"got \(4, 4, 2\)"),
+        (np.zeros(16, np.uint8), r"got \(16,\)"),
+        (np.zeros((0, 4), np.uint8), r"got \(0, 4\)"),
+    ],
+)
+def test_an_array_that_is_no_picture_is_refused(array, message):
+    with pytest.raises(InputError, match=f"mine.*{message}"):
+        to_gray(array, "mine")

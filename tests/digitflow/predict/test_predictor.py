@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.pipeline import Pipeline
 
 from digitflow.errors import DamagedArtifact, InputError
@@ -152,6 +153,83 @@ def test_a_picture_on_standard_input_is_read(store, folder, monkeypatch):
         monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(content)))
         (result,) = predictor.read_file(Path("-"))
         assert said in (str(result.digit) if isinstance(result, Prediction) else result.error)
+    monkeypatch.setattr("sys.stdin", None)
+    (result,) = predictor.read_file("-")
+    assert "standard input is closed" in result.error
+
+
+def test_whatever_is_passed_has_one_answer_each(store, folder, pictures):
+    predictor = Predictor.load(store)
+    passed = [pictures[4], str(folder / "5.png"), np.zeros((28, 28)), pictures[6] / 255, None]
+    four, five, blank, six, nothing = predictor.predict(passed)
+    assert [four.digit, five.digit, six.digit] == [4, 5, 6]
+    assert [four.file, five.file, six.file] == [None, str(folder / "5.png"), None]
+    assert (blank.index, nothing.index, blank.file) == (2, 4, None)
+    assert blank.error.startswith("picture 2: the picture is blank")
+    assert nothing.error.startswith("picture 4: a picture is a path")
+
+
+def test_a_blank_one_among_thousands_ends_nothing(store, pictures, monkeypatch):
+    monkeypatch.setattr("digitflow.predict.predictor.BATCH", 7)
+    images = np.stack(pictures * 3)
+    images[[3, 17]] = 0
+    results = Predictor.load(store).predict(images)
+    assert [row for row, result in enumerate(results) if isinstance(result, Unread)] == [3, 17]
+    assert [results[row].index for row in (3, 17)] == [3, 17]
+    digits = [result.digit for result in results if isinstance(result, Prediction)]
+    assert digits == [row % 10 for row in range(30) if row not in (3, 17)]
+
+
+def test_a_page_is_read_from_whatever_holds_it(store, make_page):
+    page, _ = make_page([[3, 1], [4]])
+    predictor = Predictor.load(store)
+    content = cv2.imencode(".png", page)[1].tobytes()
+    for way in (page, page / 255, content, io.BytesIO(content), np.dstack([page] * 3)):
+        assert [digit.digit for digit in predictor.read_page(way)] == [3, 1, 4]
+    with pytest.raises(InputError, match="blank"):
+        predictor.read_page(np.full((99, 99), 200.0))
+
+
+def test_a_large_page_is_read_with_the_same_places(store, make_page, tmp_path, monkeypatch):
+    page, _ = make_page([[3, 1], [4]], cell=120)
+    cv2.imwrite(str(tmp_path / "page.png"), page)
+    predictor = Predictor.load(store)
+    whole = predictor.read_file(tmp_path / "page.png")
+    for module in ("digitflow.images.pictures", "digitflow.predict.finding"):
+        monkeypatch.setattr(f"{module}.LARGE_PIXELS", page.size - 1)
+        halved = predictor.read_file(tmp_path / "page.png")
+        assert [digit.digit for digit in halved] == [3, 1, 4]
+        for one, other in zip(whole, halved, strict=True):
+            assert np.abs(np.subtract(one.box, other.box)).max() <= 4
+
+
+def test_each_page_of_a_document_is_read_or_says_why_not(store, make_page, tmp_path):
+    sheets = [Image.fromarray(make_page([[digit, 1]])[0]) for digit in (3, 4)]
+    sheets.insert(1, Image.new("L", sheets[0].size, 255))
+    for name in ("scan.pdf", "scan.tif"):
+        first, *others = [sheet.copy() for sheet in sheets]  # Pillow marks what it saves
+        first.save(tmp_path / name, save_all=True, append_images=others, resolution=200)
+        *first, blank, four, one = predict_files([tmp_path / name], store)
+        assert [digit.digit for digit in (*first, four, one)] == [3, 1, 4, 1]
+        assert [result.page for result in (*first, blank, four, one)] == [1, 1, 2, 3, 3]
+        assert f"{name}, page 2: the picture is blank" in blank.error
+
+
+def test_files_that_are_read_together_say_what_each_would_alone(store, folder, monkeypatch):
+    files = [folder / f"{digit}.png" for digit in range(10)]
+    (folder / "5.png").write_bytes(b"no picture")
+    predictor = Predictor.load(store)
+    alone = [result for file in files for result in predictor.read_file(file)]
+    for limit in ("_DIGITS_AT_ONCE", "_PIXELS_AT_ONCE"):
+        monkeypatch.setattr(f"digitflow.predict.predictor.{limit}", 4)
+        together = list(predict_files(files, store))
+        assert [r.file for r in together] == [r.file for r in alone] == list(map(str, files))
+        for one, other in zip(alone, together, strict=True):
+            if isinstance(one, Unread):
+                assert one == other
+            else:
+                assert one.digit == other.digit
+                assert one.probability == pytest.approx(other.probability, rel=1e-5)
 
 
 def make_transparent(picture):

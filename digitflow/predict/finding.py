@@ -1,0 +1,108 @@
+"""Pictures with their digits found, and in the frame that models know; not read yet."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from os import PathLike
+
+import numpy as np
+
+from digitflow.errors import InputError
+from digitflow.images.files import Document, name_file, read_content
+from digitflow.images.frame import SIDE, frame_ink, to_mnist_frame
+from digitflow.images.pages import Found, find_digits
+from digitflow.images.pictures import LARGE_PIXELS, NO_MEMORY, Picture, halve_picture
+
+
+@dataclass
+class Sheet:
+    """A picture, or one page of a file, with its digits found.
+
+    Attributes
+    ----------
+    file : str or None
+        Where it came from.
+    page : int or None
+        From 1, where the file has pages.
+    pixels : int
+        How large it was when the digits were found.
+    frames : ndarray of shape (n, 28, 28), uint8
+        Its digits.
+    found : list of Found or None
+        Where each is; None where the picture as a whole is one digit.
+    reduction : int
+        How many times larger the picture is than what was looked at.
+    error : str or None
+        Why there are no digits.
+    """
+
+    file: str | None
+    page: int | None = None
+    pixels: int = 0
+    frames: np.ndarray = field(default_factory=lambda: np.empty((0, SIDE, SIDE), np.uint8))
+    found: list[Found] | None = None
+    reduction: int = 1
+    error: str | None = None
+
+
+def open_sheets(file: str | PathLike[str], one: bool) -> Iterator[Sheet]:
+    """Yield each picture of a file, its digits found, or why there are none.
+
+    Parameters
+    ----------
+    file : str or Path
+        `-` is standard input.
+    one : bool
+        Each picture holds one digit.
+    """
+    name = name_file(file)
+    try:
+        document = Document(read_content(file), name)
+    except (InputError, MemoryError) as exc:
+        yield Sheet(str(file), error=_name_error(name, exc))
+        return
+    for page in range(1, 1 + (document.pages or 1)):
+        number = page if document.pages else None
+        try:
+            yield find_sheet(document.read(page), str(file), number, one)
+        except (InputError, MemoryError) as exc:
+            named = name if number is None else f"{name}, page {page}"
+            yield Sheet(str(file), number, error=_name_error(named, exc))
+
+
+def _name_error(name: str, exc: Exception) -> str:
+    message = str(exc) or NO_MEMORY
+    return message if message.startswith(name) else f"{name}: {message}"
+
+
+def find_sheet(picture: Picture, file: str | None, page: int | None, one: bool) -> Sheet:
+    """Find the digits of a picture; what is large is looked at in half its size.
+
+    Raises
+    ------
+    InputError
+        If it is blank, or nothing in it could be a digit.
+    """
+    gray, reduction = picture
+    if gray.size > LARGE_PIXELS:
+        gray, reduction = halve_picture(gray), 2 * reduction
+    if one or gray.shape == (SIDE, SIDE):
+        return Sheet(file, page, gray.size, to_mnist_frame(gray)[np.newaxis])
+    found, frames = frame_page(gray)
+    return Sheet(file, page, gray.size, frames, found, reduction)
+
+
+def frame_page(picture: np.ndarray) -> tuple[list[Found], np.ndarray]:
+    """Find the digits of a picture; return them, and as the model sees them (n, 28, 28).
+
+    Raises
+    ------
+    InputError
+        If the picture is blank, or nothing in it could be a digit.
+    """
+    found = find_digits(picture)
+    if not found:
+        raise InputError(
+            "nothing in the picture could be a digit. If it holds a single one, say so: "
+            "--one, or Predictor.read_one"
+        )
+    return found, np.stack([frame_ink(digit.ink) for digit in found])
