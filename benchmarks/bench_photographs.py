@@ -31,8 +31,8 @@ from digitflow.data.sources import mnist
 from digitflow.data.splits import split_rows
 from digitflow.errors import InputError
 from digitflow.features.preparing import build_steps
-from digitflow.images.frame import to_mnist_frame
 from digitflow.images.colours import to_gray
+from digitflow.images.frame import to_mnist_frame
 from digitflow.models.fitting import build_estimator
 from digitflow.workers import count_cores
 
