@@ -84,7 +84,7 @@ class BudgetLimits(Section):
     """What a model may cost."""
 
     latency_p95_ms: float = Field(
-        50, gt=0, description="milliseconds of one image, 95th percentile"
+        50, gt=0, description="processor milliseconds of one image, 95th percentile"
     )
     megabytes: float = Field(500, gt=0, description="of the model's file")
     memory_mb: float = Field(2000, gt=0, description="peak memory of a process that predicts")

@@ -14,7 +14,7 @@ from digitflow.store.references import ModelRef
 
 ROUNDS = 40
 TURN_IMAGES = 10
-# A slow model gets fewer rounds: beyond these seconds no new one begins.
+# A slow model gets fewer rounds: beyond these processor seconds no new one begins.
 MAX_SECONDS = 30.0
 _LEAST_ROUNDS = 3
 
@@ -24,9 +24,9 @@ def measure_costs(
 ) -> list[Costs]:
     """Time whole pipelines on one image after another, the models taking turns.
 
-    Whatever else the machine does meanwhile, it does to all of them. A turn is a few
-    images, the first of which is not counted: it finds the caches as another model left
-    them. Linear algebra runs in one thread.
+    Counted is this process's processor time, since a verdict must not depend on what else
+    the machine does. A turn is a few images, the first of which is not counted: it finds the
+    caches as another model left them. Linear algebra runs in one thread.
 
     Parameters
     ----------
@@ -53,11 +53,11 @@ def measure_costs(
 
 
 def _take_turns(pipelines: Sequence[Any], images: np.ndarray, rounds: int) -> list[list[float]]:
-    """Return the seconds of each counted prediction, by model."""
+    """Return the processor seconds of each counted prediction, by model."""
     seconds: list[list[float]] = [[] for _ in pipelines]
-    order, began = list(range(len(pipelines))), time.perf_counter()
+    order, began = list(range(len(pipelines))), time.process_time()
     for turn in range(rounds):
-        if turn >= _LEAST_ROUNDS and time.perf_counter() - began > MAX_SECONDS:
+        if turn >= _LEAST_ROUNDS and time.process_time() - began > MAX_SECONDS:
             break
         rows = np.arange(turn * TURN_IMAGES, (turn + 1) * TURN_IMAGES + 1) % len(images)
         for place in order:
@@ -69,9 +69,9 @@ def _take_turns(pipelines: Sequence[Any], images: np.ndarray, rounds: int) -> li
 def _time_turn(pipeline: Any, images: np.ndarray) -> list[float]:
     found = []
     for image in images:
-        began = time.perf_counter()
+        began = time.process_time()
         pipeline.predict_proba(image[None])
-        found.append(time.perf_counter() - began)
+        found.append(time.process_time() - began)
     return found[1:]
 
 

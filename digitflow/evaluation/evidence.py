@@ -21,7 +21,8 @@ class Costs(Record):
     Attributes
     ----------
     latency_ms, latency_p95_ms : float
-        Median and 95th percentile of one prediction of one image, warm, in milliseconds.
+        Median and 95th percentile of one prediction of one image, warm, in milliseconds of
+        the processor.
     bytes : int
         Of its file.
     memory_mb : float or None
