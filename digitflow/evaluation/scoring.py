@@ -82,7 +82,7 @@ def predict_in_chunks(model: Any, rows: np.ndarray) -> np.ndarray:
 
 
 def _time_one_image(pipeline: Any, images: np.ndarray) -> float:
-    """Return the median processor milliseconds of one image's prediction, the first left out."""
+    """Return the median processor milliseconds of an image, the first left out."""
     seconds = []
     for row in range(min(TIMED_IMAGES, len(images)) + 1):
         image = np.array(images[row % len(images)])[None]
