@@ -6,6 +6,7 @@ Prefect reads the environment when it is imported, so call `use_prefect_environm
 import http.client
 import os
 import socket
+import sys
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -29,7 +30,8 @@ AUTH_VARIABLE = "PREFECT_SERVER_API_AUTH_STRING"
 OWN_ADDRESS = "127.0.0.1"
 PREFERRED_PORT = 4200
 # A server that is busy with a training deserves patience; one that is gone refuses at once.
-TIMEOUT_SECONDS = 5.0
+# What it must look up in its database takes longer than to say that it is there.
+TIMEOUT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
 MOST_RETRIES = 3
 
 OFFLINE = {
@@ -190,7 +192,7 @@ def open_client(api_url: str) -> Iterator["SyncPrefectClient"]:
     client = SyncPrefectClient(
         api_url,
         auth_string=os.environ.get(AUTH_VARIABLE),
-        httpx_settings={"timeout": TIMEOUT_SECONDS, "trust_env": False},
+        httpx_settings={"timeout": ANSWER_SECONDS, "trust_env": False},
     )
     try:
         with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: MOST_RETRIES}), client:
@@ -207,6 +209,8 @@ def service_environment(store: Store, url: str) -> dict[str, str]:
         # The page asks the server that it came from, whatever the port.
         "PREFECT_SERVER_UI_API_URL": "/api",
         "PYTHONUNBUFFERED": "1",
+        # `python` in prefect.yaml is this one, whichever environment is active.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     }
     return {**os.environ, **ours, **address}
 
