@@ -1,4 +1,8 @@
-"""Two trainings at once that share one recipe, against one of them.
+"""Memory: predicting from many and from large files, and two trainings at once against one.
+
+Contract: `digitflow predict` of 5,000 files, and of a picture of 64 million pixels, takes at
+most 0.4 GB at its peak (resident, the whole process). What only importing scikit-learn,
+OpenCV and skops takes is printed beside it. The champion is found as in bench_predict.py.
 
 Contract: training two candidates in parallel on the same features of MNIST with four
 shifts (300,000 images, 0.9 GB of float32) takes at most 1.5 x the memory of training one
@@ -10,22 +14,27 @@ MNIST's IDX files are found as in bench_flow.py.
     python benchmarks/bench_memory.py
 """
 
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import psutil
 import yaml
+from bench_predict import IMPORTS, find_store, write_pictures
 from measuring import REPOSITORY, find_mnist, report_ratio, run_server
 
-from digitflow.store.artifacts import Store
+from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store
 from digitflow.workers import count_cores
 
 COMMAND = Path(sys.executable).with_name("digitflow")
 MAX_RATIO = 1.5
 SAMPLE_SECONDS = 0.1
+MAX_GIGABYTES, FILES, SIDES = 0.4, 5_000, (8000, 8000)
 FIRST = {
     "name": "sgd",
     "estimator": "sgd",
@@ -36,11 +45,63 @@ SECOND = {"name": "tree", "estimator": "tree", "recipe": "pixels", "params": {"m
 
 
 def main() -> int:
-    """Measure and return 1 if the target is missed."""
-    folder = find_mnist()
-    if folder is None:
-        return 0
+    """Measure and return the number of missed targets."""
     print(f"cores: {count_cores()}")
+    missed = measure_predictions()
+    folder = find_mnist()
+    return missed if folder is None else missed + measure_trainings(folder)
+
+
+def measure_predictions():
+    """Print the peak of each prediction; return how many are above the target."""
+    missed = 0
+    with tempfile.TemporaryDirectory() as work:
+        store = find_store(Path(work))
+        environment = os.environ | {ARTIFACTS_VARIABLE: str(store.root.resolve())}
+        imports = measure_peak([sys.executable, "-c", IMPORTS], environment)
+        print(f"only importing scikit-learn, OpenCV and skops: {imports:.2f} GB")
+        files = write_pictures(Path(work))
+        pages = write_large(Path(work))
+        given = {f"{FILES:,} files": files * (FILES // len(files))} | {
+            f"64 million pixels, {name}": [path] for name, path in pages.items()
+        }
+        for name, paths in given.items():
+            command = [COMMAND, "predict", "--no-log", "--json", *paths]
+            peak = measure_peak(command, environment)
+            missed += report_ratio(f"{name}: GB at the peak", peak, MAX_GIGABYTES, 1.0)
+    return missed
+
+
+def write_large(folder):
+    """Write a page of digits of 64 million pixels in several ways; return their files."""
+    digits = 255 - cv2.imread(str(folder / "0.png"), cv2.IMREAD_GRAYSCALE)
+    page = np.full(SIDES, 235, np.uint8)
+    for row in range(500, 7000, 1000):
+        for column in range(500, 7000, 1000):
+            page[row : row + len(digits), column : column + len(digits)] -= digits // 2
+    ways = {
+        "a gray JPEG": ("gray.jpg", page),
+        "a JPEG": ("colours.jpg", cv2.merge([page, page, page // 2 + 100])),
+        "a gray PNG": ("gray.png", page),
+        "a PNG in colours": ("colours.png", cv2.merge([page, page, page // 2 + 100])),
+    }
+    for name, picture in ways.values():
+        cv2.imwrite(str(folder / name), picture)
+    return {way: folder / name for way, (name, _) in ways.items()}
+
+
+def measure_peak(command, environment):
+    """Run a command; return the gigabytes of memory that it had at its peak."""
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{command[:3]} ended with {process.returncode}")
+    return usage.ru_maxrss * 1024 / 1e9
+
+
+def measure_trainings(folder):
+    """Train one candidate and two at once; return whether two take too much."""
     with tempfile.TemporaryDirectory() as work:
         store = Store(Path(work) / "artifacts")
         with run_server(store) as environment:

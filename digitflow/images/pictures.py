@@ -138,7 +138,8 @@ def decode_image(content: bytes, name: str, header: Header, page: int = 1) -> Pi
     reduction = 1
     if header.pixels > LARGE_PIXELS:
         reduction = 2
-        if header.format != "JPEG":
+        # Not every decoder halves what it is asked to.
+        if picture.shape[0] * picture.shape[1] > header.pixels / 2:
             picture = halve_picture(picture)
     # OpenCV's order is blue, green, red; to gray all three are alike.
     gray = to_gray(picture, name)
@@ -353,13 +354,13 @@ def _check_end(image: "ImageFile", file: io.BytesIO) -> None:
 def _decode(content: bytes, header: Header, place: int) -> np.ndarray | None:
     import cv2
 
-    levels = cv2.IMREAD_GRAYSCALE if header.grayscale else cv2.IMREAD_COLOR
-    mode = levels | cv2.IMREAD_ANYDEPTH
-    if header.format == "JPEG" and header.pixels > LARGE_PIXELS:
-        # Its decoder makes half the size without the whole one.
-        mode = levels | cv2.IMREAD_REDUCED_GRAYSCALE_2
+    mode = cv2.IMREAD_GRAYSCALE if header.grayscale else cv2.IMREAD_COLOR
+    mode |= cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    if header.pixels > LARGE_PIXELS:
+        # To halve it in the decoder takes half the memory; a JPEG never has its whole size.
+        mode |= cv2.IMREAD_REDUCED_GRAYSCALE_2
     # "Unchanged" keeps transparency.
-    mode = cv2.IMREAD_UNCHANGED if header.transparent else mode | cv2.IMREAD_IGNORE_ORIENTATION
+    mode = cv2.IMREAD_UNCHANGED if header.transparent else mode
     buffer = np.frombuffer(content, np.uint8)
     with _silence_decoders():
         try:

@@ -1,14 +1,17 @@
 """Every command as a user or a script meets it; wrong input on purpose."""
 
+import csv
 import gzip
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+COMMAND = Path(sys.executable).with_name("digitflow")
 DOCS = Path(__file__).parents[2] / "docs"
 
 
@@ -36,6 +39,47 @@ def test_a_bad_picture_is_bad_input_and_the_others_are_read(project, digit):
     results = json.loads(project.run("predict", bad, digit, "--json", code=2))
     assert "text.png" in results[0]["error"]
     assert results[1]["digit"] == 0
+
+
+CLOSED = {
+    "<&-": (["-"], 2, "standard input is closed"),
+    ">&-": (["zero.png"], 2, "standard output is closed"),
+    "<&- >&- 2>&-": (["zero.png"], 2, ""),
+    "2>&-": (["zero.png"], 0, ""),
+    "</dev/null": (["-", "zero.png", ""], 2, "standard input is no picture"),
+}
+
+
+@pytest.mark.parametrize("closed", CLOSED)
+def test_what_is_closed_or_empty_is_one_clear_error(project, digit, closed):
+    arguments, code, message = CLOSED[closed]
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", COMMAND, "predict", *arguments],
+        cwd=project.folder,
+        env=project.environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == code, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    if "zero.png" in arguments and ">&-" not in closed.replace("2>&-", ""):
+        assert "zero.png: 0 (" in done.stdout
+
+
+def test_a_folder_becomes_a_table_and_what_is_damaged_is_one_line(project, digit):
+    content = digit.read_bytes()
+    scans = project.folder / "scans"
+    scans.mkdir()
+    (scans / "a.png").write_bytes(content)
+    (scans / "damaged.png").write_bytes(content[:60] + b"????" + content[64:])
+    (scans / "notes.txt").write_text("no picture")
+    table = project.run("predict", "scans", "scans/a*.png", "--csv", code=2, fresh=True)
+    rows = list(csv.DictReader(table.splitlines()))
+    assert [row["file"] for row in rows] == ["scans/a.png", "scans/damaged.png", "scans/a.png"]
+    assert [row["digit"] for row in rows] == ["0", "", "0"]
+    assert "damaged" in rows[1]["error"]
+    assert project.errors == ""
 
 
 @pytest.mark.parametrize(

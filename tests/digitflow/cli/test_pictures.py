@@ -1,7 +1,9 @@
 """`digitflow predict`, `correct` and `corrections`, as people type them."""
 
 import csv
+import io
 import json
+import sys
 from types import SimpleNamespace
 
 import cv2
@@ -10,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from digitflow.cli.main import app
-from digitflow.cli.pictures import MOST_REASONS, describe_file
+from digitflow.cli.pictures import MANY, MOST_REASONS, Progress, describe_file
 from digitflow.config.data import BuiltinSource
 from digitflow.data.sources import builtin
 from digitflow.predict.predictions import Prediction, Unread
@@ -142,6 +144,30 @@ def test_a_table_has_a_row_for_each_digit_and_each_error(predict):
 def test_two_forms_at_once_are_refused(predict):
     result = predict("page.png", "--csv", "--json")
     assert "choose one" in str(result.exception)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_of_many_files_a_terminal_shows_how_far_it_is(monkeypatch):
+    monkeypatch.setattr("sys.stderr", Terminal())
+    monkeypatch.setattr("digitflow.cli.pictures.PROGRESS_SECONDS", 0)
+    progress = Progress(MANY)
+    pages = progress.clear_before([file] for file in progress.count(["a"] * MANY))
+    assert sum(map(len, pages)) == MANY
+    shown = sys.stderr.getvalue().split("\r\x1b[K")
+    assert shown[1] == f"0 of {MANY} files"
+    assert shown[-2:] == [f"{MANY - 1} of {MANY} files", ""]
+
+
+@pytest.mark.parametrize("terminal", [Terminal(), io.StringIO(), None])
+def test_of_few_files_or_elsewhere_nothing_is_shown(monkeypatch, terminal):
+    monkeypatch.setattr("sys.stderr", terminal)
+    total = MANY - 1 if isinstance(terminal, Terminal) else MANY
+    assert len(list(Progress(total).count(["a"] * total))) == total
+    assert terminal is None or terminal.getvalue() == ""
 
 
 @pytest.fixture

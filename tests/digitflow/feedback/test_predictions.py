@@ -114,6 +114,18 @@ def test_a_database_that_cannot_be_written_is_one_clear_error(tmp_path, images, 
     log.add(images[:1], read_as([1]), ["read"], "digits", "1")
     with pytest.raises(StorageError):
         log.flush()
+    monkeypatch.setattr(predictions, "BUFFERED", 1)
+    lenient = PredictionLog(store, strict=False)
+    for _ in range(3):
+        lenient.add(images[:1], read_as([1]), ["read"], "digits", "1")
+        assert isinstance(lenient.failure, StorageError)
+
+
+def test_each_picture_may_have_its_own_file(store, images):
+    with PredictionLog(store) as log:
+        log.add(images[:2], read_as([1, 2]), ["read"] * 2, "digits", "1", ["a.png", None])
+    rows = FEEDBACK.read_rows(store, "SELECT file FROM predictions ORDER BY id")
+    assert [row["file"] for row in rows] == ["a.png", None]
 
 
 def keep_forgetting(store, images, monkeypatch, at=None):

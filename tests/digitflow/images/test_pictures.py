@@ -403,15 +403,29 @@ def test_decoders_write_nothing_about_damaged_files(tmp_path):
     assert lines[3] == "(23, 37)"
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_a_large_picture_is_read_at_half_its_size(kind, monkeypatch):
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "WEBP", "TIFF"])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "I;16"])
+def test_a_large_picture_is_read_at_half_its_size(kind, mode, monkeypatch):
+    if (kind, mode) in {
+        ("JPEG", "RGBA"),
+        *((kind, "I;16") for kind in ("JPEG", "BMP", "WEBP")),
+    }:
+        pytest.skip(f"no {kind} is {mode}")
     monkeypatch.setattr(pictures, "LARGE_PIXELS", 60 * 40 - 1)
-    content = save(make_corner("L").resize((61, 40)), kind)
-    gray, reduction = decode_image(content, "it", inspect_picture(content, "it"))
-    assert reduction == 2
-    assert gray.shape == (20, 31)
-    assert gray[:3, :16].min() > 200
-    assert gray[6:].max() < 60
+    image = make_corner("L" if mode == "I;16" else mode).resize((61, 40))
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(image).astype(np.uint16) * 16)
+    frames = [image, image] if kind == "TIFF" else [image]
+    content = save(
+        image, kind, **({"save_all": True, "append_images": frames[1:]} if frames[1:] else {})
+    )
+    header = inspect_picture(content, "it")
+    for page in range(1, 1 + len(frames)):
+        gray, reduction = decode_image(content, "it", header, page)
+        assert reduction == 2
+        assert gray.shape in {(20, 30), (20, 31)}
+        assert gray[:3, :16].min() > 200
+        assert gray[6:].max() < 60
 
 
 def test_a_text_that_unpacks_to_much_more_is_refused_and_takes_no_memory():
