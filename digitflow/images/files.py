@@ -121,6 +121,10 @@ def read_content(path: str | PathLike[str]) -> bytes:
 def _read_standard_input() -> bytes:
     if sys.stdin is None:
         raise InputError("standard input is closed: name a file instead of -, or send it one")
+    if sys.stdin.isatty():
+        raise InputError(
+            "standard input is a terminal: name a file instead of -, or send it one"
+        )
     return sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
 
 

@@ -141,7 +141,7 @@ def _begins_with_numbers(items: Sequence[Any]) -> bool:
 
 
 def _stack(array: np.ndarray) -> np.ndarray:
-    """Return pictures (n, height, width) or (n, height, width, colours) as a view."""
+    """Return a view (n, height, width), (n, height, width, colours) or of rows (n, 784)."""
     shape = array.shape
     if array.ndim == 2 and shape[1] == _PIXELS:
         if shape[0] == _PIXELS:
@@ -149,7 +149,7 @@ def _stack(array: np.ndarray) -> np.ndarray:
                 f"an array {shape} may be one picture or {_PIXELS} rows of pixels. Be "
                 f"explicit: [picture], or rows.reshape(-1, {SIDE}, {SIDE})"
             )
-        return array.reshape(-1, SIDE, SIDE)
+        return array
     if array.ndim == 4 and shape[1] == 1 and shape[3] not in (1, *_COLOURS):
         return array[:, 0]
     if array.ndim == 4 and shape[3] == 1:
@@ -183,6 +183,9 @@ def _iterate_array(stack: np.ndarray, size: int) -> Iterator[Batch]:
     factor = _choose_common(stack, size)
     for start in range(0, len(stack), size):
         part = stack[start : start + size]
+        if part.ndim == 2:
+            # Not before: a table lies column by column, and would be copied as a whole.
+            part = part.reshape(-1, SIDE, SIDE)
         levels, broken = _clear_broken(part)
         images = to_bytes(levels, factor)
         if images.shape[1:] == (SIDE, SIDE):

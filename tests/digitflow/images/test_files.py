@@ -75,6 +75,15 @@ def test_a_pipe_is_read_to_its_end(pipe):
     writer.join()
 
 
+def test_a_terminal_is_not_waited_for(monkeypatch):
+    main, terminal = os.openpty()
+    with os.fdopen(terminal) as typed:
+        monkeypatch.setattr("sys.stdin", typed)
+        with pytest.raises(InputError, match="standard input is a terminal"):
+            read_content("-")
+    os.close(main)
+
+
 def test_a_device_without_content_is_no_picture():
     with pytest.raises(InputError, match="it is empty"):
         files.read_picture("/dev/null")

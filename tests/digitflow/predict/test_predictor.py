@@ -4,7 +4,6 @@ import subprocess
 import sys
 import zlib
 from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -150,7 +149,7 @@ def test_a_picture_in_the_frame_reaches_the_model_unchanged_from_a_file(
 def test_a_picture_on_standard_input_is_read(store, folder, monkeypatch):
     predictor = Predictor.load(store)
     for content, said in [((folder / "6.png").read_bytes(), "6"), (b"", "it is empty")]:
-        monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(content)))
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
         (result,) = predictor.read_file(Path("-"))
         assert said in (str(result.digit) if isinstance(result, Prediction) else result.error)
     monkeypatch.setattr("sys.stdin", None)
