@@ -1,8 +1,9 @@
 """Memory: predicting from many and from large files, and two trainings at once against one.
 
 Contract: `digitflow predict` of 5,000 files, and of a picture of 64 million pixels, takes at
-most 0.4 GB at its peak (resident, the whole process). What only importing scikit-learn,
-OpenCV and skops takes is printed beside it. The champion is found as in bench_predict.py.
+most 0.4 GB at its peak (resident, the whole process); 0.55 GB if that is a PNG in colours,
+which its decoder knows only whole. What only importing scikit-learn, OpenCV and skops takes
+is printed beside it. The champion is found as in bench_predict.py.
 
 Contract: training two candidates in parallel on the same features of MNIST with four
 shifts (300,000 images, 0.9 GB of float32) takes at most 1.5 x the memory of training one
@@ -34,7 +35,8 @@ from digitflow.workers import count_cores
 COMMAND = Path(sys.executable).with_name("digitflow")
 MAX_RATIO = 1.5
 SAMPLE_SECONDS = 0.1
-MAX_GIGABYTES, FILES, SIDES = 0.4, 5_000, (8000, 8000)
+MAX_GIGABYTES, MAX_WHOLE_GIGABYTES = 0.4, 0.55
+FILES, SIDES = 5_000, (8000, 8000)
 FIRST = {
     "name": "sgd",
     "estimator": "sgd",
@@ -68,7 +70,8 @@ def measure_predictions():
         for name, paths in given.items():
             command = [COMMAND, "predict", "--no-log", "--json", *paths]
             peak = measure_peak(command, environment)
-            missed += report_ratio(f"{name}: GB at the peak", peak, MAX_GIGABYTES, 1.0)
+            most = MAX_WHOLE_GIGABYTES if "PNG in colours" in name else MAX_GIGABYTES
+            missed += report_ratio(f"{name}: GB at the peak", peak, most, 1.0)
     return missed
 
 

@@ -67,7 +67,8 @@ def iterate_batches(pictures: Any, size: int) -> Iterator[Batch]:
         pictures = [pictures]
     array = _find_array(pictures)
     if array is not None:
-        yield from _iterate_array(_stack(array), size)
+        rows = _check_table(array) if hasattr(pictures, "columns") else _stack(array)
+        yield from _iterate_array(rows, size)
         return
     if isinstance(pictures, Mapping) or not isinstance(pictures, Iterable):
         raise InputError(f"pictures are {KINDS}, got {_name_type(pictures)}")
@@ -128,9 +129,18 @@ def _find_array(pictures: Any) -> np.ndarray | None:
         raise InputError(f"{_name_type(pictures)} is no array of pixels: {exc}") from exc
     if array.dtype == object and array.ndim > 1:
         raise InputError(
-            "a table of pixels must hold numbers only: leave out its labels and texts"
+            "a table of pixels must hold numbers only: leave out labels, texts, missing values"
         )
     return None if array.dtype == object else array
+
+
+def _check_table(table: np.ndarray) -> np.ndarray:
+    if table.ndim != 2 or table.shape[1] != _PIXELS:
+        raise InputError(
+            f"a table of pictures has {_PIXELS} columns, one a pixel, got {table.shape}: leave "
+            "out its labels"
+        )
+    return table
 
 
 def _begins_with_numbers(items: Sequence[Any]) -> bool:

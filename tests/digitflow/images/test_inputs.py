@@ -218,12 +218,18 @@ def test_one_pale_picture_among_others_stays_pale(images):
         (None, "got NoneType"),
         ({"a": 1}, "got dict"),
         ([[0.0, 1.0], [0.0]], "list is no array of pixels"),
-        (pd.DataFrame({"label": ["a"], "p": [1]}), "leave out its labels"),
+        (pd.DataFrame({"label": ["a"], "p": [1]}), "leave out labels"),
+        (pd.DataFrame(np.zeros((3, 785))), r"784 columns, .* got \(3, 785\): leave out"),
     ],
 )
 def test_what_could_mean_two_things_or_nothing_is_refused(pictures, message):
     with pytest.raises(InputError, match=message):
         read_all(pictures)
+
+
+def test_a_table_of_784_rows_is_no_picture(images):
+    table = pd.DataFrame(np.concatenate([images.reshape(-1, 784)] * 112))
+    assert sum(len(batch.frames) for batch in iterate_batches(table, 100)) == 784
 
 
 @pytest.mark.parametrize(
