@@ -338,7 +338,7 @@ def underlined(rng, hand):
 def broken(rng, hand):
     """One digit whose stroke is broken once, as when a pen skips."""
     page = write_alone(rng, hand, 200)
-    _, (left, top, width, height) = page.digits[0]
+    _, (_, top, _, height) = page.digits[0]
     row, gap = top + round(height * rng.uniform(0.25, 0.75)), int(rng.integers(2, 6))
     page.ink[row : row + gap] = 0
     return page.expose(rng)
