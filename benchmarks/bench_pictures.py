@@ -36,7 +36,6 @@ from digitflow.store.artifacts import Store
 SEED, PICTURES = 1, 15
 MAX_SURELY_WRONG, MAX_SILENT, MIN_PLAIN = 0.03, 0.02, 0.97
 LEAST_OVERLAP = 0.4
-COUNTED = ("digits", "pictures", "found", "right", "whole", "sure", "wrong", "silent")
 
 
 def main() -> int:
@@ -46,8 +45,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as work:
         predictor = Predictor.load(find_store(options.store, folder, Path(work)))
     hands = make_hands(folder)
-    head = ("right", "whole", "found", "surely wrong", "silent")
-    print("kind".ljust(28) + "digits".rjust(7) + "".join(name.rjust(14) for name in head))
+    head = ("right", "surely", "whole", "found", "wrong", "silent")
+    print("kind".ljust(28) + "digits".rjust(7) + "".join(name.rjust(9) for name in head))
     names = [options.kind] if options.kind else list(KINDS)
     return sum([measure_kind(name, hands, predictor, options.save) for name in names])
 
@@ -184,8 +183,10 @@ def report_kind(name, total) -> bool:
     wrong, silent = share("wrong", "sure"), share("silent", "digits")
     missed = wrong > MAX_SURELY_WRONG or silent > MAX_SILENT
     missed |= name == "plain" and share("right", "digits") < MIN_PLAIN
-    shown = [share("right", "digits"), share("whole", "pictures"), share("found", "digits")]
-    row = "".join(f"{value:14.1%}" for value in [*shown, wrong, silent])
+    surely = (total["sure"] - total["wrong"]) / max(1, total["digits"])
+    shown = [share("right", "digits"), surely, share("whole", "pictures")]
+    shown += [share("found", "digits"), wrong, silent]
+    row = "".join(f"{value:9.1%}" for value in shown)
     print(f"{name:28}{total['digits']:7}{row}{'  short' if missed else ''}", flush=True)
     return missed
 

@@ -11,6 +11,7 @@ from hashlib import sha256
 import numpy as np
 
 from digitflow.errors import InputError
+from digitflow.images.borders import clear_borders
 from digitflow.images.ink import (
     check_gray,
     extract_ink,
@@ -63,7 +64,7 @@ def to_mnist_frame(image: np.ndarray) -> np.ndarray:
     check_gray(image)
     if image.shape == (SIDE, SIDE) and is_framed(bright := make_bright(image)):
         return bright.copy()
-    return frame_ink(extract_ink(_reduce(image)))
+    return frame_ink(extract_ink(clear_borders(_reduce(image))[0]))
 
 
 def digest_image(image: np.ndarray) -> str:

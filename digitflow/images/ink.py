@@ -27,7 +27,7 @@ def estimate_ground(bright: np.ndarray) -> np.ndarray:
     """
     import cv2
 
-    small = cv2.medianBlur(_shrink(bright), 3)
+    small = cv2.medianBlur(shrink(bright), 3)
     opened = _open(small, _STROKE_SHARE)
     # As far as the edge of a shadow may be out of place in a smaller picture.
     return np.asarray(cv2.dilate(opened, np.ones((3, 3), np.uint8)))
@@ -61,7 +61,7 @@ def is_ink_darker(picture: np.ndarray) -> bool:
     """
     import cv2
 
-    small = _shrink(picture)
+    small = shrink(picture)
     # The inside of a zero, or what lies between two digits, is as the paper around.
     side = min(255, 2 * (max(small.shape) // 4) + 1)
     around = cv2.medianBlur(small, side)
@@ -84,12 +84,13 @@ def _open(image: np.ndarray, share: float) -> np.ndarray:
     side = 2 * round(share * max(image.shape) / 2) + 1
     # A shadow goes on outside of the picture. OpenCV's own border is applied twice, once
     # in each half of the opening, and leaves wedges of shadow in the corners.
-    padded = cv2.copyMakeBorder(image, side, side, side, side, cv2.BORDER_REPLICATE)
+    padded = cv2.copyMakeBorder(image, side, side, side, side, cv2.BORDER_REFLECT)
     opened = cv2.morphologyEx(padded, cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
     return np.asarray(opened[side:-side, side:-side])
 
 
-def _shrink(picture: np.ndarray) -> np.ndarray:
+def shrink(picture: np.ndarray) -> np.ndarray:
+    """Return a picture (height, width) of at most 128 pixels a side."""
     import cv2
 
     scale = _GROUND_SIDE / max(picture.shape)
@@ -120,7 +121,8 @@ def extract_ink(picture: np.ndarray) -> np.ndarray:
     """Return the ink of a picture: bright where there is some, 0 where there is none.
 
     Polarity and ground are read from the picture; uneven light, shadows and the even noise
-    of paper are removed. Strokes keep their soft edges.
+    of paper are removed. Strokes keep their soft edges. What lies around the paper was cleared
+    before, see `digitflow.images.borders`.
 
     Parameters
     ----------

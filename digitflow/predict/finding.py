@@ -99,7 +99,7 @@ def frame_page(picture: np.ndarray) -> tuple[list[Found], np.ndarray]:
     InputError
         If the picture is blank, or nothing in it could be a digit.
     """
-    found = find_digits(picture)
+    found = find_digits(picture).digits
     if not found:
         raise InputError(
             "nothing in the picture could be a digit. If it holds a single one, say so: "
