@@ -185,12 +185,12 @@ def _paint_around(picture: np.ndarray, corners: np.ndarray) -> np.ndarray:
     known = inside.astype(np.float32)
     usual = float(np.median(small[inside > 0]))
     paper = known * (np.abs(small - np.float32(usual)) < _APART * float(np.ptp(small)))
-    level = np.full(small.shape, usual, np.float32)
+    level: np.ndarray = np.full(small.shape, usual, np.float32)
     for side in (65, 33, 17, 9):
         weight = cv2.blur(paper, (side, side))
         near = cv2.blur(paper * small, (side, side)) / np.maximum(weight, 1e-6)
         level = np.where(weight > 0.02, near, level)
     height, width = picture.shape
-    level = cv2.resize(level, (width, height), interpolation=cv2.INTER_LINEAR)
+    painted = cv2.resize(level, (width, height), interpolation=cv2.INTER_LINEAR)
     mask = cv2.resize(inside, (width, height), interpolation=cv2.INTER_NEAREST)
-    return np.where(mask > 0, picture, np.rint(level).clip(0, 255).astype(np.uint8))
+    return np.where(mask > 0, picture, np.rint(painted).clip(0, 255).astype(np.uint8))

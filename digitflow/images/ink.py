@@ -4,10 +4,15 @@ import numpy as np
 
 from digitflow.errors import InputError
 
+MIN_CONTRAST = 32
+"""Difference of ink and ground, of 255, below which a picture counts as blank."""
+
 # Of the longest side: wider than a stroke, narrower than most shadows.
 _STROKE_SHARE = 0.3
 # The ground has no detail that is finer than this many pixels a side show.
 _GROUND_SIDE = 128
+# Of the range from ground to ink: what is brighter is no shadow. Of the picture.
+_INK_SHARE, _MOST_INK = 0.93, 0.6
 # Paper in a shadow has less light than this many times the brightest only where it is black.
 _MOST_LIGHT, _DARKEST_PAPER = 4, 24
 
@@ -30,7 +35,32 @@ def estimate_ground(bright: np.ndarray) -> np.ndarray:
     small = cv2.medianBlur(shrink(bright), 3)
     opened = _open(small, _STROKE_SHARE)
     # As far as the edge of a shadow may be out of place in a smaller picture.
-    return np.asarray(cv2.dilate(opened, np.ones((3, 3), np.uint8)))
+    ground = np.asarray(cv2.dilate(opened, np.ones((3, 3), np.uint8)))
+    return _uncover_strokes(ground, small)
+
+
+def _uncover_strokes(ground: np.ndarray, small: np.ndarray) -> np.ndarray:
+    """Put paper where ground is as bright as the brightest ink, as no shadow makes it.
+
+    A stroke that lies along an edge seems to go on outside, and a blot is wider than strokes.
+    """
+    import cv2
+
+    low, high = float(ground.min()), float(small.max())
+    least = low + _INK_SHARE * (high - low)
+    is_bright = ground >= least
+    if high - low < MIN_CONTRAST or not is_bright.any() or is_bright.mean() > _MOST_INK:
+        return ground
+    count, labels = cv2.connectedComponents(is_bright.view(np.uint8))
+    is_ink = np.ones(count, bool)
+    near = cv2.dilate(is_bright.view(np.uint8), np.ones((5, 5), np.uint8))
+    if not (small[near == 0] >= least).any():
+        # Nothing else is as bright: it may be a shadow that comes in from an edge.
+        is_ink[read_border(labels)] = False
+    is_ink[0] = False
+    covered = is_ink[labels]
+    paper = np.uint8(np.median(ground[~is_bright]))
+    return np.asarray(np.where(covered, np.minimum(ground, paper), ground))
 
 
 def measure_light(paper: np.ndarray) -> np.ndarray:
@@ -84,7 +114,7 @@ def _open(image: np.ndarray, share: float) -> np.ndarray:
     side = 2 * round(share * max(image.shape) / 2) + 1
     # A shadow goes on outside of the picture. OpenCV's own border is applied twice, once
     # in each half of the opening, and leaves wedges of shadow in the corners.
-    padded = cv2.copyMakeBorder(image, side, side, side, side, cv2.BORDER_REFLECT)
+    padded = cv2.copyMakeBorder(image, side, side, side, side, cv2.BORDER_REPLICATE)
     opened = cv2.morphologyEx(padded, cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
     return np.asarray(opened[side:-side, side:-side])
 
@@ -99,9 +129,6 @@ def shrink(picture: np.ndarray) -> np.ndarray:
     height, width = (max(1, round(side * scale)) for side in picture.shape)
     return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA))
 
-
-MIN_CONTRAST = 32
-"""Difference of ink and ground, of 255, below which a picture counts as blank."""
 
 # A median of more pixels a side takes long and is no other.
 _SAMPLE_SIDE = 256

@@ -164,8 +164,13 @@ def _find_marks(ink: np.ndarray) -> _Marks:
             f"the picture holds {len(numbers):,} marks, a page of digits has {MAX_MARKS:,} at "
             "most. Is it a photo of something else?"
         )
-    pieces = [Piece(*boxes[number].tolist(), (int(number) + 1,)) for number in numbers]
+    pieces = [_make_piece(boxes[number], int(number) + 1) for number in numbers]
     return _Marks(ink, labels, join_breaks(pieces, labels, measure_thickness(cleaned)), rules)
+
+
+def _make_piece(box: np.ndarray, label: int) -> Piece:
+    left, top, right, bottom = box.tolist()
+    return Piece(left, top, right, bottom, (label,))
 
 
 def _measure_strength(ink: np.ndarray) -> np.ndarray:

@@ -19,7 +19,9 @@ _THICKEST_SHARE, _THICKEST = 0.1, 1.5
 _THICKER = 1.5
 # Times the height of digits. A stroke that is shorter may be the bar of a digit, an upright
 # one the stem of a 9.
-_BAR, _LEVEL_LENGTH, _UPRIGHT_LENGTH = 1.5, 1.8, 3.0
+_BAR, _LEVEL_LENGTH, _UPRIGHT_LENGTH = 1.5, 2.0, 3.0
+# An underline may be short; but on more of its length nothing goes on below it.
+_SURE_LENGTH, _JOINED = 4.0, 0.08
 # A box is about as high as what is in it.
 _SIDE, _LEAST_SIDE = 0.9, 0.6
 _MANY = 3
@@ -147,7 +149,7 @@ def _trace(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     outlines, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     if tree is None:
         return np.zeros((0, 4), np.int64), np.zeros((0, 2), np.int64)
-    outer = [outlines[number] for number in np.flatnonzero(tree[0, :, 3] < 0)]
+    outer = [outlines[number] for number in np.flatnonzero(tree[0, :, 3] < 0).tolist()]
     boxes = np.array([cv2.boundingRect(outline) for outline in outer], np.int64)
     boxes[:, 2:] += boxes[:, :2]
     return boxes, np.array([outline.reshape(-1, 2)[0] for outline in outer], np.int64)
@@ -175,7 +177,7 @@ def _may_be_ruled(
         boxes[:, 2] - boxes[:, 0] - gap + 1 for boxes in (box_marks(linked), box_marks(turned))
     )
     is_long = levels.max(initial=0) >= min(_BAR * usual, _SPANNING * linked.shape[1])
-    is_long |= uprights.max(initial=0) >= _BAR * usual
+    is_long |= uprights.max(initial=0) >= min(_BAR * usual, _SPANNING * linked.shape[0])
     sides = [(lengths >= _LEAST_SIDE * usual).sum() for lengths in (levels, uprights)]
     return bool(is_long or min(sides) > 1)
 
@@ -224,16 +226,29 @@ def _choose_rules(
         # Of a sheet with many, what comes in from the edge is one that a stroke hides.
         edge = (lines.boxes[:, 0] <= least) | (lines.boxes[:, 2] >= mask.shape[side] - least)
         chosen |= (spanning | edge) & (spanning.sum() >= _MANY)
-    rest = mask & (1 - level.cover(is_level)) & (1 - upright.cover(is_upright).T)
+    spans = upright.lengths >= _SPANNING * mask.shape[0]
+    rest = mask & (1 - level.cover(is_level)) & (1 - upright.cover(is_upright | spans).T)
     heights = _measure_others(rest, level, upright, least)
     if len(heights) == 0:
         return is_level & False, is_upright & False
     usual = estimate_height(heights)
-    is_level |= level.lengths >= _LEVEL_LENGTH * usual
+    for number in np.flatnonzero(~is_level & (level.lengths >= _LEVEL_LENGTH * usual)):
+        is_short = level.lengths[number] < min(_SURE_LENGTH * usual, _SPANNING * mask.shape[1])
+        is_level[number] = not (is_short and _joins(mask, level.boxes[number], stroke))
     is_upright |= (len(heights) >= _MANY) & (upright.lengths >= _UPRIGHT_LENGTH * usual)
-    spans = upright.lengths >= _SPANNING * mask.shape[0]
     is_upright |= spans & (len(heights) > 1) & (upright.lengths >= _LEVEL_LENGTH * usual)
     return is_level, is_upright | _find_combs(level.boxes, upright.boxes, is_level, stroke)
+
+
+def _joins(mask: np.ndarray, box: np.ndarray, stroke: float) -> bool:
+    """Tell whether strokes go on above and below a level line: it may join two digits."""
+    left, top, right, bottom = box
+    reach = 2 + round(2 * stroke)
+    sides = (
+        mask[max(0, top - reach) : top, left:right],
+        mask[bottom : bottom + reach, left:right],
+    )
+    return all(side.any(axis=0).sum() > _JOINED * (right - left) for side in sides)
 
 
 def _measure_others(

@@ -1,6 +1,5 @@
 """Pages are drawn from scikit-learn's digits, so that every box and line is known."""
 
-import itertools
 from contextlib import suppress
 
 import cv2
@@ -10,15 +9,7 @@ import pytest
 from digitflow.config.data import BuiltinSource
 from digitflow.data.sources import builtin
 from digitflow.errors import InputError
-from digitflow.images.pages import (
-    Piece,
-    assemble_digits,
-    drop_other_marks,
-    estimate_height,
-    find_digits,
-    order_lines,
-    seem_touching,
-)
+from digitflow.images.pages import find_digits
 
 CELL = 60
 LINES, COLUMNS = 3, 6
@@ -103,25 +94,25 @@ def require_found(found, boxes, columns=COLUMNS, least=0.7):
 @pytest.mark.parametrize("way", WAYS)
 def test_every_digit_of_a_page_is_found_in_reading_order(inks, way):
     ink, boxes = lay_out(inks)
-    require_found(find_digits(WAYS[way](ink)), boxes)
+    require_found(find_digits(WAYS[way](ink)).digits, boxes)
 
 
 @pytest.mark.parametrize("slope", [-0.1, 0.1])
 def test_lines_may_slope(inks, slope):
     ink, boxes = lay_out(inks, slope=slope)
-    require_found(find_digits(print_on(ink, 225, 40)), boxes)
+    require_found(find_digits(print_on(ink, 225, 40)).digits, boxes)
 
 
 def test_boxes_are_in_pixels_of_the_picture_however_large(inks):
     ink, boxes = lay_out(inks)
     large = cv2.resize(print_on(ink, 225, 40), None, fx=7, fy=7, interpolation=cv2.INTER_CUBIC)
     assert max(large.shape) > 2500
-    require_found(find_digits(large), [tuple(7 * side for side in box) for box in boxes])
+    require_found(find_digits(large).digits, [tuple(7 * side for side in box) for box in boxes])
 
 
 def test_a_digits_ink_is_its_own_alone(inks):
     ink, _ = lay_out(inks, gap=0.75)
-    for number, digit in enumerate(find_digits(print_on(ink, 225, 40))):
+    for number, digit in enumerate(find_digits(print_on(ink, 225, 40)).digits):
         others = [np.zeros_like(other) for other in inks]
         others[number] = inks[number]
         alone, _ = lay_out(others, gap=0.75)
@@ -145,7 +136,7 @@ def test_specks_dashes_and_a_tables_edge_are_left_out(inks):
     marked[150:155, -40:-12] = 255  # a dash beside the last digit of a line
     marked = np.pad(marked, ((0, 0), (30, 0)))
     marked[:, :12] = 200  # reaches from the top to the bottom
-    found = find_digits(print_on(marked, 225, 40))
+    found = find_digits(print_on(marked, 225, 40)).digits
     shifted = [(left + 30, *rest) for left, *rest in boxes]
     assert all(max(overlap(box, d.box) for d in found) > 0.7 for box in shifted)
     assert len(found) <= len(boxes) + 1
@@ -170,7 +161,7 @@ def test_broken_strokes_of_one_digit_are_put_together(name):
     strokes = [np.add(stroke, (150, 50)) for stroke in BROKEN[name]]
     for stroke in strokes:
         cv2.polylines(ink, [stroke], False, 255, 9, cv2.LINE_AA)
-    broken, _ = find_digits(print_on(ink, 225, 40))
+    broken, _ = find_digits(print_on(ink, 225, 40)).digits
     assert overlap(broken.box, cv2.boundingRect(np.vstack(strokes))) > 0.7
     assert not broken.touching
 
@@ -179,8 +170,8 @@ def test_digits_that_touch_are_one_find_and_said_to_touch(inks):
     ink, boxes = lay_out(inks)
     first, second = boxes[7], boxes[8]
     row = first[1] + first[3] // 2
-    cv2.line(ink, (first[0] + first[2] // 2, row), (second[0] + second[2] // 2, row), 255, 5)
-    found = find_digits(print_on(ink, 225, 40))
+    cv2.line(ink, (first[0] + first[2] - 6, row), (second[0] + 6, row), 255, 5)
+    found = find_digits(print_on(ink, 225, 40)).digits
     assert len(found) == len(boxes) - 1
     (touching,) = [digit for digit in found if digit.touching]
     assert touching.line == 1
@@ -196,7 +187,7 @@ def test_a_single_digit_of_mnist_is_one_find(mnist):
     counts = []
     for image in mnist.test.images[::25]:
         large = cv2.resize(image, (140, 140), interpolation=cv2.INTER_CUBIC)
-        counts.append(len(find_digits(np.pad(255 - large, 40, constant_values=255))))
+        counts.append(len(find_digits(np.pad(255 - large, 40, constant_values=255)).digits))
     assert np.mean(np.array(counts) == 1) > 0.985
 
 
@@ -208,7 +199,7 @@ def test_nearly_every_digit_of_unevenly_lit_pages_is_found(mnist):
         large = [cv2.resize(i, (CELL, CELL), interpolation=cv2.INTER_CUBIC) for i in images]
         ink, boxes = lay_out(large, gap=1.35, columns=8)
         page = print_on(ink, 225, 40) * np.linspace(1, darkest, ink.shape[1])
-        places = [digit.box for digit in find_digits(page.astype(np.uint8))]
+        places = [digit.box for digit in find_digits(page.astype(np.uint8)).digits]
         found += [max(overlap(box, place) for place in places) > 0.6 for box in boxes]
     assert np.mean(found) > 0.99
 
@@ -222,146 +213,10 @@ def test_a_blank_picture_is_refused():
 def test_odd_shapes_are_refused_or_searched(shape):
     picture = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     with suppress(InputError):
-        assert all(min(digit.ink.shape) > 0 for digit in find_digits(picture))
+        assert all(min(digit.ink.shape) > 0 for digit in find_digits(picture).digits)
 
 
 def test_noise_alone_ends_soon():
     noise = np.random.default_rng(0).integers(0, 256, (2000, 2000), dtype=np.uint8)
     with suppress(InputError):
-        assert len(find_digits(noise)) < 2000
-
-
-NUMBERS = itertools.count()
-
-
-def piece(left, top, width, height):
-    return Piece(left, top, left + width, top + height, (next(NUMBERS),))
-
-
-def boxes(pieces):
-    return sorted((p.left, p.top, p.width, p.height) for p in pieces)
-
-
-BODY = piece(100, 100, 60, 100)
-
-
-def test_the_usual_height_is_that_of_digits_among_many_specks():
-    specks = [piece(10 * place, 0, 4, 4) for place in range(40)]
-    digits = [piece(80 * place, 50, 50, height) for place, height in enumerate((90, 100, 110))]
-    assert estimate_height([*specks, *digits]) in (90, 100, 110)
-
-
-@pytest.mark.parametrize(
-    "stroke",
-    [
-        pytest.param(piece(130, 90, 50, 12), id="the roof of a 5, over its right"),
-        pytest.param(piece(165, 95, 50, 20), id="the roof of a 5, beside it"),
-        pytest.param(piece(105, 205, 40, 15), id="the base of a 2"),
-        pytest.param(piece(110, 130, 30, 10), id="a bar within"),
-    ],
-)
-def test_a_stroke_over_under_or_in_a_digit_belongs_to_it(stroke):
-    (digit,) = assemble_digits([BODY, stroke], 100)
-    assert set(digit.labels) == {*BODY.labels, *stroke.labels}
-    assert digit.left == min(BODY.left, stroke.left)
-    assert digit.bottom == max(BODY.bottom, stroke.bottom)
-
-
-@pytest.mark.parametrize(
-    "stroke",
-    [
-        pytest.param(piece(190, 150, 50, 10), id="a dash beside"),
-        pytest.param(piece(110, 260, 40, 10), id="a line far below"),
-    ],
-)
-def test_a_stroke_that_belongs_to_no_digit_is_left_out(stroke):
-    assert boxes(assemble_digits([BODY, stroke], 100)) == boxes([BODY])
-
-
-def test_a_stroke_between_two_digits_goes_to_the_one_it_covers_more():
-    other = piece(170, 100, 60, 100)
-    roof = piece(140, 92, 60, 10)
-    joined = assemble_digits([BODY, other, roof], 100)
-    assert boxes(joined) == boxes([piece(100, 100, 60, 100), piece(140, 92, 90, 108)])
-
-
-def test_halves_of_a_broken_digit_are_put_together_and_a_low_one_stays():
-    halves = [piece(300, 100, 60, 48), piece(302, 152, 55, 48)]
-    low = piece(500, 140, 80, 45)
-    found = assemble_digits([BODY, *halves, low], 100)
-    assert boxes(found) == boxes([BODY, low, piece(300, 100, 60, 100)])
-
-
-def test_digits_of_two_lines_are_not_put_together_however_near():
-    below = piece(100, 202, 60, 100)
-    assert boxes(assemble_digits([BODY, below], 100)) == boxes([BODY, below])
-
-
-def test_specks_and_what_reaches_in_from_outside_are_strangers():
-    edge = piece(0, 0, 20, 400)
-    cut = piece(0, 300, 50, 100)
-    kept = drop_other_marks([BODY, piece(50, 50, 9, 9), edge, cut], 100, (400, 600))
-    assert boxes(kept) == boxes([BODY, cut])
-
-
-def test_lines_go_down_and_digits_to_the_right_though_the_lines_slope():
-    def line(top):
-        return [piece(90 * place, top + 12 * place, 60, 100) for place in range(12)]
-
-    upper, lower = line(100), line(250)
-    assert order_lines([*lower[::-1], *upper]) == [upper, lower]
-
-
-def test_digits_of_different_heights_stand_on_one_line():
-    digits = [piece(0, 60, 60, 100), piece(90, 90, 60, 70), piece(180, 50, 50, 120)]
-    assert order_lines(digits) == [digits]
-
-
-def cut_digit(image, scale=3):
-    """Return an enlarged image's ink as 0 and 1, without its empty margins."""
-    large = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-    return trim(large > 90)
-
-
-def trim(ink):
-    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.uint8)
-
-
-def push_together(left, right, overlap=2):
-    """Move two digits together until they meet, and `overlap` pixels more."""
-    height = max(len(left), len(right))
-    left, right = (np.pad(ink, ((height - len(ink), 0), (0, 0))) for ink in (left, right))
-    reach = [np.flatnonzero(row)[-1] if row.any() else -height for row in left]
-    begin = [np.flatnonzero(row)[0] if row.any() else height for row in right]
-    distance = max(r + 1 - b for r, b in zip(reach, begin, strict=True)) - overlap
-    both = np.pad(left, ((0, 0), (0, max(0, distance + right.shape[1] - left.shape[1]))))
-    both[:, max(0, distance) : max(0, distance) + right.shape[1]] |= right
-    return trim(both)
-
-
-@pytest.fixture(scope="module")
-def digits(mnist):
-    """Whole digits that choices of limits have not seen."""
-    inks = [cut_digit(image) for image in mnist.test.images[::8]]
-    return [ink for ink in inks if cv2.connectedComponents(ink)[0] == 2]
-
-
-def test_single_digits_are_hardly_ever_taken_for_two(digits):
-    assert np.mean([seem_touching(ink) for ink in digits]) < 0.03
-
-
-def test_most_digits_that_touch_are_seen(digits):
-    pairs = [push_together(*pair) for pair in zip(digits[::2], digits[1::2], strict=False)]
-    assert np.mean([seem_touching(pair) for pair in pairs]) > 0.65
-
-
-def test_the_size_of_the_picture_hardly_matters(digits):
-    for ink in digits[:40]:
-        large = cv2.resize(ink, None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST)
-        assert seem_touching(large) == seem_touching(ink)
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (3, 2)])
-def test_specks_and_strokes_are_judged_too(shape):
-    assert seem_touching(np.ones(shape, np.uint8)) == (shape[1] > 1.45 * shape[0])
+        assert len(find_digits(noise).digits) < 2000
