@@ -20,7 +20,7 @@ from digitflow.studies.plan import (
     choose_sections,
     plan_section,
 )
-from digitflow.studies.report import SectionFacts
+from digitflow.studies.report import SectionResult
 from flows.run import TASK_THREADS, name_run, run_job
 from tasks.data import fingerprint_source, ingest_digits, validate_digits
 from tasks.publishing import publish_chapter, publish_study
@@ -85,7 +85,7 @@ def expect_tasks(run: RunContext, plans: Mapping[str, tuple[Experiment, ...]]) -
 
 def study_section(
     run: RunContext, section: str, plan: Sequence[Experiment], scope: Scope, data: StudyData
-) -> SectionFacts:
+) -> SectionResult:
     """Compute a section's experiments in parallel, then its chapter.
 
     An experiment that fails costs the section its chapter; the other sections go on.
@@ -96,7 +96,7 @@ def study_section(
     computed, chapter = count_computed(run) - before, None
     if not errors:
         chapter, errors = try_chapter(section, scope, data, found)
-    return SectionFacts(
+    return SectionResult(
         section=section,
         chapter=chapter,
         elapsed=round(time.monotonic() - began, 2),

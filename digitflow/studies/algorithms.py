@@ -14,13 +14,7 @@ from digitflow.models.fitting import build_estimator
 from digitflow.models.persistence import dump_model, load_model
 from digitflow.store.references import Record
 from digitflow.studies.data import PARTS, Split, plan_features
-from digitflow.studies.plan import (
-    Experiment,
-    ExperimentContext,
-    Findings,
-    Stopwatch,
-    plan_experiment,
-)
+from digitflow.studies.plan import Experiment, ExperimentContext, Findings, plan_experiment
 
 
 class Algorithm(Record):
@@ -29,6 +23,10 @@ class Algorithm(Record):
     estimator: str
     recipe: str
     params: dict[str, Any] = Field(default_factory=dict)
+
+    def learn_from(self, features: str) -> dict[str, Any]:
+        """Return what its fit on the features of an experiment is given."""
+        return {"estimator": self.estimator, "params": self.params, "features": features}
 
 
 ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType(
@@ -58,16 +56,9 @@ def plan_fit(
 ) -> tuple[Experiment, Experiment]:
     """Return the same of any algorithm; equal ones of equal names are one experiment."""
     features = plan_features(chosen.recipe, split)
-    fit = plan_experiment(
-        f"model {name}" + ("" if split == "own" else f" on {split}"),
-        fit_model,
-        features.name,
-        algorithm=name,
-        estimator=chosen.estimator,
-        params=chosen.params,
-        features=features.name,
-    )
-    return features, fit
+    called = f"model {name}" + ("" if split == "own" else f" on {split}")
+    given = chosen.learn_from(features.name)
+    return features, plan_experiment(called, fit_model, features.name, algorithm=name, **given)
 
 
 def predict_probabilities(classifier: Any, rows: np.ndarray) -> np.ndarray:
@@ -96,14 +87,12 @@ def fit_model(
     """
     given = context.given[features]
     train, labels, test, truth = context.open(features, *PARTS)
-    watch = Stopwatch()
-    classifier = build_estimator(estimator, params, context.seed, context.threads).fit(
-        train, labels
-    )
-    watch.lap("fit")
-    probabilities = predict_probabilities(classifier, test)
-    predicted = classifier.classes_[probabilities.argmax(axis=1)]
-    watch.lap("predict")
+    classifier = build_estimator(estimator, params, context.seed, context.threads)
+    with context.timed("fit"):
+        classifier.fit(train, labels)
+    with context.timed("predict"):
+        probabilities = predict_probabilities(classifier, test)
+        predicted = classifier.classes_[probabilities.argmax(axis=1)]
     recipe = load_model(given.models["recipe"], context.store)
     pipeline = Pipeline([*recipe.steps, ("classifier", classifier)])
     return Findings(
@@ -112,7 +101,6 @@ def fit_model(
             "accuracy": float(np.mean(predicted == truth)),
             "n": len(truth),
         },
-        measured=watch.seconds,
         arrays=context.keep(predicted=predicted, probabilities=probabilities)
         | {"labels": given.arrays["test_labels"]},
         models={"model": dump_model(pipeline, context.store)},

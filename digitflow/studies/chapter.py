@@ -3,12 +3,14 @@
 import csv
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
 from typing import Annotated, Concatenate, Literal, ParamSpec
 
 import numpy as np
 from pydantic import Field
 
 from digitflow.catalogue import CHAPTERS
+from digitflow.data.sets import LabelledImages, open_set
 from digitflow.store.artifacts import Store
 from digitflow.store.references import FileRef, Record
 from digitflow.studies.plan import Findings, Scope, StudyData
@@ -58,6 +60,36 @@ class Table(Record):
     decimals: int = 4
     shown: int | None = None
 
+    @classmethod
+    def of(
+        cls,
+        records: Iterable[Mapping[str, Cell]],
+        name: str,
+        title: str,
+        sentence: str = "",
+        decimals: int = 4,
+        shown: int | None = None,
+    ) -> "Table":
+        """Return a table of records: all have the same headings, and a cell for each."""
+        rows = list(records)
+        return cls(
+            name=name,
+            title=title,
+            sentence=sentence,
+            columns=tuple(rows[0]) if rows else (),
+            rows=tuple(tuple(row.values()) for row in rows),
+            decimals=decimals,
+            shown=shown,
+        )
+
+    @classmethod
+    def behind(
+        cls, name: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]]
+    ) -> "Table":
+        """Return the numbers behind a figure: a CSV beside the page, and nothing on it."""
+        cells = tuple(tuple(row) for row in rows)
+        return cls(name=name, title=name, columns=tuple(columns), rows=cells, shown=0)
+
     def to_csv(self) -> str:
         """Write the whole table as CSV, a header first."""
         text = io.StringIO()
@@ -68,7 +100,10 @@ class Table(Record):
 
 
 class PublishedFigure(Record):
-    """A figure that others published, what was measured here, and whether they agree."""
+    """A figure that others published, what was measured here, and whether they agree.
+
+    They are of all of MNIST: in a chapter on other digits they are left out.
+    """
 
     kind: Literal["published"] = "published"
     what: str
@@ -78,6 +113,7 @@ class PublishedFigure(Record):
 
 
 Part = Annotated[Text | Figure | Table | PublishedFigure, Field(discriminator="kind")]
+Parts = tuple[Part, ...]
 
 
 class Chapter(Record):
@@ -90,7 +126,7 @@ class Chapter(Record):
     title: str
     question: str
     findings: tuple[str, ...]
-    parts: tuple[Part, ...]
+    parts: Parts
 
 
 class ChapterContext:
@@ -113,9 +149,22 @@ class ChapterContext:
     ) -> None:
         self.store = store
         self.scope = scope
-        self.train = data.train
-        self.test = data.test
+        self.data = data
         self.results = results
+
+    def train(self) -> LabelledImages:
+        """Open the training images, memory-mapped."""
+        return open_set(self.store, self.data.train)
+
+    def test(self) -> LabelledImages:
+        """Open the test images, memory-mapped."""
+        return open_set(self.store, self.data.test)
+
+    def gather(
+        self, name: Callable[..., str], *choices: Iterable[str]
+    ) -> dict[tuple[str, ...], Findings]:
+        """Return the findings of every combination of choices, by the name it gives them."""
+        return {chosen: self.results[name(*chosen)] for chosen in product(*choices)}
 
     def open(self, name: str, *arrays: str) -> tuple[np.ndarray, ...]:
         """Open arrays, memory-mapped, that an experiment found, in the order asked."""
@@ -136,44 +185,29 @@ class ChapterContext:
         return Figure(name=name, title=title, sentence=sentence, png=ref)
 
 
-def list_numbers(name: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Table:
-    """Return the numbers behind a figure: a CSV beside the page, and nothing on it."""
-    return Table(
-        name=name,
-        title=name,
-        columns=tuple(columns),
-        rows=tuple(tuple(row) for row in rows),
-        shown=0,
-    )
-
-
 def judge_difference(p: float) -> str:
     """Say whether a difference is more than chance would make, by the p of no difference."""
     return f"{'' if p < SIGNIFICANT else 'not '}beyond chance (p = {p:.2g})"
 
 
 def check_number(
-    what: str, expected: float, measured: float, tolerance: float
+    what: str,
+    expected: float | Sequence[float],
+    measured: float | Sequence[float],
+    tolerance: float,
 ) -> PublishedFigure:
-    """Compare a published number with the measured one; see `check_numbers`."""
-    return check_numbers(what, (expected,), (measured,), tolerance)
-
-
-def check_numbers(
-    what: str, expected: Sequence[float], measured: Sequence[float], tolerance: float
-) -> PublishedFigure:
-    """Compare published numbers with the measured ones.
+    """Compare a published number with the measured one, or as many with as many.
 
     Parameters
     ----------
     tolerance : float
         How far apart two may be: half of the last published digit, where all are met.
     """
-    pairs = zip(expected, measured, strict=True)
+    pairs = list(zip(np.atleast_1d(expected), np.atleast_1d(measured), strict=True))
     return PublishedFigure(
         what=what,
-        expected=", ".join(f"{one:.8g}" for one in expected),
-        measured=", ".join(f"{one:.8g}" for one in measured),
+        expected=", ".join(f"{wanted:.8g}" for wanted, _ in pairs),
+        measured=", ".join(f"{found:.8g}" for _, found in pairs),
         met=all(abs(wanted - found) <= tolerance for wanted, found in pairs),
     )
 
@@ -190,4 +224,7 @@ def draw_chapter(
     """
     compose = CHAPTERS.load(section).compose
     chapter: Chapter = compose(ChapterContext(store, scope, data, results))
-    return chapter
+    if scope.is_mnist:
+        return chapter
+    parts = (part for part in chapter.parts if not isinstance(part, PublishedFigure))
+    return chapter.model_copy(update={"parts": tuple(parts)})

@@ -2,7 +2,8 @@
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, ClassVar
@@ -98,6 +99,9 @@ class Experiment(Record):
         return self.function.rpartition(".")[0]
 
 
+Plan = tuple[Experiment, ...]
+
+
 def plan_experiment(
     name: str, function: Callable[..., "Findings"], /, *needs: str, **params: Any
 ) -> Experiment:
@@ -106,9 +110,13 @@ def plan_experiment(
     return Experiment(name=name, function=dotted, params=params, needs=needs)
 
 
-def drop_repeated(plan: Iterable[Experiment]) -> tuple[Experiment, ...]:
-    """Return the experiments in their order, each name once."""
-    return tuple({experiment.name: experiment for experiment in plan}.values())
+def drop_repeated(plan: Iterable[Experiment]) -> Plan:
+    """Return the experiments in their order, equal ones once."""
+    kept: list[Experiment] = []
+    for experiment in plan:
+        if experiment not in kept:
+            kept.append(experiment)
+    return tuple(kept)
 
 
 class Findings(Record):
@@ -153,6 +161,8 @@ class ExperimentContext:
         How many it may use; results depend on them in their last digits at most.
     given : mapping of str to Findings
         What the experiments found that it needs, by their names.
+    seconds : dict of str to float
+        What was timed so far.
     """
 
     store: Store
@@ -160,6 +170,7 @@ class ExperimentContext:
     seed: int
     threads: int
     given: Mapping[str, Findings] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
 
     def keep(self, **arrays: np.ndarray) -> dict[str, ArrayRef]:
         """Put arrays into the store, by the names that findings have them by."""
@@ -178,19 +189,21 @@ class ExperimentContext:
         """Open the test images, memory-mapped."""
         return open_set(self.store, self.data.test)
 
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Note how long the block takes, as the finding "<step>_seconds"."""
+        began = time.perf_counter()
+        yield
+        self.seconds[f"{step}_seconds"] = time.perf_counter() - began
 
-class Stopwatch:
-    """Measures the steps of an experiment, one after another, from when it is made."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._ended = time.perf_counter()
-
-    def lap(self, step: str) -> None:
-        """Note how long it is since the step before, as "<step>_seconds"."""
-        now = time.perf_counter()
-        self.seconds[f"{step}_seconds"] = now - self._ended
-        self._ended = now
+    def fit_and_predict(
+        self, model: Any, rows: np.ndarray, labels: np.ndarray, asked: np.ndarray
+    ) -> np.ndarray:
+        """Fit a model and return what it makes of other rows; both is timed."""
+        with self.timed("fit"):
+            model.fit(rows, labels)
+        with self.timed("predict"):
+            return np.asarray(model.predict(asked))
 
 
 def compute(
@@ -204,7 +217,7 @@ def compute(
     """Compute one experiment; this runs in a process of its own.
 
     Linear algebra is limited to `threads` threads. How long it took is among what it
-    measured, as "seconds".
+    measured, as "seconds", beside the steps that it timed.
     """
     from threadpoolctl import threadpool_limits
 
@@ -217,7 +230,7 @@ def compute(
     took = {"seconds": round(time.perf_counter() - began, 3)}
     said = dict.fromkeys(str(warning.message).splitlines()[0] for warning in caught)
     return findings.model_copy(
-        update={"measured": took | findings.measured, "warnings": tuple(said)}
+        update={"measured": took | context.seconds | findings.measured, "warnings": tuple(said)}
     )
 
 
@@ -261,8 +274,8 @@ def choose_sections(names: Sequence[str]) -> list[str]:
     return [name for name in known if name in names or not names]
 
 
-def plan_section(name: str, scope: Scope) -> tuple[Experiment, ...]:
-    """Return a section's experiments; one comes after those that it needs.
+def plan_section(name: str, scope: Scope) -> Plan:
+    """Return a section's experiments, equal ones once; one comes after those that it needs.
 
     Raises
     ------
@@ -270,8 +283,7 @@ def plan_section(name: str, scope: Scope) -> tuple[Experiment, ...]:
         If there is no such section, or its study can't be made of these digits.
     """
     (section,) = choose_sections((name,))
-    experiments: tuple[Experiment, ...] = EXPERIMENTS.load(section).plan(scope)
-    return experiments
+    return drop_repeated(EXPERIMENTS.load(section).plan(scope))
 
 
 def check_plan(plan: Sequence[Experiment]) -> None:

@@ -15,7 +15,7 @@ from digitflow.studies.chapter import Cell, Chapter, Figure, Part, PublishedFigu
 from digitflow.studies.plan import Scope
 
 
-class SectionFacts(Record):
+class SectionResult(Record):
     """A section: its chapter, or why there is none, and what it took.
 
     Attributes
@@ -43,7 +43,7 @@ class SectionFacts(Record):
     warnings: tuple[str, ...] = ()
 
 
-class StudyFacts(Record):
+class StudyReport(Record):
     """Everything that the report says."""
 
     run: str
@@ -55,7 +55,7 @@ class StudyFacts(Record):
     scope: Scope
     versions: dict[str, str]
     config: str
-    sections: tuple[SectionFacts, ...]
+    sections: tuple[SectionResult, ...]
 
 
 def write_report(
@@ -63,11 +63,11 @@ def write_report(
     config: TrainConfig,
     origin: str,
     scope: Scope,
-    sections: Sequence[SectionFacts],
+    sections: Sequence[SectionResult],
 ) -> None:
     """Write the page, its tables and results.md into reports/<run>, and the run's record."""
     modules = digest_modules(*(EXPERIMENTS.module(each.section) for each in sections))
-    facts = StudyFacts(
+    study = StudyReport(
         run=log.run,
         started=log.record["started"],
         seconds=log.seconds(),
@@ -79,42 +79,42 @@ def write_report(
         config=write_config(config),
         sections=tuple(sections),
     )
-    published = [part for _, part in list_published(facts)]
-    page = write_study(log.store, facts)
-    log.store.write_text(f"reports/{log.run}/results.md", write_results(facts))
+    published = [part for _, part in list_published(study)]
+    page = write_study(log.store, study)
+    log.store.write_text(f"reports/{log.run}/results.md", write_results(study))
     log.update(
         sections=[_describe_section(section) for section in sections],
         published={"met": sum(part.met for part in published), "of": len(published)},
-        versions=facts.versions,
+        versions=study.versions,
         code=digest_json(modules),
         report=str(log.store.root / page),
     )
     log.store.point("reports/latest-study", log.run)
 
 
-def _describe_section(section: SectionFacts) -> dict[str, object]:
+def _describe_section(section: SectionResult) -> dict[str, object]:
     """Return a section's outcome as plain values, for the run's record."""
-    facts = section.model_dump(mode="json", exclude={"chapter"})
-    return facts | {"findings": section.chapter.findings if section.chapter else []}
+    outcome = section.model_dump(mode="json", exclude={"chapter"})
+    return outcome | {"findings": section.chapter.findings if section.chapter else []}
 
 
-def write_study(store: Store, facts: StudyFacts) -> str:
+def write_study(store: Store, study: StudyReport) -> str:
     """Write reports/<run>/index.html and a CSV for each table; return the page's name."""
-    folder = f"reports/{facts.run}"
-    for section in facts.sections:
+    folder = f"reports/{study.run}"
+    for section in study.sections:
         for table in list_tables(section.chapter):
             store.write_text(f"{folder}/{section.section}/{table.name}.csv", table.to_csv())
-    store.write_text(f"{folder}/index.html", render_study(store, facts))
+    store.write_text(f"{folder}/index.html", render_study(store, study))
     return f"{folder}/index.html"
 
 
-def render_study(store: Store, facts: StudyFacts) -> str:
+def render_study(store: Store, study: StudyReport) -> str:
     """Return the page; styles and pictures are inside, scripts there are none."""
     return render_page(
         "studies/study.html.j2",
-        facts=facts,
-        published=list_published(facts),
-        sections=[(one.section, one.section.capitalize()) for one in facts.sections],
+        study=study,
+        published=list_published(study),
+        sections=[(one.section, one.section.capitalize()) for one in study.sections],
         group=group_parts,
         hidden=lambda chapter: [table for table in list_tables(chapter) if table.shown == 0],
         headings=write_headings,
@@ -130,11 +130,11 @@ def list_tables(chapter: Chapter | None) -> list[Table]:
     return [] if chapter is None else [p for p in chapter.parts if isinstance(p, Table)]
 
 
-def list_published(facts: StudyFacts) -> list[tuple[str, PublishedFigure]]:
+def list_published(study: StudyReport) -> list[tuple[str, PublishedFigure]]:
     """Return (section, published figure) of all chapters."""
     return [
         (section.section, part)
-        for section in facts.sections
+        for section in study.sections
         if section.chapter is not None
         for part in section.chapter.parts
         if isinstance(part, PublishedFigure)
@@ -181,27 +181,27 @@ LONGEST_TABLE = 40
 Draw = Callable[[Figure], str]
 
 
-def write_results(facts: StudyFacts) -> str:
+def write_results(study: StudyReport) -> str:
     """Write what a study found without its pictures: figures, tables and times."""
-    scope = facts.scope
-    cores = f"{facts.cores} core{'' if facts.cores == 1 else 's'}"
+    scope = study.scope
+    cores = f"{study.cores} core{'' if study.cores == 1 else 's'}"
     lines = [
         "# Results of the studies",
         "",
-        f"Source `{facts.source}`: {scope.train_rows:,} training and {scope.test_rows:,} test "
+        f"Source `{study.source}`: {scope.train_rows:,} training and {scope.test_rows:,} test "
         f"images. "
-        f"Run {facts.run} on {cores}, {format_seconds(facts.seconds)}. `digitflow study` makes "
+        f"Run {study.run} on {cores}, {format_seconds(study.seconds)}. `digitflow study` makes "
         f"this page, its figures and its tables as CSV.",
         "",
-        *_write_rows(("section", "elapsed", "work", "experiments"), _list_times(facts)),
+        *_write_rows(("section", "elapsed", "work", "experiments"), _list_times(study)),
         "",
         "Elapsed is from a section's start to its end; the work is what its experiments took "
         "together. What an earlier section has computed already counts in the work, and not "
         "in what elapsed.",
     ]
-    if published := list_published(facts):
+    if published := list_published(study):
         lines += ["", "## Published figures", "", *_write_published(published)]
-    for section in facts.sections:
+    for section in study.sections:
         if section.chapter is None:
             lines += ["", f"## {section.section.capitalize()}", "", "Failed:", ""]
             lines += [f"- {_escape(error)}" for error in section.errors]
@@ -267,7 +267,7 @@ def _write_published(published: Sequence[tuple[str, PublishedFigure]]) -> list[s
     return _write_rows(("figure", "published", "measured", "reproduced"), rows)
 
 
-def _list_times(facts: StudyFacts) -> list[tuple[Cell, ...]]:
+def _list_times(study: StudyReport) -> list[tuple[Cell, ...]]:
     return [
         (
             section.section,
@@ -275,7 +275,7 @@ def _list_times(facts: StudyFacts) -> list[tuple[Cell, ...]]:
             format_seconds(section.worked),
             section.experiments,
         )
-        for section in facts.sections
+        for section in study.sections
     ]
 
 

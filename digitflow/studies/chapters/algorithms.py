@@ -7,15 +7,7 @@ import numpy as np
 from digitflow.formatting import format_bytes, format_seconds
 from digitflow.reports.charts import draw_bars, draw_matrix
 from digitflow.studies.algorithms import ALGORITHMS, plan_model
-from digitflow.studies.chapter import (
-    Chapter,
-    ChapterContext,
-    Part,
-    PublishedFigure,
-    Table,
-    check_number,
-    list_numbers,
-)
+from digitflow.studies.chapter import Chapter, ChapterContext, Part, Parts, Table, check_number
 from digitflow.studies.data import Split
 from digitflow.studies.experiments.algorithms import SPLITS, name_judgement
 
@@ -53,7 +45,7 @@ def compose(context: ChapterContext) -> Chapter:
         "chosen?",
         findings=_conclude(context, judged, best),
         parts=(
-            *_check_published(context, judged),
+            *_list_published(judged),
             _show_accuracy(context, judged),
             _list_costs(context, judged),
             _advise(context, judged),
@@ -81,9 +73,7 @@ def _conclude(context: ChapterContext, judged: Any, best: str) -> tuple[str, ...
     )
 
 
-def _check_published(context: ChapterContext, judged: Any) -> tuple[PublishedFigure, ...]:
-    if not context.scope.is_mnist:
-        return ()
+def _list_published(judged: Any) -> Parts:
     return tuple(
         check_number(
             f"accuracy of {name}, about (%)",
@@ -117,58 +107,51 @@ def _name_split(split: Split) -> str:
     return "own split" if split == "own" else split
 
 
-def _list_costs(context: ChapterContext, judged: Any) -> Table:
+def _list_costs(context: ChapterContext, judged: Any) -> Part:
     rows = []
-    for split in SPLITS:
-        for name, algorithm in ALGORITHMS.items():
-            fitted = context.results[plan_model(name, split)[1].name]
-            rows.append(
-                (
-                    name,
-                    _name_split(split),
-                    algorithm.recipe,
-                    100 * judged[split, name]["accuracy"],
-                    100 * judged[split, name]["f1"],
-                    fitted.measured["fit_seconds"],
-                    1e6 * fitted.measured["predict_seconds"] / fitted.values["n"],
-                    fitted.models["model"].bytes / 2**20,
-                )
-            )
-    return Table(
-        name="algorithms",
-        title="Accuracy and costs",
-        sentence="One thread each. F1 is the mean over the digits; the time of an image is "
+    for split, name in judged:
+        fitted = context.results[plan_model(name, split)[1].name]
+        seconds = fitted.measured["predict_seconds"]
+        rows.append(
+            {
+                "algorithm": name,
+                "split": _name_split(split),
+                "features": ALGORITHMS[name].recipe,
+                "accuracy (%)": 100 * judged[split, name]["accuracy"],
+                "F1 (%)": 100 * judged[split, name]["f1"],
+                "fit (s)": fitted.measured["fit_seconds"],
+                "predict (µs an image)": 1e6 * seconds / fitted.values["n"],
+                "size (MB)": fitted.models["model"].bytes / 2**20,
+            }
+        )
+    return Table.of(
+        rows,
+        "algorithms",
+        "Accuracy and costs",
+        "One thread each. F1 is the mean over the digits; the time of an image is "
         "that of all test images, over how many there are.",
-        columns=(
-            "algorithm", "split", "features", "accuracy (%)", "F1 (%)", "fit (s)",
-            "predict (µs an image)", "size (MB)",
-        ),
-        rows=tuple(rows),
         decimals=2,
-    )  # fmt: skip
+    )
 
 
-def _advise(context: ChapterContext, judged: Any) -> Table:
+def _advise(context: ChapterContext, judged: Any) -> Part:
     rows = []
     for name in ALGORITHMS:
         fitted = context.results[plan_model(name)[1].name]
+        seconds = fitted.measured["predict_seconds"]
         rows.append(
-            (
-                name,
-                f"{judged['own', name]['accuracy']:.2%}",
-                format_seconds(fitted.measured["fit_seconds"]),
-                format_seconds(fitted.measured["predict_seconds"] / fitted.values["n"]),
-                format_bytes(fitted.models["model"].bytes),
-                ADVICE[name],
-            )
+            {
+                "algorithm": name,
+                "accuracy": f"{judged['own', name]['accuracy']:.2%}",
+                "fit": format_seconds(fitted.measured["fit_seconds"]),
+                "an image": format_seconds(seconds / fitted.values["n"]),
+                "size": format_bytes(fitted.models["model"].bytes),
+                "choose it for": ADVICE[name],
+            }
         )
-    rows.sort(key=lambda row: row[1], reverse=True)
-    return Table(
-        name="choosing",
-        title="When to choose which",
-        sentence="The figures are of the source's own split.",
-        columns=("algorithm", "accuracy", "fit", "an image", "size", "choose it for"),
-        rows=tuple(rows),
+    rows.sort(key=lambda row: row["accuracy"], reverse=True)
+    return Table.of(
+        rows, "choosing", "When to choose which", "The figures are of the source's own split."
     )
 
 
@@ -193,50 +176,40 @@ def _show_classes(context: ChapterContext, judged: Any) -> Part:
     )
 
 
-def _show_confusions(context: ChapterContext, facts: Any, best: str) -> tuple[Part, ...]:
+def _show_confusions(context: ChapterContext, facts: Any, best: str) -> Parts:
     counts = np.array(facts["counts"])
     off = counts - np.diag(np.diag(counts))
     true, said = np.unravel_index(off.argmax(), off.shape)
     rows, columns = np.array(facts["errors_by_row"]), np.array(facts["errors_by_column"])
     top_row = np.unravel_index(rows.argmax(), rows.shape)
     top_column = np.unravel_index(columns.argmax(), columns.shape)
-    kinds = (
-        (
-            "counts",
+    kinds = {
+        "counts": (
             "number of images",
-            0,
             f"{int(off.sum()):,} images are read wrong; most often a {true} is read as {said} "
             f"({int(off[true, said])} times).",
         ),
-        (
-            "by_row",
+        "by_row": (
             "% of the true digit",
-            1,
             f"The diagonal is the recall of each digit, least for "
             f"{int(np.diag(np.array(facts['by_row'])).argmin())}.",
         ),
-        (
-            "by_column",
+        "by_column": (
             "% of what was read as the digit",
-            1,
             f"The diagonal is the precision of each digit, least for "
             f"{int(np.diag(np.array(facts['by_column'])).argmin())}.",
         ),
-        (
-            "errors_by_row",
+        "errors_by_row": (
             "errors only, % of the true digit's errors",
-            0,
             f"Right answers weigh nothing here: {100 * rows.max():.0f} % of the errors with a "
             f"{top_row[0]} read it as {top_row[1]}.",
         ),
-        (
-            "errors_by_column",
+        "errors_by_column": (
             "errors only, % of the errors that read a digit so",
-            0,
             f"Of all that is wrongly read as {top_column[1]}, {100 * columns.max():.0f} % is a "
             f"{top_column[0]}.",
         ),
-    )
+    }
     return tuple(
         context.figure(
             kind.replace("_", "-"),
@@ -248,41 +221,38 @@ def _show_confusions(context: ChapterContext, facts: Any, best: str) -> tuple[Pa
             "true digit",
             DIGITS,
             DIGITS,
-            decimals=decimals,
+            decimals=1 if kind in ("by_row", "by_column") else 0,
             colours="Oranges" if kind.startswith("errors") else "Blues",
         )
-        for kind, unit, decimals, sentence in kinds
+        for kind, (unit, sentence) in kinds.items()
     )
 
 
-def _list_binary(facts: Any, best: str) -> Table:
-    rows = []
-    for digit, ((true_no, false_yes), (false_no, true_yes)) in enumerate(facts["binary"]):
-        scores = facts["classes"][digit]
-        rows.append(
-            (
-                digit,
-                true_yes,
-                false_yes,
-                false_no,
-                true_no,
-                *(100 * scores[key] for key in ("precision", "recall", "f1")),
-            )
-        )
-    return Table(
-        name="binary",
-        title=f"Each digit against the rest: {best}",
-        sentence="The multilabel confusion matrices, a row a digit, and its report.",
-        columns=(
-            "digit", "found", "false alarms", "missed", "rightly not", "precision (%)",
-            "recall (%)", "F1 (%)",
-        ),
-        rows=tuple(rows),
+def _list_binary(facts: Any, best: str) -> Part:
+    pairs = zip(facts["binary"], facts["classes"], strict=True)
+    rows = (
+        {
+            "digit": digit,
+            "found": found,
+            "false alarms": alarms,
+            "missed": missed,
+            "rightly not": rest,
+            "precision (%)": 100 * scores["precision"],
+            "recall (%)": 100 * scores["recall"],
+            "F1 (%)": 100 * scores["f1"],
+        }
+        for digit, (((rest, alarms), (missed, found)), scores) in enumerate(pairs)
+    )
+    return Table.of(
+        rows,
+        "binary",
+        f"Each digit against the rest: {best}",
+        "The multilabel confusion matrices, a row a digit, and its report.",
         decimals=2,
-    )  # fmt: skip
+    )
 
 
-def _list_numbers(judged: Any) -> tuple[Part, ...]:
+def _list_numbers(judged: Any) -> Parts:
     reports, confusions, binary = [], [], []
     columns = ("split", "algorithm", "digit")
     kinds = ("counts", "by_row", "by_column", "errors_by_row", "errors_by_column")
@@ -296,9 +266,9 @@ def _list_numbers(judged: Any) -> tuple[Part, ...]:
                 cells = (facts[kind][digit][other] for kind in kinds)
                 confusions.append((split, name, digit, other, *cells))
     return (
-        list_numbers("reports", (*columns, "precision", "recall", "f1", "support"), reports),
-        list_numbers(
+        Table.behind("reports", (*columns, "precision", "recall", "f1", "support"), reports),
+        Table.behind(
             "confusions", ("split", "algorithm", "true", "predicted", *kinds), confusions
         ),
-        list_numbers("binary-all", (*columns, *BINARY), binary),
+        Table.behind("binary-all", (*columns, *BINARY), binary),
     )

@@ -9,11 +9,10 @@ from digitflow.studies.chapter import (
     Chapter,
     ChapterContext,
     Part,
-    PublishedFigure,
+    Parts,
     Table,
     Text,
     check_number,
-    list_numbers,
 )
 from digitflow.studies.experiments.augmentation import (
     BACKENDS,
@@ -31,11 +30,7 @@ def compose(context: ChapterContext) -> Chapter:
     """Show what each backend makes, and what learning from it brings."""
     made = {name: context.results[f"copies by {name}"] for name in BACKENDS}
     there = [name for name, facts in made.items() if "missing" not in facts.values]
-    found = {
-        (model, name): context.results[name_fit(model, name)]
-        for model in MODELS
-        for name in there
-    }
+    found = context.gather(name_fit, MODELS, there)
     shifted = context.results["knn on all images and their shifts"].values
     return Chapter(
         section="augmentation",
@@ -44,7 +39,7 @@ def compose(context: ChapterContext) -> Chapter:
         "time it takes?",
         findings=_conclude(found, made, there, shifted),
         parts=(
-            *_check_published(context, shifted),
+            _check_published(shifted),
             *_list_missing(made),
             Text(
                 text=f"Each way makes {COPIES} copies of each of the same "
@@ -90,15 +85,14 @@ def _conclude(found: Any, made: Any, there: Any, shifted: Any) -> tuple[str, ...
     )
 
 
-def _check_published(context: ChapterContext, shifted: Any) -> tuple[PublishedFigure, ...]:
-    if not context.scope.is_mnist:
-        return ()
+def _check_published(shifted: Any) -> Part:
     measured = round(100 * shifted["accuracy"], 2)
-    what = "accuracy of KNN with four 1-pixel shifts, about (%)"
-    return (check_number(what, PUBLISHED, measured, ABOUT),)
+    return check_number(
+        "accuracy of KNN with four 1-pixel shifts, about (%)", PUBLISHED, measured, ABOUT
+    )
 
 
-def _list_missing(made: Any) -> tuple[Text, ...]:
+def _list_missing(made: Any) -> Parts:
     return tuple(
         Text(text=f"{name} is left out: {facts.values['missing']}.")
         for name, facts in made.items()
@@ -141,10 +135,7 @@ def _show_stress(
 ) -> Part:
     levels = ALTERATIONS[stress].levels
     lines = {
-        name: (
-            np.array(levels),
-            100 * np.array(found[model, name].values["altered"][stress]),
-        )
+        name: (np.array(levels), 100 * np.array(found[model, name].values["altered"][stress]))
         for name in there
     }
     middle = len(levels) // 2
@@ -164,32 +155,31 @@ def _show_stress(
     )
 
 
-def _list_scores(found: Any, made: Any) -> Table:
-    return Table(
-        name="augmentation",
-        title="All fits",
-        sentence="Images a second are copies made, in one thread, the backend already loaded.",
-        columns=(
-            "model", "backend", "images learnt from", "accuracy (%)", "fit (s)",
-            "copies a second",
-        ),
-        rows=tuple(
-            (
-                model,
-                name,
-                made[name].values["images"],
-                _accuracy(found, model, name),
-                facts.measured["fit_seconds"],
-                None if name == "none" else round(made[name].measured["images_per_second"]),
-            )
-            for (model, name), facts in found.items()
-        ),
+def _list_scores(found: Any, made: Any) -> Part:
+    rows = (
+        {
+            "model": model,
+            "backend": name,
+            "images learnt from": made[name].values["images"],
+            "accuracy (%)": _accuracy(found, model, name),
+            "fit (s)": fit.measured["fit_seconds"],
+            "copies a second": (
+                None if name == "none" else round(made[name].measured["images_per_second"])
+            ),
+        }
+        for (model, name), fit in found.items()
+    )
+    return Table.of(
+        rows,
+        "augmentation",
+        "All fits",
+        "Images a second are copies made, in one thread, the backend already loaded.",
         decimals=2,
-    )  # fmt: skip
+    )
 
 
-def _list_curves(found: Any) -> Table:
-    return list_numbers(
+def _list_curves(found: Any) -> Part:
+    return Table.behind(
         "stresses",
         ("model", "backend", "alteration", "level", "accuracy"),
         (

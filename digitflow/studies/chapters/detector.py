@@ -5,16 +5,7 @@ from typing import Any
 import numpy as np
 
 from digitflow.reports.charts import draw_lines, draw_matrix
-from digitflow.studies.chapter import (
-    Chapter,
-    ChapterContext,
-    Part,
-    PublishedFigure,
-    Table,
-    check_number,
-    check_numbers,
-    list_numbers,
-)
+from digitflow.studies.chapter import Chapter, ChapterContext, Part, Parts, Table, check_number
 
 # One of the last digit that was published: it may have been rounded either way.
 SEVEN, FIVE, FOUR = 1e-7, 1e-5, 1e-4
@@ -31,7 +22,7 @@ def compose(context: ChapterContext) -> Chapter:
         question=f"Is it a {digit}? A linear classifier (SGD) on raw pixels, cross-validated.",
         findings=_conclude(found, context),
         parts=(
-            *_check_published(context, found),
+            *_list_published(context, found),
             _compare_folds(found),
             _show_confusion(context, found, digit),
             *_show_thresholds(context, found),
@@ -60,18 +51,18 @@ def _conclude(found: Any, context: ChapterContext) -> tuple[str, ...]:
     )
 
 
-def _check_published(context: ChapterContext, found: Any) -> tuple[PublishedFigure, ...]:
+def _list_published(context: ChapterContext, found: Any) -> Parts:
     settings = context.scope.settings
     asked = (context.scope.seed, settings.digit, settings.folds, settings.precision)
     published = (PUBLISHED_SEED, PUBLISHED_DIGIT, PUBLISHED_FOLDS, PUBLISHED_PRECISION)
-    if not context.scope.is_mnist or asked != published:
+    if asked != published:
         return ()
     scores, tuned = found["scores"], found["threshold"]
     counts = [count for row in scores["confusion"] for count in row]
     folds = found["folds by library"]["scores"]
     return (
-        check_numbers("accuracy of the three folds", (0.95035, 0.96035, 0.9604), folds, FIVE),
-        check_numbers("confusion matrix", (53892, 687, 1891, 3530), counts, 0),
+        check_number("accuracy of the three folds", (0.95035, 0.96035, 0.9604), folds, FIVE),
+        check_number("confusion matrix", (53892, 687, 1891, 3530), counts, 0),
         check_number("precision", 0.8370880, scores["precision"], SEVEN),
         check_number("recall", 0.6511714, scores["recall"], SEVEN),
         check_number("F1", 0.7325171, scores["f1"], SEVEN),
@@ -81,20 +72,18 @@ def _check_published(context: ChapterContext, found: Any) -> tuple[PublishedFigu
     )
 
 
-def _compare_folds(found: Any) -> Table:
+def _compare_folds(found: Any) -> Part:
     library, hand = (found[f"folds by {name}"]["scores"] for name in ("library", "hand"))
     equal = "equal in every digit" if library == hand else "not equal"
-    return Table(
-        name="folds",
-        title="Accuracy of each fold",
-        sentence=f"By cross_val_score and by a loop that deals the rows out itself: {equal}.",
-        columns=("fold", "SGD, by library", "SGD, by hand", "always no"),
-        rows=tuple(
-            (number + 1, *scores)
-            for number, scores in enumerate(
-                zip(library, hand, found["always no"]["scores"], strict=True)
-            )
+    scores = zip(library, hand, found["always no"]["scores"], strict=True)
+    return Table.of(
+        (
+            {"fold": fold, "SGD, by library": ours, "SGD, by hand": same, "always no": never}
+            for fold, (ours, same, never) in enumerate(scores, 1)
         ),
+        "folds",
+        "Accuracy of each fold",
+        f"By cross_val_score and by a loop that deals the rows out itself: {equal}.",
         decimals=5,
     )
 
@@ -118,7 +107,7 @@ def _show_confusion(context: ChapterContext, found: Any, digit: int) -> Part:
     )
 
 
-def _show_thresholds(context: ChapterContext, found: Any) -> tuple[Part, ...]:
+def _show_thresholds(context: ChapterContext, found: Any) -> Parts:
     curve, tuned = found["scores"]["curve"], found["threshold"]
     at, precision, recall = (
         np.array(curve[name]) for name in ("threshold", "precision", "recall")
@@ -150,7 +139,7 @@ def _show_thresholds(context: ChapterContext, found: Any) -> tuple[Part, ...]:
             "precision (%)",
             marks={"chosen": (100 * tuned["recall"], 100 * tuned["precision"])},
         ),
-        list_numbers(
+        Table.behind(
             "precision-recall",
             ("threshold", "precision", "recall"),
             zip(curve["threshold"], curve["precision"], curve["recall"], strict=True),
@@ -164,22 +153,22 @@ def _find_best(precision: np.ndarray, recall: np.ndarray) -> float:
     return float(recall[together.argmax()])
 
 
-def _show_roc(context: ChapterContext, found: Any) -> tuple[Part, ...]:
+def _show_roc(context: ChapterContext, found: Any) -> Parts:
     scores, forest = found["scores"], found["forest scores"]
+    both = {"SGD": scores, "random forest": forest}
     lines = {
         f"{name} (AUC {facts['auc']:.4f})": (
             100 * np.array(facts["roc"]["false"]),
             100 * np.array(facts["roc"]["true"]),
         )
-        for name, facts in (("SGD", scores), ("random forest", forest))
+        for name, facts in both.items()
     }
     chance = {"chance (AUC 0.5)": (np.array([0, 100]), np.array([0, 100]))}
     rows = [
         (name, false, true)
-        for name, facts in (("SGD", scores), ("random forest", forest))
+        for name, facts in both.items()
         for false, true in zip(facts["roc"]["false"], facts["roc"]["true"], strict=True)
     ]
-    figures = ("precision", "recall", "f1", "auc")
     return (
         context.figure(
             "roc",
@@ -191,31 +180,34 @@ def _show_roc(context: ChapterContext, found: Any) -> tuple[Part, ...]:
             "false positive rate (% of all other digits)",
             "true positive rate, recall (%)",
         ),
-        list_numbers("roc", ("classifier", "false positive rate", "true positive rate"), rows),
-        Table(
-            name="classifiers",
-            title="SGD and a random forest, cross-validated",
-            columns=("classifier", "precision", "recall", "F1", "AUC"),
-            rows=tuple(
-                (name, *(facts[key] for key in figures))
-                for name, facts in (("SGD", scores), ("random forest", forest))
+        Table.behind("roc", ("classifier", "false positive rate", "true positive rate"), rows),
+        Table.of(
+            (
+                {"classifier": name} | _name_figures(facts) | {"AUC": facts["auc"]}
+                for name, facts in both.items()
             ),
+            "classifiers",
+            "SGD and a random forest, cross-validated",
             decimals=7,
         ),
     )
 
 
-def _show_shipped(found: Any) -> Table:
-    figures = ("accuracy", "precision", "recall", "f1")
-    rows = [
-        (name, *(found["shipped"][key][figure] for figure in figures))
-        for name, key in (("at a threshold of 0", "plain"), ("at the chosen one", "tuned"))
-    ]
-    return Table(
-        name="shipped",
-        title="The shipped detector on the test images",
-        sentence="Fitted on all training images; its threshold is part of the stored model, a "
+def _name_figures(facts: Any) -> dict[str, float]:
+    return {"precision": facts["precision"], "recall": facts["recall"], "F1": facts["f1"]}
+
+
+def _show_shipped(found: Any) -> Part:
+    shipped = found["shipped"]
+    both = {"at a threshold of 0": shipped["plain"], "at the chosen one": shipped["tuned"]}
+    rows = (
+        {"detector": name, "accuracy": facts["accuracy"]} | _name_figures(facts)
+        for name, facts in both.items()
+    )
+    return Table.of(
+        rows,
+        "shipped",
+        "The shipped detector on the test images",
+        "Fitted on all training images; its threshold is part of the stored model, a "
         "classifier that answers yes or no to images.",
-        columns=("detector", "accuracy", "precision", "recall", "F1"),
-        rows=tuple(rows),
     )

@@ -10,19 +10,13 @@ from digitflow.reports.charts import draw_bars, draw_gallery, draw_lines, draw_m
 from digitflow.studies.chapter import (
     Chapter,
     ChapterContext,
-    Figure,
     Part,
+    Parts,
     PublishedFigure,
     Table,
     judge_difference,
-    list_numbers,
 )
-from digitflow.studies.chapters.teams import (
-    Reader,
-    Team,
-    describe_bagging,
-    describe_team,
-)
+from digitflow.studies.chapters.teams import Reader, Team, describe_bagging, describe_team
 from digitflow.studies.experiments.ensembles import (
     BAG_SHARE,
     BAGGED,
@@ -37,6 +31,8 @@ from digitflow.studies.experiments.ensembles import (
     name_whole,
 )
 
+GAINS = ("gain (points)", "won", "lost", "p", "p (Holm)")
+
 
 def compose(context: ChapterContext) -> Chapter:
     """Show the candidates alone, who of them was taken, and what they are together."""
@@ -49,7 +45,7 @@ def compose(context: ChapterContext) -> Chapter:
         "does that cost?",
         findings=_conclude(context, teams),
         parts=(
-            *(_check_goal(context, team) for team in teams if context.scope.is_mnist),
+            *(_check_goal(context, team) for team in teams),
             _list_candidates(context, teams),
             *(_show_accuracy(context, team) for team in teams),
             _list_gains(context, teams, bagged),
@@ -93,7 +89,7 @@ def _write_costs(reader: Reader) -> str:
     )
 
 
-def _check_goal(context: ChapterContext, team: Team) -> PublishedFigure:
+def _check_goal(context: ChapterContext, team: Team) -> Part:
     chosen = team.chosen
     strongest = context.results[chosen.name].values["strongest"]
     return PublishedFigure(
@@ -105,42 +101,40 @@ def _check_goal(context: ChapterContext, team: Team) -> PublishedFigure:
     )
 
 
-def _list_candidates(context: ChapterContext, teams: list[Team]) -> Table:
+def _list_candidates(context: ChapterContext, teams: list[Team]) -> Part:
     held = context.results[name_part(teams[0].alone[0].name)].values["n"]
     bound = (
         "no known writer is on both sides"
         if context.scope.writers
         else "who wrote them is not known"
     )
-    weights = [
-        dict(zip(team.choice["members"], team.choice["weights"], strict=True)) for team in teams
+    weights = {
+        team.name: dict(zip(team.choice["members"], team.choice["weights"], strict=True))
+        for team in teams
+    }
+    rows: list[dict[str, Any]] = [
+        {
+            "candidate": reader.name,
+            "features": CANDIDATES[reader.name].recipe,
+            "held out (%)": 100 * (reader.held or 0.0),
+        }
+        | {f"weight in {team}": weight.get(reader.name) for team, weight in weights.items()}
+        for reader in teams[0].alone
     ]
-    return Table(
-        name="candidates",
-        title="Who is taken",
-        sentence=f"{held:,} training images, a {HELD_OUT}th, are held out ({bound}): by them "
+    return Table.of(
+        rows,
+        "candidates",
+        "Who is taken",
+        f"{held:,} training images, a {HELD_OUT}th, are held out ({bound}): by them "
         f"the members are chosen, each member's probabilities brought to one scale, votes "
         f"weighed and the stack taught. Then the members learn from all training images. The "
         f"team of the best takes the {MEMBERS} best of all candidates; equals are the "
         f"{MEMBERS} best of those on pixels, none of which is far ahead.",
-        columns=(
-            "candidate", "features", "held out (%)",
-            *(f"weight in {team.name}" for team in teams),
-        ),
-        rows=tuple(
-            (
-                reader.name,
-                CANDIDATES[reader.name].recipe,
-                100 * (reader.held or 0.0),
-                *(weight.get(reader.name) for weight in weights),
-            )
-            for reader in teams[0].alone
-        ),
         decimals=2,
-    )  # fmt: skip
+    )
 
 
-def _show_accuracy(context: ChapterContext, team: Team) -> Figure:
+def _show_accuracy(context: ChapterContext, team: Team) -> Part:
     readers = (*team.members, *team.together)
     values: dict[str, list[float | None]] = {
         "held-out images": [100 * (reader.held or 0.0) for reader in readers],
@@ -162,7 +156,7 @@ def _show_accuracy(context: ChapterContext, team: Team) -> Figure:
     )
 
 
-def _list_gains(context: ChapterContext, teams: list[Team], bagged: list[Reader]) -> Table:
+def _list_gains(context: ChapterContext, teams: list[Team], bagged: list[Reader]) -> Part:
     joints = [reader for team in teams for reader in team.together]
     against = [context.results[reader.name].values["best"] for reader in joints]
     bagging = [context.results[name_bagging(name)].values for name in BAGGED]
@@ -171,34 +165,36 @@ def _list_gains(context: ChapterContext, teams: list[Team], bagged: list[Reader]
         *((r, facts["single"], facts) for r, facts in zip(bagged, bagging, strict=True)),
     ]
     adjusted = holm([facts["p"] for _, _, facts in compared])
-    empty = (None,) * 5
-    rows: list[tuple[Any, ...]] = [(*_list_costs(reader), *empty) for reader in teams[0].alone]
+    rows = [_list_costs(reader) | dict.fromkeys(GAINS) for reader in teams[0].alone]
     for (reader, other, facts), p in zip(compared, adjusted, strict=True):
         gain = 100 * (reader.accuracy - other)
-        rows.append((*_list_costs(reader), gain, facts["wins"], facts["losses"], facts["p"], p))
-    return Table(
-        name="ensembles",
-        title="What each adds and costs",
-        sentence=f"The best against {teams[0].alone[0].name}, equals against "
+        found = (gain, facts["wins"], facts["losses"], facts["p"], p)
+        rows.append(_list_costs(reader) | dict(zip(GAINS, found, strict=True)))
+    return Table.of(
+        rows,
+        "ensembles",
+        "What each adds and costs",
+        f"The best against {teams[0].alone[0].name}, equals against "
         f"{teams[1].alone[0].name} (their best members on held-out images), bags against one "
         f"such model of all images; won and lost are test images that only one "
         f"side reads right (exact McNemar test, two-sided; Holm's p holds for all rows "
         f"together). Seconds and size are those of all members; to fit, weights and a stack "
         f"also need the members' fits without the held-out images.",
-        columns=(
-            "model", "accuracy (%)", "fit (s)", "predict (s)", "size (MB)", "gain (points)",
-            "won", "lost", "p", "p (Holm)",
-        ),
-        rows=tuple(rows),
         decimals=3,
-    )  # fmt: skip
+    )
 
 
-def _list_costs(reader: Reader) -> tuple[Any, ...]:
-    return (reader.name, 100 * reader.accuracy, reader.fit, reader.predict, reader.size)
+def _list_costs(reader: Reader) -> dict[str, Any]:
+    return {
+        "model": reader.name,
+        "accuracy (%)": 100 * reader.accuracy,
+        "fit (s)": reader.fit,
+        "predict (s)": reader.predict,
+        "size (MB)": reader.size,
+    }
 
 
-def _show_costs(context: ChapterContext, teams: list[Team]) -> Figure:
+def _show_costs(context: ChapterContext, teams: list[Team]) -> Part:
     pairs = [(joint, team.alone[0]) for team in teams for joint in team.together]
     costs = {
         "seconds to fit": [joint.fit / best.fit for joint, best in pairs],
@@ -222,7 +218,7 @@ def _show_costs(context: ChapterContext, teams: list[Team]) -> Figure:
     )
 
 
-def _show_growing(context: ChapterContext, teams: list[Team]) -> tuple[Part, ...]:
+def _show_growing(context: ChapterContext, teams: list[Team]) -> Parts:
     gains = {
         f"{team.name}, {name}": (
             np.arange(1, len(team.alone) + 1),
@@ -243,7 +239,7 @@ def _show_growing(context: ChapterContext, teams: list[Team]) -> tuple[Part, ...
             "number of members",
             "gain in accuracy (points)",
         ),
-        list_numbers(
+        Table.behind(
             "growing",
             ("team", "members", "added", "held out (%)", "test (%)"),
             (
@@ -268,7 +264,7 @@ def _say_growth(team: Team) -> str:
     )
 
 
-def _show_shared(context: ChapterContext, team: Team) -> tuple[Part, ...]:
+def _show_shared(context: ChapterContext, team: Team) -> Parts:
     names = team.choice["ranked"]
     shared = 100 * np.array(team.choice["shared"], float)
     others = np.where(np.eye(len(names), dtype=bool), np.nan, shared)
@@ -291,7 +287,7 @@ def _show_shared(context: ChapterContext, team: Team) -> tuple[Part, ...]:
             highest=100,
             blank=(),
         ),
-        list_numbers(
+        Table.behind(
             "shared-errors",
             ("errors of", *(f"made by {name} too (%)" for name in names)),
             (
@@ -302,16 +298,13 @@ def _show_shared(context: ChapterContext, team: Team) -> tuple[Part, ...]:
     )
 
 
-def _show_differences(context: ChapterContext, team: Team) -> tuple[Figure, ...]:
+def _show_differences(context: ChapterContext, team: Team) -> Parts:
     chosen = team.chosen
     facts = context.results[chosen.name].values
     best = facts["best"]
-    said = context.store.open_array(context.results[chosen.name].arrays["predicted"])
-    alone = context.store.open_array(
-        context.results[name_whole(best["member"])].arrays["predicted"]
-    )
-    labels = context.store.open_array(context.test.labels)
-    images = context.store.open_array(context.test.images)
+    (said,) = context.open(chosen.name, "predicted")
+    (alone,) = context.open(name_whole(best["member"]), "predicted")
+    test = context.test()
     figures = []
     for name, word, count in (
         ("won", "right where its best member is wrong", best["wins"]),
@@ -320,7 +313,7 @@ def _show_differences(context: ChapterContext, team: Team) -> tuple[Figure, ...]
         rows = facts[name]
         if not rows:
             continue
-        captions = [f"{labels[row]}: {alone[row]} → {said[row]}" for row in rows]
+        captions = [f"{test.labels[row]}: {alone[row]} → {said[row]}" for row in rows]
         figures.append(
             context.figure(
                 f"{name}-{team.name.replace(' ', '-')}",
@@ -328,7 +321,7 @@ def _show_differences(context: ChapterContext, team: Team) -> tuple[Figure, ...]
                 f"{len(rows)} of {count} such test images: the label, what {best['member']} "
                 f"reads, and what {chosen.name} makes of it.",
                 draw_gallery,
-                np.array(images[rows]),
+                np.array(test.images[rows]),
                 captions,
                 6,
             )
@@ -336,7 +329,7 @@ def _show_differences(context: ChapterContext, team: Team) -> tuple[Figure, ...]
     return tuple(figures)
 
 
-def _show_bags(context: ChapterContext) -> tuple[Part, ...]:
+def _show_bags(context: ChapterContext) -> Parts:
     counts = np.arange(1, BAGS + 1)
     found = {name: context.results[name_bagging(name)].values for name in BAGGED}
     errors = {
@@ -368,7 +361,7 @@ def _show_bags(context: ChapterContext) -> tuple[Part, ...]:
             "number of bags",
             "gain in accuracy (points)",
         ),
-        list_numbers(
+        Table.behind(
             "bags",
             ("bags", *errors),
             (

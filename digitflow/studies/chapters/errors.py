@@ -5,15 +5,7 @@ from typing import Any
 import numpy as np
 
 from digitflow.reports.charts import draw_gallery, draw_histogram, draw_image_rows, draw_matrix
-from digitflow.studies.chapter import (
-    Chapter,
-    ChapterContext,
-    Figure,
-    Part,
-    Table,
-    Text,
-    list_numbers,
-)
+from digitflow.studies.chapter import Chapter, ChapterContext, Part, Parts, Table, Text
 from digitflow.studies.experiments.errors import ESTIMATOR, RECIPE
 
 SHOWN_MISTAKES, SHOWN_SUSPECTS, WORST = 8, 24, 8
@@ -65,11 +57,11 @@ def _conclude(context: ChapterContext, found: Any) -> tuple[str, ...]:
     )
 
 
-def _show_mistakes(context: ChapterContext, found: Any) -> tuple[Part, ...]:
+def _show_mistakes(context: ChapterContext, found: Any) -> Parts:
     surest, near = found["mistakes"]["surest"], found["neighbours"]["near"]
     if not surest:
         return (Text(text="No test image is misread."),)
-    test, train = _open_images(context, "test"), _open_images(context, "train")
+    test, train = context.test().images, context.train().images
     captions = [f"{m['label']} → {m['said']}\n{m['sure']:.1%}" for m in surest]
     images = np.array(test[[mistake["row"] for mistake in surest]])
     rows = {
@@ -96,7 +88,7 @@ def _show_mistakes(context: ChapterContext, found: Any) -> tuple[Part, ...]:
             draw_image_rows,
             {f"{place + 1}: {name}": row for place, (name, row) in enumerate(rows.items())},
         ),
-        list_numbers(
+        Table.behind(
             "mistakes",
             ("test row", "label", "said", "probability", "neighbours", "nearest distance"),
             (
@@ -114,7 +106,7 @@ def _show_mistakes(context: ChapterContext, found: Any) -> tuple[Part, ...]:
     )
 
 
-def _show_counts(context: ChapterContext, mistakes: Any) -> Figure:
+def _show_counts(context: ChapterContext, mistakes: Any) -> Part:
     counts = np.array(mistakes["counts"])
     errors = counts - np.diag(np.diag(counts))
     true, said = np.unravel_index(errors.argmax(), errors.shape)
@@ -133,8 +125,8 @@ def _show_counts(context: ChapterContext, mistakes: Any) -> Figure:
     )
 
 
-def _show_pairs(context: ChapterContext, mistakes: Any) -> tuple[Part, ...]:
-    test = _open_images(context, "test")
+def _show_pairs(context: ChapterContext, mistakes: Any) -> Parts:
+    test = context.test().images
     parts = []
     for pair in mistakes["pairs"]:
         (a, b), cells = pair["digits"], pair["cells"]
@@ -156,14 +148,14 @@ def _show_pairs(context: ChapterContext, mistakes: Any) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _show_suspects(context: ChapterContext, labels: Any) -> tuple[Part, ...]:
+def _show_suspects(context: ChapterContext, labels: Any) -> Parts:
     parts: list[Part] = []
-    for which, words in (("train", "training"), ("test", "test")):
+    both = (("train", "training", context.train()), ("test", "test", context.test()))
+    for which, words, digits in both:
         likeliest = labels[which]["likeliest"]
         if not likeliest:
             parts.append(Text(text=f"No {words} label is doubted."))
             continue
-        images = _open_images(context, which)
         shown = likeliest[:SHOWN_SUSPECTS]
         parts.append(
             context.figure(
@@ -172,13 +164,13 @@ def _show_suspects(context: ChapterContext, labels: Any) -> tuple[Part, ...]:
                 f"The likeliest {len(shown)} of {labels[which]['found']:,}: label → what it is "
                 f"thought to be. Some are wrong labels, others hard to read.",
                 draw_gallery,
-                np.array(images[[each["row"] for each in shown]]),
+                np.array(digits.images[[each["row"] for each in shown]]),
                 [f"{each['label']} → {each['suggested']}" for each in shown],
                 8,
             )
         )
         parts.append(
-            list_numbers(
+            Table.behind(
                 f"suspects-{which}",
                 ("row", "label", "suggested", "margin"),
                 (
@@ -190,16 +182,19 @@ def _show_suspects(context: ChapterContext, labels: Any) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _show_hands(context: ChapterContext, hands: Any) -> tuple[Part, ...]:
+def _show_hands(context: ChapterContext, hands: Any) -> Parts:
     writers = hands["writers"]
     if not writers:
         return (Text(text="Who wrote the test images is not known: no accuracy by writer."),)
     shares = np.array([100 * writer["correct"] / writer["n"] for writer in writers])
     worst = sorted(writers, key=lambda writer: writer["high"])[:WORST]
-    columns = ("images", "read right (%)", "95 % interval from (%)", "to (%)")
-    series = tuple(
-        (SERIES.get(group["name"], str(group["name"])), *_score(group))
+    series = [
+        {"series": SERIES.get(group["name"], str(group["name"]))} | _score(group)
         for group in hands["series"]
+    ]
+    by_writer, worst_first = (
+        [{"writer": str(writer["name"])} | _score(writer) for writer in chosen]
+        for chosen in (writers, worst)
     )
     return (
         context.figure(
@@ -212,34 +207,27 @@ def _show_hands(context: ChapterContext, hands: Any) -> tuple[Part, ...]:
             "accuracy (%)",
             "number of writers",
         ),
-        Table(
-            name="series",
-            title="Accuracy by series of writers",
-            columns=("series", *columns),
-            rows=series,
-            decimals=2,
+        *(
+            [Table.of(series, "series", "Accuracy by series of writers", decimals=2)]
+            if series
+            else ()
         ),
-        Table(
-            name="worst-writers",
-            title="The writers who are read worst",
-            sentence="Surely worst first: by the upper bound of the interval, since a writer "
+        Table.of(
+            worst_first,
+            "worst-writers",
+            "The writers who are read worst",
+            "Surely worst first: by the upper bound of the interval, since a writer "
             "has few images.",
-            columns=("writer", *columns),
-            rows=tuple((str(writer["name"]), *_score(writer)) for writer in worst),
             decimals=2,
         ),
-        list_numbers(
-            "writers",
-            ("writer", *columns),
-            ((str(writer["name"]), *_score(writer)) for writer in writers),
-        ),
+        Table.of(by_writer, "writers", "writers", shown=0),
     )
 
 
-def _score(group: Any) -> tuple[int, float, float, float]:
-    share = 100 * group["correct"] / group["n"]
-    return group["n"], share, 100 * group["low"], 100 * group["high"]
-
-
-def _open_images(context: ChapterContext, which: str) -> np.ndarray:
-    return context.store.open_array(getattr(context, which).images)
+def _score(group: Any) -> dict[str, Any]:
+    return {
+        "images": group["n"],
+        "read right (%)": 100 * group["correct"] / group["n"],
+        "95 % interval from (%)": 100 * group["low"],
+        "to (%)": 100 * group["high"],
+    }

@@ -6,16 +6,7 @@ import numpy as np
 
 from digitflow.formatting import format_bytes
 from digitflow.reports.charts import draw_bars, draw_digit_cloud, draw_image_rows, draw_lines
-from digitflow.studies.chapter import (
-    Chapter,
-    ChapterContext,
-    Figure,
-    Part,
-    PublishedFigure,
-    Table,
-    check_number,
-    list_numbers,
-)
+from digitflow.studies.chapter import Chapter, ChapterContext, Part, Parts, Table, check_number
 
 # Half a component: the number of them is whole.
 EXACT = 0.5
@@ -52,38 +43,32 @@ def _conclude(pixels: Any, classes: Any, components: Any) -> tuple[str, ...]:
     )
 
 
-def _list_sets(sets: Any) -> Table:
-    rows = [
-        (
-            name,
-            " x ".join(f"{size:,}" for size in facts["shape"]),
-            facts["dtype"],
-            facts["labels_dtype"],
-            format_bytes(facts["bytes"]),
-            facts["lowest"],
-            facts["highest"],
-            facts["missing"],
-            facts["classes"],
-            facts["writers"],
-        )
+def _list_sets(sets: Any) -> Part:
+    rows = (
+        {
+            "set": name,
+            "shape": " x ".join(f"{size:,}" for size in facts["shape"]),
+            "pixels": facts["dtype"],
+            "labels": facts["labels_dtype"],
+            "size": format_bytes(facts["bytes"]),
+            "lowest": facts["lowest"],
+            "highest": facts["highest"],
+            "missing (NaN)": facts["missing"],
+            "classes": facts["classes"],
+            "writers": facts["writers"],
+        }
         for name, facts in sets.items()
-    ]
-    columns = (
-        "set", "shape", "pixels", "labels", "size", "lowest", "highest", "missing (NaN)",
-        "classes", "writers",
-    )  # fmt: skip
-    return Table(name="sets", title="The two sets", columns=columns, rows=tuple(rows))
+    )
+    return Table.of(rows, "sets", "The two sets")
 
 
-def _show_classes(context: ChapterContext, classes: Any) -> tuple[Part, ...]:
-    counts, arrays = classes["counts"], context.results["classes"].arrays
+def _show_classes(context: ChapterContext, classes: Any) -> Parts:
+    counts = classes["counts"]
     shares = {
         name: [100 * count / sum(found) for count in found] for name, found in counts.items()
     }
     digits = [str(digit) for digit in range(10)]
-    samples, means, spreads = (
-        context.store.open_array(arrays[name]) for name in ("samples", "means", "spreads")
-    )
+    samples, means, spreads = context.open("classes", "samples", "means", "spreads")
     widest = int(np.argmax([spread.mean() for spread in spreads]))
     narrowest = int(np.argmin([spread.mean() for spread in spreads]))
     heavy, light = int(np.argmax(classes["ink"])), int(np.argmin(classes["ink"]))
@@ -99,7 +84,7 @@ def _show_classes(context: ChapterContext, classes: Any) -> tuple[Part, ...]:
             "share of the set (%)",
             1,
         ),
-        list_numbers(
+        Table.behind(
             "class-counts",
             ("digit", "training images", "test images", "mean ink (% of full)"),
             (
@@ -130,7 +115,7 @@ def _show_classes(context: ChapterContext, classes: Any) -> tuple[Part, ...]:
     )
 
 
-def _show_pixels(context: ChapterContext, pixels: Any) -> tuple[Part, ...]:
+def _show_pixels(context: ChapterContext, pixels: Any) -> Parts:
     counts = np.array(pixels["histogram"])
     share = 100 * counts / counts.sum()
     stages = pixels["stages"]
@@ -146,38 +131,34 @@ def _show_pixels(context: ChapterContext, pixels: Any) -> tuple[Part, ...]:
             "share of all pixels (%)",
             log_y=True,
         ),
-        list_numbers(
+        Table.behind(
             "pixel-values",
             ("value", "pixels"),
             ((value, int(count)) for value, count in enumerate(counts)),
         ),
-        Table(
-            name="pixel-statistics",
-            title="Pixels before and after scaling",
-            sentence="Normalised is divided by 255; standardised is brought to mean 0 and "
-            "deviation 1 pixel by pixel, where one that is rarely inked becomes very large.",
-            columns=("pixels", "mean", "standard deviation", "lowest", "median", "highest"),
-            rows=tuple(
-                (
-                    name,
-                    *(
-                        facts[key]
-                        for key in ("mean", "deviation", "lowest", "median", "highest")
-                    ),
-                )
+        Table.of(
+            (
+                {
+                    "pixels": name,
+                    "mean": facts["mean"],
+                    "standard deviation": facts["deviation"],
+                    "lowest": facts["lowest"],
+                    "median": facts["median"],
+                    "highest": facts["highest"],
+                }
                 for name, facts in stages.items()
             ),
+            "pixel-statistics",
+            "Pixels before and after scaling",
+            "Normalised is divided by 255; standardised is brought to mean 0 and "
+            "deviation 1 pixel by pixel, where one that is rarely inked becomes very large.",
         ),
     )
 
 
-def _show_components(context: ChapterContext, components: Any) -> tuple[Part, ...]:
-    arrays = context.results["components"].arrays
+def _show_components(context: ChapterContext, components: Any) -> Parts:
     held = 100 * np.array(components["cumulated"])
     needed = components["needed"]["0.95"]
-    known: tuple[PublishedFigure, ...] = ()
-    if context.scope.is_mnist:
-        known = (check_number("components that hold 95 % of the variance", 154, needed, EXACT),)
     return (
         context.figure(
             "variance",
@@ -190,19 +171,18 @@ def _show_components(context: ChapterContext, components: Any) -> tuple[Part, ..
             "variance held (%)",
             marks={f"{needed} components": (needed, float(held[needed - 1]))},
         ),
-        list_numbers(
+        Table.behind(
             "variance",
             ("components", "variance held (%)"),
             ((k + 1, float(share)) for k, share in enumerate(held)),
         ),
-        *known,
-        _show_rebuilt(context, components, arrays),
+        check_number("components that hold 95 % of the variance", 154, needed, EXACT),
+        _show_rebuilt(context, components),
     )
 
 
-def _show_rebuilt(context: ChapterContext, components: Any, arrays: Any) -> Figure:
-    originals = context.store.open_array(arrays["originals"])
-    rebuilt = context.store.open_array(arrays["rebuilt"])
+def _show_rebuilt(context: ChapterContext, components: Any) -> Part:
+    originals, rebuilt = context.open("components", "originals", "rebuilt")
     errors = components["error"]
     lost = ", ".join(f"{k}: {error:.4f}" for k, error in errors.items())
     return context.figure(
@@ -215,7 +195,7 @@ def _show_rebuilt(context: ChapterContext, components: Any, arrays: Any) -> Figu
     )
 
 
-def _show_maps(context: ChapterContext, components: Any) -> tuple[Part, ...]:
+def _show_maps(context: ChapterContext, components: Any) -> Parts:
     two = 100 * components["cumulated"][1]
     return (
         _show_map(
@@ -246,8 +226,7 @@ def _show_map(
     title: str,
     sentence: str,
     axes: tuple[str, str],
-) -> Figure:
-    arrays = context.results[experiment].arrays
-    points, labels = (context.store.open_array(arrays[key]) for key in ("map", "labels"))
+) -> Part:
+    points, labels = context.open(experiment, "map", "labels")
     title = f"{title} ({len(points):,} images)"
     return context.figure(name, title, sentence, draw_digit_cloud, points, labels, *axes)

@@ -8,12 +8,11 @@ from digitflow.reports.charts import draw_bars, draw_gallery, draw_matrix
 from digitflow.studies.chapter import (
     Chapter,
     ChapterContext,
-    Figure,
-    PublishedFigure,
+    Part,
+    Parts,
     Table,
-    check_numbers,
+    check_number,
     judge_difference,
-    list_numbers,
 )
 from digitflow.studies.experiments.multilabel import (
     CHAIN_FOLDS,
@@ -35,11 +34,7 @@ LINKS = {"logistic": "logistic regressions", "trees": "boosted trees"}
 
 def compose(context: ChapterContext) -> Chapter:
     """Show how often both answers, one or none are right, and what a chain adds."""
-    found = {
-        (model, judged): context.results[name_answers(model, judged)]
-        for model in MODELS
-        for judged in JUDGED
-    }
+    found = context.gather(name_answers, MODELS, JUDGED)
     best = max(MODELS, key=lambda model: found[model, FOLDS].values["f1_macro"])
     return Chapter(
         section="multilabel",
@@ -47,7 +42,7 @@ def compose(context: ChapterContext) -> Chapter:
         question="Is the digit large (7, 8 or 9), and is it odd? One model, two answers.",
         findings=_conclude(context, found, best),
         parts=(
-            *_check_published(context, found),
+            *_list_published(context, found),
             _show_scores(context, found),
             _list_scores(found),
             _list_chains(context, found),
@@ -83,15 +78,15 @@ def _gain(found: Any, chain: str, judged: str) -> float:
     return float(found[chain, judged].values["both"] - apart)
 
 
-def _check_published(context: ChapterContext, found: Any) -> tuple[PublishedFigure, ...]:
-    if not context.scope.is_mnist or context.scope.settings.folds != PUBLISHED_FOLDS:
+def _list_published(context: ChapterContext, found: Any) -> Parts:
+    if context.scope.settings.folds != PUBLISHED_FOLDS:
         return ()
     values = found["knn on pixels", FOLDS].values
     measured = (values["f1_macro"], values["f1_weighted"])
-    return (check_numbers("macro and weighted F1 of KNN, 3 folds", PUBLISHED, measured, EXACT),)
+    return (check_number("macro and weighted F1 of KNN, 3 folds", PUBLISHED, measured, EXACT),)
 
 
-def _show_scores(context: ChapterContext, found: Any) -> Figure:
+def _show_scores(context: ChapterContext, found: Any) -> Part:
     shares = {
         judged: [100 * found[model, judged].values["both"] for model in MODELS]
         for judged in JUDGED
@@ -113,58 +108,63 @@ def _show_scores(context: ChapterContext, found: Any) -> Figure:
     )
 
 
-def _list_scores(found: Any) -> Table:
-    return Table(
-        name="multilabel",
-        title="F1 of both questions together",
-        sentence=f"Macro is the mean of both questions, weighted counts each by how often its "
+def _list_scores(found: Any) -> Part:
+    rows = (
+        {
+            "model": model,
+            "judged": judged,
+            "images": facts.values["n"],
+            "F1 macro": facts.values["f1_macro"],
+            "F1 weighted": facts.values["f1_weighted"],
+            "F1 large": facts.values["f1"]["large"],
+            "F1 odd": facts.values["f1"]["odd"],
+            "both right": facts.values["both"],
+            "one right": facts.values["half"],
+            "none right": facts.values["none"],
+            "fit (s)": facts.measured["fit_seconds"],
+            "predict (s)": facts.measured["predict_seconds"] if judged == TEST else None,
+        }
+        for (model, judged), facts in found.items()
+    )
+    return Table.of(
+        rows,
+        "multilabel",
+        "F1 of both questions together",
+        f"Macro is the mean of both questions, weighted counts each by how often its "
         f"answer is yes. KNN asks {NEIGHBOURS} neighbours for both answers at once, on all "
         f"pixels or 60 components; by its digit, they say which digit it is, and the answers "
         f"follow. The links (logistic regression; 60 boosted trees) learn from the components. "
         f"By folds, the time has the answers in it.",
-        columns=(
-            "model", "judged", "images", "F1 macro", "F1 weighted", "F1 large", "F1 odd",
-            "both right", "one right", "none right", "fit (s)", "predict (s)",
-        ),
-        rows=tuple(
-            (
-                model,
-                judged,
-                facts.values["n"],
-                facts.values["f1_macro"],
-                facts.values["f1_weighted"],
-                *(facts.values["f1"][question] for question in QUESTIONS),
-                *(facts.values[share] for share in ("both", "half", "none")),
-                facts.measured["fit_seconds"],
-                facts.measured["predict_seconds"] if judged == TEST else None,
-            )
-            for (model, judged), facts in found.items()
-        ),
-    )  # fmt: skip
+    )
 
 
-def _list_chains(context: ChapterContext, found: Any) -> Table:
+def _list_chains(context: ChapterContext, found: Any) -> Part:
     compared = context.results["chains"].values
-    rows = []
-    for chain in CHAINS:
-        for judged in JUDGED:
-            facts = compared[name_answers(chain, judged)]
-            gain = 100 * _gain(found, chain, judged)
-            rows.append((chain, judged, gain, facts["wins"], facts["losses"], facts["p"]))
-    return Table(
-        name="chains",
-        title="What a chain adds to its links",
-        sentence=f"In a chain the second link is told what the first one answered; it learns "
+    rows = (
+        {
+            "chain": chain,
+            "judged": judged,
+            "both right (points)": 100 * _gain(found, chain, judged),
+            "won": compared[name_answers(chain, judged)]["wins"],
+            "lost": compared[name_answers(chain, judged)]["losses"],
+            "p": compared[name_answers(chain, judged)]["p"],
+        }
+        for chain in CHAINS
+        for judged in JUDGED
+    )
+    return Table.of(
+        rows,
+        "chains",
+        "What a chain adds to its links",
+        f"In a chain the second link is told what the first one answered; it learns "
         f"that from answers to images that the first did not see ({CHAIN_FOLDS} folds). Images "
         f"won and lost are those of which only the chain, only the links apart have both "
         f"answers right (exact McNemar test, two-sided).",
-        columns=("chain", "judged", "both right (points)", "won", "lost", "p"),
-        rows=tuple(rows),
         decimals=3,
     )
 
 
-def _show_confusion(context: ChapterContext, facts: Any, best: str, question: str) -> Figure:
+def _show_confusion(context: ChapterContext, facts: Any, best: str, question: str) -> Part:
     counts = np.array(facts["confusion"][question])
     names = [f"not {question}", question]
     return context.figure(
@@ -183,7 +183,7 @@ def _show_confusion(context: ChapterContext, facts: Any, best: str, question: st
     )
 
 
-def _show_pairs(context: ChapterContext, facts: Any, best: str) -> Figure:
+def _show_pairs(context: ChapterContext, facts: Any, best: str) -> Part:
     counts = np.array(facts["pairs"])
     wrong = counts * (1 - np.eye(len(PAIRS), dtype=int))
     true, said = np.unravel_index(wrong.argmax(), wrong.shape)
@@ -204,13 +204,12 @@ def _show_pairs(context: ChapterContext, facts: Any, best: str) -> Figure:
     )
 
 
-def _show_half_right(context: ChapterContext, facts: Any, best: str) -> tuple[Figure, ...]:
+def _show_half_right(context: ChapterContext, facts: Any, best: str) -> Parts:
     if not facts["rows"]:
         return ()
-    test = context.store.open_array(context.test.images)
-    labels = context.store.open_array(context.test.labels)
+    test = context.test()
     captions = [
-        f"{labels[row]}: {'large' if large else 'small'}, {'odd' if odd else 'even'}"
+        f"{test.labels[row]}: {'large' if large else 'small'}, {'odd' if odd else 'even'}"
         for row, (large, odd) in zip(facts["rows"], facts["answers"], strict=True)
     ]
     return (
@@ -220,14 +219,14 @@ def _show_half_right(context: ChapterContext, facts: Any, best: str) -> tuple[Fi
             f"The first {len(captions)} of {round(facts['half'] * facts['n']):,} test images "
             f"with one right and one wrong answer; over each its digit and what was said.",
             draw_gallery,
-            np.array(test[facts["rows"]]),
+            np.array(test.images[facts["rows"]]),
             captions,
             6,
         ),
     )
 
 
-def _list_confusions(found: Any) -> Table:
+def _list_confusions(found: Any) -> Part:
     figures = ("precision", "recall", "f1")
     rows: list[tuple[Any, ...]] = [
         (
@@ -241,4 +240,4 @@ def _list_confusions(found: Any) -> Table:
         for question in QUESTIONS
     ]
     counts = ("no as no", "no as yes", "yes as no", "yes as yes")
-    return list_numbers("confusions", ("model", "judged", "question", *counts, *figures), rows)
+    return Table.behind("confusions", ("model", "judged", "question", *counts, *figures), rows)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from digitflow.reports.charts import draw_bars, draw_histogram, draw_image_rows, draw_matrix
-from digitflow.studies.chapter import Chapter, ChapterContext, Figure, Part, Table, list_numbers
+from digitflow.studies.chapter import Chapter, ChapterContext, Part, Parts, Table
 from digitflow.studies.experiments.multioutput import (
     DENOISERS,
     HIGHEST_NOISE,
@@ -71,7 +71,7 @@ def _open_images(context: ChapterContext, found: Any, rows: Any) -> dict[str, np
     return {name: np.array(context.store.open_array(ref)[rows]) for name, ref in refs.items()}
 
 
-def _show_images(context: ChapterContext, found: Any) -> Figure:
+def _show_images(context: ChapterContext, found: Any) -> Part:
     labels = context.store.open_array(found["noisy"].arrays["labels"])
     rows = [int(np.flatnonzero(labels == digit)[0]) for digit in np.unique(labels)]
     return context.figure(
@@ -95,7 +95,7 @@ def _open_psnr(context: ChapterContext, found: Any, name: str) -> np.ndarray:
     return context.store.open_array(found[name].arrays["psnr"])
 
 
-def _show_psnr(context: ChapterContext, found: Any, best: str) -> Figure:
+def _show_psnr(context: ChapterContext, found: Any, best: str) -> Part:
     gain = _psnr(found[best]) - _psnr(found["noisy"])
     return context.figure(
         "psnr",
@@ -110,39 +110,36 @@ def _show_psnr(context: ChapterContext, found: Any, best: str) -> Figure:
     )
 
 
-def _list_scores(found: Any, read: Any) -> Table:
+def _list_scores(found: Any, read: Any) -> Part:
     before = found["noisy"].values
-    return Table(
-        name="denoising",
-        title="How near to the clean pixels, before and after",
-        sentence=f"On {before['n']:,} test images, every digit as often as in all of them. MSE "
+    rows = (
+        {
+            "model": name,
+            "MSE before": before["mse"],
+            "MSE after": found[name].values["mse"],
+            "PSNR before (dB)": before["psnr"],
+            "PSNR after (dB)": found[name].values["psnr"],
+            "images nearer (%)": 100 * found[name].values["better"],
+            "read right after (%)": 100 * read[name],
+            "fit (s)": found[name].measured["fit_seconds"],
+            "predict (s)": found[name].measured["predict_seconds"],
+        }
+        for name in DENOISERS
+    )
+    return Table.of(
+        rows,
+        "denoising",
+        "How near to the clean pixels, before and after",
+        f"On {before['n']:,} test images, every digit as often as in all of them. MSE "
         f"is the mean squared error of a pixel (0 to 255); PSNR is 10 log10(255² / MSE). "
         f"Neighbours vote on each pixel by itself (KNN classifier of 784 answers), or the "
         f"values of one or {NEIGHBOURS} are averaged (KNN regressor); ridge is a linear "
         f"regression of each clean pixel on all noisy ones.",
-        columns=(
-            "model", "MSE before", "MSE after", "PSNR before (dB)", "PSNR after (dB)",
-            "images nearer (%)", "read right after (%)", "fit (s)", "predict (s)",
-        ),
-        rows=tuple(
-            (
-                name,
-                before["mse"],
-                found[name].values["mse"],
-                before["psnr"],
-                found[name].values["psnr"],
-                100 * found[name].values["better"],
-                100 * read[name],
-                found[name].measured["fit_seconds"],
-                found[name].measured["predict_seconds"],
-            )
-            for name in DENOISERS
-        ),
         decimals=2,
-    )  # fmt: skip
+    )
 
 
-def _show_spread(context: ChapterContext, found: Any, best: str) -> Figure:
+def _show_spread(context: ChapterContext, found: Any, best: str) -> Part:
     shown = ("noisy", *dict.fromkeys((best, "mean of 5 nearest")))
     values = {
         "before" if name == "noisy" else f"after: {name}": _open_psnr(context, found, name)
@@ -161,7 +158,7 @@ def _show_spread(context: ChapterContext, found: Any, best: str) -> Figure:
     )
 
 
-def _show_digits(context: ChapterContext, found: Any, best: str) -> tuple[Part, ...]:
+def _show_digits(context: ChapterContext, found: Any, best: str) -> Parts:
     errors = found[best].values["by_digit"]
     easy, hard = (pick(errors, key=lambda digit: errors[digit]) for pick in (min, max))
     digits = list(errors)
@@ -179,7 +176,7 @@ def _show_digits(context: ChapterContext, found: Any, best: str) -> tuple[Part, 
             ["before", *DENOISERS],
             decimals=0,
         ),
-        list_numbers(
+        Table.behind(
             "digits",
             ("digit", "before", *DENOISERS),
             (
@@ -190,7 +187,7 @@ def _show_digits(context: ChapterContext, found: Any, best: str) -> tuple[Part, 
     )
 
 
-def _show_worst(context: ChapterContext, found: Any, read: Any) -> Figure:
+def _show_worst(context: ChapterContext, found: Any, read: Any) -> Part:
     """Show images that the neighbours' mean moves farthest from the clean ones."""
     name = "mean of 5 nearest"
     rows = np.argsort(_open_psnr(context, found, name), kind="stable")[:SHOWN]
@@ -210,7 +207,7 @@ def _show_worst(context: ChapterContext, found: Any, read: Any) -> Figure:
     )
 
 
-def _show_reading(context: ChapterContext, read: Any, n: int) -> Figure:
+def _show_reading(context: ChapterContext, read: Any, n: int) -> Part:
     best = max(DENOISERS, key=lambda name: read[name])
     gain = 100 * (read[best] - read["noisy"])
     return context.figure(

@@ -6,7 +6,7 @@ import numpy as np
 
 from digitflow.reports.charts import draw_image_rows, draw_lines, draw_matrix
 from digitflow.studies.algorithms import ALGORITHMS
-from digitflow.studies.chapter import Chapter, ChapterContext, Part, Table, Text, list_numbers
+from digitflow.studies.chapter import Chapter, ChapterContext, Part, Table, Text
 from digitflow.studies.experiments.robustness import ALTERATIONS
 
 SHOWN_DIGITS = 10
@@ -94,10 +94,7 @@ def _show_summary(context: ChapterContext, found: Any) -> Part:
 
 
 def _show_pictures(context: ChapterContext, name: str) -> Part:
-    facts = context.results[f"alter by {name}"]
-    images, labels = (
-        context.store.open_array(facts.arrays[key]) for key in ("images", "labels")
-    )
+    images, labels = context.open(f"alter by {name}", "images", "labels")
     rows = [int(np.flatnonzero(labels == digit)[0]) for digit in np.unique(labels)]
     unit = ALTERATIONS[name].unit
     return context.figure(
@@ -136,8 +133,8 @@ def _show_curves(context: ChapterContext, found: Any, name: str) -> Part:
     )
 
 
-def _list_numbers(found: Any) -> Table:
-    return list_numbers(
+def _list_numbers(found: Any) -> Part:
+    return Table.behind(
         "robustness",
         ("alteration", "unit", "level", "algorithm", "accuracy"),
         (

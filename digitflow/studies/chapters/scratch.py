@@ -9,9 +9,9 @@ from digitflow.studies.chapter import (
     Chapter,
     ChapterContext,
     Part,
+    Parts,
     PublishedFigure,
     Table,
-    list_numbers,
 )
 from digitflow.studies.experiments.scratch import KINDS, MAKERS, name_fit
 
@@ -23,11 +23,7 @@ UNITS = 24
 
 def compose(context: ChapterContext) -> Chapter:
     """Show losses, weights, and both makers side by side."""
-    found = {
-        (kind, maker): context.results[name_fit(kind, maker)]
-        for kind in KINDS
-        for maker in MAKERS
-    }
+    found = context.gather(name_fit, KINDS, MAKERS)
     return Chapter(
         section="scratch",
         title="Models from scratch",
@@ -35,12 +31,12 @@ def compose(context: ChapterContext) -> Chapter:
         "well as scikit-learn's, and as quickly?",
         findings=tuple(_conclude(found, kind) for kind in KINDS),
         parts=(
-            *_check_goals(context, found),
+            *(_check_goal(found, kind) for kind in KINDS),
             _list_fits(found),
             _list_gradients(context),
             *_show_losses(context, found),
-            _show_digits(context, found),
-            _show_units(context, found),
+            _show_digits(context),
+            _show_units(context),
         ),
     )
 
@@ -64,57 +60,58 @@ def _conclude(found: Any, kind: str) -> str:
     )
 
 
-def _check_goals(context: ChapterContext, found: Any) -> tuple[PublishedFigure, ...]:
-    if not context.scope.is_mnist:
-        return ()
-    return tuple(
-        PublishedFigure(
-            what=f"{NAMES[kind]} against scikit-learn's (points; times its time)",
-            expected=f"within {POINTS} points, at most {TIMES:g} times",
-            measured=f"{_gap(found, kind):+.2f} points, {_ratio(found, kind):.2f} times",
-            met=_gap(found, kind) >= -POINTS and _ratio(found, kind) <= TIMES,
-        )
-        for kind in KINDS
+def _check_goal(found: Any, kind: str) -> Part:
+    gap, ratio = _gap(found, kind), _ratio(found, kind)
+    return PublishedFigure(
+        what=f"{NAMES[kind]} against scikit-learn's (points; times its time)",
+        expected=f"within {POINTS} points, at most {TIMES:g} times",
+        measured=f"{gap:+.2f} points, {ratio:.2f} times",
+        met=gap >= -POINTS and ratio <= TIMES,
     )
 
 
-def _list_fits(found: Any) -> Table:
-    return Table(
-        name="side-by-side",
-        title="Side by side",
-        sentence="Equal features, penalty, units, batches and passes; scikit-learn's logistic "
+def _list_fits(found: Any) -> Part:
+    rows = (
+        {
+            "model": kind,
+            "made by": maker,
+            "accuracy (%)": 100 * fit.values["accuracy"],
+            "passes": fit.values["epochs"],
+            "fit (s)": fit.measured["fit_seconds"],
+            "predict (s)": fit.measured["predict_seconds"],
+        }
+        for (kind, maker), fit in found.items()
+    )
+    return Table.of(
+        rows,
+        "side-by-side",
+        "Side by side",
+        "Equal features, penalty, units, batches and passes; scikit-learn's logistic "
         "regression goes by all images at once (lbfgs).",
-        columns=("model", "made by", "accuracy (%)", "passes", "fit (s)", "predict (s)"),
-        rows=tuple(
-            (
-                kind,
-                maker,
-                100 * facts.values["accuracy"],
-                facts.values["epochs"],
-                facts.measured["fit_seconds"],
-                facts.measured["predict_seconds"],
-            )
-            for (kind, maker), facts in found.items()
-        ),
         decimals=2,
     )
 
 
-def _list_gradients(context: ChapterContext) -> Table:
-    rows = []
-    for kind in KINDS:
-        values = context.results[f"gradient of {kind}"].values
-        rows.append((kind, values["images"], values["weights"], f"{values['worst']:.1e}"))
-    return Table(
-        name="gradients",
-        title="The gradient against central differences",
-        sentence="In float64, on real images; the largest relative difference.",
-        columns=("model", "images", "weights tried of each array", "largest difference"),
-        rows=tuple(rows),
+def _list_gradients(context: ChapterContext) -> Part:
+    checks = {kind: context.results[f"gradient of {kind}"].values for kind in KINDS}
+    rows = (
+        {
+            "model": kind,
+            "images": check["images"],
+            "weights tried of each array": check["weights"],
+            "largest difference": f"{check['worst']:.1e}",
+        }
+        for kind, check in checks.items()
+    )
+    return Table.of(
+        rows,
+        "gradients",
+        "The gradient against central differences",
+        "In float64, on real images; the largest relative difference.",
     )
 
 
-def _show_losses(context: ChapterContext, found: Any) -> tuple[Part, ...]:
+def _show_losses(context: ChapterContext, found: Any) -> Parts:
     curves = {
         f"{kind}, {maker}": facts.values["losses"]
         for (kind, maker), facts in found.items()
@@ -136,7 +133,7 @@ def _show_losses(context: ChapterContext, found: Any) -> tuple[Part, ...]:
             "mean cross-entropy (nats)",
             log_y=True,
         ),
-        list_numbers(
+        Table.behind(
             "losses",
             ("model", "pass", "mean cross-entropy"),
             (
@@ -148,8 +145,8 @@ def _show_losses(context: ChapterContext, found: Any) -> tuple[Part, ...]:
     )
 
 
-def _show_digits(context: ChapterContext, found: Any) -> Part:
-    weights = _open_weights(context, found["softmax", "numpy"])
+def _show_digits(context: ChapterContext) -> Part:
+    (weights,) = context.open(name_fit("softmax", "numpy"), "weights")
     return context.figure(
         "softmax-weights",
         "What softmax regression looks for",
@@ -162,8 +159,8 @@ def _show_digits(context: ChapterContext, found: Any) -> Part:
     )
 
 
-def _show_units(context: ChapterContext, found: Any) -> Part:
-    weights = _open_weights(context, found["mlp", "numpy"])
+def _show_units(context: ChapterContext) -> Part:
+    (weights,) = context.open(name_fit("mlp", "numpy"), "weights")
     strongest = np.argsort(-np.abs(weights).sum(axis=0))[:UNITS]
     return context.figure(
         "hidden-weights",
@@ -175,10 +172,6 @@ def _show_units(context: ChapterContext, found: Any) -> Part:
         [""] * UNITS,
         8,
     )
-
-
-def _open_weights(context: ChapterContext, facts: Any) -> np.ndarray:
-    return np.array(context.store.open_array(facts.arrays["weights"]))
 
 
 def _to_pictures(weights: np.ndarray) -> np.ndarray:

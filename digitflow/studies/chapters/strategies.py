@@ -17,12 +17,7 @@ NAMES = {"sgd": "SGD", "logistic": "logistic regression", "svm": "SVM"}
 
 def compose(context: ChapterContext) -> Chapter:
     """Show what strategy and scaling do to three classifiers."""
-    found = {
-        (classifier, strategy, pixels): context.results[name_fit(classifier, strategy, pixels)]
-        for classifier in CLASSIFIERS
-        for strategy in STRATEGIES
-        for pixels in PIXELS
-    }
+    found = context.gather(name_fit, CLASSIFIERS, STRATEGIES, PIXELS)
     return Chapter(
         section="strategies",
         title="Ten digits from classifiers of two",
@@ -30,7 +25,7 @@ def compose(context: ChapterContext) -> Chapter:
         "rest, and whether pixels are scaled first?",
         findings=_conclude(found),
         parts=(
-            *_check_published(context, found),
+            _check_published(found),
             *(_show_classifier(context, found, classifier) for classifier in CLASSIFIERS),
             _list_fits(found),
         ),
@@ -60,17 +55,13 @@ def _conclude(found: Any) -> tuple[str, ...]:
     )
 
 
-def _check_published(context: ChapterContext, found: Any) -> tuple[PublishedFigure, ...]:
-    if not context.scope.is_mnist:
-        return ()
+def _check_published(found: Any) -> Part:
     raw, scaled = (_score(found, "sgd", "native", pixels) for pixels in ("raw", "scaled"))
-    return (
-        PublishedFigure(
-            what="scaling lifts SGD (test accuracy, %)",
-            expected="scaled > raw",
-            measured=f"{raw:.2f} to {scaled:.2f}",
-            met=scaled > raw,
-        ),
+    return PublishedFigure(
+        what="scaling lifts SGD (test accuracy, %)",
+        expected="scaled > raw",
+        measured=f"{raw:.2f} to {scaled:.2f}",
+        met=scaled > raw,
     )
 
 
@@ -103,31 +94,27 @@ def _show_classifier(context: ChapterContext, found: Any, name: str) -> Part:
     )
 
 
-def _list_fits(found: Any) -> Table:
-    rows = tuple(
-        (
-            NAMES[classifier],
-            strategy,
-            pixels,
-            facts.values["images"],
-            facts.values["classifiers"],
-            100 * facts.values["train_accuracy"],
-            100 * facts.values["test_accuracy"],
-            facts.measured["fit_seconds"],
-            facts.measured["predict_seconds"],
-            "no" if any("onverge" in text for text in facts.warnings) else "yes",
-        )
-        for (classifier, strategy, pixels), facts in found.items()
+def _list_fits(found: Any) -> Part:
+    rows = (
+        {
+            "classifier": NAMES[classifier],
+            "strategy": strategy,
+            "pixels": pixels,
+            "images": fit.values["images"],
+            "classifiers of two": fit.values["classifiers"],
+            "train (%)": 100 * fit.values["train_accuracy"],
+            "test (%)": 100 * fit.values["test_accuracy"],
+            "fit (s)": fit.measured["fit_seconds"],
+            "predict (s)": fit.measured["predict_seconds"],
+            "converged": "no" if any("onverge" in text for text in fit.warnings) else "yes",
+        }
+        for (classifier, strategy, pixels), fit in found.items()
     )
-    return Table(
-        name="strategies",
-        title="All fits",
-        sentence="Training accuracy is of at most 10,000 of the images that were learnt from; "
+    return Table.of(
+        rows,
+        "strategies",
+        "All fits",
+        "Training accuracy is of at most 10,000 of the images that were learnt from; "
         "converged is whether the fit ended by itself, before its last pass.",
-        columns=(
-            "classifier", "strategy", "pixels", "images", "classifiers of two", "train (%)",
-            "test (%)", "fit (s)", "predict (s)", "converged",
-        ),
-        rows=rows,
         decimals=2,
-    )  # fmt: skip
+    )

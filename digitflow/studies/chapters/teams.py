@@ -1,5 +1,6 @@
 """Who reads in the chapter `ensembles`: candidates, teams of them, bags, and their costs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from digitflow.studies.experiments.ensembles import (
     name_part,
     name_whole,
 )
+from digitflow.studies.plan import Findings
 
 MEGABYTE = 2**20
 
@@ -21,7 +23,7 @@ MEGABYTE = 2**20
 class Reader:
     """One model or several together: shares read right, seconds, megabytes.
 
-    `fit` is of all that it takes, from the held-out images' fold_fits to the last member.
+    `fit` is of all that it takes, from fits without the held-out images to the last member.
     """
 
     name: str
@@ -68,44 +70,43 @@ def describe_team(context: ChapterContext, name: str) -> Team:
 
 def _describe_candidate(context: ChapterContext, name: str) -> Reader:
     part, whole = context.results[name_part(name)], context.results[name_whole(name)]
-    return Reader(
-        name,
-        part.values["accuracy"],
-        whole.values["accuracy"],
-        whole.measured["fit_seconds"],
-        whole.measured["predict_seconds"],
-        whole.models["model"].bytes / MEGABYTE,
-    )
+    return _add_up(name, part.values["accuracy"], whole.values["accuracy"], [whole])
 
 
 def _describe_joint(context: ChapterContext, kind: str, team: str) -> Reader:
-    facts = context.results[name_joint(kind, team)]
-    members = context.results[name_choice(team)].values["members"]
-    wholes = [_describe_candidate(context, name) for name in members]
-    # A vote of equals needs no fold_fits from held-out images.
-    fold_fits = sum(
-        context.results[name_part(name)].measured["fit_seconds"] for name in members
-    )
-    learns = kind in ("weighted voting", "stacking")
-    join = facts.measured["join_seconds"]
-    return Reader(
-        name_joint(kind, team),
-        facts.values["held_accuracy"],
-        facts.values["accuracy"],
-        sum(whole.fit for whole in wholes) + (fold_fits + join if learns else 0.0),
-        sum(whole.predict for whole in wholes),
-        sum(whole.size for whole in wholes),
-    )
+    name = name_joint(kind, team)
+    joint, members = context.results[name], context.results[name_choice(team)].values["members"]
+    # A vote of equals needs no fits without the held-out images.
+    learnt = 0.0
+    if kind in ("weighted voting", "stacking"):
+        parts = [context.results[name_part(member)] for member in members]
+        learnt = sum(part.measured["fit_seconds"] for part in parts)
+        learnt += joint.measured["join_seconds"]
+    wholes = [context.results[name_whole(member)] for member in members]
+    held, accuracy = joint.values["held_accuracy"], joint.values["accuracy"]
+    return _add_up(name, held, accuracy, wholes, learnt)
 
 
 def describe_bagging(context: ChapterContext, name: str) -> Reader:
     """Gather what the bags of one model read together, and cost."""
+    accuracy = context.results[name_bagging(name)].values["accuracy"]
     bags = [context.results[f"bag {number + 1} of {name}"] for number in range(BAGS)]
+    return _add_up(f"{BAGS} bags of {name}", None, accuracy, bags)
+
+
+def _add_up(
+    name: str,
+    held: float | None,
+    accuracy: float,
+    fits: Sequence[Findings],
+    learnt: float = 0.0,
+) -> Reader:
+    """Return what reads by all of these fits; `learnt` seconds went into joining them."""
     return Reader(
-        f"{BAGS} bags of {name}",
-        None,
-        context.results[name_bagging(name)].values["accuracy"],
-        sum(bag.measured["fit_seconds"] for bag in bags),
-        sum(bag.measured["predict_seconds"] for bag in bags),
-        sum(bag.models["model"].bytes for bag in bags) / MEGABYTE,
+        name,
+        held,
+        accuracy,
+        fit=sum(fit.measured["fit_seconds"] for fit in fits) + learnt,
+        predict=sum(fit.measured["predict_seconds"] for fit in fits),
+        size=sum(fit.models["model"].bytes for fit in fits) / MEGABYTE,
     )

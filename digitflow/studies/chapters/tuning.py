@@ -9,11 +9,10 @@ from digitflow.studies.chapter import (
     Chapter,
     ChapterContext,
     Part,
-    PublishedFigure,
+    Parts,
     Table,
     Text,
     check_number,
-    list_numbers,
 )
 from digitflow.studies.experiments.tuning import CHOICES, CURVES, GRIDS, MODELS
 
@@ -24,11 +23,7 @@ PUBLISHED, ABOUT = 97.1, 0.3
 def compose(context: ChapterContext) -> Chapter:
     """Show every search, the finals on the test images, and the curves."""
     trials = _list_trials(context)
-    finals = {
-        (model, choice): context.results[f"{model} {choice}"]
-        for model in MODELS
-        for choice in CHOICES
-    }
+    finals = context.gather("{} {}".format, MODELS, CHOICES)
     return Chapter(
         section="tuning",
         title="Tuning",
@@ -36,7 +31,7 @@ def compose(context: ChapterContext) -> Chapter:
         "better than what was set by hand, or by default?",
         findings=_conclude(context, trials, finals),
         parts=(
-            *_check_published(context, finals),
+            _check_published(finals),
             _show_finals(context, finals),
             _list_finals(finals),
             _list_searches(trials),
@@ -73,15 +68,6 @@ def _list_trials(context: ChapterContext) -> list[dict[str, Any]]:
     return found
 
 
-def _best(trials: Any, search: str, model: str) -> dict[str, Any] | None:
-    scored = [
-        trial
-        for trial in trials
-        if (trial["search"], trial["model"]) == (search, model) and trial["score"] is not None
-    ]
-    return max(scored, key=lambda trial: trial["score"], default=None)
-
-
 def _write(params: Any) -> str:
     told = (
         f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
@@ -109,12 +95,11 @@ def _score(finals: Any, model: str, choice: str) -> float:
     return 100 * float(finals[model, choice].values["accuracy"])
 
 
-def _check_published(context: ChapterContext, finals: Any) -> tuple[PublishedFigure, ...]:
-    if not context.scope.is_mnist:
-        return ()
+def _check_published(finals: Any) -> Part:
     measured = round(_score(finals, "knn", "hand-set"), 2)
-    what = "accuracy of KNN, k = 4 by distance, about (%)"
-    return (check_number(what, PUBLISHED, measured, ABOUT),)
+    return check_number(
+        "accuracy of KNN, k = 4 by distance, about (%)", PUBLISHED, measured, ABOUT
+    )
 
 
 def _show_finals(context: ChapterContext, finals: Any) -> Part:
@@ -133,55 +118,56 @@ def _show_finals(context: ChapterContext, finals: Any) -> Part:
     )
 
 
-def _list_finals(finals: Any) -> Table:
-    return Table(
-        name="finals",
-        title="Default, set by hand, tuned",
-        columns=("model", "chosen", "parameters", "accuracy (%)", "fit (s)", "predict (s)"),
-        rows=tuple(
-            (
-                model,
-                choice,
-                _write(facts.values["params"]),
-                100 * facts.values["accuracy"],
-                facts.measured["fit_seconds"],
-                facts.measured["predict_seconds"],
-            )
-            for (model, choice), facts in finals.items()
-        ),
+def _list_finals(finals: Any) -> Part:
+    rows = (
+        {
+            "model": model,
+            "chosen": choice,
+            "parameters": _write(fit.values["params"]),
+            "accuracy (%)": 100 * fit.values["accuracy"],
+            "fit (s)": fit.measured["fit_seconds"],
+            "predict (s)": fit.measured["predict_seconds"],
+        }
+        for (model, choice), fit in finals.items()
+    )
+    return Table.of(rows, "finals", "Default, set by hand, tuned", decimals=2)
+
+
+def _list_searches(trials: Any) -> Part:
+    rows = [
+        _describe_search(trials, search, model)
+        for search in SEARCHES
+        for model in dict.fromkeys(trial["model"] for trial in trials)
+    ]
+    return Table.of(
+        filter(None, rows),
+        "searches",
+        "What each search found",
+        "Scores are by cross-validation on part of the training images; of halving, "
+        "the combinations of the last round.",
         decimals=2,
     )
 
 
-def _list_searches(trials: Any) -> Table:
-    rows: list[tuple[Any, ...]] = []
-    for search in SEARCHES:
-        for model in dict.fromkeys(trial["model"] for trial in trials):
-            own = [t for t in trials if (t["search"], t["model"]) == (search, model)]
-            best = _best(trials, search, model)
-            if best is not None:
-                counts = (
-                    len(own),
-                    sum(trial["error"] is not None for trial in own),
-                    sum(trial["ended"] for trial in own),
-                )
-                rows.append(
-                    (search, model, *counts, 100 * best["score"], _write(best["params"]))
-                )
-    return Table(
-        name="searches",
-        title="What each search found",
-        sentence="Scores are by cross-validation on part of the training images; of halving, "
-        "the combinations of the last round.",
-        columns=(
-            "search", "model", "tried", "invalid", "ended early", "best score (%)", "by",
-        ),
-        rows=tuple(rows),
-        decimals=2,
-    )  # fmt: skip
+def _describe_search(trials: Any, search: str, model: str) -> dict[str, Any]:
+    """Return a search's row; nothing where it has no score of the model."""
+    own = [trial for trial in trials if (trial["search"], trial["model"]) == (search, model)]
+    scored = [trial for trial in own if trial["score"] is not None]
+    if not scored:
+        return {}
+    best = max(scored, key=lambda trial: trial["score"])
+    return {
+        "search": search,
+        "model": model,
+        "tried": len(own),
+        "invalid": sum(trial["error"] is not None for trial in own),
+        "ended early": sum(trial["ended"] for trial in own),
+        "best score (%)": 100 * best["score"],
+        "by": _write(best["params"]),
+    }
 
 
-def _tell_failures(context: ChapterContext, trials: Any) -> tuple[Text, ...]:
+def _tell_failures(context: ChapterContext, trials: Any) -> Parts:
     told = [
         Text(text=f"Invalid: {trial['model']} with {_write(trial['params'])}: {trial['error']}")
         for trial in trials
@@ -281,7 +267,7 @@ def _average(values: Any, x: np.ndarray) -> tuple[dict[str, Any], dict[str, Any]
     return lines, bands
 
 
-def _list_numbers(context: ChapterContext, trials: Any) -> tuple[Table, ...]:
+def _list_numbers(context: ChapterContext, trials: Any) -> Parts:
     curves = []
     for model in MODELS:
         for kind, xs in (("learning", "images"), ("validation", "values")):
@@ -291,7 +277,7 @@ def _list_numbers(context: ChapterContext, trials: Any) -> tuple[Table, ...]:
                     for fold, score in enumerate(values[part][place]):
                         curves.append((kind, model, x, part, fold + 1, score))
     return (
-        list_numbers(
+        Table.behind(
             "trials",
             ("search", "model", "parameters", "score", "error"),
             (
@@ -299,7 +285,7 @@ def _list_numbers(context: ChapterContext, trials: Any) -> tuple[Table, ...]:
                 for t in trials
             ),
         ),
-        list_numbers(
+        Table.behind(
             "curves", ("curve", "model", "images or value", "on", "fold", "accuracy"), curves
         ),
     )

@@ -10,8 +10,8 @@ from digitflow.studies.plan import (
     Experiment,
     ExperimentContext,
     Findings,
+    Plan,
     Scope,
-    drop_repeated,
     plan_experiment,
 )
 
@@ -19,19 +19,16 @@ CLASSES = 10
 SPLITS: tuple[Split, ...] = ("own", "80/20")
 
 
-def plan(scope: Scope) -> tuple[Experiment, ...]:
+def plan(scope: Scope) -> Plan:
     """Return for each algorithm and split: features, fit, what it got right and wrong."""
-    return drop_repeated(
-        experiment
-        for split in SPLITS
-        for algorithm in ALGORITHMS
-        for experiment in (*plan_model(algorithm, split), _plan_judgement(algorithm, split))
-    )
-
-
-def _plan_judgement(algorithm: str, split: Split) -> Experiment:
-    fit = plan_model(algorithm, split)[1].name
-    return plan_experiment(name_judgement(algorithm, split), judge_model, fit, model=fit)
+    planned: list[Experiment] = []
+    for split in SPLITS:
+        for algorithm in ALGORITHMS:
+            features, fit = plan_model(algorithm, split)
+            name = name_judgement(algorithm, split)
+            judgement = plan_experiment(name, judge_model, fit.name, model=fit.name)
+            planned += (features, fit, judgement)
+    return tuple(planned)
 
 
 def name_judgement(algorithm: str, split: Split) -> str:

@@ -15,14 +15,7 @@ from digitflow.models.fitting import build_estimator
 from digitflow.studies.algorithms import ALGORITHMS, predict_probabilities
 from digitflow.studies.data import plan_features
 from digitflow.studies.experiments.robustness import plan_alteration
-from digitflow.studies.plan import (
-    Experiment,
-    ExperimentContext,
-    Findings,
-    Scope,
-    Stopwatch,
-    plan_experiment,
-)
+from digitflow.studies.plan import ExperimentContext, Findings, Plan, Scope, plan_experiment
 
 COPIES = 4
 # Each a way to make four copies of an image; settings as in a config's `augment`.
@@ -49,7 +42,7 @@ SHOWN = 10
 NEIGHBOURS = 4
 
 
-def plan(scope: Scope) -> tuple[Experiment, ...]:
+def plan(scope: Scope) -> Plan:
     """Return the copies, the altered test images, the fits, and KNN on all images."""
     originals = min(scope.settings.augmented_size, scope.train_rows)
     images = min(scope.settings.altered_images, scope.test_rows)
@@ -158,9 +151,8 @@ def fit_on_copies(context: ExperimentContext, model: str, copies: str) -> Findin
         chosen.recipe, images, context.seed, context.store, context.threads
     )
     classifier = build_estimator(chosen.estimator, chosen.params, context.seed, context.threads)
-    watch = Stopwatch()
-    classifier.fit(context.store.open_array(features), labels)
-    watch.lap("fit")
+    with context.timed("fit"):
+        classifier.fit(context.store.open_array(features), labels)
 
     def score(pictures: np.ndarray, truth: np.ndarray) -> float:
         rows = context.store.open_array(
@@ -173,10 +165,7 @@ def fit_on_copies(context: ExperimentContext, model: str, copies: str) -> Findin
     for name in STRESSES:
         levels, truth = context.open(f"alter by {name}", "images", "labels")
         altered[name] = [score(level, truth) for level in levels]
-    return Findings(
-        values={"accuracy": score(test.images, test.labels), "altered": altered},
-        measured=watch.seconds,
-    )
+    return Findings(values={"accuracy": score(test.images, test.labels), "altered": altered})
 
 
 def read_by_shifted_neighbours(context: ExperimentContext) -> Findings:

@@ -15,6 +15,7 @@ from digitflow.studies.plan import (
     Experiment,
     ExperimentContext,
     Findings,
+    Plan,
     Scope,
     plan_experiment,
 )
@@ -23,7 +24,7 @@ from digitflow.studies.plan import (
 CURVE_POINTS = 400
 
 
-def plan(scope: Scope) -> tuple[Experiment, ...]:
+def plan(scope: Scope) -> Plan:
     """Return the experiments: folds by library and by hand, scores, a forest, what ships."""
     settings = scope.settings
     asked = {"digit": settings.digit, "folds": settings.folds}

@@ -14,21 +14,8 @@ import numpy as np
 
 from digitflow.models.fitting import build_estimator
 from digitflow.models.persistence import dump_model
-from digitflow.studies.algorithms import (
-    ALGORITHMS,
-    Algorithm,
-    plan_fit,
-    predict_probabilities,
-)
-from digitflow.studies.plan import (
-    Experiment,
-    ExperimentContext,
-    Findings,
-    Scope,
-    Stopwatch,
-    drop_repeated,
-    plan_experiment,
-)
+from digitflow.studies.algorithms import ALGORITHMS, Algorithm, plan_fit, predict_probabilities
+from digitflow.studies.plan import ExperimentContext, Findings, Plan, Scope, plan_experiment
 from digitflow.studies.voting import (
     calibrate,
     compare_readers,
@@ -93,17 +80,15 @@ def fit_part(
     """
     train, labels = context.open(features, "train", "train_labels")
     learnt, held = _divide(context)
-    watch = Stopwatch()
     model = build_estimator(estimator, params, context.seed, context.threads)
-    model.fit(train[learnt], labels[learnt])
-    watch.lap("fit")
+    with context.timed("fit"):
+        model.fit(train[learnt], labels[learnt])
     read = predict_probabilities(model, train[held])
     return Findings(
         values={
             "accuracy": float((read.argmax(axis=1) == labels[held]).mean()),
             "n": len(held),
         },
-        measured=watch.seconds,
         arrays=context.keep(held=read),
     )
 
@@ -177,9 +162,8 @@ def join_members(context: ExperimentContext, kind: str, choice: str) -> Findings
     members = context.given[choice].values["members"]
     held, truth = open_held(context, members)
     test, labels = open_test(context, members), np.asarray(context.test().labels)
-    watch = Stopwatch()
-    predicted = join(kind, held, truth, test)
-    watch.lap("join")
+    with context.timed("join"):
+        predicted = join(kind, held, truth, test)
     crosswise = join_crosswise(kind, held, truth, context.seed)
     alone = test.argmax(axis=2)
     strongest = int((alone == labels).sum(axis=1).argmax())
@@ -196,7 +180,6 @@ def join_members(context: ExperimentContext, kind: str, choice: str) -> Findings
             | compare_readers(predicted, alone[row], labels)
             for name, row in (("best", 0), ("strongest", strongest))
         },
-        measured=watch.seconds,
         arrays=context.keep(predicted=predicted.astype(np.uint8)),
     )
 
@@ -221,15 +204,13 @@ def fit_bag(
     train, labels, test = context.open(features, "train", "train_labels", "test")
     generator = np.random.default_rng([context.seed, number])
     rows = generator.choice(len(train), int(BAG_SHARE * len(train)), replace=True)
-    watch = Stopwatch()
     model = build_estimator(estimator, params, context.seed, context.threads)
-    model.fit(train[rows], labels[rows])
-    watch.lap("fit")
-    read = predict_probabilities(model, test)
-    watch.lap("predict")
+    with context.timed("fit"):
+        model.fit(train[rows], labels[rows])
+    with context.timed("predict"):
+        read = predict_probabilities(model, test)
     return Findings(
         values={"rows": len(rows), "distinct": len(np.unique(rows))},
-        measured=watch.seconds,
         arrays=context.keep(test=read),
         models={"model": dump_model(model, context.store)},
     )
@@ -283,12 +264,12 @@ BAGGED: Mapping[str, Algorithm] = MappingProxyType(
 BAGS = 5
 
 
-def plan(scope: Scope) -> tuple[Experiment, ...]:
+def plan(scope: Scope) -> Plan:
     """Return the candidates, the teams of the best of them, their ensembles, and bags."""
     candidates = [step for name in CANDIDATES for step in _plan_candidate(name)]
     bags = [step for name in BAGGED for step in _plan_bags(name)]
     teams = [step for team in TEAMS for step in _plan_team(team)]
-    return drop_repeated((*candidates, *bags, *teams))
+    return (*candidates, *bags, *teams)
 
 
 def name_bagging(bagged: str) -> str:
@@ -306,52 +287,35 @@ def name_joint(kind: str, team: str) -> str:
     return f"{kind} of {team}"
 
 
-def _plan_team(team: str) -> tuple[Experiment, ...]:
+def _plan_team(team: str) -> Plan:
     candidates = TEAMS[team]
     given = tuple(name(one) for name in (name_part, name_whole) for one in candidates)
     choice = plan_experiment(
         name_choice(team), choose_members, *given, candidates=list(candidates), count=MEMBERS
     )
+    needs = (*given, choice.name)
     joined = (
         plan_experiment(
-            name_joint(kind, team),
-            join_members,
-            *given,
-            choice.name,
-            kind=kind,
-            choice=choice.name,
+            name_joint(kind, team), join_members, *needs, kind=kind, choice=choice.name
         )
         for kind in KINDS
     )
     return (choice, *joined)
 
 
-def _plan_candidate(name: str) -> tuple[Experiment, ...]:
-    chosen = CANDIDATES[name]
-    features, whole = plan_fit(name, chosen)
-    part = plan_experiment(
-        name_part(name),
-        fit_part,
-        features.name,
-        estimator=chosen.estimator,
-        params=chosen.params,
-        features=features.name,
-    )
+def _plan_candidate(name: str) -> Plan:
+    features, whole = plan_fit(name, CANDIDATES[name])
+    given = CANDIDATES[name].learn_from(features.name)
+    part = plan_experiment(name_part(name), fit_part, features.name, **given)
     return features, part, whole
 
 
-def _plan_bags(name: str) -> tuple[Experiment, ...]:
-    chosen = BAGGED[name]
-    features, single = plan_fit(name, chosen)
+def _plan_bags(name: str) -> Plan:
+    features, single = plan_fit(name, BAGGED[name])
+    given = BAGGED[name].learn_from(features.name)
     bags = [
         plan_experiment(
-            f"bag {number + 1} of {name}",
-            fit_bag,
-            features.name,
-            number=number,
-            estimator=chosen.estimator,
-            params=chosen.params,
-            features=features.name,
+            f"bag {number + 1} of {name}", fit_bag, features.name, number=number, **given
         )
         for number in range(BAGS)
     ]

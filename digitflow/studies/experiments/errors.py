@@ -9,13 +9,7 @@ from digitflow.evaluation.resampling import wilson_interval
 from digitflow.models.fitting import build_estimator
 from digitflow.studies.algorithms import predict_probabilities
 from digitflow.studies.data import plan_features
-from digitflow.studies.plan import (
-    Experiment,
-    ExperimentContext,
-    Findings,
-    Scope,
-    plan_experiment,
-)
+from digitflow.studies.plan import ExperimentContext, Findings, Plan, Scope, plan_experiment
 from digitflow.studies.voting import cool, fit_temperature
 
 
@@ -69,14 +63,12 @@ def find_suspects(labels: np.ndarray, probabilities: np.ndarray) -> Suspects:
 
 
 RECIPE, ESTIMATOR = "strokes", "nystroem"
-# Fewer support points than the champion has: half a minute a fold, and 99.3 % all the same.
-PARAMS: dict[str, Any] = {}
 MISTAKES, NEIGHBOURS, SUSPECTS, PAIRS, PER_PAIR = 24, 5, 40, 3, 8
 CHUNK_ROWS = 256
 LEAST = 1e-12
 
 
-def plan(scope: Scope) -> tuple[Experiment, ...]:
+def plan(scope: Scope) -> Plan:
     """Return a model judged on the test images, one a fold, and what their errors say."""
     features, count = plan_features(RECIPE), scope.settings.folds
     folds = [
@@ -105,7 +97,7 @@ def read_test(context: ExperimentContext) -> Findings:
         values "accuracy"; arrays "probabilities" float32 (n, 10).
     """
     train, labels, test = context.open(f"features {RECIPE}", "train", "train_labels", "test")
-    model = build_estimator(ESTIMATOR, PARAMS, context.seed, context.threads).fit(train, labels)
+    model = build_estimator(ESTIMATOR, {}, context.seed, context.threads).fit(train, labels)
     probabilities = predict_probabilities(model, test)
     hits = probabilities.argmax(axis=1) == context.test().labels
     return Findings(
@@ -129,7 +121,7 @@ def read_fold(context: ExperimentContext, fold: int, folds: int) -> Findings:
     groups = np.arange(len(labels)) if writers is None else np.asarray(writers)
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=context.seed)
     learnt, held = list(splitter.split(labels, labels, groups))[fold]
-    model = build_estimator(ESTIMATOR, PARAMS, context.seed, context.threads)
+    model = build_estimator(ESTIMATOR, {}, context.seed, context.threads)
     model.fit(train[learnt], labels[learnt])
     return Findings(
         values={"images": len(held)},

@@ -6,13 +6,7 @@ from typing import Any
 import numpy as np
 
 from digitflow.data.sets import LabelledImages
-from digitflow.studies.plan import (
-    Experiment,
-    ExperimentContext,
-    Findings,
-    Scope,
-    plan_experiment,
-)
+from digitflow.studies.plan import ExperimentContext, Findings, Plan, Scope, plan_experiment
 
 CLASSES = 10
 # 95 % of MNIST's variance, and the two smaller ones of the studies.
@@ -23,7 +17,7 @@ MAPPED = 2000
 CHUNK_ROWS = 4096
 
 
-def plan(scope: Scope) -> tuple[Experiment, ...]:
+def plan(scope: Scope) -> Plan:
     """Return the experiments: the pixels, the classes, PCA, two maps."""
     components = [k for k in KEPT if k <= min(scope.train_rows, 784)]
     return (

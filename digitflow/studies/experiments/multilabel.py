@@ -12,14 +12,7 @@ import numpy as np
 from digitflow.data.sets import LabelledImages
 from digitflow.store.references import Record
 from digitflow.studies.data import PARTS, plan_features
-from digitflow.studies.plan import (
-    Experiment,
-    ExperimentContext,
-    Findings,
-    Scope,
-    Stopwatch,
-    plan_experiment,
-)
+from digitflow.studies.plan import ExperimentContext, Findings, Plan, Scope, plan_experiment
 from digitflow.studies.voting import compare_readers
 
 QUESTIONS = ("large", "odd")
@@ -73,7 +66,7 @@ CHAINS = MappingProxyType(
 )
 
 
-def plan(scope: Scope) -> tuple[Experiment, ...]:
+def plan(scope: Scope) -> Plan:
     """Return the features, each model by folds and on the test images, chains compared."""
     features = plan_features("components")
     fits = tuple(
@@ -129,21 +122,17 @@ def answer_questions(
     Findings
         values as of `measure_answers`, and "rows" and "answers": the first images of which
         one answer is right; arrays "right": uint8 (n,), how many answers are; measured
-        "fit_seconds", "predict_seconds" (0 by folds: both together are in the first).
+        "fit_seconds", "predict_seconds" (by folds both together are in the first).
     """
     chosen = Answerer(**model)
     train, test = open_rows(context, chosen)
     built = build_model(chosen, context.seed, context.threads)
     wanted = train.labels if chosen.kind == "digit" else _as_numbers(train.labels)
-    watch = Stopwatch()
     if judged == "by folds":
-        found = _answer_by_folds(built, train, wanted, folds, in_order)
-        watch.lap("fit")
+        with context.timed("fit"):
+            found = _answer_by_folds(built, train, wanted, folds, in_order)
     else:
-        built.fit(train.images, wanted)
-        watch.lap("fit")
-        found = built.predict(test.images)
-    watch.lap("predict")
+        found = context.fit_and_predict(built, train.images, wanted, test.images)
     truth = ask_questions((train if judged == "by folds" else test).labels)
     answers = ask_questions(found) if chosen.kind == "digit" else np.asarray(found) > 0.5
     right = (answers == truth).sum(axis=1).astype(np.uint8)
@@ -151,7 +140,6 @@ def answer_questions(
     return Findings(
         values=measure_answers(truth, answers)
         | {"rows": half.tolist(), "answers": answers[half].tolist()},
-        measured=watch.seconds,
         arrays=context.keep(right=right),
     )
 

@@ -10,14 +10,7 @@ import numpy as np
 from digitflow.data.splits import choose_subset
 from digitflow.models.persistence import load_model
 from digitflow.studies.algorithms import plan_model, predict_probabilities
-from digitflow.studies.plan import (
-    Experiment,
-    ExperimentContext,
-    Findings,
-    Scope,
-    Stopwatch,
-    plan_experiment,
-)
+from digitflow.studies.plan import ExperimentContext, Findings, Plan, Scope, plan_experiment
 
 # Whole numbers from 0 to 99, added to every pixel, as in the book.
 HIGHEST_NOISE = 100
@@ -36,7 +29,7 @@ CHUNK_ROWS = 4096
 LEAST_ERROR = 1 / 784
 
 
-def plan(scope: Scope) -> tuple[Experiment, ...]:
+def plan(scope: Scope) -> Plan:
     """Return the noisy images, each denoiser, and the model that reads what they make."""
     images = min(CLEANED, scope.test_rows)
     noise = plan_experiment("noise", add_noise, images=images)
@@ -103,23 +96,18 @@ def denoise_images(context: ExperimentContext, denoiser: str) -> Findings:
         "noise", "train", "raw", "noisy", "clean", "labels"
     )
     model = build_denoiser(denoiser)
-    watch = Stopwatch()
-    if model is not None:
-        wanted = context.train().images.reshape(len(context.train()), -1)
-        model.fit(_flatten(learnt), _of_kind(model, wanted))
-    watch.lap("fit")
-    if model is None:
-        cleaned = raw - (HIGHEST_NOISE - 1) / 2
-    else:
-        cleaned = model.predict(_flatten(raw)).reshape(clean.shape)
-    denoised = np.rint(cleaned.clip(0, 255)).astype(np.uint8)
-    watch.lap("predict")
+    with context.timed("fit"):
+        if model is not None:
+            wanted = context.train().images.reshape(len(context.train()), -1)
+            model.fit(_flatten(learnt), _of_kind(model, wanted))
+    with context.timed("predict"):
+        if model is None:
+            cleaned = raw - (HIGHEST_NOISE - 1) / 2
+        else:
+            cleaned = model.predict(_flatten(raw)).reshape(clean.shape)
+        denoised = np.rint(cleaned.clip(0, 255)).astype(np.uint8)
     values, errors = measure_cleaning(denoised, noisy, clean, labels)
-    return Findings(
-        values=values,
-        measured=watch.seconds,
-        arrays=context.keep(denoised=denoised, psnr=to_psnr(errors)),
-    )
+    return Findings(values=values, arrays=context.keep(denoised=denoised, psnr=to_psnr(errors)))
 
 
 def build_denoiser(denoiser: str) -> Any:

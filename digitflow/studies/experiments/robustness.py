@@ -9,98 +9,74 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from pydantic.dataclasses import dataclass
 
 from digitflow.augment import distortions
 from digitflow.data.splits import choose_rows
 from digitflow.models.persistence import load_model
-from digitflow.store.references import Record
 from digitflow.studies.algorithms import ALGORITHMS, plan_model, predict_probabilities
 from digitflow.studies.plan import (
     Experiment,
     ExperimentContext,
     Findings,
+    Plan,
     Scope,
-    drop_repeated,
     plan_experiment,
 )
 
 
-class Alteration(Record):
+@dataclass(frozen=True)
+class Alteration:
     """A way to alter images, and the levels that are tried; at `none` nothing happens.
 
-    `argument` is how the function of `augment.distortions` calls its level.
+    `argument` is how the function of `augment.distortions` calls its level, `unit` how
+    people do.
     """
 
     function: str
     argument: str
     unit: str
-    none: float
     levels: tuple[float, ...]
+    none: float = 0.0
 
 
 ALTERATIONS: Mapping[str, Alteration] = MappingProxyType(
     {
         "shift": Alteration(
-            function="shift_images",
-            argument="pixels",
-            unit="pixels, in one of four directions",
-            none=0,
-            levels=(0, 1, 2, 3, 4),
+            "shift_images", "pixels", "pixels, in one of four directions", (0, 1, 2, 3, 4)
         ),
         "rotation": Alteration(
-            function="rotate_images",
-            argument="degrees",
-            unit="degrees, either way",
-            none=0,
-            levels=(0, 10, 20, 30, 45),
+            "rotate_images", "degrees", "degrees, either way", (0, 10, 20, 30, 45)
         ),
         "scale": Alteration(
-            function="scale_images",
-            argument="share",
-            unit="size, times its own",
-            none=1,
-            levels=(0.6, 0.8, 1, 1.2, 1.4),
+            "scale_images", "share", "size, times its own", (0.6, 0.8, 1, 1.2, 1.4), none=1
         ),
         "shear": Alteration(
-            function="shear_images",
-            argument="share",
-            unit="pixels aside for one up, either way",
-            none=0,
-            levels=(0, 0.2, 0.4, 0.6, 0.8),
+            "shear_images",
+            "share",
+            "pixels aside for one up, either way",
+            (0, 0.2, 0.4, 0.6, 0.8),
         ),
         "thickness": Alteration(
-            function="change_strokes",
-            argument="pixels",
-            unit="pixels added at each side of a stroke",
-            none=0,
-            levels=(-0.75, -0.5, 0, 0.5, 1),
+            "change_strokes",
+            "pixels",
+            "pixels added at each side of a stroke",
+            (-0.75, -0.5, 0, 0.5, 1),
         ),
         "blur": Alteration(
-            function="blur_images",
-            argument="pixels",
-            unit="standard deviation in pixels",
-            none=0,
-            levels=(0, 0.75, 1.5, 2.25, 3),
+            "blur_images", "pixels", "standard deviation in pixels", (0, 0.75, 1.5, 2.25, 3)
         ),
         "noise": Alteration(
-            function="add_noise",
-            argument="deviation",
-            unit="standard deviation, of 255",
-            none=0,
-            levels=(0, 30, 60, 90, 120),
+            "add_noise", "deviation", "standard deviation, of 255", (0, 30, 60, 90, 120)
         ),
         "occlusion": Alteration(
-            function="cover_images",
-            argument="side",
-            unit="side of the covered square in pixels",
-            none=0,
-            levels=(0, 3, 6, 9, 12),
+            "cover_images", "side", "side of the covered square in pixels", (0, 3, 6, 9, 12)
         ),
     }
 )
 
 
-def plan(scope: Scope) -> tuple[Experiment, ...]:
+def plan(scope: Scope) -> Plan:
     """Return the alterations, the models, and what each model reads of all of them."""
     images = min(scope.settings.altered_images, scope.test_rows)
     altered = tuple(plan_alteration(name, images) for name in ALTERATIONS)
@@ -115,13 +91,22 @@ def plan(scope: Scope) -> tuple[Experiment, ...]:
         )
         for name in ALGORITHMS
     )
-    return drop_repeated((*altered, *models, *readings))
+    return (*altered, *models, *readings)
 
 
 def plan_alteration(name: str, images: int) -> Experiment:
     """Return the experiment that alters some test images in one of `ALTERATIONS`' ways."""
-    params = ALTERATIONS[name].model_dump(mode="json")
-    return plan_experiment(f"alter by {name}", alter_images, name=name, images=images, **params)
+    chosen = ALTERATIONS[name]
+    return plan_experiment(
+        f"alter by {name}",
+        alter_images,
+        name=name,
+        images=images,
+        function=chosen.function,
+        argument=chosen.argument,
+        none=chosen.none,
+        levels=list(chosen.levels),
+    )
 
 
 def alter_images(
@@ -130,7 +115,6 @@ def alter_images(
     images: int,
     function: str,
     argument: str,
-    unit: str,
     none: float,
     levels: list[float],
 ) -> Findings:

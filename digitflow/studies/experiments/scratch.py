@@ -9,14 +9,7 @@ from digitflow.errors import InputError
 from digitflow.models.fitting import build_estimator
 from digitflow.models.numpy_networks import Layer, compute_gradient, compute_loss, draw_weights
 from digitflow.studies.data import PARTS, plan_features
-from digitflow.studies.plan import (
-    Experiment,
-    ExperimentContext,
-    Findings,
-    Scope,
-    Stopwatch,
-    plan_experiment,
-)
+from digitflow.studies.plan import ExperimentContext, Findings, Plan, Scope, plan_experiment
 
 KINDS = ("softmax", "mlp")
 MAKERS = ("numpy", "scikit-learn")
@@ -26,7 +19,7 @@ CHECKED_WEIGHTS, CHECKED_IMAGES = 40, 64
 HIDDEN = {"softmax": (), "mlp": (128,)}
 
 
-def plan(scope: Scope) -> tuple[Experiment, ...]:
+def plan(scope: Scope) -> Plan:
     """Return the features, a check of each model's gradient, and four fits."""
     features = plan_features(FEATURES)
     checks = (
@@ -123,11 +116,7 @@ def fit_model(context: ExperimentContext, kind: str, maker: str) -> Findings:
     """
     rows, labels, test, truth = context.open(f"features {FEATURES}", *PARTS)
     model = build_model(kind, maker, context.seed, context.threads)
-    watch = Stopwatch()
-    model.fit(rows, labels)
-    watch.lap("fit")
-    hits = model.predict(test) == truth
-    watch.lap("predict")
+    hits = context.fit_and_predict(model, rows, labels, test) == truth
     losses = getattr(model, "loss_curve_", None)
     first = model.coef_.T if hasattr(model, "coef_") else model.coefs_[0]
     return Findings(
@@ -136,7 +125,6 @@ def fit_model(context: ExperimentContext, kind: str, maker: str) -> Findings:
             "epochs": int(np.max(model.n_iter_)),
             "losses": None if losses is None else [float(loss) for loss in losses],
         },
-        measured=watch.seconds,
         arrays=context.keep(weights=np.asarray(first, np.float32)),
     )
 

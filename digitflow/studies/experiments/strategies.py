@@ -7,14 +7,7 @@ import numpy as np
 from digitflow.data.splits import choose_subset
 from digitflow.errors import InputError
 from digitflow.studies.data import plan_features
-from digitflow.studies.plan import (
-    Experiment,
-    ExperimentContext,
-    Findings,
-    Scope,
-    Stopwatch,
-    plan_experiment,
-)
+from digitflow.studies.plan import ExperimentContext, Findings, Plan, Scope, plan_experiment
 
 CLASSIFIERS = ("sgd", "logistic", "svm")
 STRATEGIES = ("native", "one-vs-rest", "one-vs-one")
@@ -27,7 +20,7 @@ PASSES = {"sgd": 10, "logistic": 50}
 MEASURED_ROWS = 10_000
 
 
-def plan(scope: Scope) -> tuple[Experiment, ...]:
+def plan(scope: Scope) -> Plan:
     """Return the scaled features and a fit for each classifier, strategy and kind of pixels."""
     scaled = plan_features("scaled")
     most = {"svm": min(SVM_IMAGES, scope.train_rows)}
@@ -67,11 +60,7 @@ def fit_strategy(
     """
     train, labels, test, truth = _open_rows(context, pixels, images)
     built = _build(classifier, strategy, context.seed)
-    watch = Stopwatch()
-    built.fit(train, labels)
-    watch.lap("fit")
-    hits = built.predict(test) == truth
-    watch.lap("predict")
+    hits = context.fit_and_predict(built, train, labels, test) == truth
     some = np.linspace(0, len(labels) - 1, min(MEASURED_ROWS, len(labels))).astype(int)
     return Findings(
         values={
@@ -79,8 +68,7 @@ def fit_strategy(
             "train_accuracy": float((built.predict(train[some]) == labels[some]).mean()),
             "test_accuracy": float(hits.mean()),
             "images": len(labels),
-        },
-        measured=watch.seconds,
+        }
     )
 
 

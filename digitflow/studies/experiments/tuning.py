@@ -4,6 +4,7 @@ A combination of the grids is an experiment of its own: what was tried before a 
 tried again, and one that is invalid is reported.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,8 @@ from digitflow.studies.plan import (
     Experiment,
     ExperimentContext,
     Findings,
+    Plan,
     Scope,
-    Stopwatch,
-    plan_experiment,
 )
 
 MODELS = ("forest", "knn", "svm")
@@ -69,18 +69,16 @@ def try_params(
         "error": why the combination is invalid; measured "fit_seconds".
     """
     rows, labels = open_search_rows(context, model, images)
-    watch = Stopwatch()
     try:
-        scores = [
-            score_fold(context, model, params, rows, labels, learnt, held)
-            for learnt, held in divide(labels, folds)
-        ]
+        with context.timed("fit"):
+            scores = [
+                score_fold(context, model, params, rows, labels, learnt, held)
+                for learnt, held in divide(labels, folds)
+            ]
     except (ValueError, TypeError) as exc:
         return Findings(values={"params": params, "error": str(exc).splitlines()[0]})
-    watch.lap("fit")
     return Findings(
-        values={"params": params, "scores": scores, "score": float(np.mean(scores))},
-        measured=watch.seconds,
+        values={"params": params, "scores": scores, "score": float(np.mean(scores))}
     )
 
 
@@ -129,14 +127,8 @@ def judge_choice(context: ExperimentContext, model: str, choice: str) -> Finding
     params = _choose_params(context, model, choice)
     train, labels, test, truth = context.open(f"features {FEATURES[model]}", *PARTS)
     built = build_model(model, params, context.seed, context.threads)
-    watch = Stopwatch()
-    built.fit(train, labels)
-    watch.lap("fit")
-    hits = built.predict(test) == truth
-    watch.lap("predict")
-    return Findings(
-        values={"params": params, "accuracy": float(hits.mean())}, measured=watch.seconds
-    )
+    hits = context.fit_and_predict(built, train, labels, test) == truth
+    return Findings(values={"params": params, "accuracy": float(hits.mean())})
 
 
 def _choose_params(context: ExperimentContext, model: str, choice: str) -> dict[str, Any]:
@@ -180,89 +172,73 @@ CURVES: dict[str, tuple[str, list[Any]]] = {
 }
 
 
-def plan(scope: Scope) -> tuple[Experiment, ...]:
+def plan(scope: Scope) -> Plan:
     """Return features, every combination, the searches, the finals and the curves."""
-    images = min(scope.settings.search_size, scope.train_rows)
     folds = scope.settings.folds
-    tried = (*_plan_grids(images, folds), *_plan_draws(scope, images, folds))
-    asked = {"images": images, "folds": folds}
-    searches = (
-        _ask("halving svm", "search_by_halving", "svm", candidates=CANDIDATES, **asked),
-        _ask("optuna svm", "search_by_optuna", "svm", trials=TRIALS, **asked),
-    )
-    finals = tuple(
-        _ask_final(model, choice, [each.name for each in (*tried, *searches)])
-        for model in MODELS
-        for choice in CHOICES
-    )
+    asked = {"images": min(scope.settings.search_size, scope.train_rows), "folds": folds}
     features = [plan_features(recipe) for recipe in dict.fromkeys(FEATURES.values())]
-    return (*features, *searches, *tried, *_plan_curves(images, folds), *finals)
-
-
-def _plan_grids(images: int, folds: int) -> list[Experiment]:
-    from sklearn.model_selection import ParameterGrid
-
-    return [
-        _try(model, "grid", params, images, folds)
-        for model, grid in GRIDS.items()
-        for params in ParameterGrid(grid)
+    searches = [
+        _ask(
+            "halving svm", "searches.search_by_halving", "svm", candidates=CANDIDATES, **asked
+        ),
+        _ask("optuna svm", "searches.search_by_optuna", "svm", trials=TRIALS, **asked),
     ]
+    tried = [
+        _ask(f"{search}: {_tell(params)}", "tuning.try_params", model, params=params, **asked)
+        for search, model, params in _list_combinations(scope.seed)
+    ]
+    finals = [
+        _ask_final(model, choice, [*tried, *searches]) for model in MODELS for choice in CHOICES
+    ]
+    return (*features, *searches, *tried, *_plan_curves(asked), *finals)
 
 
-def _plan_draws(scope: Scope, images: int, folds: int) -> list[Experiment]:
-    from sklearn.model_selection import ParameterSampler
+def _list_combinations(seed: int) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield (search, model, parameters) of what the grids hold and of what is drawn."""
+    from sklearn.model_selection import ParameterGrid, ParameterSampler
 
-    drawn = ParameterSampler(DRAWN, DRAWS, random_state=scope.seed)
-    return [_try("svm", "randomised", params, images, folds) for params in drawn]
-
-
-def _try(
-    model: str, search: str, params: dict[str, Any], images: int, folds: int
-) -> Experiment:
-    told = ", ".join(f"{name} {params[name]}" for name in sorted(params))
-    return plan_experiment(
-        f"{search} {model}: {told}",
-        try_params,
-        plan_features(FEATURES[model]).name,
-        model=model,
-        params=params,
-        images=images,
-        folds=folds,
-    )
+    for model, grid in GRIDS.items():
+        for params in ParameterGrid(grid):
+            yield f"grid {model}", model, params
+    for params in ParameterSampler(DRAWN, DRAWS, random_state=seed):
+        yield "randomised svm", "svm", params
 
 
-def _ask(name: str, function: str, model: str, **params: Any) -> Experiment:
+def _tell(params: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {params[name]}" for name in sorted(params))
+
+
+def _ask_final(model: str, choice: str, searches: list[Experiment]) -> Experiment:
+    words = [f"{search} {model}" for search in ("grid", "randomised", "halving", "optuna")]
+    own = [each.name for each in searches if each.name.split(":")[0] in words]
+    needs = own if choice == "tuned" else []
+    return _ask(f"{model} {choice}", "tuning.judge_choice", model, *needs, choice=choice)
+
+
+def _ask(name: str, function: str, model: str, *needs: str, **params: Any) -> Experiment:
+    """Plan a function of this module or of `searches`, on the features of a model."""
     return Experiment(
         name=name,
-        function=f"digitflow.studies.experiments.searches.{function}",
+        function=f"digitflow.studies.experiments.{function}",
         params={"model": model} | params,
-        needs=(plan_features(FEATURES[model]).name,),
+        needs=(plan_features(FEATURES[model]).name, *needs),
     )
 
 
-def _ask_final(model: str, choice: str, tried: list[str]) -> Experiment:
-    words = [f"{search} {model}" for search in ("grid", "randomised", "halving", "optuna")]
-    own = [name for name in tried if name.split(":")[0] in words] if choice == "tuned" else []
-    features = plan_features(FEATURES[model]).name
-    return plan_experiment(
-        f"{model} {choice}", judge_choice, features, *own, model=model, choice=choice
-    )
-
-
-def _plan_curves(images: int, folds: int) -> tuple[Experiment, ...]:
+def _plan_curves(asked: dict[str, int]) -> Plan:
+    folds = asked["folds"]
     learning = (
-        _ask(f"learning {model}", "trace_learning", model, params=HAND_SET[model], folds=folds)
-        for model in MODELS
+        _ask(f"learning {model}", "searches.trace_learning", model, params=params, folds=folds)
+        for model, params in HAND_SET.items()
     )
     validation = (
         _ask(
             f"validation {model}",
-            "trace_parameter",
+            "searches.trace_parameter",
             model,
             parameter=parameter,
             values=values,
-            images=images,
-            folds=folds,
+            **asked,
         )
         for model, (parameter, values) in CURVES.items()
     )

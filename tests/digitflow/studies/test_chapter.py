@@ -6,7 +6,7 @@ import io
 import pytest
 from pydantic import ValidationError
 
-from digitflow.studies.chapter import Table, check_number, check_numbers
+from digitflow.studies.chapter import Table, check_number
 
 
 def test_a_table_is_written_whole_and_unrounded():
@@ -28,11 +28,11 @@ def test_a_tables_name_is_a_plain_file_name():
 def test_figures_agree_within_their_last_digit():
     assert check_number("recall", 0.6511714, 0.65117137, 5e-8).met
     assert not check_number("recall", 0.6511714, 0.6511716, 5e-8).met
-    folds = check_numbers("folds", (0.95035, 0.96035), (0.95035, 0.9603), 5e-6)
+    folds = check_number("folds", (0.95035, 0.96035), (0.95035, 0.9603), 5e-6)
     assert not folds.met
     assert (folds.expected, folds.measured) == ("0.95035, 0.96035", "0.95035, 0.9603")
 
 
 def test_as_many_figures_as_were_published_are_compared():
     with pytest.raises(ValueError, match="zip"):
-        check_numbers("folds", (1.0, 2.0), (1.0,), 0.1)
+        check_number("folds", (1.0, 2.0), (1.0,), 0.1)

@@ -15,9 +15,9 @@ from digitflow.studies.data import plan_features, prepare_features
 from digitflow.studies.plan import (
     ORDER,
     Experiment,
+    ExperimentContext,
     Findings,
     Scope,
-    Stopwatch,
     StudyData,
     check_plan,
     choose_sections,
@@ -95,13 +95,17 @@ def test_what_two_sections_of_a_plan_share_is_planned_once():
     assert drop_repeated((first, second, first)) == (first, second)
 
 
-def test_each_step_is_timed_from_the_end_of_the_one_before(monkeypatch):
-    moments = iter([10.0, 12.5, 13.0])
+def test_steps_are_timed_each_by_itself_and_one_that_fails_is_not(monkeypatch):
+    moments = iter([10.0, 12.5, 13.0, 13.5, 20.0])
     monkeypatch.setattr("time.perf_counter", lambda: next(moments))
-    watch = Stopwatch()
-    watch.lap("fit")
-    watch.lap("predict")
-    assert watch.seconds == {"fit_seconds": 2.5, "predict_seconds": 0.5}
+    context = ExperimentContext(None, None, 42, 1)
+    with context.timed("fit"):
+        pass
+    with context.timed("predict"):
+        pass
+    with pytest.raises(ValueError, match="wrong"), context.timed("join"):
+        raise ValueError("wrong")
+    assert context.seconds == {"fit_seconds": 2.5, "predict_seconds": 0.5}
 
 
 def _name(name, *needs):

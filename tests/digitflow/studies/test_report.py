@@ -9,8 +9,8 @@ from digitflow.reports.charts import draw_lines
 from digitflow.studies.chapter import Chapter, ChapterContext, Table, Text, check_number
 from digitflow.studies.plan import Scope, StudyData
 from digitflow.studies.report import (
-    SectionFacts,
-    StudyFacts,
+    SectionResult,
+    StudyReport,
     write_chapter,
     write_results,
     write_study,
@@ -39,7 +39,7 @@ BEHIND = TABLE.model_copy(update={"name": "curve", "shown": 0})
 
 
 @pytest.fixture
-def facts(store):
+def study(store):
     """What a report says of a study of two sections, of which one failed."""
     digits = store_set(store, LabelledImages(np.zeros((1, 28, 28), np.uint8), np.zeros(1)))
     context = ChapterContext(store, SCOPE, StudyData(train=digits, test=digits), {})
@@ -60,7 +60,7 @@ def facts(store):
             TABLE,
         ),
     )
-    good = SectionFacts(
+    good = SectionResult(
         section="detector",
         chapter=chapter,
         elapsed=61.0,
@@ -68,7 +68,7 @@ def facts(store):
         experiments=7,
         computed=2,
     )
-    bad = SectionFacts(
+    bad = SectionResult(
         section="tuning",
         chapter=None,
         elapsed=1.0,
@@ -77,7 +77,7 @@ def facts(store):
         computed=1,
         errors=("grid: out of <memory>",),
     )
-    return StudyFacts(
+    return StudyReport(
         run="study-digits-1",
         started="2026-11-24T08:00:00+00:00",
         seconds=62.0,
@@ -92,9 +92,9 @@ def facts(store):
 
 
 @pytest.fixture
-def page(store, facts, parse_page):
+def page(store, study, parse_page):
     """The page, read as a browser would."""
-    return parse_page((store.root / write_study(store, facts)).read_text(encoding="utf-8"))
+    return parse_page((store.root / write_study(store, study)).read_text(encoding="utf-8"))
 
 
 def test_the_page_says_what_was_found_and_what_failed(page):
@@ -140,8 +140,8 @@ def test_every_link_leads_somewhere_and_nothing_is_loaded(page, store):
     assert not page.find("link")
 
 
-def test_as_markdown_a_chapter_shows_pictures_and_tables_while_there_is_room(facts):
-    chapter = facts.sections[0].chapter
+def test_as_markdown_a_chapter_shows_pictures_and_tables_while_there_is_room(study):
+    chapter = study.sections[0].chapter
     whole = write_chapter(chapter, lambda figure: f"![{figure.title}]()")
     assert "![Precision]()" in whole
     assert "| knn & co | 97.12 | – |" in whole
@@ -150,8 +150,8 @@ def test_as_markdown_a_chapter_shows_pictures_and_tables_while_there_is_room(fac
     assert short.endswith("The rest is in the report.")
 
 
-def test_the_results_have_all_figures_times_and_failures_without_pictures(facts):
-    page = write_results(facts)
+def test_the_results_have_all_figures_times_and_failures_without_pictures(study):
+    page = write_results(study)
     assert "60,000 training and 10,000 test images" in page
     assert "| detector | 1 min 1 s | 1 min 40 s | 7 |" in page
     assert "| recall | 0.7 | 0.6511714 | no |" in page
