@@ -28,8 +28,7 @@ from measuring import REPOSITORY, find_mnist, report_ratio, run_server
 from digitflow.config.reading import load_config
 from digitflow.registry.listing import list_versions
 from digitflow.store.artifacts import Store
-from digitflow.store.runs import read_events
-from digitflow.store.why import summarise_tasks
+from digitflow.store.runs import read_events, summarise_tasks
 from digitflow.workers import count_cores
 
 COMMAND = Path(sys.executable).with_name("digitflow")

@@ -29,9 +29,9 @@ from digitflow.data.sets import store_set
 from digitflow.data.sources import mnist
 from digitflow.data.splits import split_rows
 from digitflow.data.validation import check_digits
-from digitflow.evaluation.costs import measure_costs
 from digitflow.evaluation.metrics import find_mistakes, measure_predictions
 from digitflow.evaluation.robustness import photograph_digits, read_photographs, score_altered
+from digitflow.evaluation.scoring import measure_costs
 from digitflow.evaluation.selective import choose_thresholds, trace_risk
 from digitflow.features.preparing import build_steps
 from digitflow.models.fitting import build_estimator

@@ -16,7 +16,7 @@ from digitflow.data.sets import ImageSet, PreparedData
 from digitflow.errors import ChampionMoved
 from digitflow.evaluation.collecting import Challenger, collect_evidence
 from digitflow.evaluation.evidence import Costs, Share, TestResult
-from digitflow.evaluation.leaderboard import Entry
+from digitflow.evaluation.scoring import Entry
 from digitflow.gate.verdict import Verdict
 from digitflow.models.bundle import LoadCheck, ModelBundle
 from digitflow.registry.judging import judge_version, require_comparable, to_baseline
@@ -25,7 +25,6 @@ from digitflow.registry.versions import Champion, Decision
 from digitflow.store.references import ModelRef
 from flows.approval import ask_person
 from flows.run import TASK_THREADS, name_run, run_job
-from tasks.data import fingerprint_source, ingest_digits, validate_feedback
 from tasks.judging import (
     check_loading,
     find_champion,
@@ -38,6 +37,7 @@ from tasks.judging import (
     score_on_test,
 )
 from tasks.publishing import label_flow_run, publish_verdict
+from tasks.training import fingerprint_source, ingest_digits, validate_feedback
 from tasks.wiring import RunContext, named, settle
 
 logger = logging.getLogger(__name__)
@@ -48,11 +48,7 @@ JUDGING_ATTEMPTS = 3
 TASKS = 7
 
 
-@flow(
-    name="judge-digits",
-    flow_run_name=partial(name_run, "judge-"),
-    task_runner=TASK_THREADS,
-)
+@flow(name="judge-digits", flow_run_name=partial(name_run, "judge-"), task_runner=TASK_THREADS)
 def judge_digits(
     config: str | TrainConfig = "configs/digits.yaml",
     challenger: str = "challenger",

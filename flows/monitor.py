@@ -12,10 +12,16 @@ from digitflow.monitoring.window import MonitoringReport, assess_window
 from digitflow.registry.training import resolve_config
 from digitflow.registry.versions import Champion
 from flows.run import TASK_THREADS, name_run, run_job
-from tasks.data import read_corrections
-from tasks.judging import find_champion, score_on_test
-from tasks.monitoring import calibrate_limits, collect_window, compare_window, write_report
+from tasks.judging import (
+    calibrate_limits,
+    collect_window,
+    compare_window,
+    find_champion,
+    keep_report,
+    score_on_test,
+)
 from tasks.publishing import announce, publish_drift
+from tasks.training import read_corrections
 from tasks.wiring import RunContext, named
 
 # The champion, its window, limits, the comparison, corrections and how they are read, the
@@ -24,9 +30,7 @@ TASKS = 8
 
 
 @flow(
-    name="monitor-digits",
-    flow_run_name=partial(name_run, "monitor-"),
-    task_runner=TASK_THREADS,
+    name="monitor-digits", flow_run_name=partial(name_run, "monitor-"), task_runner=TASK_THREADS
 )
 def monitor_digits(config: str | TrainConfig = "configs/digits.yaml") -> State:
     """Compare the champion's latest predictions with what it learnt from.
@@ -58,7 +62,7 @@ def look_at_champion(config: TrainConfig) -> State:
             message=f"nothing to say of version {champion.version}: it has no reference, or "
             f"fewer than {config.monitoring.least} predictions"
         )
-    publish_drift(report, write_report(report))
+    publish_drift(report, keep_report(report))
     if not report.drifted:
         return Completed(message=f"no drift in {report.window.size} predictions")
     announce(
@@ -78,12 +82,7 @@ def assess_predictions(config: TrainConfig, champion: Champion) -> MonitoringRep
     if reference is None or window is None:
         return None
     limits = calibrate_limits(
-        reference,
-        window.size,
-        rule.false_alarms,
-        rule.least_psi,
-        rule.least_auc,
-        config.seed,
+        reference, window.size, rule.false_alarms, rule.least_psi, rule.least_auc, config.seed
     )
     inspection = compare_window(reference, limits, window, config.seed)
     judged = score_corrections(champion)

@@ -22,9 +22,9 @@ from digitflow.studies.plan import (
 )
 from digitflow.studies.report import SectionResult
 from flows.run import TASK_THREADS, name_run, run_job
-from tasks.data import fingerprint_source, ingest_digits, validate_digits
 from tasks.publishing import publish_chapter, publish_study
 from tasks.studies import choose_digits, draw_chapter, run_experiment, write_report
+from tasks.training import fingerprint_source, ingest_digits, validate_digits
 from tasks.wiring import RunContext, named, settle, value_of
 
 # Of the digits before the first section, and of the report and its link after the last.
@@ -33,11 +33,7 @@ OTHER_TASKS = 6
 TASKS_A_SECTION = 2
 
 
-@flow(
-    name="study-digits",
-    flow_run_name=partial(name_run, "study-"),
-    task_runner=TASK_THREADS,
-)
+@flow(name="study-digits", flow_run_name=partial(name_run, "study-"), task_runner=TASK_THREADS)
 def study_digits(
     sections: Sequence[str] = (), config: str | TrainConfig = "configs/digits.yaml"
 ) -> str:

@@ -11,9 +11,8 @@ from prefect.states import Cancelled
 from digitflow.config.training import Candidate, TrainConfig
 from digitflow.data.sets import ImageSet, PreparedData, Splits
 from digitflow.evaluation.evidence import Share
-from digitflow.evaluation.leaderboard import Entry, Winner, choose_winner
 from digitflow.evaluation.robustness import Photographed
-from digitflow.evaluation.scoring import Evaluation
+from digitflow.evaluation.scoring import Entry, Evaluation, Winner, choose_winner
 from digitflow.feedback.learning import NOTHING, Corrections
 from digitflow.models.bundle import ModelBundle
 from digitflow.models.fitting import EstimatorChoice, FittedModel, PreparedFeatures
@@ -22,17 +21,6 @@ from digitflow.registry.training import resolve_config
 from digitflow.registry.versions import Decision
 from flows.judge import judge_and_promote
 from flows.run import TASK_THREADS, find_earlier_run, name_run, run_job
-from tasks.data import (
-    augment_images,
-    choose_judging,
-    fingerprint_source,
-    ingest_digits,
-    learn_corrections,
-    read_corrections,
-    record_training,
-    split_digits,
-    validate_digits,
-)
 from tasks.judging import (
     check_test_images,
     is_repeated,
@@ -42,13 +30,22 @@ from tasks.judging import (
 )
 from tasks.publishing import announce, draw_figures, file_report, publish_run, write_report
 from tasks.training import (
+    augment_images,
+    choose_judging,
     choose_thresholds,
     evaluate_candidate,
+    fingerprint_source,
+    ingest_digits,
+    learn_corrections,
     prepare_recipe,
+    read_corrections,
     record_golden,
     record_reference,
+    record_training,
     refit_winner,
+    split_digits,
     train_candidate,
+    validate_digits,
 )
 from tasks.wiring import RunContext, named, settle, value_of
 
@@ -262,9 +259,7 @@ def complete_bundle(
     )
 
 
-def start_photographs(
-    config: TrainConfig,
-) -> PrefectFuture[dict[str, Photographed]] | None:
+def start_photographs(config: TrainConfig) -> PrefectFuture[dict[str, Photographed]] | None:
     """Start to photograph digits by other hands, where the config asks for some."""
     if not config.photographs:
         return None

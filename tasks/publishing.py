@@ -18,7 +18,7 @@ from prefect.artifacts import (
 )
 from prefect.events import emit_event
 
-from digitflow.evaluation.leaderboard import Entry
+from digitflow.evaluation.scoring import Entry
 from digitflow.formatting import format_number, format_signed
 from digitflow.gate.verdict import Verdict
 from digitflow.monitoring.window import MonitoringReport
@@ -27,8 +27,7 @@ from digitflow.reports import figures, training
 from digitflow.reports.figures import Figures
 from digitflow.reports.monitoring import ShownPage
 from digitflow.store.artifacts import Store
-from digitflow.store.runs import RunLog
-from digitflow.store.why import summarise_tasks
+from digitflow.store.runs import RunLog, summarise_tasks
 from digitflow.studies.chapter import Chapter
 from digitflow.studies.report import write_chapter
 from tasks.wiring import cached_task, plain_task
@@ -263,9 +262,7 @@ def show_chapter(store: Store, model: str, chapter: Chapter) -> None:
         LARGEST_ARTIFACT,
     )
     create_markdown_artifact(
-        markdown=markdown,
-        key=f"study-{model}-{chapter.section}",
-        description=chapter.question,
+        markdown=markdown, key=f"study-{model}-{chapter.section}", description=chapter.question
     )
 
 

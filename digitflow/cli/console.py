@@ -14,7 +14,7 @@ from rich.table import Table
 from digitflow.formatting import format_bytes, format_seconds
 
 if TYPE_CHECKING:
-    from digitflow.evaluation.leaderboard import Entry
+    from digitflow.evaluation.scoring import Entry
 
 # Tables keep their width where no terminal sets one.
 OUTPUT = Console(highlight=False, soft_wrap=True)
@@ -86,7 +86,7 @@ def _describe_end(event: dict[str, Any]) -> str:
 
 def print_training(record: dict[str, Any]) -> None:
     """Print leaderboard, verdict, the champion's accuracy and the report's path."""
-    from digitflow.evaluation.leaderboard import Entry
+    from digitflow.evaluation.scoring import Entry
     from digitflow.registry.versions import Champion
 
     entries = [Entry.model_validate(row) for row in record["leaderboard"]]

@@ -182,7 +182,7 @@ def why(
     """Show for each task of a run whether it was computed or cached, and what had changed."""
     from digitflow.cli.console import print_reasons
     from digitflow.store.artifacts import open_store
-    from digitflow.store.why import explain_run
+    from digitflow.store.runs import explain_run
 
     print_result(explain_run(open_store(), run), as_json, print_reasons)
 

@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from digitflow.config.data import ImagesSource, TableSource
-from digitflow.config.section import Section, offer_choice
+from digitflow.config.data import ImagesSource, Section, TableSource, offer_choice
 
 CheckName = Literal[
     "floor", "better", "slices", "calibration", "robustness", "budgets", "loads"

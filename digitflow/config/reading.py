@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from digitflow.config.section import Section
+from digitflow.config.data import Section
 from digitflow.config.training import TrainConfig
 from digitflow.errors import InputError, list_some
 

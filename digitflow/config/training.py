@@ -9,12 +9,13 @@ from pydantic import Field, model_validator
 from digitflow.config.data import (
     Augmentation,
     BuiltinSource,
+    Section,
     Source,
     SplitShares,
     ValidationRules,
+    offer_choice,
 )
 from digitflow.config.gate import GateLimits
-from digitflow.config.section import Section, offer_choice
 
 
 class FeedbackRule(Section):
@@ -160,9 +161,7 @@ class TrainConfig(Section):
     """A training run, from raw digits to a verdict."""
 
     model: str = Field(
-        "digits-sample",
-        pattern=r"^[a-z0-9][a-z0-9-]*$",
-        description="name in the registry",
+        "digits-sample", pattern=r"^[a-z0-9][a-z0-9-]*$", description="name in the registry"
     )
     seed: int = Field(42, ge=0, lt=2**32, description="reaches everything that is random")
     source: Source = Field(
@@ -173,9 +172,7 @@ class TrainConfig(Section):
     validation: ValidationRules = Field(default_factory=ValidationRules)
     split: SplitShares = Field(default_factory=SplitShares)
     augment: Augmentation | None = Field(
-        None,
-        description="copies added to the training images",
-        json_schema_extra=offer_choice,
+        None, description="copies added to the training images", json_schema_extra=offer_choice
     )
     candidates: tuple[Candidate, ...] = Field(default_factory=default_candidates, min_length=1)
     training: TrainingBudget = Field(default_factory=TrainingBudget)

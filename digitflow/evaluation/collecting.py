@@ -11,10 +11,9 @@ from typing import NamedTuple, Protocol
 
 from digitflow.config.gate import GateLimits, RobustnessLimits
 from digitflow.data.sets import ImageSet
-from digitflow.evaluation.costs import measure_costs
 from digitflow.evaluation.evidence import Costs, EvidenceRefs, ScoredRefs, Share, TestResult
 from digitflow.evaluation.robustness import score_altered
-from digitflow.evaluation.scoring import score_on_test
+from digitflow.evaluation.scoring import measure_costs, score_on_test
 from digitflow.models.bundle import LoadCheck, ModelBundle
 from digitflow.models.golden import check_golden
 from digitflow.store.artifacts import Store

@@ -14,9 +14,9 @@ from digitflow.augment.photographs import SERIES, iterate_photographs
 from digitflow.data.sets import ImageSet, LabelledImages, store_set
 from digitflow.data.splits import choose_rows
 from digitflow.evaluation.evidence import Share
-from digitflow.evaluation.scoring import predict_in_chunks
 from digitflow.images.colours import to_gray
 from digitflow.images.frame import frame_pictures
+from digitflow.models.fitting import predict_in_chunks
 from digitflow.models.persistence import load_model
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ModelRef, Record

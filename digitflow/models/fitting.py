@@ -234,3 +234,13 @@ def build_estimator(name: str, params: Mapping[str, Any], seed: int, threads: in
             f"it takes {', '.join(accepted)}"
         )
     return build(dict(params), seed, threads)
+
+
+CHUNK_ROWS = 1024
+
+
+def predict_in_chunks(model: Any, rows: np.ndarray) -> np.ndarray:
+    """Return probabilities (n, 10) float64, computed in bounded memory."""
+    starts = range(0, len(rows), CHUNK_ROWS)
+    chunks = [model.predict_proba(rows[start : start + CHUNK_ROWS]) for start in starts]
+    return np.concatenate(chunks)

@@ -11,7 +11,7 @@ from digitflow.config.reading import load_config, parse_config
 from digitflow.config.training import TrainConfig
 from digitflow.data.sets import PreparedData
 from digitflow.evaluation.evidence import EvidenceRefs
-from digitflow.evaluation.leaderboard import Entry, Winner, choose_winner
+from digitflow.evaluation.scoring import Entry, Winner, choose_winner
 from digitflow.models.bundle import SIGNATURE
 from digitflow.registry.versions import COMMAND_LINE, TrainingFacts
 from digitflow.store.lineage import digest_modules, find_libraries

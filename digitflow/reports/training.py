@@ -9,8 +9,8 @@ import numpy as np
 from digitflow.config.training import TrainConfig
 from digitflow.data.sets import ImageSet, PreparedData
 from digitflow.evaluation.evidence import Share
-from digitflow.evaluation.leaderboard import Entry, Winner, choose_winner, rank_entries
 from digitflow.evaluation.metrics import Metrics
+from digitflow.evaluation.scoring import Entry, Winner, choose_winner, rank_entries
 from digitflow.gate.verdict import Verdict
 from digitflow.models.bundle import ModelBundle, RejectOption
 from digitflow.registry.training import list_code, write_config
@@ -20,8 +20,7 @@ from digitflow.reports.page import render_page
 from digitflow.store.artifacts import Store
 from digitflow.store.lineage import find_libraries, list_versions
 from digitflow.store.references import Record, digest_json
-from digitflow.store.runs import RunLog
-from digitflow.store.why import summarise_tasks
+from digitflow.store.runs import RunLog, summarise_tasks
 
 CLASSES = 10
 
@@ -120,7 +119,7 @@ class RunReport:
     pictures : mapping of str to bytes
         PNG: samples, confusion, errors, mistakes, risk.
     tasks : sequence of dict
-        As `digitflow.store.why.summarise_tasks` gives them, of the states in `TASK_SIGNS`.
+        As `digitflow.store.runs.summarise_tasks` gives them, of the states in `TASK_SIGNS`.
     notes : sequence of str
         Sentences that a reader of the figures must know.
     """

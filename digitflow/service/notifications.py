@@ -19,8 +19,8 @@ from prefect.events.actions import SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from pydantic import Field, ValidationError
 
+from digitflow.config.data import Section
 from digitflow.config.reading import load_section
-from digitflow.config.section import Section
 from digitflow.errors import DigitflowError, InputError, list_some
 
 TAG = "digitflow-notifications"

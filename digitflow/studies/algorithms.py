@@ -9,8 +9,7 @@ from pydantic import Field
 from scipy.special import softmax
 from sklearn.pipeline import Pipeline
 
-from digitflow.evaluation.scoring import predict_in_chunks
-from digitflow.models.fitting import build_estimator
+from digitflow.models.fitting import build_estimator, predict_in_chunks
 from digitflow.models.persistence import dump_model, load_model
 from digitflow.store.references import Record
 from digitflow.studies.data import PARTS, Split, plan_features

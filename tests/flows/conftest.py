@@ -20,8 +20,7 @@ from real_service import BETTER, PASSWORD, serve
 from digitflow.service.environment import is_answering, prefect_environment
 from digitflow.store.artifacts import Store
 from digitflow.store.locks import acquire_lock, release_lock
-from digitflow.store.runs import list_runs, read_events
-from digitflow.store.why import summarise_tasks
+from digitflow.store.runs import list_runs, read_events, summarise_tasks
 
 SERVER_SECONDS = 180
 COMMAND = Path(sys.executable).with_name("digitflow")

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from digitflow.store.runs import find_run, read_events
-from digitflow.store.why import summarise_tasks
+from digitflow.store.runs import find_run, read_events, summarise_tasks
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,7 +22,7 @@ from digitflow.errors import DamagedArtifact
 from digitflow.registry.training import resolve_config
 from digitflow.store.references import ArrayRef
 from flows.run import TASK_THREADS, run_job
-from tasks.data import validate_feedback
+from tasks.training import validate_feedback
 from tasks.wiring import cached_task, named, plain_task, settle, value_of
 
 

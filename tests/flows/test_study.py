@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from real_service import call_api
 
-from digitflow.store.runs import list_runs, read_events
-from digitflow.store.why import summarise_tasks
+from digitflow.store.runs import list_runs, read_events, summarise_tasks
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("--train-size", 300)

@@ -6,8 +6,7 @@ from digitflow.errors import DamagedArtifact
 from digitflow.models.fitting import EstimatorChoice, FittedModel
 from digitflow.store.artifacts import ARTIFACTS_VARIABLE
 from tasks.caching import CheckedSerializer, ContentPolicy, StoreLocks, name_refs
-from tasks.data import ingest_digits
-from tasks.training import evaluate_candidate, train_candidate
+from tasks.training import evaluate_candidate, ingest_digits, train_candidate
 
 CHOICE = {"estimator": "tree", "params": {}, "calibration": "sigmoid", "seed": 1}
 

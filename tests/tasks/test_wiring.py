@@ -12,11 +12,11 @@ from digitflow.data.sets import LabelledImages, store_set
 from digitflow.errors import DamagedArtifact
 from digitflow.models.fitting import EstimatorChoice
 from digitflow.store.runs import RunLog
-from tasks import data, judging, monitoring, publishing, studies, training
+from tasks import judging, publishing, studies, training
 from tasks.wiring import GIVEN, RunContext, cached_task, named, plain_task, run_context
 
 ROOT = Path(__file__).parents[2]
-MODULES = (data, judging, monitoring, publishing, studies, training)
+MODULES = (judging, publishing, studies, training)
 TASKS = {
     f"{module.__name__}.{name}": value
     for module in MODULES
@@ -83,7 +83,7 @@ def test_the_code_that_a_key_begins_with_is_the_plain_function_itself(name):
 def test_what_a_task_did_is_noted_with_the_files_it_made(run):
     images = np.zeros((3, 28, 28), np.uint8)
     digits = store_set(run.store, LabelledImages(images, np.arange(3, dtype=np.uint8)))
-    data.learn_corrections.fn(_make_splits(digits), digits, 1)
+    training.learn_corrections.fn(_make_splits(digits), digits, 1)
     started, computed = run.log.events
     assert (started["event"], computed["event"]) == ("started", "computed")
     assert started["task"] == computed["task"] == "learn-corrections"

@@ -1,16 +1,13 @@
 import numpy as np
 import pytest
-from sklearn.dummy import DummyClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 
 from digitflow.data.sets import LabelledImages, store_set
 from digitflow.evaluation.resampling import wilson_interval
 from digitflow.evaluation.scoring import (
-    CHUNK_ROWS,
     digest_test_set,
     evaluate_candidate,
-    predict_in_chunks,
     score_on_test,
 )
 from digitflow.features.preparing import build_steps
@@ -55,12 +52,6 @@ def test_an_evaluation_of_features_is_that_of_the_whole_pipeline(store, scored):
     np.testing.assert_array_equal(
         store.open_array(evaluation.probabilities), pipeline.predict_proba(images)
     )
-
-
-def test_chunks_change_nothing():
-    rows = np.zeros((2 * CHUNK_ROWS + 7, 1))
-    model = DummyClassifier(strategy="prior").fit(rows, np.arange(len(rows)) % 10)
-    np.testing.assert_array_equal(predict_in_chunks(model, rows), model.predict_proba(rows))
 
 
 def test_other_labels_make_another_test_set(store, scored):

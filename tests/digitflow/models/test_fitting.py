@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
@@ -12,11 +13,13 @@ from digitflow.data.sets import LabelledImages, Splits, store_set
 from digitflow.errors import CandidateFailed, InputError
 from digitflow.features.preparing import build_steps, fit_recipe, transform_images
 from digitflow.models.fitting import (
+    CHUNK_ROWS,
     EstimatorChoice,
     PreparedFeatures,
     _group_rows,
     build_estimator,
     fit_candidate,
+    predict_in_chunks,
     prepare_recipe,
     refit_winner,
 )
@@ -205,3 +208,9 @@ def test_all_three_sets_are_transformed_by_what_the_training_images_fitted(store
         np.testing.assert_allclose(
             store.open_array(ref), fitted.transform(part), rtol=1e-4, atol=1e-4
         )
+
+
+def test_chunks_change_nothing():
+    rows = np.zeros((2 * CHUNK_ROWS + 7, 1))
+    model = DummyClassifier(strategy="prior").fit(rows, np.arange(len(rows)) % 10)
+    np.testing.assert_array_equal(predict_in_chunks(model, rows), model.predict_proba(rows))

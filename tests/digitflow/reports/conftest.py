@@ -8,9 +8,8 @@ import pytest
 
 from digitflow.config.training import Candidate
 from digitflow.evaluation.evidence import Share, TestScore
-from digitflow.evaluation.leaderboard import Entry
 from digitflow.evaluation.metrics import measure_predictions
-from digitflow.evaluation.scoring import Evaluation
+from digitflow.evaluation.scoring import Entry, Evaluation
 from digitflow.gate.check import Check
 from digitflow.gate.verdict import Comparison, Verdict
 from digitflow.models.bundle import Golden, ModelBundle, RejectOption

@@ -7,8 +7,8 @@ from sklearn.pipeline import Pipeline
 from digitflow.config.data import BuiltinSource
 from digitflow.data.sets import store_set
 from digitflow.data.sources.builtin import load
-from digitflow.evaluation import costs
-from digitflow.evaluation.costs import TURN_IMAGES, measure_costs
+from digitflow.evaluation import scoring
+from digitflow.evaluation.scoring import TURN_IMAGES, measure_costs
 from digitflow.features.preparing import build_steps
 from digitflow.models.persistence import dump_model
 
@@ -33,7 +33,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(costs.time, "process_time", lambda: clock.now)
+    monkeypatch.setattr(scoring.time, "process_time", lambda: clock.now)
     return clock
 
 
@@ -47,7 +47,7 @@ IMAGES = np.broadcast_to(np.arange(25, dtype=np.uint8)[:, None, None], (25, 28, 
 
 def test_models_take_turns_on_the_same_images(clock):
     models = [clock.model(name, repeat(0.001)) for name in "ab"]
-    costs._take_turns(models, IMAGES, 3)
+    scoring._take_turns(models, IMAGES, 3)
     turn = TURN_IMAGES + 1
     asked = [clock.asked[start : start + turn] for start in range(0, len(clock.asked), turn)]
     assert [part[0][0] for part in asked] == ["a", "b", "b", "a", "a", "b"]
@@ -62,19 +62,19 @@ def test_the_first_of_a_turn_is_not_counted(clock):
             yield 1.0
             yield from [0.002] * TURN_IMAGES
 
-    (seconds,) = costs._take_turns([clock.model("a", cold_then_warm())], IMAGES, 2)
+    (seconds,) = scoring._take_turns([clock.model("a", cold_then_warm())], IMAGES, 2)
     np.testing.assert_allclose(seconds, [0.002] * 2 * TURN_IMAGES)
 
 
 def test_a_slow_model_gets_fewer_rounds(clock):
     models = [clock.model("slow", repeat(5.0)), clock.model("quick", repeat(0.001))]
-    slow, quick = costs._take_turns(models, IMAGES, 20)
+    slow, quick = scoring._take_turns(models, IMAGES, 20)
     assert len(slow) == len(quick) == 3 * TURN_IMAGES
 
 
 def test_the_median_and_the_95th_percentile_are_milliseconds(store):
     model = dump_model(GaussianNB().fit(DATA.images.reshape(200, -1), DATA.labels), store)
-    found = costs._summarise(model, [0.001] * 90 + [0.02] * 10)
+    found = scoring._summarise(model, [0.001] * 90 + [0.02] * 10)
     assert (found.latency_ms, found.latency_p95_ms) == (1.0, 20.0)
     assert found.bytes == store.path_of(model).stat().st_size
     assert found.memory_mb is None

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from digitflow.errors import InputError
-from digitflow.store.why import explain_run
+from digitflow.store.runs import explain_run
 
 KEY = {
     "event": "key",

@@ -3,13 +3,13 @@ import pytest
 
 from digitflow.config.training import Candidate
 from digitflow.errors import CandidateFailed
-from digitflow.evaluation.leaderboard import (
+from digitflow.evaluation.metrics import measure_predictions
+from digitflow.evaluation.scoring import (
     Entry,
+    Evaluation,
     choose_winner,
     rank_entries,
 )
-from digitflow.evaluation.metrics import measure_predictions
-from digitflow.evaluation.scoring import Evaluation
 from digitflow.models.fitting import FittedModel
 from digitflow.store.references import ArrayRef, ModelRef
 
