@@ -1,8 +1,12 @@
 """One question of the gate with the figures that answer it."""
 
-from typing import Literal
+from math import isnan
+from typing import TYPE_CHECKING, Any, Literal
 
 from digitflow.store.references import Record
+
+if TYPE_CHECKING:
+    from digitflow.evaluation.comparison import Difference
 
 Answer = Literal["pass", "warn", "fail", "insufficient", "error"]
 
@@ -49,6 +53,24 @@ class Check(Record):
     verdict: Answer
     detail: str
     blocks: bool = True
+
+    @classmethod
+    def compare(
+        cls, name: str, on: str, found: "Difference", verdict: Answer, detail: str, **more: Any
+    ) -> "Check":
+        """Return a check of both models' figures; without bounds it has no interval."""
+        return cls(
+            id=name,
+            slice=on,
+            n=found.n,
+            challenger=found.challenger,
+            champion=found.champion,
+            delta=found.delta,
+            interval=None if isnan(found.lower) else (found.lower, found.upper),
+            verdict=verdict,
+            detail=detail,
+            **more,
+        )
 
     @property
     def passed(self) -> bool:

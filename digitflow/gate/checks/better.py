@@ -5,7 +5,6 @@ feedback, or equal and cheaper are three reasons of which one is enough.
 """
 
 from math import isfinite, isnan
-from typing import Any
 
 from digitflow.config.gate import BetterLimits, GateLimits
 from digitflow.errors import InputError
@@ -121,7 +120,9 @@ def _check_non_inferior(found: HitDifference, rules: BetterLimits) -> Check:
     else:
         verdict, word = "fail", f"it may be worse by more than {margin}"
     detail = f"{describe_hits(found, 'test images')}, at worst {_write_bound(found)}: {word}"
-    return _make_check("non_inferior", "test", found, verdict, detail, limit=-rules.margin)
+    return Check.compare(
+        "better.non_inferior", "test", found, verdict, detail, limit=-rules.margin
+    )
 
 
 def _check_superior(name: str, found: HitDifference, rules: BetterLimits) -> Check:
@@ -136,7 +137,9 @@ def _check_superior(name: str, found: HitDifference, rules: BetterLimits) -> Che
         verdict, word = "fail", _describe_shortfall(found, p, rules.significance)
     detail = f"{describe_hits(found, images)}: {word}"
     where = "test" if name == "superior" else "feedback"
-    return _make_check(name, where, found, verdict, detail, p=p, limit=0.0, blocks=False)
+    return Check.compare(
+        f"better.{name}", where, found, verdict, detail, p=p, limit=0.0, blocks=False
+    )
 
 
 def _check_feedback(feedback: ScoredSet, rules: BetterLimits, seed: int) -> Check:
@@ -194,26 +197,3 @@ def _question_equality(found: HitDifference, rules: BetterLimits) -> str | None:
 
 def _write_bound(found: HitDifference) -> str:
     return format_points(found.lower)
-
-
-def _make_check(
-    name: str,
-    where: str,
-    found: HitDifference,
-    verdict: Answer,
-    detail: str,
-    **more: Any,
-) -> Check:
-    known = not isnan(found.lower)
-    return Check(
-        id=f"better.{name}",
-        slice=where,
-        n=found.n,
-        challenger=found.challenger,
-        champion=found.champion,
-        delta=found.delta,
-        interval=(found.lower, found.upper) if known else None,
-        verdict=verdict,
-        detail=detail,
-        **more,
-    )

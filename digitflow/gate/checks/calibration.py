@@ -1,7 +1,6 @@
 """Can the probabilities be believed, and as far as the champion's?"""
 
 from collections.abc import Iterator
-from math import isnan
 
 from digitflow.config.gate import GateLimits
 from digitflow.evaluation.comparison import Difference, compare_calibration, make_bootstrap
@@ -45,18 +44,10 @@ def _check_limits(figures: dict[str, float], n: int, limits: GateLimits) -> Iter
 def _check_margin(name: str, found: Difference, limits: GateLimits) -> Check:
     margin = getattr(limits.calibration, f"{name}_margin")
     verdict, word = _answer(found, margin)
-    return Check(
-        id=f"calibration.{name}_margin",
-        slice="test",
-        n=found.n,
-        challenger=found.challenger,
-        champion=found.champion,
-        delta=found.delta,
-        interval=None if isnan(found.upper) else (found.lower, found.upper),
-        limit=margin,
-        verdict=verdict,
-        detail=f"the {NAMES[name]} is {found.challenger:.4f}, the champion's "
-        f"{found.champion:.4f}: {word}",
+    figures = f"{found.challenger:.4f}, the champion's {found.champion:.4f}"
+    detail = f"the {NAMES[name]} is {figures}: {word}"
+    return Check.compare(
+        f"calibration.{name}_margin", "test", found, verdict, detail, limit=margin
     )
 
 

@@ -1,7 +1,6 @@
 """Is one regression better than another? The questions of `better`, of squared errors."""
 
 from math import isnan
-from typing import Any
 
 import numpy as np
 
@@ -59,7 +58,7 @@ def _check_non_inferior(found: ErrorDifference, rules: BetterLimits) -> Check:
     word = "is not" if within else "may be"
     detail = f"{_describe(found)}: it {word} higher by more than {allowed:.4g}"
     verdict = _decide(found, within)
-    return _make_check("non_inferior", found, verdict, detail, limit=allowed)
+    return Check.compare("better.non_inferior", "test", found, verdict, detail, limit=allowed)
 
 
 def _check_superior(found: ErrorDifference, rules: BetterLimits) -> Check:
@@ -67,7 +66,9 @@ def _check_superior(found: ErrorDifference, rules: BetterLimits) -> Check:
     word = "lower beyond chance" if better else "not lower beyond chance"
     detail = f"{_describe(found)}: {word} (p = {found.p:.2g})"
     verdict = _decide(found, better)
-    return _make_check("superior", found, verdict, detail, p=found.p, limit=0.0, blocks=False)
+    return Check.compare(
+        "better.superior", "test", found, verdict, detail, p=found.p, limit=0.0, blocks=False
+    )
 
 
 def _decide(found: ErrorDifference, passed: bool) -> Answer:
@@ -80,21 +81,4 @@ def _describe(found: ErrorDifference) -> str:
     return (
         f"the mean squared error is {found.challenger:.4g}, the champion's "
         f"{found.champion:.4g}, on {found.n:,} rows"
-    )
-
-
-def _make_check(
-    name: str, found: ErrorDifference, verdict: Answer, detail: str, **more: Any
-) -> Check:
-    return Check(
-        id=f"better.{name}",
-        slice="test",
-        n=found.n,
-        challenger=found.challenger,
-        champion=found.champion,
-        delta=found.delta,
-        interval=None if isnan(found.upper) else (found.lower, found.upper),
-        verdict=verdict,
-        detail=detail,
-        **more,
     )
