@@ -129,8 +129,7 @@ def _list_latest(connection: Any, who: str, digests: Sequence[str]) -> dict[str,
 
 def list_corrections(store: Store) -> list[Correction]:
     """Return all corrections, the first one first."""
-    table = define_tables().tables["corrections"]
-    rows = FEEDBACK.select_rows(store, table.select().order_by(table.c.id))
+    rows = FEEDBACK.read_rows(store, "SELECT * FROM corrections ORDER BY id")
     return [Correction(**row) for row in rows]
 
 

@@ -1,18 +1,15 @@
 """Corrections among the training images, and which of them a model has learnt from."""
 
-from typing import Any
-
 import numpy as np
 
 from digitflow.data.sets import ImageSet, LabelledImages, Splits, open_set, store_set
 from digitflow.feedback.corrections import (
-    Corrected,
     Role,
     list_conflicts,
     list_corrections,
     read_corrected,
 )
-from digitflow.feedback.tables import FEEDBACK, define_tables
+from digitflow.feedback.tables import FEEDBACK
 from digitflow.images.frame import digest_image
 from digitflow.store.artifacts import Store
 from digitflow.store.references import Record
@@ -67,7 +64,7 @@ def read_corrections(store: Store) -> Corrections:
 
     def read(role: Role) -> tuple[ImageSet | None, int]:
         corrected = read_corrected(store, role)
-        found = to_images(corrected)
+        found = LabelledImages(corrected.images, corrected.labels)
         return (store_set(store, found) if len(found) else None), corrected.last
 
     (training, last), (judging, _) = read("training"), read("gate")
@@ -177,10 +174,8 @@ def add_training_event(
 
 def list_training_events(store: Store, model: str) -> list[TrainingEvent]:
     """Return a model's training_events, the first one first."""
-    table = define_tables().tables["training_events"]
-    query = table.select().where(table.c.model == model).order_by(table.c.id)
-    rows: list[dict[str, Any]] = FEEDBACK.select_rows(store, query)
-    return [TrainingEvent(**row) for row in rows]
+    query = "SELECT * FROM training_events WHERE model = :model ORDER BY id"
+    return [TrainingEvent(**row) for row in FEEDBACK.read_rows(store, query, model=model)]
 
 
 def count_new(store: Store, model: str, reason: str = "trained") -> tuple[int, int]:
@@ -204,8 +199,3 @@ def count_new(store: Store, model: str, reason: str = "trained") -> tuple[int, i
         if row.id > since and row.role == "training" and row.picture not in held
     }
     return len(new), corrections[-1].id if corrections else 0
-
-
-def to_images(corrected: Corrected) -> LabelledImages:
-    """Return corrected pictures as labelled images, by nobody known."""
-    return LabelledImages(corrected.images, corrected.labels)

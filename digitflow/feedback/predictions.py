@@ -145,24 +145,12 @@ class Recent:
 
 def read_recent(store: Store, model: str, version: str, count: int) -> Recent:
     """Return the last predictions, at most `count`, of a version of a model."""
-    predictions, pictures = (
-        define_tables().tables[name] for name in ("predictions", "pictures")
-    )
     query = (
-        predictions.join(pictures, predictions.c.picture == pictures.c.digest)
-        .select()
-        .with_only_columns(
-            *(
-                predictions.c[name]
-                for name in ("picture", "at", "digit", "probability", "status", "seconds")
-            ),
-            pictures.c.image,
-        )
-        .where(predictions.c.model == model, predictions.c.version == version)
-        .order_by(predictions.c.id.desc())
-        .limit(count)
+        "SELECT picture, predictions.at, digit, probability, status, seconds, image "
+        "FROM predictions JOIN pictures ON picture = digest "
+        "WHERE model = :model AND version = :version ORDER BY id DESC LIMIT :count"
     )
-    rows = FEEDBACK.select_rows(store, query)[::-1]
+    rows = FEEDBACK.read_rows(store, query, model=model, version=version, count=count)[::-1]
     images = [read_image(row) for row in rows]
     return Recent(
         pictures=tuple(row["picture"] for row in rows),
@@ -179,18 +167,12 @@ def read_recent(store: Store, model: str, version: str, count: int) -> Recent:
 
 def count_by_day(store: Store, model: str) -> dict[str, dict[str, int]]:
     """Return how many predictions there were: {day: {status: count}}, the first day first."""
-    from sqlalchemy import func, select
-
-    table = define_tables().tables["predictions"]
-    day = func.substr(table.c.at, 1, 10).label("day")
     query = (
-        select(day, table.c.status, func.count().label("n"))
-        .where(table.c.model == model)
-        .group_by(day, table.c.status)
-        .order_by(day)
+        "SELECT substr(at, 1, 10) AS day, status, count(*) AS n FROM predictions "
+        "WHERE model = :model GROUP BY day, status ORDER BY day, status"
     )
     found: dict[str, dict[str, int]] = {}
-    for row in FEEDBACK.select_rows(store, query):
+    for row in FEEDBACK.read_rows(store, query, model=model):
         found.setdefault(row["day"], {})[row["status"]] = row["n"]
     return found
 
