@@ -146,11 +146,7 @@ def _check_runs(store: Store) -> Finding:
 
 
 def _check_server(store: Store) -> Iterator[Finding]:
-    from digitflow.service.environment import (
-        find_running_server,
-        is_answering,
-        is_supervised,
-    )
+    from digitflow.service.environment import find_running_server, is_answering, is_supervised
 
     if named := os.environ.get("PREFECT_API_URL"):
         answers = is_answering(named)

@@ -46,10 +46,8 @@ def show(
     from digitflow.cli.tables import print_registration
     from digitflow.registry import history as registry_history
     from digitflow.registry import listing
-    from digitflow.store.artifacts import open_store
 
-    store = open_store()
-    name = listing.choose_model(store, model)
+    store, name = _open_model(model)
     found = listing.find_registration(store, name, version)
     entries = [e for e in listing.list_history(store, name) if e.version == found.version]
     judged = registry_history.list_judgements(store, name)
@@ -75,11 +73,8 @@ def compare(
     """Score two versions on the same test images and compare them pair by pair."""
     from digitflow.cli.tables import print_comparison
     from digitflow.registry.judging import judge_version
-    from digitflow.registry.listing import choose_model
-    from digitflow.store.artifacts import open_store
 
-    store = open_store()
-    verdict = judge_version(store, choose_model(store, model), first, second)
+    verdict = judge_version(*_open_model(model), first, second)
     compared = {"first": first, "second": second, "verdict": verdict.model_dump(mode="json")}
     print_result(compared, as_json, print_comparison)
 
@@ -94,11 +89,9 @@ def diff(
 ) -> None:
     """Show how the configs, the figures and the verdicts of two versions differ."""
     from digitflow.cli.tables import print_difference
-    from digitflow.registry.listing import choose_model, diff_versions
-    from digitflow.store.artifacts import open_store
+    from digitflow.registry.listing import diff_versions
 
-    store = open_store()
-    found = diff_versions(store, choose_model(store, model), first, second)
+    found = diff_versions(*_open_model(model), first, second)
     print_result(found, as_json, print_difference)
 
 
@@ -106,11 +99,10 @@ def diff(
 def history(model: ModelName = None, as_json: AsJson = False, debug: Debug = False) -> None:
     """Say who was champion when, by whom, why and by which verdict; the newest first."""
     from digitflow.cli.tables import print_history
-    from digitflow.registry.listing import choose_model, list_history
-    from digitflow.store.artifacts import open_store
+    from digitflow.registry.listing import list_history
 
-    store = open_store()
-    entries = list_history(store, choose_model(store, model))
+    store, name = _open_model(model)
+    entries = list_history(store, name)
     print_result([_shorten_entry(store, entry) for entry in entries], as_json, print_history)
 
 
@@ -150,12 +142,19 @@ def rollback(
 ) -> None:
     """Make a former champion champion again, after loading and checking it."""
     from digitflow.cli.tables import print_rollback
-    from digitflow.registry import listing, promotion
+    from digitflow.registry import promotion
+
+    champion = promotion.rollback(*_open_model(model), to, why)
+    print_result(champion.model_dump(mode="json"), as_json, print_rollback)
+
+
+def _open_model(model: str | None) -> "tuple[Store, str]":
+    """Open the store, and choose the registered model that is meant."""
+    from digitflow.registry.listing import choose_model
     from digitflow.store.artifacts import open_store
 
     store = open_store()
-    champion = promotion.rollback(store, listing.choose_model(store, model), to, why)
-    print_result(champion.model_dump(mode="json"), as_json, print_rollback)
+    return store, choose_model(store, model)
 
 
 def _shorten_entry(store: "Store", entry: "Entry") -> dict[str, Any]:

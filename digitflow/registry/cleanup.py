@@ -70,9 +70,9 @@ def _free_model(
     used = {v.run_id for v in mirrored if str(v.version) not in doomed}
     for version in mirrored:
         if str(version.version) in doomed and not dry_run:
-            mlflow.delete_version(client, version)
+            client.delete_model_version(model, str(version.version))
     # Also of registrations that were killed half-way.
-    for run_id in mlflow.list_runs(client, store, model):
+    for run_id in mlflow.list_runs(client, model):
         if run_id not in used:
             sizes = mlflow.list_sizes(store, run_id)
             freed.files += len(sizes)
@@ -89,10 +89,7 @@ FOLDERS = ("arrays", "models", "figures", "quarantine", "results", "searches")
 
 
 def collect_garbage(
-    store: Store,
-    keep_runs: int,
-    keep_versions: int,
-    dry_run: bool = False,
+    store: Store, keep_runs: int, keep_versions: int, dry_run: bool = False
 ) -> dict[str, Any]:
     """Remove versions, and files that no kept version and none of the newest runs needs.
 

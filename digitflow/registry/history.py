@@ -213,7 +213,7 @@ def append_entry(
 
 
 def add_judgement(store: Store, model: str, version: str, verdict: Verdict, run: str) -> None:
-    """Note a verdict, whatever it is."""
+    """Note a verdict, whatever it is; it counts as a look at the test samples."""
     comparison = verdict.comparison
     values = {
         "model": model,

@@ -6,19 +6,13 @@ from digitflow.config.gate import GateLimits
 from digitflow.config.reading import load_config, parse_yaml
 from digitflow.data.sets import ImageSet
 from digitflow.errors import InputError
-from digitflow.evaluation.collecting import (
-    Ask,
-    AskHere,
-    Baseline,
-    Challenger,
-    collect_evidence,
-)
+from digitflow.evaluation.collecting import Ask, AskHere, Baseline, Challenger, collect_evidence
 from digitflow.evaluation.evidence import EvidenceRefs, TestScore, load_evidence
 from digitflow.evaluation.scoring import digest_test_set
 from digitflow.gate import verdict as gates
 from digitflow.gate.verdict import Comparison, Verdict
 from digitflow.models.bundle import ModelBundle
-from digitflow.registry import listing, promotion
+from digitflow.registry import history, listing, promotion
 from digitflow.registry.champion import read_champion
 from digitflow.registry.versions import Champion, Registration, TrainingFacts
 from digitflow.store.artifacts import Store
@@ -74,7 +68,7 @@ def register_challenger(
 ) -> str:
     """Register a challenger with its verdict, whatever that is; return its version."""
     version = promotion.register(store, model, bundle, verdict, facts)
-    promotion.record_judgement(store, model, version, verdict, facts.run)
+    history.add_judgement(store, model, version, verdict, facts.run)
     return version
 
 
@@ -124,7 +118,7 @@ def judge_again(
         gates.require_same_test(champion.score.test_digest, verdict.comparison.test_digest)
     found = listing.find_registration(store, name, find_version(store, name, challenger))
     version = found.version
-    promotion.record_judgement(store, name, version, verdict, found.facts.run)
+    history.add_judgement(store, name, version, verdict, found.facts.run)
     if verdict.promoted:
         promotion.promote(store, name, version, verdict, why)
     return verdict

@@ -45,20 +45,19 @@ def put_files(
     client: Any, store: Store, run_id: str, files: Mapping[str, Path], place: str = ""
 ) -> None:
     """Keep copies of files, by their names, in a folder of an MLflow run."""
-    kept = find_folder(store, run_id)
+    if (kept := find_folder(store, run_id)) is None:
+        # MLflow takes the names that files have.
+        with TemporaryDirectory() as folder:
+            for name, file in files.items():
+                shutil.copyfile(file, Path(folder) / name)
+            client.log_artifacts(run_id, folder, place or None)
+        return
     for name, file in files.items():
-        if kept is None:
-            _upload_file(client, run_id, file, name, place)
-        else:
-            _copy_file(store, file, kept / place / name)
-
-
-def attach_files(
-    client: Any, store: Store, model: str, version: str, files: Mapping[str, Path], place: str
-) -> None:
-    """Keep files, by their names, in a folder beside a version."""
-    run_id = client.get_model_version(model, version).run_id
-    put_files(client, store, run_id, files, place)
+        target = kept / place / name
+        with store.temporary_path() as copy, storage_errors(target):
+            shutil.copyfile(file, copy)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            copy.replace(target)
 
 
 def download_file(
@@ -89,21 +88,6 @@ def list_sizes(store: Store, run_id: str) -> list[int]:
 def find_folder(store: Store, run_id: str) -> Path | None:
     """Return where the files of an MLflow run are; None where a server keeps them."""
     return None if is_remote() else store.root / ARTIFACTS / run_id / "artifacts"
-
-
-def _copy_file(store: Store, source: Path, target: Path) -> None:
-    with store.temporary_path() as copy, storage_errors(target):
-        shutil.copyfile(source, copy)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        copy.replace(target)
-
-
-def _upload_file(client: Any, run_id: str, file: Path, name: str, place: str) -> None:
-    """Upload a file under a name of its own; MLflow takes the name that it has."""
-    with TemporaryDirectory() as folder:
-        copy = Path(folder) / name
-        shutil.copyfile(file, copy)
-        client.log_artifact(run_id, str(copy), place or None)
 
 
 def _write_page(page: Path, run_id: str, model: Path, signature: Signature) -> None:
@@ -180,17 +164,14 @@ def open_client(store: Store) -> Iterator[Any]:
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     uri = os.environ.get(TRACKING_VARIABLE) or _database_uri(store.root / MIRROR_FILE)
+    where = f"named by {TRACKING_VARIABLE}" if is_remote() else store.root / MIRROR_FILE
     try:
         if not is_remote():
             _initialise_database(store)
         yield MlflowClient(uri, uri)
     except (MlflowException, SQLAlchemyError) as exc:
-        where = (
-            f"named by {TRACKING_VARIABLE}" if is_remote() else str(store.root / MIRROR_FILE)
-        )
-        raise StorageError(
-            f"the registry {where} can't be used: {write_first_line(exc)}"
-        ) from exc
+        said = write_first_line(exc)
+        raise StorageError(f"the registry {where} can't be used: {said}") from exc
 
 
 def _initialise_database(store: Store) -> None:
@@ -245,14 +226,6 @@ def set_alias(client: Any, model: str, alias: str, version: str) -> None:
     client.set_registered_model_alias(model, alias, version)
 
 
-def find_by_digest(client: Any, model: str, digest: str) -> Any | None:
-    """Return the newest version of this model file, if any."""
-    for version in list_versions(client, model):
-        if version.tags.get(DIGEST_TAG) == digest:
-            return version
-    return None
-
-
 def mirror_version(
     client: Any, store: Store, found: Registration, pages: Mapping[str, Path]
 ) -> str:
@@ -265,11 +238,11 @@ def mirror_version(
     pages : dict of str to Path
         Files on how it came to be, by name.
     """
-    score = found.score
-    metrics = found.facts.metrics | {
-        f"test_{score.metric}": score.value, "test_samples": float(score.n)
-    }  # fmt: skip
-    known = find_by_digest(client, found.model, found.bundle.model.digest)
+    score, digest = found.score, found.bundle.model.digest
+    tested = {f"test_{score.metric}": score.value, "test_samples": float(score.n)}
+    metrics = found.facts.metrics | tested
+    versions = list_versions(client, found.model)
+    known = next((each for each in versions if each.tags[DIGEST_TAG] == digest), None)
     if known is None:
         known = create_version(client, store, found, pages, metrics)
     else:
@@ -320,14 +293,17 @@ def _write_tags(found: Registration) -> dict[str, str]:
     return {f"{TAG}{name}": value for name, value in tags.items()}
 
 
-def delete_version(client: Any, version: Any) -> None:
-    """Remove a version; its run and its files stay until `delete_run`."""
-    client.delete_model_version(version.name, str(version.version))
+def list_runs(client: Any, model: str) -> list[str]:
+    """Return the ids of a model's MLflow runs that are ours, of whatever came of them.
 
-
-def list_runs(client: Any, store: Store, model: str) -> list[str]:
-    """Return the ids of a model's MLflow runs that are ours, of whatever came of them."""
-    experiments = _list_experiments(client, store, model)
+    Here a model has an experiment for each place that the folder has been in.
+    """
+    experiments = [
+        experiment.experiment_id
+        for experiment in client.search_experiments(filter_string=f"name LIKE '{model}%'")
+        if experiment.name == model
+        or (experiment.name.startswith(f"{model} in ") and not is_remote())
+    ]
     filtered = f"tags.`{DIGEST_TAG}` != ''"
     found = client.search_runs(experiments, filtered, max_results=_MOST_RUNS)
     return [run.info.run_id for run in found]
@@ -366,7 +342,8 @@ def _find_experiment(client: Any, store: Store, model: str) -> str:
     MLflow keeps absolute paths. In a folder that was moved, the old experiment would write
     to the old place, so the new place gets one of its own.
     """
-    name, location = model, _locate_files(store)
+    location = None if is_remote() else (store.root / ARTIFACTS).resolve().as_uri()
+    name = model
     if (found := client.get_experiment_by_name(name)) is not None:
         if location in (None, found.artifact_location):
             return str(found.experiment_id)
@@ -374,19 +351,3 @@ def _find_experiment(client: Any, store: Store, model: str) -> str:
         if (found := client.get_experiment_by_name(name)) is not None:
             return str(found.experiment_id)
     return str(client.create_experiment(name, location))
-
-
-def _list_experiments(client: Any, store: Store, model: str) -> list[str]:
-    """Return a model's experiments, of whatever places the folder has been in."""
-    if is_remote():
-        found = client.get_experiment_by_name(model)
-        return [] if found is None else [str(found.experiment_id)]
-    return [
-        str(experiment.experiment_id)
-        for experiment in client.search_experiments()
-        if experiment.name == model or experiment.name.startswith(f"{model} in ")
-    ]
-
-
-def _locate_files(store: Store) -> str | None:
-    return None if is_remote() else (store.root / ARTIFACTS).resolve().as_uri()

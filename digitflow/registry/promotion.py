@@ -65,13 +65,6 @@ def register(
     return version
 
 
-def record_judgement(
-    store: Store, model: str, version: str, verdict: Verdict, run: str
-) -> None:
-    """Note a verdict in the history; it counts as a look at the test samples."""
-    history.add_judgement(store, model, version, verdict, run)
-
-
 def promote(
     store: Store, model: str, version: str, verdict: Verdict, why: str = "", run: str = ""
 ) -> Champion:
@@ -156,7 +149,8 @@ def attach_report(store: Store, model: str, version: str, report: Path) -> None:
         raise InputError(f"there is no report {report}")
     number = listing.find_registration(store, model, version).version
     with open_registry(store, model) as client:
-        mlflow.attach_files(client, store, model, number, {"index.html": report}, "report")
+        run_id = client.get_model_version(model, number).run_id
+        mlflow.put_files(client, store, run_id, {"index.html": report}, "report")
 
 
 def _is_same(champion: Champion, verdict: Verdict) -> bool:

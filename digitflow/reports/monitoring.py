@@ -1,7 +1,7 @@
 """The monitor's page: drift, known errors, reasons, speed and volume over time."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -129,18 +129,25 @@ def _draw_images(store: Store, report: MonitoringReport) -> Figure:
     return PICTURES, "What was read, and how surely, the latest at the end.", png
 
 
+def _draw_looks(
+    title: str, series: Mapping[str, Sequence[float | None]], y_label: str, **style: Any
+) -> bytes:
+    """Draw a line for each series, which has a value for each look, the oldest first."""
+    lines = {
+        name: (np.arange(1 - len(values), 1), np.array(values, float))
+        for name, values in series.items()
+    }
+    return draw_lines(title, lines, "look of the monitor (0 = the latest)", y_label, **style)
+
+
 def _draw_history(reports: Sequence[MonitoringReport]) -> Figure:
-    looks = np.arange(len(reports)) - len(reports) + 1
     # Those that come nearest to their limits; the table has all of the latest look.
     names = [finding.measure for finding in reports[-1].inspection.findings]
-    shares = {
-        name: np.array([_share_of_limit(report, name) for report in reports]) for name in names
-    }
+    shares = {name: [_share_of_limit(report, name) for report in reports] for name in names}
     highest = sorted(names, key=lambda name: -float(np.nanmax(shares[name])))[:5]
-    png = draw_lines(
+    png = _draw_looks(
         "Drift over time",
-        {name: (looks, shares[name]) for name in highest},
-        "look of the monitor (0 = the latest)",
+        {name: shares[name] for name in highest},
         "effect (% of its limit; over 100 alarms)",
         log_y=True,
     )
@@ -160,13 +167,11 @@ def _show(share: float) -> float:
 
 
 def _draw_errors(reports: Sequence[MonitoringReport]) -> Figure:
-    looks = np.arange(len(reports)) - len(reports) + 1
-    wrong = np.array([100 * report.window.wrong / report.window.size for report in reports])
-    unsure = np.array([100 * report.window.unsure / report.window.size for report in reports])
-    png = draw_lines(
+    wrong = [100 * report.window.wrong / report.window.size for report in reports]
+    unsure = [100 * report.window.unsure / report.window.size for report in reports]
+    png = _draw_looks(
         "Known errors and rejections",
-        {"corrected by people": (looks, wrong), "unsure or not a digit": (looks, unsure)},
-        "look of the monitor (0 = the latest)",
+        {"corrected by people": wrong, "unsure or not a digit": unsure},
         "share of the predictions (%)",
     )
     said = (
@@ -177,14 +182,10 @@ def _draw_errors(reports: Sequence[MonitoringReport]) -> Figure:
 
 
 def _draw_accuracy(reports: Sequence[MonitoringReport]) -> Figure:
-    looks = np.arange(len(reports)) - len(reports) + 1
     judged = [report.judged for report in reports]
-    shares = np.array([100 * one.correct / one.n if one else np.nan for one in judged])
-    png = draw_lines(
-        "Accuracy on corrections that judge",
-        {"read right": (looks, shares)},
-        "look of the monitor (0 = the latest)",
-        "share of them (%)",
+    shares = [100 * one.correct / one.n if one else None for one in judged]
+    png = _draw_looks(
+        "Accuracy on corrections that judge", {"read right": shares}, "share of them (%)"
     )
     last, version = judged[-1], reports[-1].version
     said = "Corrections are mostly of what was read wrong: it rises where a model learns." + (
@@ -194,17 +195,11 @@ def _draw_accuracy(reports: Sequence[MonitoringReport]) -> Figure:
 
 
 def _draw_latency(reports: Sequence[MonitoringReport]) -> Figure:
-    looks = np.arange(len(reports)) - len(reports) + 1
     lines = {
         "median": [report.window.latency_ms for report in reports],
         "95 of 100 are quicker": [report.window.latency_p95_ms for report in reports],
     }
-    png = draw_lines(
-        "Time of a prediction",
-        {name: (looks, np.array(values, float)) for name, values in lines.items()},
-        "look of the monitor (0 = the latest)",
-        "time of an image (ms)",
-    )
+    png = _draw_looks("Time of a prediction", lines, "time of an image (ms)")
     last = reports[-1].window.latency_ms
     said = "How long the model took for an image, without finding it in a picture" + (
         f": {last:.2f} ms in the latest look." if last is not None else "."

@@ -54,7 +54,6 @@ def _expect_nothing(client):
     """A name that nobody registered is nothing."""
     assert mlflow.find_registered(client, "digits") is None
     assert mlflow.list_aliases(client, "digits") == {}
-    assert mlflow.find_by_digest(client, "digits", "abc") is None
     assert mlflow.list_versions(client, "digits") == []
 
 

@@ -163,7 +163,7 @@ def test_every_judgement_is_noted_and_challengers_are_counted_once(project):
     store, first = project.store, project.champion()
     for strength in (2, 3, 2):
         version, verdict = project.register(strength, first, outcome="keep")
-        promotion.record_judgement(store, "digits", version, verdict, "run-9")
+        history.add_judgement(store, "digits", version, verdict, "run-9")
     found = history.list_judgements(store, "digits")
     assert [judgement.version for judgement in found] == ["2", "3", "2"]
     assert {judgement.champion_entry for judgement in found} == {first.entry}
