@@ -44,10 +44,7 @@ class WorkerPool:
             self._slots.put(None)
 
     def run(
-        self,
-        function: Callable[..., Result],
-        *args: Any,
-        time_limit: float | None = None,
+        self, function: Callable[..., Result], *args: Any, time_limit: float | None = None
     ) -> Result:
         """Wait for a slot, call `function(*args)` in its process and return the result.
 

@@ -163,9 +163,7 @@ def open_set(store: Store, refs: ImageSet) -> LabelledImages:
     )
 
 
-def number_writers(
-    *columns: Sequence[str | float | None] | None,
-) -> list[np.ndarray | None]:
+def number_writers(*columns: Sequence[str | float | None] | None) -> list[np.ndarray | None]:
     """Number writers' names or ids, the same writer alike in every column.
 
     Parameters

@@ -9,13 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from digitflow.config.data import ValidationRules
-from digitflow.data.inspection import (
-    REASONS,
-    Problem,
-    Reason,
-    RowInspection,
-    inspect_rows,
-)
+from digitflow.data.inspection import REASONS, Problem, Reason, RowInspection, inspect_rows
 from digitflow.data.sets import (
     CLASSES,
     CheckedSets,

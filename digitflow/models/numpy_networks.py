@@ -210,13 +210,11 @@ def train_network(
 PATIENCE = 10
 
 
-class NumpyMlp(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A network of rectified units trained by Adam, in numpy alone.
+class NumpySoftmax(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Softmax regression by Adam, in numpy alone: a network without a hidden layer.
 
     Parameters
     ----------
-    hidden_layer_sizes : tuple of int
-        Units of each hidden layer; none of them makes it softmax regression.
     alpha : float
         Penalty of squared weights, at least 0: 1 / C of scikit-learn's logistic regression.
     learning_rate : float
@@ -245,7 +243,6 @@ class NumpyMlp(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "fade": [Interval(Real, 0, 1, closed="both")],
@@ -257,7 +254,6 @@ class NumpyMlp(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        hidden_layer_sizes: Sequence[int] = (100,),
         alpha: float = 1e-4,
         learning_rate: float = 1e-3,
         fade: float = 0.0,
@@ -266,7 +262,6 @@ class NumpyMlp(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tol: float = 1e-4,
         random_state: Any = None,
     ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
         self.alpha = alpha
         self.learning_rate = learning_rate
         self.fade = fade
@@ -276,7 +271,7 @@ class NumpyMlp(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
-    def fit(self, X: Any, y: Any) -> "NumpyMlp":
+    def fit(self, X: Any, y: Any) -> "NumpySoftmax":
         """Fit on features `X` (n, d) and labels `y` (n,)."""
         rows, labels = validate_data(self, X, y, dtype=(np.float32, np.float64))
         check_classification_targets(labels)
@@ -316,30 +311,31 @@ class NumpyMlp(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self.classes_[found]
 
     def _list_hidden(self) -> tuple[int, ...]:
-        sizes = self.hidden_layer_sizes
-        return tuple(int(size) for size in np.atleast_1d(np.asarray(sizes, int)))
+        return ()
 
     def _list_layers(self) -> list[Layer]:
         return list(zip(self.coefs_, self.intercepts_, strict=True))
 
 
-class NumpySoftmax(NumpyMlp):
-    """Softmax regression by Adam, in numpy alone: a network without a hidden layer.
+class NumpyMlp(NumpySoftmax):
+    """A network of rectified units trained by Adam, in numpy alone.
 
     Parameters
     ----------
+    hidden_layer_sizes : tuple of int
+        Units of each hidden layer; none of them makes it softmax regression.
     alpha, learning_rate, fade, batch_size, max_iter, tol, random_state
-        As those of `NumpyMlp`.
+        As those of `NumpySoftmax`.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        name: allowed
-        for name, allowed in NumpyMlp._parameter_constraints.items()
-        if name != "hidden_layer_sizes"
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        **NumpySoftmax._parameter_constraints,
     }
 
     def __init__(
         self,
+        hidden_layer_sizes: Sequence[int] = (100,),
         alpha: float = 1e-4,
         learning_rate: float = 1e-3,
         fade: float = 0.0,
@@ -348,13 +344,9 @@ class NumpySoftmax(NumpyMlp):
         tol: float = 1e-4,
         random_state: Any = None,
     ) -> None:
-        self.alpha = alpha
-        self.learning_rate = learning_rate
-        self.fade = fade
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.tol = tol
-        self.random_state = random_state
+        super().__init__(alpha, learning_rate, fade, batch_size, max_iter, tol, random_state)
+        self.hidden_layer_sizes = hidden_layer_sizes
 
     def _list_hidden(self) -> tuple[int, ...]:
-        return ()
+        sizes = self.hidden_layer_sizes
+        return tuple(int(size) for size in np.atleast_1d(np.asarray(sizes, int)))

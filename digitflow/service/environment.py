@@ -61,7 +61,7 @@ BATCHES = {
 LEASES = {
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
         "prefect.server.concurrency.lease_storage.filesystem"
-    ),
+    )
 }
 # A watcher that looks every five minutes would fill the server's database for ever: runs are
 # kept for 90 days there, and for ever in ours.
