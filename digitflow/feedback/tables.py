@@ -12,7 +12,7 @@ import numpy as np
 from digitflow.errors import InputError
 from digitflow.images.frame import SIDE, digest_image
 from digitflow.store.artifacts import Store
-from digitflow.store.databases import Database, refuse_changes
+from digitflow.store.databases import Database, add_table, refuse_changes
 from digitflow.store.runs import now
 
 FILE = "feedback/feedback.db"
@@ -42,21 +42,21 @@ def define_tables() -> Any:
     )
 
     metadata = MetaData()
-    Table(
+    pictures = Table(
         "pictures",
         metadata,
         Column("digest", String(64), primary_key=True),
         Column("image", LargeBinary, nullable=False),  # 28 x 28 bytes, row by row
         Column("at", String(40), nullable=False),
     )
+    refuse_changes(pictures)
 
     def refer_to_picture() -> Any:
         return Column("picture", ForeignKey("pictures.digest"), nullable=False, index=True)
 
-    Table(
-        "predictions",
+    add_table(
         metadata,
-        Column("id", Integer, primary_key=True),
+        "predictions",
         refer_to_picture(),
         Column("model", String(200), nullable=False, index=True),
         Column("version", String(200), nullable=False),
@@ -67,42 +67,33 @@ def define_tables() -> Any:
         Column("status", String(20), nullable=False),
         Column("file", Text),
         Column("seconds", Float),
-        sqlite_autoincrement=True,
     )
-    Table(
-        "corrections",
+    add_table(
         metadata,
-        Column("id", Integer, primary_key=True),
+        "corrections",
         refer_to_picture(),
         Column("digit", Integer, nullable=False),
         Column("role", String(20), nullable=False),
         *(Column(name, Text, nullable=False) for name in ("who", "source")),
         Column("at", String(40), nullable=False),
-        sqlite_autoincrement=True,
     )
-    Table(
-        "training_events",
+    add_table(
         metadata,
-        Column("id", Integer, primary_key=True),
+        "training_events",
         Column("model", String(200), nullable=False, index=True),
         *(Column(name, Text, nullable=False) for name in ("run", "reason", "outcome")),
         Column("last_correction", Integer, nullable=False),
         Column("at", String(40), nullable=False),
-        sqlite_autoincrement=True,
     )
-    Table(
-        "inspections",
+    add_table(
         metadata,
-        Column("id", Integer, primary_key=True),
+        "inspections",
         Column("model", String(200), nullable=False, index=True),
         Column("version", String(200), nullable=False),
         Column("at", String(40), nullable=False),
         Column("drifted", Integer, nullable=False),
         Column("report", Text, nullable=False),  # JSON
-        sqlite_autoincrement=True,
     )
-    for table in metadata.tables.values():
-        refuse_changes(table)
     return metadata
 
 

@@ -11,7 +11,7 @@ from digitflow.errors import ChampionMoved, DamagedArtifact, InputError, list_so
 from digitflow.gate.verdict import Verdict
 from digitflow.registry.versions import DEFAULT_MODELS, MIRROR_FILE, Champion, Registration
 from digitflow.store.artifacts import Store
-from digitflow.store.databases import Database, refuse_changes
+from digitflow.store.databases import Database, add_table
 from digitflow.store.references import Record
 from digitflow.store.runs import name_user, now
 
@@ -22,13 +22,12 @@ CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 @lru_cache
 def define_tables() -> Any:
     """Return SQLAlchemy's description of the tables."""
-    from sqlalchemy import Column, Integer, MetaData, String, Table, Text, UniqueConstraint
+    from sqlalchemy import Column, Integer, MetaData, String, Text, UniqueConstraint
 
     metadata = MetaData()
-    Table(
-        "promotions",
+    add_table(
         metadata,
-        Column("id", Integer, primary_key=True),
+        "promotions",
         Column("model", String(200), nullable=False),
         Column("predecessor", Integer, nullable=False),
         *(Column(name, String(200), nullable=False) for name in ("version", "kind", "at")),
@@ -36,30 +35,23 @@ def define_tables() -> Any:
         Column("verdict", Text),
         # One follower of each entry, one first entry of each model.
         UniqueConstraint("model", "predecessor"),
-        sqlite_autoincrement=True,
     )
     names = ("model", "run", "at", "challenger_digest", "test_digest", "outcome")
-    Table(
-        "judgements",
+    add_table(
         metadata,
-        Column("id", Integer, primary_key=True),
+        "judgements",
         *(Column(name, String(200), nullable=False, index=name == "model") for name in names),
         Column("version", String(200)),
         Column("champion_entry", Integer),
         Column("verdict", Text, nullable=False),
-        sqlite_autoincrement=True,
     )
-    Table(
-        "versions",
+    add_table(
         metadata,
-        Column("id", Integer, primary_key=True),
+        "versions",
         Column("model", String(200), nullable=False, index=True),
         *(Column(name, String(200), nullable=False) for name in ("version", "kind")),
         Column("record", Text, nullable=False),
-        sqlite_autoincrement=True,
     )
-    for table in metadata.tables.values():
-        refuse_changes(table)
     return metadata
 
 

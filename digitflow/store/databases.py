@@ -256,6 +256,14 @@ class Database:
         return Path(name).absolute()
 
 
+def add_table(metadata: Any, name: str, *columns: Any) -> None:
+    """Describe a table that only grows, its rows numbered by the column `id`."""
+    from sqlalchemy import Column, Integer, Table
+
+    number = Column("id", Integer, primary_key=True)
+    refuse_changes(Table(name, metadata, number, *columns, sqlite_autoincrement=True))
+
+
 def refuse_changes(table: Any) -> None:
     """Let the database itself refuse to change or remove a row of a table."""
     for change in ("UPDATE", "DELETE"):

@@ -150,11 +150,7 @@ def group_parts(chapter: Chapter) -> list[list[Part]]:
     for part in chapter.parts:
         if isinstance(part, Table) and part.shown == 0:
             continue
-        if (
-            isinstance(part, PublishedFigure)
-            and groups
-            and isinstance(groups[-1][0], PublishedFigure)
-        ):
+        if groups and part.kind == groups[-1][0].kind == "published":
             groups[-1].append(part)
         else:
             groups.append([part])
@@ -269,13 +265,8 @@ def _write_published(published: Sequence[tuple[str, PublishedFigure]]) -> list[s
 
 def _list_times(study: StudyReport) -> list[tuple[Cell, ...]]:
     return [
-        (
-            section.section,
-            format_seconds(section.elapsed),
-            format_seconds(section.worked),
-            section.experiments,
-        )
-        for section in study.sections
+        (one.section, format_seconds(one.elapsed), format_seconds(one.worked), one.experiments)
+        for one in study.sections
     ]
 
 

@@ -8,6 +8,7 @@ brought to one scale by a temperature: some claim too much, and would outvote al
 from typing import Any
 
 import numpy as np
+from scipy.special import log_softmax, softmax
 
 from digitflow.evaluation.comparison import exact_mcnemar
 
@@ -75,8 +76,6 @@ def fit_temperature(
 
 def cool(read: np.ndarray, temperature: float) -> np.ndarray:
     """Return probabilities (n, 10), float64, whose logarithms are divided and made one."""
-    from scipy.special import softmax
-
     logarithms = np.log(np.maximum(read.astype(np.float64), np.finfo(np.float32).tiny))
     return np.asarray(softmax(logarithms / temperature, axis=1))
 
@@ -104,7 +103,7 @@ def fit_stack(read: np.ndarray, truth: np.ndarray) -> np.ndarray:
     start = np.full(len(read), 1 / len(read))
 
     def lose(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        said = _log_softmax(np.tensordot(weights, logarithms, 1))
+        said = log_softmax(np.tensordot(weights, logarithms, 1), axis=1)
         pull = weights - start
         slope = np.tensordot(logarithms, np.exp(said) - hot, axes=([1, 2], [0, 1]))
         return RIDGE / 2 * float(pull @ pull) - float((said * hot).sum()), slope + RIDGE * pull
@@ -115,12 +114,6 @@ def fit_stack(read: np.ndarray, truth: np.ndarray) -> np.ndarray:
 def ask_stack(weights: np.ndarray, read: np.ndarray) -> np.ndarray:
     """Return the digit (n,) that a stack makes of what its members read."""
     return np.asarray(np.tensordot(weights, _to_logarithms(read), 1).argmax(axis=1))
-
-
-def _log_softmax(scores: np.ndarray) -> np.ndarray:
-    from scipy.special import log_softmax
-
-    return np.asarray(log_softmax(scores, axis=1))
 
 
 def _to_logarithms(read: np.ndarray) -> np.ndarray:

@@ -197,36 +197,29 @@ def _show_rebuilt(context: ChapterContext, components: Any) -> Part:
 
 def _show_maps(context: ChapterContext, components: Any) -> Parts:
     two = 100 * components["cumulated"][1]
+    placed, digits = context.open("components", "map", "labels")
+    near, near_digits = context.open("neighbourhoods", "map", "labels")
     return (
-        _show_map(
-            context,
-            "components",
+        context.figure(
             "map",
-            "The first two components",
+            f"The first two components ({len(placed):,} images)",
             f"Two components hold {two:.1f} % of the variance: 0 and 1 lie apart, most "
             f"others over one another.",
-            ("first component (pixels of 0 to 1)", "second component (pixels of 0 to 1)"),
+            draw_digit_cloud,
+            placed,
+            digits,
+            "first component (pixels of 0 to 1)",
+            "second component (pixels of 0 to 1)",
         ),
-        _show_map(
-            context,
-            "neighbourhoods",
+        context.figure(
             "neighbours",
-            "Neighbours stay neighbours",
+            f"Neighbours stay neighbours ({len(near):,} images)",
             "t-SNE lays the same kind of images out by nearness: each digit is an island or "
             "two, and what lies between islands is what models confuse.",
-            ("t-SNE, first axis (no unit)", "t-SNE, second axis (no unit)"),
+            draw_digit_cloud,
+            near,
+            near_digits,
+            "t-SNE, first axis (no unit)",
+            "t-SNE, second axis (no unit)",
         ),
     )
-
-
-def _show_map(
-    context: ChapterContext,
-    experiment: str,
-    name: str,
-    title: str,
-    sentence: str,
-    axes: tuple[str, str],
-) -> Part:
-    points, labels = context.open(experiment, "map", "labels")
-    title = f"{title} ({len(points):,} images)"
-    return context.figure(name, title, sentence, draw_digit_cloud, points, labels, *axes)
