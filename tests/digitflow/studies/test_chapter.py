@@ -36,3 +36,13 @@ def test_figures_agree_within_their_last_digit():
 def test_as_many_figures_as_were_published_are_compared():
     with pytest.raises(ValueError, match="zip"):
         check_number("folds", (1.0, 2.0), (1.0,), 0.1)
+
+
+def test_records_become_a_table_with_their_headings():
+    records = (
+        {"model": name, "x (%)": share} for name, share in (("knn", 97.5), ("svm", None))
+    )
+    table = Table.of(records, "scores", "Scores", "The best is knn.", decimals=2)
+    assert (table.columns, table.rows) == (("model", "x (%)"), (("knn", 97.5), ("svm", None)))
+    assert (table.title, table.sentence, table.decimals) == ("Scores", "The best is knn.", 2)
+    assert Table.of((), "scores", "Scores").rows == ()
