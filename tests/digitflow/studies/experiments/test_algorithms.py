@@ -6,8 +6,8 @@ import pytest
 from digitflow.models.persistence import load_model
 from digitflow.studies.algorithms import ALGORITHMS
 from digitflow.studies.data import divide_images
-from digitflow.studies.experiments.algorithms import judge_model, name_judgement, plan
-from digitflow.studies.plan import ExperimentContext, Findings
+from digitflow.studies.experiments.algorithms import judge_model, name_judgement
+from digitflow.studies.plan import ExperimentContext, Findings, plan_section
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_without_errors_nothing_is_weighed_by_them(judge):
 
 def test_each_algorithm_learns_on_both_splits_and_reads_images(make_study, store, run_plan):
     scope, data = make_study(200)
-    found = run_plan(plan(scope), data)
+    found = run_plan(plan_section("algorithms", scope), data)
     assert len(ALGORITHMS) == 8
     for name in ALGORITHMS:
         own, dealt = (found[name_judgement(name, split)].values for split in ("own", "80/20"))

@@ -15,10 +15,9 @@ from digitflow.studies.experiments.ensembles import (
     name_part,
     name_whole,
     open_held,
-    plan,
     rank_candidates,
 )
-from digitflow.studies.plan import ExperimentContext, Findings
+from digitflow.studies.plan import ExperimentContext, Findings, plan_section
 
 
 def test_candidates_are_ranked_by_what_is_held_out():
@@ -51,7 +50,9 @@ def test_no_writer_is_on_both_sides_and_unknown_ones_are_dealt():
 
 def test_ensembles_are_compared_with_members_that_learnt_as_much(make_study, store, run_plan):
     scope, data = make_study(300)
-    found = run_plan([step for step in plan(scope) if "bag" not in step.name], data)
+    found = run_plan(
+        [step for step in plan_section("ensembles", scope) if "bag" not in step.name], data
+    )
     context = ExperimentContext(store, data, 42, 1, found)
     labels = np.asarray(context.test().labels)
     for team, candidates in TEAMS.items():
@@ -79,7 +80,11 @@ def test_ensembles_are_compared_with_members_that_learnt_as_much(make_study, sto
 
 def test_bags_are_samples_of_all_images_and_compared_with_one_model(make_study, run_plan):
     scope, data = make_study(300)
-    steps = [step for step in plan(scope) if step.name.endswith((" tree", " pixels"))]
+    steps = [
+        step
+        for step in plan_section("ensembles", scope)
+        if step.name.endswith((" tree", " pixels"))
+    ]
     found = run_plan(steps, data)
     bags = [found[f"bag {number + 1} of tree"] for number in range(BAGS)]
     assert [bag.values["rows"] for bag in bags] == [180] * BAGS
@@ -93,7 +98,7 @@ def test_bags_are_samples_of_all_images_and_compared_with_one_model(make_study, 
 
 def test_fits_of_other_sections_are_shared(make_study):
     scope, _ = make_study(300)
-    ours = {step.name: step for step in plan(scope)}
+    ours = {step.name: step for step in plan_section("ensembles", scope)}
     for name in (*EQUALS, "tree"):
         for step in plan_model(name):
             assert ours[step.name] == step

@@ -5,8 +5,12 @@ import pytest
 
 from digitflow.augment import distortions
 from digitflow.studies.algorithms import ALGORITHMS
-from digitflow.studies.experiments.robustness import ALTERATIONS, alter_images, plan
-from digitflow.studies.plan import ExperimentContext
+from digitflow.studies.experiments.robustness import (
+    ALTERATIONS,
+    alter_images,
+    plan_alteration,
+)
+from digitflow.studies.plan import ExperimentContext, plan_section
 
 ASKED = {
     "shift", "rotation", "scale", "shear", "thickness", "blur", "noise", "occlusion",
@@ -14,7 +18,7 @@ ASKED = {
 
 
 def _alter(context, name, images=30):
-    return alter_images(context, name, images, **ALTERATIONS[name].model_dump(mode="json"))
+    return alter_images(context, **plan_alteration(name, images).params)
 
 
 def test_every_alteration_asked_for_is_there_with_at_least_five_levels():
@@ -48,7 +52,7 @@ def test_images_change_more_the_farther_a_level_is_from_nothing(name, make_study
 
 def test_every_algorithm_reads_every_level_and_unaltered_images_as_its(make_study, run_plan):
     scope, data = make_study(300, altered_images=40)
-    found = run_plan(plan(scope), data)
+    found = run_plan(plan_section("robustness", scope), data)
     for name in ALGORITHMS:
         values = found[f"read by {name}"].values
         assert values["images"] == 40
