@@ -24,8 +24,13 @@ from digitflow.data.splits import choose_subset
 from digitflow.features.preparing import build_steps
 from digitflow.models.fitting import build_estimator, predict_in_chunks
 from digitflow.monitoring.drift import Limits, calibrate_limits
-from digitflow.monitoring.measures import DescribedWindow, DriftMeter
-from digitflow.monitoring.reference import describe_images, open_reference, record_reference
+from digitflow.monitoring.measures import (
+    DescribedWindow,
+    DriftMeter,
+    describe_images,
+    open_reference,
+    record_reference,
+)
 from digitflow.store.artifacts import Store
 
 SEED = 42

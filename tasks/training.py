@@ -6,7 +6,7 @@ from digitflow.data import sets, splits, validation
 from digitflow.evaluation import scoring, selective
 from digitflow.feedback import learning
 from digitflow.models import fitting, golden
-from digitflow.monitoring import reference
+from digitflow.monitoring import measures
 from tasks.wiring import cached_task, plain_task
 
 fingerprint_source = plain_task(sets.fingerprint_source, run_name="fingerprint {source.kind}")
@@ -59,7 +59,7 @@ choose_thresholds = cached_task(
     selective.choose_thresholds, run_name="choose when it is unsure", in_process=True
 )
 record_reference = cached_task(
-    reference.record_reference, run_name="note what it learnt from", in_process=True
+    measures.record_reference, run_name="note what it learnt from", in_process=True
 )
 record_golden = cached_task(
     golden.record_golden, run_name="note what it must repeat", in_process=True

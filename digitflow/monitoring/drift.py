@@ -6,8 +6,12 @@ import numpy as np
 
 from digitflow.errors import InputError
 from digitflow.models.bundle import Reference
-from digitflow.monitoring.measures import DescribedWindow, DriftMeter
-from digitflow.monitoring.reference import describe_images, open_reference
+from digitflow.monitoring.measures import (
+    DescribedWindow,
+    DriftMeter,
+    describe_images,
+    open_reference,
+)
 from digitflow.store.artifacts import Store
 from digitflow.store.references import Record
 

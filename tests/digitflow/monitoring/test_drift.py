@@ -12,8 +12,14 @@ from digitflow.data.sources import builtin
 from digitflow.errors import InputError
 from digitflow.monitoring import drift
 from digitflow.monitoring.drift import OpenWindow, calibrate_limits, inspect_window
-from digitflow.monitoring.measures import FOLDS, RIDGE, compare_counts, tell_apart
-from digitflow.monitoring.reference import COLUMNS, record_reference
+from digitflow.monitoring.measures import (
+    COLUMNS,
+    FOLDS,
+    RIDGE,
+    compare_counts,
+    record_reference,
+    tell_apart,
+)
 from digitflow.store.artifacts import Store
 
 SIZE = 150
