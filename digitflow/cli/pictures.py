@@ -11,7 +11,7 @@ from itertools import chain, groupby
 from pathlib import Path
 from textwrap import indent
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -19,10 +19,8 @@ from digitflow.cli.options import AsJson, Debug, print_error, print_result
 from digitflow.errors import InputError
 
 if TYPE_CHECKING:
-    from digitflow.predict.predictions import Prediction, Unread
+    from digitflow.predict.predictions import Prediction, Reading
     from digitflow.registry.versions import Champion
-
-    Results: TypeAlias = Sequence[Prediction | Unread]
 
 SIGNS = {"read": "", "unsure": "?", "not a digit": "#"}
 
@@ -51,6 +49,10 @@ def predict(
     no_log: Annotated[
         bool, typer.Option("--no-log", help="Keep nothing for the monitor and corrections.")
     ] = False,
+    show: Annotated[
+        Path | None,
+        typer.Option(help="Write the picture here with what was read and passed over."),
+    ] = None,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print a table, one row a digit.")
     ] = False,
@@ -69,7 +71,11 @@ def predict(
     kept = None if no_log else PredictionLog(store, strict=False)
     predictor = Predictor.load(store, model, kept)
     progress = Progress(len(found))
-    pages = chain(missing, predictor.read_files(progress.count(found), one))
+    pages: Iterable[Reading] = chain(
+        missing, predictor.read_files(progress.count(found), one, keep=show is not None)
+    )
+    if show is not None:
+        pages = _show_pages(pages, show)
     write = _write_json if as_json else _write_csv if as_csv else _write_text
     is_whole = write(progress.clear_before(pages), predictor.champion)
     if kept is not None:
@@ -81,10 +87,10 @@ def predict(
         raise typer.Exit(InputError.exit_code)
 
 
-def _find_files(names: Sequence[str]) -> "tuple[list[str], list[list[Unread]]]":
+def _find_files(names: Sequence[str]) -> "tuple[list[str], list[Reading]]":
     """Return the files that names stand for, and what stands for none."""
     from digitflow.images.files import find_files
-    from digitflow.predict.predictions import Unread
+    from digitflow.predict.predictions import Reading, Unread
 
     found: list[str] = []
     missing = []
@@ -92,8 +98,31 @@ def _find_files(names: Sequence[str]) -> "tuple[list[str], list[list[Unread]]]":
         try:
             found += find_files(name)
         except InputError as exc:
-            missing.append([Unread(file=name, error=str(exc))])
+            missing.append(Reading([Unread(file=name, error=str(exc))]))
     return found, missing
+
+
+def _show_pages(pages: "Iterable[Reading]", file: Path) -> "Iterator[Reading]":
+    """Write each page with what was read in it; a second one goes to `<name>-2`."""
+    import cv2
+
+    from digitflow.predict.showing import draw_reading
+
+    drawn = 0
+    for page in pages:
+        if page.picture is not None:
+            drawn += 1
+            name = file if drawn == 1 else file.with_stem(f"{file.stem}-{drawn}")
+            try:
+                is_written = cv2.imwrite(str(name), draw_reading(page))
+            except cv2.error:
+                is_written = False
+            if not is_written:
+                raise InputError(
+                    f"{name} can't be written: --show takes a file that ends in .png or .jpg, "
+                    "in a folder that is there"
+                )
+        yield page
 
 
 class Progress:
@@ -112,7 +141,7 @@ class Progress:
                 self._next = monotonic() + PROGRESS_SECONDS
             yield file
 
-    def clear_before(self, pages: "Iterable[Results]") -> "Iterator[Results]":
+    def clear_before(self, pages: "Iterable[Reading]") -> "Iterator[Reading]":
         """Yield what was read, the line of progress out of the way."""
         for page in pages:
             if self._is_shown:
@@ -124,8 +153,10 @@ class Progress:
         sys.stderr.flush()
 
 
-def _write_text(pages: "Iterable[Results]", champion: "Champion") -> bool:
+def _write_text(pages: "Iterable[Reading]", champion: "Champion") -> bool:
     """Print what was read for a person; return whether every picture could be read."""
+    from digitflow.predict.finding import count_passed
+
     typer.echo(f"model: {champion.name}, version {champion.version}")
     is_whole = True
     for page in pages:
@@ -136,27 +167,34 @@ def _write_text(pages: "Iterable[Results]", champion: "Champion") -> bool:
         if not errors:
             for line in describe_file(cast("Sequence[Prediction]", page)):
                 typer.echo(line)
+            if page.passed_over:
+                typer.echo(f"  {count_passed(page.passed_over)}")
     return is_whole
 
 
-def _write_json(pages: "Iterable[Results]", champion: "Champion") -> bool:
+def _write_json(pages: "Iterable[Reading]", champion: "Champion") -> bool:
     """Print a list as `json.dumps` would, piece by piece: any number in bounded memory."""
     is_whole, before = True, "[\n"
-    for result in chain.from_iterable(pages):
-        is_whole &= not hasattr(result, "error")
-        row = json.dumps(_to_row(result), indent=2)
-        typer.echo(before + indent(row, "  "), nl=False)
+    for row in chain.from_iterable(map(_to_rows, pages)):
+        is_whole &= "error" not in row
+        text = json.dumps(row, indent=2)
+        typer.echo(before + indent(text, "  "), nl=False)
         before = ",\n"
     typer.echo("\n]" if before == ",\n" else "[]")
     return is_whole
 
 
-def _write_csv(pages: "Iterable[Results]", champion: "Champion") -> bool:
+def _write_csv(pages: "Iterable[Reading]", champion: "Champion") -> bool:
     writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
     writer.writeheader()
     is_whole = True
-    for result in chain.from_iterable(pages):
-        row = _to_row(result)
+    for row in chain.from_iterable(map(_to_rows, pages)):
+        for mark in row.pop("passed_over", ()):
+            place = dict(zip(BOX, mark["box"], strict=True))
+            passed = {"status": "passed over", "reasons": mark["reason"]}
+            writer.writerow(row | place | passed)
+        if "digit" not in row and "error" not in row:
+            continue
         is_whole &= "error" not in row
         row |= dict(zip(BOX, row.pop("box", None) or (), strict=False))
         row["reasons"] = "; ".join(row.get("reasons", ()))
@@ -165,11 +203,17 @@ def _write_csv(pages: "Iterable[Results]", champion: "Champion") -> bool:
     return is_whole
 
 
-def _to_row(result: "Prediction | Unread") -> dict[str, Any]:
-    row = result.model_dump(exclude={"index"})
-    if row["page"] is None:
-        del row["page"]
-    return row
+def _to_rows(page: "Reading") -> Iterator[dict[str, Any]]:
+    """Yield what was read in a picture, then in one row what was passed over."""
+    for result in page:
+        row = result.model_dump(exclude={"index"})
+        if row["page"] is None:
+            del row["page"]
+        yield row
+    if page and page.passed_over:
+        place: dict[str, Any] = {name: row[name] for name in ("file", "page") if name in row}
+        marks = [{"box": mark.box, "reason": mark.reason} for mark in page.passed_over]
+        yield place | {"passed_over": marks}
 
 
 def correct(

@@ -1,6 +1,7 @@
 """Pictures with their digits found, and in the frame that models know; not read yet."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 
@@ -9,8 +10,17 @@ import numpy as np
 from digitflow.errors import InputError
 from digitflow.images.files import Document, name_file, read_content
 from digitflow.images.frame import SIDE, frame_ink, to_mnist_frame
-from digitflow.images.pages import Found, find_digits
+from digitflow.images.pages import Found, Page, PassedOver, find_digits
 from digitflow.images.pictures import LARGE_PIXELS, NO_MEMORY, Picture, halve_picture
+
+_PLURALS = {
+    "line": "lines",
+    "border": "borders",
+    "too small": "too small",
+    "dash": "dashes",
+    "blot": "blots",
+    "sign": "signs",
+}
 
 
 @dataclass
@@ -29,6 +39,10 @@ class Sheet:
         Its digits.
     found : list of Found or None
         Where each is; None where the picture as a whole is one digit.
+    passed_over : sequence of PassedOver
+        Which marks are no digits, and why.
+    picture : ndarray of shape (height, width), uint8, or None
+        What was looked at, where it is kept.
     reduction : int
         How many times larger the picture is than what was looked at.
     error : str or None
@@ -40,11 +54,13 @@ class Sheet:
     pixels: int = 0
     frames: np.ndarray = field(default_factory=lambda: np.empty((0, SIDE, SIDE), np.uint8))
     found: list[Found] | None = None
+    passed_over: Sequence[PassedOver] = ()
+    picture: np.ndarray | None = None
     reduction: int = 1
     error: str | None = None
 
 
-def open_sheets(file: str | PathLike[str], one: bool) -> Iterator[Sheet]:
+def open_sheets(file: str | PathLike[str], one: bool, keep: bool = False) -> Iterator[Sheet]:
     """Yield each picture of a file, its digits found, or why there are none.
 
     Parameters
@@ -53,6 +69,8 @@ def open_sheets(file: str | PathLike[str], one: bool) -> Iterator[Sheet]:
         `-` is standard input.
     one : bool
         Each picture holds one digit.
+    keep : bool
+        Keep what was looked at.
     """
     name = name_file(file)
     try:
@@ -63,7 +81,7 @@ def open_sheets(file: str | PathLike[str], one: bool) -> Iterator[Sheet]:
     for page in range(1, 1 + (document.pages or 1)):
         number = page if document.pages else None
         try:
-            yield find_sheet(document.read(page), str(file), number, one)
+            yield find_sheet(document.read(page), str(file), number, one, keep)
         except (InputError, MemoryError) as exc:
             named = name if number is None else f"{name}, page {page}"
             yield Sheet(str(file), number, error=_name_error(named, exc))
@@ -74,7 +92,9 @@ def _name_error(name: str, exc: Exception) -> str:
     return message if message.startswith(name) else f"{name}: {message}"
 
 
-def find_sheet(picture: Picture, file: str | None, page: int | None, one: bool) -> Sheet:
+def find_sheet(
+    picture: Picture, file: str | None, page: int | None, one: bool, keep: bool = False
+) -> Sheet:
     """Find the digits of a picture; what is large is looked at in half its size.
 
     Raises
@@ -85,13 +105,17 @@ def find_sheet(picture: Picture, file: str | None, page: int | None, one: bool) 
     gray, reduction = picture
     if gray.size > LARGE_PIXELS:
         gray, reduction = halve_picture(gray), 2 * reduction
+    kept = gray if keep else None
     if one or gray.shape == (SIDE, SIDE):
-        return Sheet(file, page, gray.size, to_mnist_frame(gray)[np.newaxis])
+        frames = to_mnist_frame(gray)[np.newaxis]
+        return Sheet(file, page, gray.size, frames, picture=kept, reduction=reduction)
     found, frames = frame_page(gray)
-    return Sheet(file, page, gray.size, frames, found, reduction)
+    return Sheet(
+        file, page, gray.size, frames, found.digits, found.passed_over, kept, reduction
+    )
 
 
-def frame_page(picture: np.ndarray) -> tuple[list[Found], np.ndarray]:
+def frame_page(picture: np.ndarray) -> tuple[Page, np.ndarray]:
     """Find the digits of a picture; return them, and as the model sees them (n, 28, 28).
 
     Raises
@@ -99,10 +123,19 @@ def frame_page(picture: np.ndarray) -> tuple[list[Found], np.ndarray]:
     InputError
         If the picture is blank, or nothing in it could be a digit.
     """
-    found = find_digits(picture).digits
-    if not found:
+    page = find_digits(picture)
+    if not page.digits:
+        passed = f" ({count_passed(page.passed_over)})" if page.passed_over else ""
         raise InputError(
-            "nothing in the picture could be a digit. If it holds a single one, say so: "
-            "--one, or Predictor.read_one"
+            f"nothing in the picture could be a digit{passed}. If it holds a single one, say "
+            "so: --one, or Predictor.read_one"
         )
-    return found, np.stack([frame_ink(digit.ink) for digit in found])
+    return page, np.stack([frame_ink(digit.ink) for digit in page.digits])
+
+
+def count_passed(passed_over: Sequence[PassedOver]) -> str:
+    """Say how many marks were passed over and why: passed over 3 marks: 2 lines, 1 blot."""
+    counts = Counter(mark.reason for mark in passed_over)
+    total = len(passed_over)
+    said = [f"{count} {_PLURALS[why] if count > 1 else why}" for why, count in counts.items()]
+    return f"passed over {total} mark{'s' if total > 1 else ''}: {', '.join(said)}"

@@ -1,8 +1,11 @@
 """What was read, and how sure that is: plain records."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
+import numpy as np
+
+from digitflow.images.pages import PassedOver
 from digitflow.store.references import Record
 
 # Fewer than these may well be unsure one by one; a third of a page is not chance.
@@ -73,6 +76,32 @@ class Unread(Record):
     error: str
     page: int | None = None
     index: int | None = None
+
+
+class Reading(list["Prediction | Unread"]):
+    """What was read in a picture or a page of a file, in reading order.
+
+    Attributes
+    ----------
+    passed_over : tuple of PassedOver
+        Marks that are read as nothing, and why: each with its box in pixels of the picture.
+    picture : ndarray of shape (height, width), uint8, or None
+        What was looked at, where it was asked for.
+    reduction : int
+        How many times larger than this the picture is.
+    """
+
+    def __init__(
+        self,
+        results: Iterable["Prediction | Unread"] = (),
+        passed_over: Iterable[PassedOver] = (),
+        picture: np.ndarray | None = None,
+        reduction: int = 1,
+    ) -> None:
+        super().__init__(results)
+        self.passed_over = tuple(passed_over)
+        self.picture = picture
+        self.reduction = reduction
 
 
 def locate_digit(

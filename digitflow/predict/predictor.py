@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from os import PathLike
 from typing import Any
@@ -16,7 +17,14 @@ from digitflow.models.bundle import RejectOption
 from digitflow.models.golden import load_bundle
 from digitflow.models.persistence import load_model
 from digitflow.predict.finding import Sheet, find_sheet, open_sheets
-from digitflow.predict.predictions import Prediction, Status, Unread, flag_page, locate_digit
+from digitflow.predict.predictions import (
+    Prediction,
+    Reading,
+    Status,
+    Unread,
+    flag_page,
+    locate_digit,
+)
 from digitflow.registry.history import find_champion
 from digitflow.registry.versions import Champion
 from digitflow.store.artifacts import Store
@@ -121,7 +129,7 @@ class Predictor:
                 yield Unread(file=file, error=error, index=place + row)
             place += len(batch.files)
 
-    def read_page(self, picture: Any, file: str | None = None) -> list[Prediction]:
+    def read_page(self, picture: Any, file: str | None = None) -> Reading:
         """Find and read the digits of a picture, line by line and from left to right.
 
         Parameters
@@ -131,6 +139,11 @@ class Predictor:
         file : str, optional
             Its name, for the predictions.
 
+        Returns
+        -------
+        Reading
+            A list of Prediction; its `passed_over` says which marks are read as nothing.
+
         Raises
         ------
         InputError
@@ -138,11 +151,11 @@ class Predictor:
         """
         return self._read_picture(picture, file, one=False)
 
-    def read_one(self, picture: Any, file: str | None = None) -> list[Prediction]:
+    def read_one(self, picture: Any, file: str | None = None) -> Reading:
         """Read the one digit of a picture; takes and raises what `read_page` does."""
         return self._read_picture(picture, file, one=True)
 
-    def _read_picture(self, picture: Any, file: str | None, one: bool) -> list[Prediction]:
+    def _read_picture(self, picture: Any, file: str | None, one: bool) -> Reading:
         sheet = find_sheet(Picture(to_picture(picture), 1), file, None, one)
         return self._read_sheet(sheet, self._read_frames([sheet]))
 
@@ -153,11 +166,14 @@ class Predictor:
         return [result for page in self.read_files([file], one) for result in page]
 
     def read_files(
-        self, files: Iterable[str | PathLike[str]], one: bool = False
-    ) -> Iterator[Sequence[Prediction | Unread]]:
-        """Yield what each picture, or each page of a file, holds; see `predict_files`."""
+        self, files: Iterable[str | PathLike[str]], one: bool = False, keep: bool = False
+    ) -> Iterator[Reading]:
+        """Yield what each picture, or each page of a file, holds; see `predict_files`.
+
+        With `keep` each `Reading` has the picture that was looked at.
+        """
         pending: list[Sheet] = []
-        for sheet in (sheet for file in files for sheet in open_sheets(file, one)):
+        for sheet in (sheet for file in files for sheet in open_sheets(file, one, keep)):
             pending.append(sheet)
             digits = sum(len(each.frames) for each in pending)
             pixels = sum(each.pixels for each in pending)
@@ -166,32 +182,36 @@ class Predictor:
                 pending = []
         yield from self._read_sheets(pending)
 
-    def _read_sheets(self, sheets: Sequence[Sheet]) -> Iterator[Sequence[Prediction | Unread]]:
+    def _read_sheets(self, sheets: Sequence[Sheet]) -> Iterator[Reading]:
         read = self._read_frames(sheets)
         for sheet in sheets:
             if sheet.error is None:
                 yield self._read_sheet(sheet, read)
             else:
-                yield [Unread(file=sheet.file, page=sheet.page, error=sheet.error)]
+                error = Unread(file=sheet.file, page=sheet.page, error=sheet.error)
+                yield Reading([error])
 
-    def _read_sheet(self, sheet: Sheet, read: Iterator[Prediction]) -> list[Prediction]:
+    def _read_sheet(self, sheet: Sheet, read: Iterator[Prediction]) -> Reading:
         """Take from what was read what belongs to a picture, and say where it is."""
         own = list(islice(read, len(sheet.frames)))
         if sheet.found is None:
-            return [locate_digit(digit, sheet.file, page=sheet.page) for digit in own]
-        return flag_page(
-            [
-                locate_digit(
-                    digit,
-                    sheet.file,
-                    _enlarge(place.box, sheet.reduction),
-                    place.line,
-                    place.touching,
-                    sheet.page,
-                )
-                for digit, place in zip(own, sheet.found, strict=True)
-            ]
-        )
+            digits = [locate_digit(digit, sheet.file, page=sheet.page) for digit in own]
+            return Reading(digits, (), sheet.picture, sheet.reduction)
+        digits = [
+            locate_digit(
+                digit,
+                sheet.file,
+                _enlarge(place.box, sheet.reduction),
+                place.line,
+                place.touching,
+                sheet.page,
+            )
+            for digit, place in zip(own, sheet.found, strict=True)
+        ]
+        passed = [
+            replace(mark, box=_enlarge(mark.box, sheet.reduction)) for mark in sheet.passed_over
+        ]
+        return Reading(flag_page(digits), passed, sheet.picture, sheet.reduction)
 
     def _read_frames(self, sheets: Sequence[Sheet]) -> Iterator[Prediction]:
         files = [sheet.file for sheet in sheets for _ in sheet.frames]

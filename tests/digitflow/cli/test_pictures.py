@@ -15,7 +15,8 @@ from digitflow.cli.main import app
 from digitflow.cli.pictures import MANY, MOST_REASONS, Progress, describe_file
 from digitflow.config.data import BuiltinSource
 from digitflow.data.sources import builtin
-from digitflow.predict.predictions import Prediction, Unread
+from digitflow.images.pages import PassedOver
+from digitflow.predict.predictions import Prediction, Reading, Unread
 from digitflow.predict.predictor import Predictor
 
 
@@ -34,6 +35,13 @@ def make_digit(digit, status="read", line=0, reasons=("why",), box=(10, 20, 30, 
         version="7",
         page=page,
     )
+
+
+PASSED = [
+    PassedOver((0, 70, 90, 2), "line"),
+    PassedOver((0, 75, 90, 2), "line"),
+    PassedOver((5, 5, 3, 3), "too small"),
+]
 
 
 def test_a_single_digit_is_one_line():
@@ -64,15 +72,18 @@ def test_many_doubts_are_counted():
 def predict(monkeypatch):
     """Run `digitflow predict` with a predictor that reads 4 and 2 in any file but bad.png."""
 
-    def read_files(files, one):
+    def read_files(files, one, keep):
         for file in files:
             if file == "bad.png":
-                yield [Unread(file=file, error=f"{file} is no picture")]
+                yield Reading([Unread(file=file, error=f"{file} is no picture")])
             elif file == "two.pdf":
-                yield [make_digit(4, page=1)]
-                yield [make_digit(2, page=2), make_digit(3, page=2)]
+                yield Reading([make_digit(4, page=1)])
+                yield Reading([make_digit(2, page=2), make_digit(3, page=2)])
+            elif file == "ruled.png":
+                picture = np.full((80, 90), 255, np.uint8) if keep else None
+                yield Reading([make_digit(4)], PASSED, picture)
             else:
-                yield [make_digit(4)] if one else [make_digit(4), make_digit(2)]
+                yield Reading([make_digit(4)] if one else [make_digit(4), make_digit(2)])
 
     champion = SimpleNamespace(name="digits", version="7")
     predictor = SimpleNamespace(champion=champion, read_files=read_files)
@@ -104,7 +115,9 @@ def test_a_bad_file_sets_the_exit_code_and_the_others_are_read(predict):
 def test_the_dash_reaches_the_predictor_as_a_file(predict, monkeypatch):
     seen = []
     predictor = Predictor.load(None, None)
-    monkeypatch.setattr(predictor, "read_files", lambda files, one: [seen.extend(files)][1:])
+    monkeypatch.setattr(
+        predictor, "read_files", lambda files, one, keep: [seen.extend(files)][1:]
+    )
     assert predict("-").exit_code == 0
     assert seen == ["-"]
 
@@ -116,6 +129,35 @@ def test_a_page_is_named_only_where_a_file_has_pages(predict):
     rows = json.loads(predict("two.pdf", "page.png", "--json").output)
     assert [row.get("page") for row in rows] == [1, 2, 2, None, None]
     assert "page" not in rows[-1]
+
+
+def test_what_was_passed_over_is_said_in_every_form(predict):
+    assert predict("ruled.png").output.splitlines()[-1] == (
+        "  passed over 3 marks: 2 lines, 1 too small"
+    )
+    digit, rest = json.loads(predict("ruled.png", "--json").output)
+    assert digit["digit"] == 4
+    assert rest["file"] == "page.png"
+    assert rest["passed_over"][2] == {"box": [5, 5, 3, 3], "reason": "too small"}
+    rows = list(csv.DictReader(predict("ruled.png", "--csv").output.splitlines()))
+    assert [row["status"] for row in rows] == ["read", *["passed over"] * 3]
+    assert [row["reasons"] for row in rows] == ["", "line", "line", "too small"]
+
+
+def test_a_picture_shows_what_was_read_and_passed_over(predict, tmp_path):
+    file = tmp_path / "shown.png"
+    assert predict("ruled.png", "ruled.png", "--show", str(file)).exit_code == 0
+    shown = cv2.imread(str(file))
+    assert shown.shape == (80, 90, 3)
+    read, passed = shown[40, 10].astype(int), shown[70, 45].astype(int)
+    assert read[1] > read[[0, 2]].max()  # green
+    assert passed[0] > passed[1:].max()  # blue
+    assert (tmp_path / "shown-2.png").exists()
+
+
+def test_a_picture_that_cannot_be_written_is_bad_input(predict, tmp_path):
+    result = predict("ruled.png", "--show", str(tmp_path / "nowhere" / "shown.png"))
+    assert "can't be written" in str(result.exception)
 
 
 def test_a_list_of_nothing_is_json_too(predict, tmp_path):

@@ -1,5 +1,6 @@
 """Pages are drawn from scikit-learn's digits, so that every box and line is known."""
 
+from collections import Counter
 from contextlib import suppress
 
 import cv2
@@ -220,3 +221,112 @@ def test_noise_alone_ends_soon():
     noise = np.random.default_rng(0).integers(0, 256, (2000, 2000), dtype=np.uint8)
     with suppress(InputError):
         assert len(find_digits(noise).digits) < 2000
+
+
+def draw_digits(text, shape, corner, scale, thick, step):
+    picture = np.full(shape, 255, np.uint8)
+    for place, digit in enumerate(text):
+        cv2.putText(picture, digit, (corner[0] + place * step, corner[1]), 0, scale, 0, thick)
+    return picture
+
+
+def count_reasons(page):
+    return Counter(mark.reason for mark in page.passed_over)
+
+
+def test_digits_in_boxes_are_found_and_the_boxes_said():
+    picture = draw_digits("25739", (300, 700), (85, 185), 2.6, 7, 120)
+    for place in range(5):
+        cv2.rectangle(picture, (60 + place * 120, 90), (160 + place * 120, 210), 0, 3)
+    page = find_digits(picture)
+    assert len(page.digits) == 5
+    assert count_reasons(page) == {"line": 20}
+
+
+def test_a_canvas_is_read_without_its_frame():
+    picture = draw_digits("573", (300, 500), (60, 200), 4, 10, 140)
+    plain = find_digits(picture)
+    picture[[0, -1]] = picture[:, [0, -1]] = 90
+    framed = find_digits(picture)
+    assert [digit.box for digit in framed.digits] == [digit.box for digit in plain.digits]
+    assert count_reasons(framed) == {"border": 1}
+
+
+def test_digits_on_a_sheet_that_does_not_fill_the_photo_are_found():
+    picture = np.full((600, 800), 60, np.uint8)
+    picture[20:-20, 20:-20] = draw_digits("573", (560, 760), (130, 360), 6, 16, 180)
+    page = find_digits(picture)
+    assert len(page.digits) == 3
+    assert all(80 < digit.box[3] < 200 for digit in page.digits)
+
+
+def test_a_stroke_flush_with_the_edge_belongs_to_its_digit():
+    picture = np.full((160, 110), 255, np.uint8)
+    picture[:16] = 0
+    cv2.line(picture, (100, 8), (35, 150), 0, 16)
+    (digit,) = find_digits(picture).digits
+    assert digit.box[:3] == (0, 0, 110)
+    assert digit.box[3] > 150
+    assert digit.ink[:10].mean() > 200
+
+
+@pytest.mark.parametrize("thick", [2, 6, 14])
+def test_an_upright_stroke_is_a_digit(thick):
+    picture = np.full((400, 400), 255, np.uint8)
+    cv2.line(picture, (200, 80), (200, 320), 0, thick)
+    page = find_digits(picture)
+    assert len(page.digits) == 1
+    assert not page.passed_over
+
+
+def test_a_column_of_ones_is_found():
+    picture = np.full((1000, 300), 255, np.uint8)
+    for top in range(40, 900, 58):
+        cv2.line(picture, (150, top), (150, top + 40), 0, 4)
+    assert len(find_digits(picture).digits) == 15
+
+
+def break_one(picture):
+    cv2.line(picture, (200, 80), (200, 320), 0, 14)
+    picture[190:192] = 255
+
+
+def break_six(picture):
+    cv2.ellipse(picture, (200, 250), (55, 60), 0, 0, 360, 0, 12)
+    cv2.line(picture, (230, 80), (150, 235), 0, 12)
+    picture[160:164] = 255
+
+
+@pytest.mark.parametrize("draw", [break_one, break_six])
+def test_a_lone_digit_with_a_break_is_one(draw):
+    picture = np.full((400, 400), 255, np.uint8)
+    draw(picture)
+    (digit,) = find_digits(picture).digits
+    assert digit.box[3] > 220
+    assert digit.line == 0
+
+
+def test_small_digits_below_big_ones_are_found():
+    big = draw_digits("57329", (200, 800), (60, 160), 4.5, 11, 140)
+    small = draw_digits("80146", (150, 800), (200, 80), 1.4, 4, 45)
+    page = find_digits(np.vstack([big, small]))
+    assert [digit.line for digit in page.digits] == [0] * 5 + [1] * 5
+
+
+def test_commas_between_big_digits_are_too_small():
+    picture = draw_digits("57329", (260, 800), (60, 160), 4.5, 11, 140)
+    for left in (180, 460):
+        cv2.line(picture, (left, 160), (left - 8, 185), 0, 9)
+    page = find_digits(picture)
+    assert len(page.digits) == 5
+    assert count_reasons(page) == {"too small": 2}
+
+
+def test_marks_that_are_no_digits_are_passed_over_and_named():
+    picture = draw_digits("573", (300, 900), (60, 200), 4, 10, 140)
+    cv2.circle(picture, (560, 150), 40, 0, -1)
+    cv2.putText(picture, "(", (640, 200), 0, 4, 0, 10)
+    cv2.line(picture, (720, 150), (790, 150), 0, 12)
+    page = find_digits(picture)
+    assert len(page.digits) == 3
+    assert count_reasons(page) == {"blot": 1, "sign": 1, "dash": 1}
