@@ -42,8 +42,8 @@ def draw_reading(reading: Reading) -> np.ndarray:
     shown = cv2.cvtColor(reading.picture, cv2.COLOR_GRAY2BGR)
     for mark in reading.passed_over:
         # Lines are many, and seen to be lines.
-        word = "" if mark.reason == "line" else mark.reason
-        _draw_box(shown, mark.box, word, _PASSED_COLOUR, reading.reduction)
+        name = "" if mark.reason == "line" else str(mark.reason)
+        _draw_box(shown, mark.box, name, _PASSED_COLOUR, reading.reduction)
     for digit in reading:
         if isinstance(digit, Prediction):
             height, width = reading.picture.shape
