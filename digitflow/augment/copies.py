@@ -31,6 +31,7 @@ def augment_images(
         images=pending.ref,
         labels=_repeat(store, train.labels, copies),
         writers=None if train.writers is None else _repeat(store, train.writers, copies),
+        sources=None if train.sources is None else _repeat(store, train.sources, copies),
         parents=store.put_array(np.tile(np.arange(len(images)), copies)),
     )
 

@@ -82,7 +82,9 @@ def alter_images(
     n = len(images)
     pixels = generator.uniform(-settings.thinner, settings.thicker, n)
     changed = vary_strokes(images, pixels)
-    moves = _frame_moves(images, _draw_linear(n, settings, generator), generator)
+    forward = _draw_linear(n, settings, generator)
+    square = generator.random(n) < settings.square
+    moves = _frame_moves(images, forward, square, generator)
     pull = settings.elastic * _draw_pull(n, generator)
     maps = (_trace(moves) + pull).astype(np.float32)
     copies = np.empty_like(images)
@@ -132,17 +134,23 @@ def _draw_linear(
 
 
 def _frame_moves(
-    images: np.ndarray, forward: np.ndarray, generator: np.random.Generator
+    images: np.ndarray,
+    forward: np.ndarray,
+    square: np.ndarray,
+    generator: np.random.Generator,
 ) -> Moves:
-    """Scale each copy's box to 20 pixels and put its centre of mass in the middle."""
+    """Scale each copy's box to 20 pixels and put its centre of mass in the middle.
+
+    Of those that are `square` (n,) both sides of the box become as long.
+    """
     places = np.indices((SIDE, SIDE)).reshape(2, -1).astype(np.float64)
     flat = images.reshape(len(images), -1).astype(np.float64)
     mass = flat / np.maximum(flat.sum(axis=1, keepdims=True), 1)
     centres = mass @ places.T
     first, last = _measure_boxes(flat, forward @ (places - centres[:, :, np.newaxis]))
-    scale = ((BOX_SIDE - _SOFT_EDGES) / np.maximum((last - first).max(axis=1), 1))[
-        :, np.newaxis
-    ]
+    spans = np.maximum(last - first, 1)
+    spans = np.where(square[:, np.newaxis], spans, spans.max(axis=1, keepdims=True))
+    scale = (BOX_SIDE - _SOFT_EDGES) / spans
     # MNIST's own digits were moved by whole pixels: up to half a pixel off the middle.
     goal = SIDE / 2 + generator.uniform(-0.5, 0.5, centres.shape)
     goal = goal.clip(-scale * first, SIDE - 1 - scale * last)

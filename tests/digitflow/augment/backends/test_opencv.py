@@ -121,6 +121,14 @@ def test_stretch_changes_width_against_height():
     assert widths.max() in range(13, 17)
 
 
+def test_so_many_copies_are_squares_and_the_others_keep_their_aspect(images):
+    copies, kept = alter(images, square=0.4), alter(images)
+    spans = np.stack([measure_spans(copies, axis, 0.2) for axis in (0, 1)])
+    squares = (spans >= 18).all(axis=0) & (copies != kept).any(axis=(1, 2))
+    assert 0.25 < squares.mean() < 0.5
+    assert (measure_spans(alter(images, square=1), 0, 0.2) >= 18).mean() > 0.98
+
+
 def test_an_elastic_pull_is_smooth_and_as_strong_as_asked():
     pull = opencv._draw_pull(500, np.random.default_rng(0))
     np.testing.assert_allclose(pull.std(axis=(0, 1)), 1, atol=0.1)
