@@ -10,6 +10,7 @@ helped to choose how training images are altered.
     python benchmarks/bench_photographs.py
 """
 
+import os
 import sys
 import tempfile
 import time
@@ -25,8 +26,8 @@ from sklearn.pipeline import Pipeline
 
 from digitflow.augment.photographs import SERIES, iterate_photographs
 from digitflow.catalogue import BACKENDS
-from digitflow.config.data import MnistSource
 from digitflow.config.reading import load_config
+from digitflow.data.sets import load_digits as load_digits_of
 from digitflow.data.sources import mnist
 from digitflow.data.splits import split_rows
 from digitflow.errors import InputError
@@ -48,7 +49,8 @@ def main() -> int:
     if folder is None:
         return 0
     config = load_config(REPOSITORY / "configs" / "mnist.yaml")
-    model = fit_best(config, folder)
+    os.environ[mnist.FOLDER_VARIABLE] = str(folder)
+    model = fit_best(config)
     began = time.perf_counter()
     with ProcessPoolExecutor(count_cores()) as pool:
         frames = dict(zip(SERIES, pool.map(frame_photographs, SERIES), strict=True))
@@ -57,9 +59,9 @@ def main() -> int:
     return sum([report_series(name, model, found) for name, found in frames.items()])
 
 
-def fit_best(config, folder: Path) -> Pipeline:
+def fit_best(config) -> Pipeline:
     """Fit the candidates on `strokes` as a run does; return the best one on validation."""
-    train = mnist.load(MnistSource(folder=folder)).train
+    train = load_digits_of(config.source).train
     rows = split_rows(train.labels, train.writers, config.split, True, config.seed)
     validation = rows["validation"]
     best, best_accuracy = None, -1.0

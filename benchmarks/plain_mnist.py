@@ -10,6 +10,7 @@ where its estimator knows how to use them. Prints one JSON line.
 """
 
 import json
+import os
 import sys
 import tempfile
 import time
@@ -25,7 +26,7 @@ from sklearn.pipeline import Pipeline
 
 from digitflow.catalogue import BACKENDS
 from digitflow.config.reading import load_config
-from digitflow.data.sets import store_set
+from digitflow.data.sets import load_digits, store_set
 from digitflow.data.sources import mnist
 from digitflow.data.splits import split_rows
 from digitflow.data.validation import check_digits
@@ -47,8 +48,8 @@ PARTS = ("train", "calibration", "validation")
 def main(folder: str, config_path: str) -> None:
     """Train every candidate and print the best one's test accuracy."""
     config = load_config(Path(config_path))
-    source = config.source.model_copy(update={"folder": Path(folder)})
-    digits = check_digits(mnist.load(source), config.validation)
+    os.environ[mnist.FOLDER_VARIABLE] = folder
+    digits = check_digits(load_digits(config.source), config.validation)
     train = digits.train
     rows = split_rows(train.labels, train.writers, config.split, True, config.seed)
     labels = [train.labels[rows[part]] for part in PARTS]

@@ -37,7 +37,7 @@ from tasks.judging import (
     score_on_test,
 )
 from tasks.publishing import label_flow_run, publish_verdict
-from tasks.training import fingerprint_source, ingest_digits, validate_feedback
+from tasks.training import ingest_source, validate_feedback
 from tasks.wiring import RunContext, named, settle
 
 logger = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ def ingest_feedback(config: TrainConfig) -> ImageSet | None:
     source = config.gate.feedback
     if source is None:
         return None
-    return validate_feedback(ingest_digits(source, fingerprint_source(source)))
+    return validate_feedback(ingest_source(source))
 
 
 class AskByTasks:

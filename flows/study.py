@@ -7,6 +7,7 @@ from functools import partial
 from prefect import flow
 from prefect.futures import PrefectFuture
 
+from digitflow.config.data import list_parts
 from digitflow.config.training import TrainConfig
 from digitflow.registry.training import resolve_config
 from digitflow.studies.chapter import Chapter
@@ -24,7 +25,7 @@ from digitflow.studies.report import SectionResult
 from flows.run import TASK_THREADS, name_run, run_job
 from tasks.publishing import publish_chapter, publish_study
 from tasks.studies import choose_digits, draw_chapter, run_experiment, write_report
-from tasks.training import fingerprint_source, ingest_digits, validate_digits
+from tasks.training import ingest_source, validate_digits
 from tasks.wiring import RunContext, named, settle, value_of
 
 # Of the digits before the first section, and of the report and its link after the last.
@@ -54,10 +55,12 @@ def study_digits(
 
 def study_once(run: RunContext, config: TrainConfig, sections: Sequence[str]) -> str:
     """Go through all sections; what is cached is not computed again."""
-    raw = ingest_digits(config.source, fingerprint_source(config.source))
+    # What is published of a data set is published of it alone.
+    source = list_parts(config.source)[0]
+    raw = ingest_source(source)
     checked = validate_digits(raw, config.validation)
     data = choose_digits(checked, config.split, config.study.train_size, config.seed)
-    scope = describe_scope(config.source.kind, checked, data, config.seed, config.study)
+    scope = describe_scope(source.kind, checked, data, config.seed, config.study)
     plans = {section: plan_section(section, scope) for section in sections}
     expect_tasks(run, plans)
     studied = [

@@ -8,6 +8,7 @@ from prefect.client.schemas import State
 from prefect.futures import PrefectFuture
 from prefect.states import Cancelled
 
+from digitflow.config.data import name_parts
 from digitflow.config.training import Candidate, TrainConfig
 from digitflow.data.sets import ImageSet, PreparedData, Splits
 from digitflow.evaluation.evidence import Share
@@ -34,8 +35,7 @@ from tasks.training import (
     choose_judging,
     choose_thresholds,
     evaluate_candidate,
-    fingerprint_source,
-    ingest_digits,
+    ingest_source,
     learn_corrections,
     prepare_recipe,
     read_corrections,
@@ -106,7 +106,7 @@ def train_once(run: RunContext, config: TrainConfig) -> str:
     """Go through the whole job; what is cached is not computed again."""
     registry = prepare_registry.submit() if is_missing(run.store) else None
     photographed = start_photographs(config)
-    raw = ingest_digits(config.source, fingerprint_source(config.source))
+    raw = ingest_source(config.source)
     checked = validate_digits(raw, config.validation)
     splits = split_digits(checked, config.split, config.seed)
     check_test_images(config.model, splits.test, config.gate)
@@ -127,6 +127,7 @@ def train_once(run: RunContext, config: TrainConfig) -> str:
         checked=checked,
         splits=splits,
         augmented=augmented,
+        sources=name_parts(config.source),
     )
     if registry is not None:
         registry.result()

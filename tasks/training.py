@@ -2,7 +2,10 @@
 
 from digitflow.augment import copies
 from digitflow.catalogue import BACKENDS, ESTIMATORS, RECIPES, SOURCES
+from digitflow.config.data import Source
 from digitflow.data import sets, splits, validation
+from digitflow.data.sets import RawSets
+from digitflow.data.sources import mix
 from digitflow.evaluation import scoring, selective
 from digitflow.feedback import learning
 from digitflow.models import fitting, golden
@@ -15,6 +18,7 @@ ingest_digits = cached_task(
     run_name="ingest {source.kind}",
     modules=lambda source, **_: (SOURCES.module(source.kind),),
 )
+mix_stored = cached_task(mix.mix_stored, run_name="mix")
 validate_digits = cached_task(validation.validate_digits, run_name="validate")
 validate_feedback = cached_task(validation.validate_feedback, run_name="validate feedback")
 split_digits = cached_task(splits.split_digits, run_name="split")
@@ -64,3 +68,10 @@ record_reference = cached_task(
 record_golden = cached_task(
     golden.record_golden, run_name="note what it must repeat", in_process=True
 )
+
+
+def ingest_source(source: Source) -> RawSets:
+    """Ingest a source; of a mix each part by itself, so that only what changed is read."""
+    if source.kind == "mix":
+        return mix_stored([ingest_source(part) for part in source.of])
+    return ingest_digits(source, fingerprint_source(source))

@@ -27,13 +27,23 @@ def offer_choice(schema: dict[str, Any]) -> None:
 Direction = Literal["up", "down", "left", "right"]
 
 
-class BuiltinSource(Section):
+class _Source(Section):
+    """What every source of its own has."""
+
+    take: int | None = Field(
+        None,
+        ge=10,
+        description="at most so many of its training images, spread evenly; empty: all",
+    )
+
+
+class BuiltinSource(_Source):
     """The 1,797 handwritten digits that come with scikit-learn, in the MNIST frame."""
 
     kind: Literal["builtin"] = "builtin"
 
 
-class MnistSource(Section):
+class MnistSource(_Source):
     """MNIST's 70,000 digits: IDX files from a folder, else OpenML's `mnist_784`."""
 
     kind: Literal["mnist"] = "mnist"
@@ -44,7 +54,7 @@ class MnistSource(Section):
     )
 
 
-class ImagesSource(Section):
+class ImagesSource(_Source):
     """A folder of pictures, `<label>/*.png` or `.jpg`, any size, either polarity."""
 
     kind: Literal["images"] = "images"
@@ -54,7 +64,7 @@ class ImagesSource(Section):
     )
 
 
-class TableSource(Section):
+class TableSource(_Source):
     """A CSV or Parquet file: a label and 784 pixels a row."""
 
     kind: Literal["table"] = "table"
@@ -66,9 +76,52 @@ class TableSource(Section):
     writer: str = Field("writer", description="name of the writer column, where there is one")
 
 
-Source = Annotated[
-    BuiltinSource | MnistSource | ImagesSource | TableSource, Field(discriminator="kind")
+class PenSource(_Source):
+    """Digits by writers who don't exist, in the forms that people of many countries use."""
+
+    kind: Literal["pen"] = "pen"
+    writers: int = Field(400, ge=1, le=100_000, description="how many; each has one hand")
+    each: int = Field(3, ge=1, le=1000, description="times that a writer draws each digit")
+    square: float = Field(
+        0.1, ge=0, le=1, description="share of writers whose pictures are stretched to squares"
+    )
+    seed: int = Field(0, ge=0, lt=2**32, description="draws the writers")
+
+
+PlainSource = Annotated[
+    BuiltinSource | MnistSource | ImagesSource | TableSource | PenSource,
+    Field(discriminator="kind"),
 ]
+
+
+class MixSource(Section):
+    """Several sources in one: the first is what champions are tested on."""
+
+    kind: Literal["mix"] = "mix"
+    of: tuple[PlainSource, ...] = Field(
+        min_length=2, description="sources; only the first one's test images are used"
+    )
+
+
+Source = Annotated[
+    BuiltinSource | MnistSource | ImagesSource | TableSource | PenSource | MixSource,
+    Field(discriminator="kind"),
+]
+
+
+def list_parts(source: Source) -> tuple[PlainSource, ...]:
+    """Return the parts of a mix; another source is its own only part."""
+    return source.of if isinstance(source, MixSource) else (source,)
+
+
+def name_parts(source: Source) -> tuple[str, ...]:
+    """Return names of a mix's parts: their kinds, numbered where several are of one."""
+    kinds = [part.kind for part in list_parts(source)]
+    places = [kinds[: place + 1].count(kind) for place, kind in enumerate(kinds)]
+    return tuple(
+        kind if kinds.count(kind) == 1 else f"{kind} {place}"
+        for kind, place in zip(kinds, places, strict=True)
+    )
 
 
 class ValidationRules(Section):
@@ -122,6 +175,9 @@ class OpencvAugmentation(Section):
     )
     thicker: float = Field(
         1.0, ge=0, le=1, description="pixels that strokes may gain at each side"
+    )
+    square: float = Field(
+        0.0, ge=0, le=1, description="share of the copies that is stretched to a square"
     )
 
 

@@ -101,10 +101,14 @@ def _anchor_paths(config: TrainConfig, folder: Path) -> TrainConfig:
 
 
 def _anchor(section: Part, folder: Path) -> Part:
-    """Make a section's relative paths start at the config's folder."""
-    changed = {
-        key: (folder / value).resolve()
-        for key, value in section
-        if isinstance(value, Path) and not value.is_absolute()
-    }
-    return section.model_copy(update=changed)
+    """Make a section's relative paths, and those of its parts, start at the config's folder."""
+    return section.model_copy(update={key: _anchor_value(v, folder) for key, v in section})
+
+
+def _anchor_value(value: Any, folder: Path) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_anchor_value(item, folder) for item in value)
+    if isinstance(value, Section):
+        return _anchor(value, folder)
+    is_relative = isinstance(value, Path) and not value.is_absolute()
+    return (folder / value).resolve() if is_relative else value

@@ -13,6 +13,7 @@ from digitflow.config.data import (
     Source,
     SplitShares,
     ValidationRules,
+    list_parts,
     offer_choice,
 )
 from digitflow.config.gate import GateLimits
@@ -198,7 +199,8 @@ class TrainConfig(Section):
 
     @model_validator(mode="after")
     def _hands_are_others(self) -> "TrainConfig":
-        if self.photographs and self.source.kind == "builtin":
+        kinds = [part.kind for part in list_parts(self.source)]
+        if self.photographs and "builtin" in kinds:
             raise ValueError(
                 "photographs are made of the digits that the source builtin trains on: "
                 "set photographs to 0, or take another source"

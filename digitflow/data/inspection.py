@@ -1,6 +1,6 @@
 """What is wrong with each image by itself: its pixels, its label, its polarity."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -103,7 +103,7 @@ class RowInspection:
 
     def take_usable(self) -> LabelledImages:
         """Return the clean images without a fault."""
-        clean = LabelledImages(self.images, self.labels, self.raw.writers, self.raw.series)
+        clean = replace(self.raw, images=self.images, labels=self.labels)
         return clean if self.faulty.size == 0 else clean.take(self.usable)
 
     def list_problems(self) -> list[Problem]:
@@ -151,7 +151,8 @@ def _check_layout(name: Split, raw: LabelledImages) -> None:
         raise InputError(
             f"{name}: {len(images)} images need as many labels, got {labels.shape}"
         )
-    for what, column in (("writers", raw.writers), ("series", raw.series)):
+    columns = {"writers": raw.writers, "series": raw.series, "sources": raw.sources}
+    for what, column in columns.items():
         if column is not None and column.shape != labels.shape:
             raise InputError(
                 f"{name}: {len(images)} images need as many {what}, got {column.shape}"

@@ -33,12 +33,16 @@ class LabelledImages:
     series : ndarray of shape (n,), int32, or None
         Which group of people the writer is from (MNIST: 0 census employees, 4 students);
         unknown as for writers. Only the gate looks at it.
+    sources : ndarray of shape (n,), int32, or None
+        Which part of a mix each image is from, 0 the first; -1 for a correction, None where
+        there is one source.
     """
 
     images: np.ndarray
     labels: np.ndarray
     writers: np.ndarray | None = None
     series: np.ndarray | None = None
+    sources: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -46,7 +50,7 @@ class LabelledImages:
 
     def take(self, rows: np.ndarray) -> "LabelledImages":
         """Return the given rows: a boolean mask or row numbers."""
-        columns = (self.images, self.labels, self.writers, self.series)
+        columns = (self.images, self.labels, self.writers, self.series, self.sources)
         return LabelledImages(*(None if c is None else c[rows] for c in columns))  # type: ignore[arg-type]
 
 
@@ -72,6 +76,8 @@ class Digits:
 class ImageSet(Record):
     """References to images (n, 28, 28), labels (n,) and, where known, who wrote them (n,).
 
+    The columns are those of `LabelledImages`.
+
     Of images with altered copies, `parents` (n,), int64, says of each the row of the original;
     None where all are originals.
     """
@@ -80,6 +86,7 @@ class ImageSet(Record):
     labels: ArrayRef
     writers: ArrayRef | None = None
     series: ArrayRef | None = None
+    sources: ArrayRef | None = None
     parents: ArrayRef | None = None
 
     @property
@@ -127,7 +134,8 @@ class Splits(Record):
 class PreparedData(Record):
     """The data of a run: where it came from, what was set aside, its parts.
 
-    `augmented` is `splits.train` with its altered copies, None where there are none.
+    `augmented` is `splits.train` with its altered copies, None where there are none;
+    `sources` are the names of a mix's parts, empty where there is one source.
     """
 
     source: str
@@ -135,6 +143,7 @@ class PreparedData(Record):
     checked: CheckedSets
     splits: Splits
     augmented: ImageSet | None
+    sources: tuple[str, ...] = ()
 
     def parts(self) -> dict[str, ImageSet]:
         """Return each set of images by name, in the order of their use."""
@@ -145,21 +154,31 @@ class PreparedData(Record):
 
 def store_set(store: Store, data: LabelledImages) -> ImageSet:
     """Put labelled images into the store."""
+
+    def put(column: np.ndarray | None) -> ArrayRef | None:
+        return None if column is None else store.put_array(column)
+
     return ImageSet(
         images=store.put_array(data.images),
         labels=store.put_array(data.labels),
-        writers=None if data.writers is None else store.put_array(data.writers),
-        series=None if data.series is None else store.put_array(data.series),
+        writers=put(data.writers),
+        series=put(data.series),
+        sources=put(data.sources),
     )
 
 
 def open_set(store: Store, refs: ImageSet) -> LabelledImages:
     """Open labelled images, memory-mapped and read-only."""
+
+    def open_column(ref: ArrayRef | None) -> np.ndarray | None:
+        return None if ref is None else store.open_array(ref)
+
     return LabelledImages(
         images=store.open_array(refs.images),
         labels=store.open_array(refs.labels),
-        writers=None if refs.writers is None else store.open_array(refs.writers),
-        series=None if refs.series is None else store.open_array(refs.series),
+        writers=open_column(refs.writers),
+        series=open_column(refs.series),
+        sources=open_column(refs.sources),
     )
 
 
@@ -209,6 +228,19 @@ def ingest_digits(store: Store, source: Source, fingerprint: str) -> RawSets:
     fingerprint : str
         Of the source as it is now: equal arguments mean equal digits.
     """
-    digits: Digits = SOURCES.load(source.kind).load(source)
+    digits = load_digits(source)
     test: ImageSet | None = None if digits.test is None else store_set(store, digits.test)
     return RawSets(train=store_set(store, digits.train), test=test, origin=digits.origin)
+
+
+def load_digits(source: Source) -> Digits:
+    """Read what a source holds, or as many of its training images as are wanted."""
+    digits: Digits = SOURCES.load(source.kind).load(source)
+    wanted = None if source.kind == "mix" else source.take
+    count = len(digits.train)
+    if wanted is None or count <= wanted:
+        return digits
+    # Evenly: of images in the order of their labels, every label as often as among all.
+    rows = np.linspace(0, count - 1, wanted).round().astype(np.int64)
+    origin = f"{digits.origin}; {wanted:,} of {count:,} training images"
+    return Digits(digits.train.take(rows), digits.test, origin)

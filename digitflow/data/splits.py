@@ -24,7 +24,7 @@ _MAX_FOLDS = 20
 def split_digits(store: Store, checked: CheckedSets, shares: SplitShares, seed: int) -> Splits:
     """Split stored digits by `split_rows`; a source's own test set is kept as it is."""
     data, has_test = open_set(store, checked.train), checked.test is not None
-    parts = split_rows(data.labels, data.writers, shares, has_test, seed)
+    parts = split_rows(data.labels, data.writers, shares, has_test, seed, data.sources)
     sets = {name: store_set(store, data.take(rows)) for name, rows in parts.items()}
     if checked.test is not None:
         sets["test"] = checked.test
@@ -37,6 +37,7 @@ def split_rows(
     shares: SplitShares,
     has_test: bool,
     seed: int,
+    sources: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """Divide rows into parts, at random but alike for equal arguments.
 
@@ -54,6 +55,8 @@ def split_rows(
         Whether the source has its own test images, so that none are set aside here.
     seed : int
         From 0 to 2**32 - 1.
+    sources : ndarray of shape (n,), optional
+        Which part of a mix each row is from; test rows are set aside from part 0 alone.
 
     Returns
     -------
@@ -71,7 +74,9 @@ def split_rows(
     seeds = [int(number) for number in np.random.SeedSequence(seed).generate_state(3)]
     rest, parts = np.arange(len(labels)), {}
     if not has_test:
-        parts["test"], rest = _cut(rest, labels, groups, shares.test, seeds[0])
+        first = rest if sources is None else np.flatnonzero(sources == 0)
+        parts["test"], _ = _cut(first, labels, groups, shares.test, seeds[0])
+        rest = np.setdiff1d(rest, parts["test"])
     held, train = _cut(rest, labels, groups, shares.validation, seeds[1])
     calibration, validation = _cut(held, labels, groups, shares.calibration, seeds[2])
     parts |= {"train": train, "calibration": calibration, "validation": validation}

@@ -146,6 +146,7 @@ def join_corrections(
         labels=np.concatenate([rest.labels, corrections.labels[new].astype(rest.labels.dtype)]),
         writers=join("writers"),
         series=join("series"),
+        sources=join("sources"),
     )
     return joined, len(rows)
 

@@ -69,12 +69,16 @@ PURPOSES = {
 
 
 class PartCard(Record):
-    """One set of images; `class_counts` of 0 to 9, `writers` None where unknown."""
+    """One set of images; `class_counts` of 0 to 9, `writers` None where unknown.
+
+    `source_counts` are those of the parts of a mix; empty where there is one source.
+    """
 
     name: str
     rows: int
     class_counts: tuple[int, ...]
     writers: int | None
+    source_counts: tuple[int, ...] = ()
     images_digest: str
     labels_digest: str
 
@@ -82,11 +86,14 @@ class PartCard(Record):
 class DataCard(Record):
     """Where the images come from, how they were parted, and what was wrong with them.
 
-    `problems` counts bad rows by reason; `quarantine` is the file that names them.
+    `problems` counts bad rows by reason; `quarantine` is the file that names them. Of a mix,
+    `sources` names the parts, and `read` says what of each the winner read right in validation.
     """
 
     source: str
     origin: str
+    sources: tuple[str, ...] = ()
+    read: tuple[Share, ...] = ()
     splits: tuple[PartCard, ...]
     problems: dict[str, int]
     quarantine: str | None
@@ -173,7 +180,8 @@ def write_report(
     store, name = log.store, f"reports/{log.run}/index.html"
     code = list_code(config)
     verdict, champion, ranked = decision.verdict, decision.champion, rank_entries(entries)
-    card, winner = describe_data(store, data), choose_winner(entries)
+    winner = choose_winner(entries)
+    card = describe_data(store, data, winner)
     versions = list_versions(find_libraries(code))
     notes = write_notes(verdict, winner, config.refit, entries, data)
     log.update(
@@ -214,25 +222,43 @@ def write_report(
     store.point("reports/latest", log.run)
 
 
-def describe_data(store: Store, data: PreparedData) -> DataCard:
-    """Return the data card: rows, classes, writers and digests of each part."""
+def describe_data(store: Store, data: PreparedData, winner: Winner) -> DataCard:
+    """Return the data card: rows, classes, writers, sources and digests of each part."""
     quarantine = data.checked.quarantine
     return DataCard(
         source=data.source,
         origin=data.origin,
-        splits=tuple(_describe_part(store, *item) for item in data.parts().items()),
+        sources=data.sources if len(data.sources) > 1 else (),
+        read=_count_read(store, data, winner),
+        splits=tuple(
+            _describe_part(store, *item, len(data.sources)) for item in data.parts().items()
+        ),
         problems=data.checked.problems,
         quarantine=None if quarantine is None else str(store.path_of(quarantine)),
     )
 
 
-def _describe_part(store: Store, name: str, part: ImageSet) -> PartCard:
+def _count_read(store: Store, data: PreparedData, winner: Winner) -> tuple[Share, ...]:
+    """Count what the winner reads right of each part of a mix, in the validation images."""
+    part = data.splits.validation
+    if part.sources is None:
+        return ()
+    sources, labels = store.open_array(part.sources), store.open_array(part.labels)
+    found = store.open_array(winner.evaluation.probabilities).argmax(axis=1)
+    rows = (sources == place for place in range(len(data.sources)))
+    return tuple(
+        Share(correct=int((found == labels)[mine].sum()), n=int(mine.sum())) for mine in rows
+    )
+
+
+def _describe_part(store: Store, name: str, part: ImageSet, sources: int) -> PartCard:
     counts = np.bincount(store.open_array(part.labels), minlength=CLASSES)
     return PartCard(
         name=name,
         rows=part.rows,
         class_counts=tuple(counts.tolist()),
         writers=_count_writers(store, part),
+        source_counts=_count_sources(store, part, sources),
         images_digest=part.images.digest,
         labels_digest=part.labels.digest,
     )
@@ -243,6 +269,14 @@ def _count_writers(store: Store, part: ImageSet) -> int | None:
         return None
     writers = np.unique(store.open_array(part.writers))
     return int((writers >= 0).sum())
+
+
+def _count_sources(store: Store, part: ImageSet, sources: int) -> tuple[int, ...]:
+    if part.sources is None:
+        # The test images are the first part's own.
+        return (part.rows, *[0] * (sources - 1)) if sources > 1 else ()
+    numbers = store.open_array(part.sources)
+    return tuple(int((numbers == place).sum()) for place in range(sources))
 
 
 def write_notes(

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from digitflow.config.data import OpencvAugmentation
-from digitflow.config.reading import load_config, parse_config
+from digitflow.config.reading import load_config, parse_config, parse_yaml
 from digitflow.config.training import TrainConfig
 from digitflow.errors import InputError
 
@@ -53,6 +53,21 @@ def test_a_missing_config_is_a_clear_error(tmp_path):
 def test_relative_paths_are_relative_to_the_config(tmp_path):
     (tmp_path / "c.yaml").write_text("source: {kind: images, folder: pictures}")
     assert load_config(tmp_path / "c.yaml").source.folder == tmp_path / "pictures"
+
+
+def test_relative_paths_in_a_mix_are_relative_to_the_config_too(tmp_path):
+    parts = "[{kind: pen}, {kind: images, folder: pictures}, {kind: table, file: /t.csv}]"
+    (tmp_path / "c.yaml").write_text(f"source: {{kind: mix, of: {parts}}}")
+    _, images, table = load_config(tmp_path / "c.yaml").source.of
+    assert images.folder == tmp_path / "pictures"
+    assert table.file == Path("/t.csv")
+
+
+@pytest.mark.parametrize("source", ["{kind: builtin}", "{kind: mix, of: [{kind: pen}, {}]}"])
+def test_photographs_are_not_made_of_what_is_learnt_from(source):
+    text = f"source: {source}\nphotographs: 5".replace("{}", "{kind: builtin}")
+    with pytest.raises(InputError, match="photographs to 0"):
+        parse_yaml(text)
 
 
 def test_the_inbox_is_relative_to_the_config_too(tmp_path):

@@ -133,12 +133,12 @@ from prefect import flow
 from digitflow.registry.training import resolve_config
 from digitflow.studies.data import plan_features
 from flows.run import run_job
-from flows.study import choose_digits, describe_scope, fingerprint_source, ingest_digits
+from flows.study import choose_digits, describe_scope, ingest_source
 from flows.study import study_section, validate_digits
 
 
 def study_broken(run, settings):
-    raw = ingest_digits(settings.source, fingerprint_source(settings.source))
+    raw = ingest_source(settings.source)
     checked = validate_digits(raw, settings.validation)
     data = choose_digits(checked, settings.split, 200, settings.seed)
     scope = describe_scope("builtin", checked, data, settings.seed, settings.study)

@@ -8,6 +8,7 @@ from digitflow.data.sets import (
     LabelledImages,
     fingerprint_source,
     ingest_digits,
+    load_digits,
     number_writers,
     open_set,
 )
@@ -16,13 +17,15 @@ from digitflow.data.sources import builtin
 
 def test_take_keeps_what_belongs_to_an_image_together():
     images = np.arange(4, dtype=np.uint8)[:, None, None] * np.ones((28, 28), np.uint8)
-    data = LabelledImages(images, np.arange(4), np.arange(4) + 10, np.arange(4) % 2)
+    columns = np.arange(4) + 10, np.arange(4) % 2, np.arange(4) // 2
+    data = LabelledImages(images, np.arange(4), *columns)
     taken = data.take(np.array([3, 1]))
     assert len(taken) == 2
     assert taken.images[:, 0, 0].tolist() == [3, 1]
     assert taken.labels.tolist() == [3, 1]
     assert taken.writers.tolist() == [13, 11]
     assert taken.series.tolist() == [1, 1]
+    assert taken.sources.tolist() == [1, 0]
 
 
 def test_take_by_mask_of_images_without_writers():
@@ -64,6 +67,15 @@ def test_what_a_source_holds_is_in_the_store_as_it_was_read(store):
     np.testing.assert_array_equal(open_set(store, raw.train).labels, read.train.labels)
     assert raw.test is None
     assert raw.origin == read.origin
+
+
+@pytest.mark.parametrize("wanted", [10, 100, 5000])
+def test_as_many_training_images_are_taken_as_wanted_from_all_of_them(wanted):
+    labels = builtin.load(BuiltinSource()).train.labels
+    taken = load_digits(BuiltinSource(take=wanted)).train
+    assert len(taken) == min(wanted, 1797)
+    assert taken.labels[0] == labels[0]
+    assert taken.labels[-1] == labels[-1]
 
 
 @pytest.mark.parametrize("edited", [True, False])

@@ -122,6 +122,18 @@ def test_the_largest_seed_works_and_global_random_state_is_left_alone():
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_of_a_mix_test_rows_are_set_aside_from_the_first_source_only(known):
+    labels, sources = np.arange(600) % 10, np.repeat([0, 1], [200, 400])
+    writers = np.arange(600) // 20 if known else None
+    parts = split_rows(labels, writers, SplitShares(), False, 0, sources)
+    assert len(parts["test"]) == 40
+    assert (sources[parts["test"]] == 0).all()
+    rows = np.concatenate(list(parts.values()))
+    np.testing.assert_array_equal(np.sort(rows), np.arange(600))
+    assert (sources[parts["validation"]] == 1).any()
+
+
 def test_ten_rows_a_class_are_enough():
     labels = np.repeat(np.arange(10), 10).astype(np.uint8)
     parts = split_rows(labels, None, SplitShares(), has_test=False, seed=0)

@@ -5,6 +5,7 @@ from typing import get_args
 
 import pytest
 
+from digitflow.evaluation.evidence import Share
 from digitflow.gate.verdict import Outcome
 from digitflow.reports.training import OUTCOMES
 
@@ -112,6 +113,21 @@ def test_the_data_card_counts_writers_classes_and_problems(report, render):
     assert "train: duplicate 4" in text
     assert "artifacts/quarantine/55.csv" in text
     assert "images-of-test labels-of-test" in text
+
+
+def test_a_mix_counts_the_images_of_each_source_and_what_is_read_of_them(report, render):
+    parts = [
+        part.model_copy(update={"source_counts": counts})
+        for part, counts in zip(report.data.splits, [(1000, 234), (1234, 0)], strict=True)
+    ]
+    update = {
+        "sources": ("mnist", "pen"),
+        "read": (Share(correct=199, n=200), Share(correct=98, n=100)),
+        "splits": tuple(parts),
+    }
+    text = render(report, data=report.data.model_copy(update=update)).text
+    assert "part mnist pen train 1,000 234 test 1,234 0" in text
+    assert re.search(r"reads right of the validation images 99\.5\d*\s% 98\.0\d*\s%", text)
 
 
 def test_problems_without_a_quarantine_file_are_still_counted(report, render):
