@@ -30,7 +30,7 @@ _MIN_HEIGHT = 10
 _MAX_LINES = 400
 _MOSTLY = 0.8
 _LEAST_THICK = 3
-_TICKS_ALIKE = 0.75
+_TICKS_ALIKE, _SAME_COURSE = 0.75, 1.5
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,13 @@ class _Lines:
     def lengths(self) -> np.ndarray:
         return np.asarray(self.boxes[:, 2] - self.boxes[:, 0])
 
+    def measure_middles(self) -> np.ndarray:
+        """Return the row (n,) in which most of each line is."""
+        order = np.argsort(self.numbers, kind="stable")
+        counts = np.bincount(self.numbers, minlength=len(self.boxes))
+        parts = np.split(self.rows[order], np.cumsum(counts)[:-1])
+        return np.array([np.median(part) for part in parts])
+
     def cover(self, chosen: np.ndarray) -> np.ndarray:
         """Return 1 where one of the chosen lines (n,) bool is."""
         covered = np.zeros(self.shape, np.uint8)
@@ -57,16 +64,23 @@ class _Lines:
         covered[self.rows[wanted], self.columns[wanted]] = 1
         return covered
 
-    def cover_thin(self, chosen: np.ndarray) -> np.ndarray:
-        """Return the same, but for columns where a line is thicker: a digit is there."""
+    def cover_thin(self, chosen: np.ndarray) -> tuple[np.ndarray, int]:
+        """Return the same, but where a digit makes a line thicker its course only.
+
+        The second is how thick the thickest line is.
+        """
         covered = np.zeros(self.shape, np.uint8)
+        thickest = 0.0
         for number in np.flatnonzero(chosen):
             wanted = self.numbers == number
             rows, columns = self.rows[wanted], self.columns[wanted]
             counts = np.bincount(columns)
-            thin = counts[columns] <= _THICKER * np.median(counts[counts > 0]) + 1
-            covered[rows[thin], columns[thin]] = 1
-        return covered
+            thickness = float(np.median(counts[counts > 0]))
+            thickest = max(thickest, thickness)
+            thin = counts[columns] <= _THICKER * thickness + 1
+            near = np.abs(rows - _fit_course(columns, rows, thin)) <= thickness / 2 + 1
+            covered[rows[thin | near], columns[thin | near]] = 1
+        return covered, round(thickest)
 
 
 def erase_rules(mask: np.ndarray, faint: np.ndarray) -> tuple[np.ndarray, list[Box]]:
@@ -100,10 +114,10 @@ def erase_rules(mask: np.ndarray, faint: np.ndarray) -> tuple[np.ndarray, list[B
     is_level, is_upright = _choose_rules(mask, level, upright, stroke)
     if not is_level.any() and not is_upright.any():
         return mask, []
-    across, down = level.cover_thin(is_level), upright.cover_thin(is_upright)
+    (across, height), (down, width) = level.cover_thin(is_level), upright.cover_thin(is_upright)
     cleaned = mask & (1 - across) & (1 - down.T)
-    cleaned |= mask & _bridge(cleaned, across)
-    cleaned |= mask & _bridge(cleaned.T.copy(), down).T
+    cleaned |= mask & _bridge(cleaned, across, height)
+    cleaned |= mask & _bridge(cleaned.T.copy(), down, width).T
     rules = [*level.boxes[is_level], *upright.boxes[is_upright][:, [1, 0, 3, 2]]]
     return cleaned, [(int(a), int(b), int(c), int(d)) for a, b, c, d in rules]
 
@@ -225,7 +239,9 @@ def _choose_rules(
         spanning = lines.lengths >= _SPANNING * mask.shape[side]
         # Of a sheet with many, what comes in from the edge is one that a stroke hides.
         edge = (lines.boxes[:, 0] <= least) | (lines.boxes[:, 2] >= mask.shape[side] - least)
-        chosen |= (spanning | edge) & (spanning.sum() >= _MANY)
+        if spanning.sum() >= _MANY:
+            chosen |= spanning | edge
+            chosen |= _continue(lines.measure_middles(), chosen)
     spans = upright.lengths >= _SPANNING * mask.shape[0]
     rest = mask & (1 - level.cover(is_level)) & (1 - upright.cover(is_upright | spans).T)
     heights = _measure_others(rest, level, upright, least)
@@ -238,6 +254,12 @@ def _choose_rules(
     is_upright |= (len(heights) >= _MANY) & (upright.lengths >= _UPRIGHT_LENGTH * usual)
     is_upright |= spans & (len(heights) > 1) & (upright.lengths >= _LEVEL_LENGTH * usual)
     return is_level, is_upright | _find_combs(level.boxes, upright.boxes, is_level, stroke)
+
+
+def _continue(middles: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Tell which lines are parts of one that is chosen: they lie in one course with it."""
+    apart = np.abs(middles[:, np.newaxis] - middles[np.newaxis, chosen])
+    return np.asarray((apart <= _SAME_COURSE).any(axis=1))
 
 
 def _joins(mask: np.ndarray, box: np.ndarray, stroke: float) -> bool:
@@ -334,12 +356,18 @@ def _find_combs(
     return teeth
 
 
-def _bridge(mask: np.ndarray, rules: np.ndarray) -> np.ndarray:
+def _fit_course(columns: np.ndarray, rows: np.ndarray, thin: np.ndarray) -> np.ndarray:
+    """Return the row in which a line is at each column, by where it is thin."""
+    x, y = columns[thin] - columns[thin].mean(), rows[thin]
+    slope = float(x @ y / max(float(x @ x), 1.0))
+    return np.asarray(y.mean() + slope * (columns - columns[thin].mean()))
+
+
+def _bridge(mask: np.ndarray, rules: np.ndarray, thickness: int) -> np.ndarray:
     """Return the part of level rules that lies between strokes above and below."""
     import cv2
 
     if not rules.any():
         return rules
-    thickness = int(rules.sum(axis=0).max()) + 2
-    column = np.ones((thickness + 1, 1), np.uint8)
+    column = np.ones((thickness + 3, 1), np.uint8)
     return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, column)) & rules
