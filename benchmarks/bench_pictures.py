@@ -109,7 +109,7 @@ def count_picture(sheet: Sheet, predictor: Predictor, place: Path | None) -> Cou
 
 def read_sheet(sheet, predictor):
     """Return predictions, and the boxes of what was passed over."""
-    read = predictor.read_page(sheet.picture)
+    read = predictor.read_page(sheet.picture, turn=sheet.turn)
     return read, [mark.box for mark in read.passed_over if mark.reason != "border"]
 
 

@@ -1,7 +1,8 @@
 """Pictures of digits whose truth is known: a digit's style, and the condition it is put in."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -19,10 +20,11 @@ Hand = Callable[[np.random.Generator, int, int], np.ndarray]
 
 @dataclass
 class Sheet:
-    """A gray picture, and of each digit on it which it is and where."""
+    """A gray picture, of each digit on it which it is and where, and how to read it."""
 
     picture: np.ndarray
     digits: list[tuple[int, Box]]
+    turn: Literal["no", "auto"] = "no"
 
 
 def make_hands(folder) -> dict[str, Hand]:
@@ -459,6 +461,11 @@ def turned(rng, hand):
     return turn_sheet(sheet, int(rng.integers(1, 4)))
 
 
+def turned_back(rng, hand):
+    """The same, read with `--turn auto`."""
+    return replace(turned(rng, hand), turn="auto")
+
+
 def turn_sheet(sheet: Sheet, quarters: int) -> Sheet:
     digits = sheet.digits
     for quarter in range(quarters):
@@ -501,5 +508,6 @@ KINDS: dict[str, Callable[[np.random.Generator, Hand], Sheet]] = {
     "touching": touching,
     "amounts on patterns": amounts,
     "turned": turned,
+    "turned, --turn auto": turned_back,
     "stained": stained,
 }

@@ -11,7 +11,7 @@ from itertools import chain, groupby
 from pathlib import Path
 from textwrap import indent
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -49,6 +49,10 @@ def predict(
     no_log: Annotated[
         bool, typer.Option("--no-log", help="Keep nothing for the monitor and corrections.")
     ] = False,
+    turn: Annotated[
+        Literal["no", "auto"],
+        typer.Option(help="Turn a page that lies upside down or on its side (auto)."),
+    ] = "no",
     show: Annotated[
         Path | None,
         typer.Option(help="Write the picture here with what was read and passed over."),
@@ -72,7 +76,7 @@ def predict(
     predictor = Predictor.load(store, model, kept)
     progress = Progress(len(found))
     pages: Iterable[Reading] = chain(
-        missing, predictor.read_files(progress.count(found), one, keep=show is not None)
+        missing, predictor.read_files(progress.count(found), one, show is not None, turn)
     )
     if show is not None:
         pages = _show_pages(pages, show)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 
 import numpy as np
@@ -45,6 +45,8 @@ class Sheet:
         What was looked at, where it is kept.
     reduction : int
         How many times larger the picture is than what was looked at.
+    turn : int
+        By how many quarters it was turned, against the clock, before the digits were found.
     error : str or None
         Why there are no digits.
     """
@@ -57,6 +59,7 @@ class Sheet:
     passed_over: Sequence[PassedOver] = ()
     picture: np.ndarray | None = None
     reduction: int = 1
+    turn: int = 0
     error: str | None = None
 
 
@@ -113,6 +116,39 @@ def find_sheet(
     return Sheet(
         file, page, gray.size, frames, found.digits, found.passed_over, kept, reduction
     )
+
+
+def turn_sheet(sheet: Sheet, turn: int) -> Sheet:
+    """Find the digits again in the picture turned by quarters, against the clock.
+
+    Their places are said in the picture as it is.
+    """
+    if sheet.picture is None:
+        return sheet
+    found, frames = frame_page(np.rot90(sheet.picture, turn).copy())
+    shape = sheet.picture.shape
+    return replace(
+        sheet,
+        frames=frames,
+        found=[
+            replace(digit, box=_turn_back(digit.box, shape, turn)) for digit in found.digits
+        ],
+        passed_over=[
+            replace(mark, box=_turn_back(mark.box, shape, turn)) for mark in found.passed_over
+        ],
+        turn=turn,
+    )
+
+
+def _turn_back(
+    box: tuple[int, int, int, int], shape: tuple[int, ...], turn: int
+) -> tuple[int, int, int, int]:
+    left, top, width, height = box
+    if turn == 1:
+        return shape[1] - top - height, left, height, width
+    if turn == 2:
+        return shape[1] - left - width, shape[0] - top - height, width, height
+    return top, shape[0] - left - width, height, width
 
 
 def frame_page(picture: np.ndarray) -> tuple[Page, np.ndarray]:

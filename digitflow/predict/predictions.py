@@ -124,6 +124,11 @@ def _flag(prediction: Prediction, reason: str) -> Prediction:
     return prediction.model_copy(update={"status": status, "reasons": reasons})
 
 
+def has_doubts(page: Sequence[Prediction]) -> bool:
+    """Tell whether more than one in ten of a picture's digits is unsure."""
+    return sum(prediction.status != "read" for prediction in page) > len(page) / 10
+
+
 def flag_page(page: Sequence[Prediction]) -> list[Prediction]:
     """Make the rest of a picture unsure if much of it is: it may show no digits at all."""
     unsure = sum(prediction.status != "read" for prediction in page)
@@ -131,3 +136,10 @@ def flag_page(page: Sequence[Prediction]) -> list[Prediction]:
         return list(page)
     reason = f"much of what was found in the picture is unsure, {unsure} of {len(page)}"
     return [_flag(digit, reason) if digit.status == "read" else digit for digit in page]
+
+
+def flag_turned(page: Sequence[Prediction], turn: int) -> list[Prediction]:
+    """Make a whole picture unsure that would be read if it were turned by quarters."""
+    way = {1: "by 90 degrees to the right", 2: "upside down", 3: "by 90 degrees to the left"}
+    reason = f"the page seems to be turned {way[turn]}; --turn auto reads it"
+    return [_flag(digit, reason) for digit in page]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from os import PathLike
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,24 +16,29 @@ from digitflow.images.pictures import Picture
 from digitflow.models.bundle import RejectOption
 from digitflow.models.golden import load_bundle
 from digitflow.models.persistence import load_model
-from digitflow.predict.finding import Sheet, find_sheet, open_sheets
+from digitflow.predict.finding import Sheet, find_sheet, open_sheets, turn_sheet
 from digitflow.predict.predictions import (
     Prediction,
     Reading,
     Status,
     Unread,
     flag_page,
+    flag_turned,
+    has_doubts,
     locate_digit,
 )
 from digitflow.registry.history import find_champion
 from digitflow.registry.versions import Champion
 from digitflow.store.artifacts import Store
 
+Turn = Literal["no", "auto"]
 RUNNERS_UP = 3
 # Features of a recipe take up to 6 kB an image.
 BATCH = 1000
 # Files are read together until they have so many digits or pixels: a model asked for one
 # digit at a time takes twice as long, and nobody waits for long to see the first ones.
+# Of fewer digits it can't be told that they are turned. In logarithms of a probability.
+_FEW, _CLEARER, _OUTLIER_WEIGHT = 4, 0.06, 0.1
 _DIGITS_AT_ONCE, _PIXELS_AT_ONCE = 256, 1 << 22
 _NEVER = RejectOption(
     coverage=1, min_probability=0, risk=0, detector=None, max_outlier_score=np.inf
@@ -129,7 +134,7 @@ class Predictor:
                 yield Unread(file=file, error=error, index=place + row)
             place += len(batch.files)
 
-    def read_page(self, picture: Any, file: str | None = None) -> Reading:
+    def read_page(self, picture: Any, file: str | None = None, turn: Turn = "no") -> Reading:
         """Find and read the digits of a picture, line by line and from left to right.
 
         Parameters
@@ -138,6 +143,8 @@ class Predictor:
             Whatever `to_picture` takes. One of 28x28 pixels holds one digit.
         file : str, optional
             Its name, for the predictions.
+        turn : {"no", "auto"}
+            Whether to turn a page by quarters that is read better so.
 
         Returns
         -------
@@ -149,14 +156,16 @@ class Predictor:
         InputError
             If it can't be read, is blank, or nothing in it could be a digit.
         """
-        return self._read_picture(picture, file, one=False)
+        return self._read_picture(picture, file, False, turn)
 
     def read_one(self, picture: Any, file: str | None = None) -> Reading:
         """Read the one digit of a picture; takes and raises what `read_page` does."""
-        return self._read_picture(picture, file, one=True)
+        return self._read_picture(picture, file, True, "no")
 
-    def _read_picture(self, picture: Any, file: str | None, one: bool) -> Reading:
-        sheet = find_sheet(Picture(to_picture(picture), 1), file, None, one)
+    def _read_picture(self, picture: Any, file: str | None, one: bool, turn: Turn) -> Reading:
+        sheet = find_sheet(Picture(to_picture(picture), 1), file, None, one, turn == "auto")
+        if turn == "auto":
+            sheet = self._turn_sheet(sheet)
         return self._read_sheet(sheet, self._read_frames([sheet]))
 
     def read_file(
@@ -166,15 +175,21 @@ class Predictor:
         return [result for page in self.read_files([file], one) for result in page]
 
     def read_files(
-        self, files: Iterable[str | PathLike[str]], one: bool = False, keep: bool = False
+        self,
+        files: Iterable[str | PathLike[str]],
+        one: bool = False,
+        keep: bool = False,
+        turn: Turn = "no",
     ) -> Iterator[Reading]:
         """Yield what each picture, or each page of a file, holds; see `predict_files`.
 
-        With `keep` each `Reading` has the picture that was looked at.
+        With `keep` each `Reading` has the picture that was looked at; `turn` is as in
+        `read_page`.
         """
+        keep |= turn == "auto"
         pending: list[Sheet] = []
         for sheet in (sheet for file in files for sheet in open_sheets(file, one, keep)):
-            pending.append(sheet)
+            pending.append(self._turn_sheet(sheet) if turn == "auto" else sheet)
             digits = sum(len(each.frames) for each in pending)
             pixels = sum(each.pixels for each in pending)
             if digits >= _DIGITS_AT_ONCE or pixels >= _PIXELS_AT_ONCE:
@@ -211,7 +226,30 @@ class Predictor:
         passed = [
             replace(mark, box=_enlarge(mark.box, sheet.reduction)) for mark in sheet.passed_over
         ]
-        return Reading(flag_page(digits), passed, sheet.picture, sheet.reduction)
+        turn = 0
+        if len(digits) >= _FEW and not sheet.turn and has_doubts(digits):
+            turn = self._guess_turn(sheet.frames)
+        digits = flag_turned(digits, turn) if turn else flag_page(digits)
+        return Reading(digits, passed, sheet.picture, sheet.reduction)
+
+    def _turn_sheet(self, sheet: Sheet) -> Sheet:
+        """Turn a picture that is read better so, and find its digits again."""
+        if sheet.found is None or len(sheet.found) < _FEW:
+            return sheet
+        turn = self._guess_turn(sheet.frames)
+        return turn_sheet(sheet, turn) if turn else sheet
+
+    def _guess_turn(self, frames: np.ndarray) -> int:
+        """Return by how many quarters, against the clock, digits are turned to be read."""
+        likelihoods = [self._measure_likelihood(np.rot90(frames, k, (1, 2))) for k in range(4)]
+        best = int(np.argmax(likelihoods))
+        return best if likelihoods[best] > likelihoods[0] + _CLEARER else 0
+
+    def _measure_likelihood(self, frames: np.ndarray) -> float:
+        """Return how much images look like digits that lie as they should."""
+        probabilities, scores = self._predict_batch(np.ascontiguousarray(frames))
+        sure = float(np.log(probabilities.max(axis=1)).mean())
+        return sure - _OUTLIER_WEIGHT * float(np.median(scores))
 
     def _read_frames(self, sheets: Sequence[Sheet]) -> Iterator[Prediction]:
         files = [sheet.file for sheet in sheets for _ in sheet.frames]

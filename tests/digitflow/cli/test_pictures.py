@@ -72,7 +72,7 @@ def test_many_doubts_are_counted():
 def predict(monkeypatch):
     """Run `digitflow predict` with a predictor that reads 4 and 2 in any file but bad.png."""
 
-    def read_files(files, one, keep):
+    def read_files(files, one, keep, turn):
         for file in files:
             if file == "bad.png":
                 yield Reading([Unread(file=file, error=f"{file} is no picture")])
@@ -116,7 +116,7 @@ def test_the_dash_reaches_the_predictor_as_a_file(predict, monkeypatch):
     seen = []
     predictor = Predictor.load(None, None)
     monkeypatch.setattr(
-        predictor, "read_files", lambda files, one, keep: [seen.extend(files)][1:]
+        predictor, "read_files", lambda files, one, keep, turn: [seen.extend(files)][1:]
     )
     assert predict("-").exit_code == 0
     assert seen == ["-"]

@@ -1,3 +1,5 @@
+from itertools import chain
+
 import cv2
 import numpy as np
 import pytest
@@ -72,3 +74,33 @@ def test_where_much_is_doubtful_all_is(store, crown_again, make_page):
     much = Predictor.load(store).read_page(page)
     assert {result.status for result in much} == {"unsure"}
     assert sum("3 of 7" in result.reasons[0] for result in much) == 4
+
+
+LINES = [[2, 3, 4, 5], [7, 2, 5, 4], [3, 7, 4, 2]]
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_turned_page_is_read_as_it_lies_where_that_is_asked_for(store, make_page, quarters):
+    page, _ = make_page(LINES)
+    predictor = Predictor.load(store)
+    plain = predictor.read_page(page, turn="auto")
+    turned = np.rot90(page, quarters)
+    results = predictor.read_page(turned, turn="auto")
+    assert [result.digit for result in results] == list(chain.from_iterable(LINES))
+    assert [result.line for result in results] == [result.line for result in plain]
+    for result, there in zip(results, plain, strict=True):
+        left, top, width, height = there.box
+        marked = np.zeros(page.shape, np.uint8)
+        marked[top : top + height, left : left + width] = 1
+        assert result.box == cv2.boundingRect(np.rot90(marked, quarters).copy())
+
+
+def test_a_turned_page_is_doubted_as_a_whole_and_said_to_be_turned(
+    store, crown_again, make_page
+):
+    page, _ = make_page(LINES)
+    crown_again("digits", reject_option=doubt(min_probability=0.9))
+    results = Predictor.load(store).read_page(np.rot90(page, 2))
+    assert {result.status for result in results} == {"unsure"}
+    assert all("upside down" in result.reasons[0] for result in results)
+    assert "read" in {result.status for result in Predictor.load(store).read_page(page)}
