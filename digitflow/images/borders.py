@@ -15,7 +15,7 @@ _DEEPEST, _FILLED, _PAPER = 0.05, 0.9, 0.5
 _THIN_SHARE, _THIN = 0.01, 2
 # Of the border, and of the picture: where less differs from the border there is no sheet.
 _LEAST_AROUND, _LEAST_SHEET = 0.08, 0.2
-_LEAST_DESK, _SOLID = 0.04, 0.7
+_LEAST_DESK, _SOLID, _CONVEX = 0.04, 0.7, 0.92
 # A sheet has corners; an ellipse, drawn as a polygon of so few, loses more.
 _CORNERS, _CORNER_REACH, _STRAIGHT = 6, 0.02, 0.93
 # Of the border: where the desk is on so much of it, marks on the desk don't matter.
@@ -112,13 +112,16 @@ def _outline_sheet(region: np.ndarray) -> np.ndarray | None:
     outlines, _ = cv2.findContours(region, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     if not outlines:
         return None
-    hull = cv2.convexHull(max(outlines, key=cv2.contourArea))
+    outline = max(outlines, key=cv2.contourArea)
+    hull = cv2.convexHull(outline)
     area = cv2.contourArea(hull)
     if not _LEAST_SHEET * region.size <= area <= (1 - _LEAST_DESK) * region.size:
         return None
     filled = cv2.fillConvexPoly(np.zeros_like(region), hull, 1)
     polygon = cv2.approxPolyDP(hull, _CORNER_REACH * cv2.arcLength(hull, True), True)
+    # What is written on it makes holes; a thick digit has bays.
     is_solid = (region & filled).sum() >= _SOLID * area
+    is_solid &= cv2.contourArea(outline) >= _CONVEX * area
     is_straight = cv2.contourArea(polygon) >= _STRAIGHT * area
     if not is_solid or not is_straight or len(polygon.reshape(-1, 2)) > _CORNERS:
         return None

@@ -10,8 +10,9 @@ import numpy as np
 
 # Of its width: what is so low and fills its box is a dash.
 _DASH, _FULL = 0.3, 0.6
-# Of its box: a disc fills .785 of it. Of its height: how deep its ink is; bold digits are less.
-_BLOT, _DEEP = 0.7, 0.7
+# Of its box: a disc fills .785 of it. Of its lesser side: how deep its ink is, and the other
+# side; a bold 1, or an 8 whose loops are filled, is narrower.
+_BLOT, _DEEP, _ROUND = 0.7, 0.7, 1.4
 # Of its box: the corners that a plus leaves empty, and how much of its arms is filled.
 _CORNER, _ARM, _SQUARE = 0.3, 0.9, 1.5
 # Of its height: how far the middle of a bracket is from its ends. Of 1,000 1s of MNIST that
@@ -44,7 +45,7 @@ def _is_blot(mask: np.ndarray) -> bool:
     import cv2
 
     height, width = mask.shape
-    if max(height, width) > 2 * min(height, width):
+    if max(height, width) > _ROUND * min(height, width):
         return False
     depth = float(cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, 3).max())
     return 2 * depth > _DEEP * min(height, width)

@@ -205,6 +205,15 @@ def test_nearly_every_digit_of_unevenly_lit_pages_is_found(mnist):
     assert np.mean(found) > 0.99
 
 
+def test_a_bold_digit_alone_is_no_blot_and_no_sheet():
+    digits = builtin.load(BuiltinSource()).train.images
+    # 8s whose loops are filled, thick 1s, and a 2 and an 8 as large as sheets are.
+    bold = (40, 138, 183, 206, 242, 257, 363, 405, 462, 591)
+    for number in (*range(30), *bold):
+        picture = 255 - np.kron(digits[number], np.ones((10, 10), np.uint8))
+        assert len(find_digits(picture).digits) == 1, number
+
+
 def test_a_blank_picture_is_refused():
     with pytest.raises(InputError, match="blank"):
         find_digits(np.full((300, 400), 200, np.uint8))
