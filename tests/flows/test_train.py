@@ -125,6 +125,20 @@ def test_augmented_copies_are_made_for_training_only(project):
     assert project.tasks()["split"] == "cached"
 
 
+def test_a_mix_reads_only_what_is_new_and_is_tested_on_the_first_source_as_before(project):
+    (before,) = list_runs(project.store)
+    pens = {"kind": "pen", "writers": 20, "each": 1}
+    project.config["source"] = {"kind": "mix", "of": [project.config["source"], pens]}
+    record = project.train()
+    assert "ingest builtin" not in project.computed()
+    assert {"ingest pen", "mix"} <= project.computed()
+    counts = _read_parts(record, "source_counts")
+    assert counts["test"] == [359, 0]
+    assert sum(counts[part][1] for part in ("train", "calibration", "validation")) == 200
+    tested = [_read_parts(one, "images_digest")["test"] for one in (before, record)]
+    assert tested[0] == tested[1]
+
+
 def test_the_leaderboard_is_json_for_scripts(project):
     record = json.loads(project.run("train", "--config", "config.yaml", "--json"))
     assert record["leaderboard"][0]["candidate"]["name"] == record["winner"]

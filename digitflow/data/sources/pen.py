@@ -119,7 +119,7 @@ FORMS: tuple[dict[str, str], ...] = (
         ".54,.1|.56,.66 .42,.97 .16,1 .02,.87",
         "flat foot": ".5,.12 .25,0 .02,.2 .12,.44 .36,.44 .52,.2|.52,.7 .48,.96|.04,1",
         "waist": ".5,.16 .28,0 .06,.14 .1,.36 .3,.42 .5,.2|.44,.46 .58,.74 .42,.98 0,.97",
-        "two bowls": ".3,.46 .06,.3 .18,.03 .44,.06 .48,.3 .3,.47 .56,.72 .42,.97 .03,.98",
+        "hourglass": ".3,.46 .06,.3 .18,.03 .44,.06 .48,.3 .3,.47 .56,.72 .42,.97 .03,.98",
         "bent": ".5,.12 .26,0 .03,.18 .12,.42 .36,.4 .5,.16|.62,.78|.02,.97",
         "open": ".5,.1 .24,.01 0,.22 .12,.45 .38,.44 .52,.2/.54,.02 .5,1",
         "sweep": ".5,.3 .33,.48 .1,.42 .02,.2 .2,.02 .42,.05 .54,.32 .46,.68 .2,1",
@@ -136,7 +136,7 @@ _OTHER_FORM = 0.15
 # How often a stroke is broken.
 _BROKEN = 0.06
 # Seldom seen; the others are as frequent as one another.
-_RARE = {"slashed": 0.2, "base": 0.3, "flag and base": 0.6}
+_RARE = {"slashed": 0.2, "base": 0.3, "flag and base": 0.6, "hourglass": 0.5}
 # Points of a line in a digit's height, and those between two of which it wanders freely.
 _DENSITY, _FREE = 40, 8
 # Digits are drawn so high, and then made as small as the writer's are.
@@ -144,6 +144,8 @@ _DRAWN = 120
 # Lines are drawn so much larger, and their pixels averaged.
 _FINER = 2
 _SUBPIXEL_BITS = 4
+# No pen is thinner, in pixels: where each is ink or paper, less of a line is none.
+_LEAST_PEN = 1.4
 _HALF = 127
 
 
@@ -223,15 +225,16 @@ def draw_hand(generator: np.random.Generator, square: float = 0.0) -> Hand:
     normal, uniform = generator.normal, generator.uniform
     turn, slant, aspect = normal(0, 0.06), normal(0.08, 0.2), np.exp(normal(0, 0.25))
     rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    height = np.exp(uniform(np.log(12), np.log(140)))
     return Hand(
         forms=tuple(_choose_form(digit, generator) for digit in range(CLASSES)),
         lean=np.array([[aspect, 0], [-slant, 1]]) @ rotation,
-        width=np.exp(uniform(np.log(0.03), np.log(0.22))),
+        width=max(_LEAST_PEN / height, np.exp(uniform(np.log(0.03), np.log(0.19)))),
         pressure=abs(normal(0, 0.15)),
         tremor=abs(normal(0, 0.008)),
         looseness=uniform(0.005, 0.04),
         roundness=uniform(0, 0.25),
-        height=np.exp(uniform(np.log(11), np.log(140))),
+        height=height,
         square=uniform() < square,
         black=uniform() < 0.3,
     )
