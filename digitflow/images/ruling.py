@@ -30,6 +30,8 @@ _MIN_HEIGHT = 10
 _MAX_LINES = 400
 _MOSTLY = 0.8
 _LEAST_THICK = 3
+# Of the height of digits.
+_SPECK = 0.3
 _TICKS_ALIKE, _SAME_COURSE = 0.75, 1.5
 
 
@@ -186,14 +188,17 @@ def _may_be_ruled(
     linked: np.ndarray, turned: np.ndarray, heights: np.ndarray, gap: int
 ) -> bool:
     """Tell quickly whether any straight ink is long beside what is there."""
-    usual = float(np.median(heights))
+    usual = estimate_height(heights)
+    alone = (heights >= _SPECK * usual).sum() < 2
     levels, uprights = (
         boxes[:, 2] - boxes[:, 0] - gap + 1 for boxes in (box_marks(linked), box_marks(turned))
     )
     is_long = levels.max(initial=0) >= min(_BAR * usual, _SPANNING * linked.shape[1])
     is_long |= uprights.max(initial=0) >= min(_BAR * usual, _SPANNING * linked.shape[0])
     sides = [(lengths >= _LEAST_SIDE * usual).sum() for lengths in (levels, uprights)]
-    return bool(is_long or min(sides) > 1)
+    # A box is around something, or one with what touches it: then it is wide or high.
+    # A box is around something.
+    return bool(is_long or (not alone and min(sides) > 1))
 
 
 def _find_lines(runs: np.ndarray, stroke: float) -> _Lines:
