@@ -1,4 +1,6 @@
-"""Digits that touch: whether ink is more than one digit."""
+"""Digits that touch: whether ink is more than one digit, and where it may be cut."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +14,8 @@ _SLANTS = (-0.3, -0.15, 0.0, 0.15, 0.3, 0.45)
 _THICKEST_JOINT = 2.5
 _LEAST_HEIGHT = 0.8
 _LEAST_WIDTH = 0.1
+# Of the strongest ink.
+_INK = 0.35
 
 
 def seem_touching(mask: np.ndarray) -> bool:
@@ -84,3 +88,90 @@ def _measure_spans(mask: np.ndarray) -> np.ndarray:
     seen = np.logical_or.accumulate(mask > 0, axis=1)
     top, bottom = seen.argmax(axis=0), seen[::-1].argmax(axis=0)
     return np.where(seen.any(axis=0), len(mask) - top - bottom, 0)
+
+
+# Of the height: a part is no narrower; and times a stroke: a cut goes through no more ink.
+_LEAST_PART, _THICKEST_CUT, _MOST_CUTS = 0.12, 3.0, 4
+_CUT_SLANTS = (-0.2, 0.0, 0.2, 0.4)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What lies between two cuts, numbered from 0 at the left edge.
+
+    Attributes
+    ----------
+    begin, end : int
+        Which cuts it lies between.
+    box : tuple of float
+        left, top, right, bottom, as shares of the ink's sides.
+    ink : ndarray of shape (height, width), uint8
+    """
+
+    begin: int
+    end: int
+    box: tuple[float, float, float, float]
+    ink: np.ndarray
+
+
+def cut_parts(ink: np.ndarray) -> list[Part]:
+    """Cut ink where little of it is crossed; return every part that may be one digit.
+
+    Parameters
+    ----------
+    ink : ndarray of shape (height, width), uint8
+
+    Returns
+    -------
+    list of Part
+        The whole among them; all between two neighbouring cuts, and wider ones up to the
+        width of a digit.
+    """
+    mask = (ink > _INK * float(ink.max())).astype(np.uint8)
+    cuts = _choose_cuts(_scale(mask))
+    height, width = ink.shape
+    scale = height / _SIDE
+    down = np.arange(height)[:, np.newaxis] - height / 2
+    sides = [np.full((height, 1), -np.inf)]
+    sides += [scale * place + slant * -down for place, slant in cuts]
+    sides.append(np.full((height, 1), np.inf))
+    right = np.arange(width)[np.newaxis]
+    parts = []
+    for begin in range(len(sides) - 1):
+        for end in range(begin + 1, len(sides)):
+            within = (right >= sides[begin]) & (right < sides[end])
+            own = mask * within
+            if not own.any():
+                continue
+            rows, columns = np.flatnonzero(own.any(axis=1)), np.flatnonzero(own.any(axis=0))
+            top, bottom, first, last = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+            if last - first > _WIDEST * (bottom - top) and end - begin > 1:
+                continue
+            box = first / width, top / height, last / width, bottom / height
+            parts.append(Part(begin, end, box, np.where(within, ink, np.uint8(0))))
+    return parts
+
+
+def _choose_cuts(mask: np.ndarray) -> list[tuple[int, float]]:
+    """Return the columns, at half height, and slants of the cuts that cross least ink."""
+    height, width = mask.shape
+    down = np.arange(height)[:, np.newaxis] - height / 2
+    places = np.arange(width)[np.newaxis]
+    padded = np.pad(mask, ((0, 0), (0, 1)))
+    costs = []
+    for slant in _CUT_SLANTS:
+        columns = np.rint(places - slant * down).astype(int)
+        outside = (columns < 0) | (columns >= width)
+        columns[outside] = width
+        costs.append(np.take_along_axis(padded, columns, axis=1).sum(axis=0))
+    cost, best = np.min(costs, axis=0), np.argmin(costs, axis=0)
+    least = max(2, round(_LEAST_PART * height))
+    thickest = _THICKEST_CUT * _measure_stroke(mask)
+    first, last = np.flatnonzero(mask.any(axis=0))[[0, -1]]
+    chosen: list[int] = []
+    for place in np.argsort(cost, kind="stable"):
+        if cost[place] > thickest or len(chosen) == _MOST_CUTS:
+            break
+        if min(place - first, last - place, *(abs(place - other) for other in chosen)) >= least:
+            chosen.append(int(place))
+    return [(place, _CUT_SLANTS[best[place]]) for place in sorted(chosen)]

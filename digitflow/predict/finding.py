@@ -8,6 +8,7 @@ from os import PathLike
 import numpy as np
 
 from digitflow.errors import InputError
+from digitflow.images.cutting import Part
 from digitflow.images.files import Document, name_file, read_content
 from digitflow.images.frame import SIDE, frame_ink, to_mnist_frame
 from digitflow.images.pages import Found, Page, PassedOver, find_digits
@@ -116,6 +117,39 @@ def find_sheet(
     return Sheet(
         file, page, gray.size, frames, found.digits, found.passed_over, kept, reduction
     )
+
+
+def choose_parts(parts: Sequence[Part], likelihoods: np.ndarray) -> list[Part]:
+    """Return the parts from the left edge to the right one that are the likeliest digits.
+
+    Each counts by its width, so that few wide parts are not preferred to many narrow ones.
+    None where no parts lead from edge to edge.
+    """
+    last = max(part.end for part in parts)
+    best: dict[int, tuple[float, list[Part]]] = {0: (0.0, [])}
+    for part, likelihood in sorted(
+        zip(parts, likelihoods.tolist(), strict=True), key=lambda pair: pair[0].begin
+    ):
+        if part.begin not in best:
+            continue
+        before, chosen = best[part.begin]
+        total = before + likelihood * (part.box[2] - part.box[0])
+        if part.end not in best or total > best[part.end][0]:
+            best[part.end] = total, [*chosen, part]
+    return best[last][1] if last in best else []
+
+
+def place_part(digit: Found, part: Part) -> Found:
+    """Return a part of a find as one of its own, in its place in the picture."""
+    left, top, width, height = digit.box
+    first, upper, last, lower = part.box
+    box = (
+        left + round(first * width),
+        top + round(upper * height),
+        round((last - first) * width),
+        round((lower - upper) * height),
+    )
+    return replace(digit, box=box, ink=part.ink)
 
 
 def turn_sheet(sheet: Sheet, turn: int) -> Sheet:

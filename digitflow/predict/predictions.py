@@ -11,6 +11,8 @@ from digitflow.store.references import Record
 # Fewer than these may well be unsure one by one; a third of a page is not chance.
 _FEW, _MANY = 6, 1 / 3
 
+_TOUCHING = "it looks like digits that touch"
+
 Status = Literal["read", "unsure", "not a digit"]
 
 
@@ -115,7 +117,7 @@ def locate_digit(
     """Add where a digit was found; digits that touch are always unsure."""
     place = {"file": file, "page": page, "box": box, "line": line}
     placed = prediction.model_copy(update=place)
-    return _flag(placed, "it looks like digits that touch") if touching else placed
+    return _flag(placed, _TOUCHING) if touching else placed
 
 
 def _flag(prediction: Prediction, reason: str) -> Prediction:
@@ -126,12 +128,17 @@ def _flag(prediction: Prediction, reason: str) -> Prediction:
 
 def has_doubts(page: Sequence[Prediction]) -> bool:
     """Tell whether more than one in ten of a picture's digits is unsure."""
-    return sum(prediction.status != "read" for prediction in page) > len(page) / 10
+    return _count_unsure(page) > len(page) / 10
+
+
+def _count_unsure(page: Sequence[Prediction]) -> int:
+    """Count what is unsure for more than touching another: that says nothing of a page."""
+    return sum(each.status != "read" and each.reasons != (_TOUCHING,) for each in page)
 
 
 def flag_page(page: Sequence[Prediction]) -> list[Prediction]:
     """Make the rest of a picture unsure if much of it is: it may show no digits at all."""
-    unsure = sum(prediction.status != "read" for prediction in page)
+    unsure = _count_unsure(page)
     if len(page) < _FEW or unsure <= len(page) * _MANY:
         return list(page)
     reason = f"much of what was found in the picture is unsure, {unsure} of {len(page)}"

@@ -10,13 +10,22 @@ from typing import Any, Literal
 import numpy as np
 
 from digitflow.feedback.predictions import PredictionLog
-from digitflow.images.frame import SIDE, digest_image
+from digitflow.images.cutting import cut_parts
+from digitflow.images.frame import SIDE, digest_image, frame_ink
 from digitflow.images.inputs import iterate_batches, to_picture
+from digitflow.images.pages import Found
 from digitflow.images.pictures import Picture
 from digitflow.models.bundle import RejectOption
 from digitflow.models.golden import load_bundle
 from digitflow.models.persistence import load_model
-from digitflow.predict.finding import Sheet, find_sheet, open_sheets, turn_sheet
+from digitflow.predict.finding import (
+    Sheet,
+    choose_parts,
+    find_sheet,
+    open_sheets,
+    place_part,
+    turn_sheet,
+)
 from digitflow.predict.predictions import (
     Prediction,
     Reading,
@@ -166,6 +175,7 @@ class Predictor:
         sheet = find_sheet(Picture(to_picture(picture), 1), file, None, one, turn == "auto")
         if turn == "auto":
             sheet = self._turn_sheet(sheet)
+        sheet = self._cut_sheet(sheet)
         return self._read_sheet(sheet, self._read_frames([sheet]))
 
     def read_file(
@@ -198,6 +208,7 @@ class Predictor:
         yield from self._read_sheets(pending)
 
     def _read_sheets(self, sheets: Sequence[Sheet]) -> Iterator[Reading]:
+        sheets = [self._cut_sheet(sheet) for sheet in sheets]
         read = self._read_frames(sheets)
         for sheet in sheets:
             if sheet.error is None:
@@ -238,6 +249,25 @@ class Predictor:
             return sheet
         turn = self._guess_turn(sheet.frames)
         return turn_sheet(sheet, turn) if turn else sheet
+
+    def _cut_sheet(self, sheet: Sheet) -> Sheet:
+        """Cut what looks like digits that touch where the model reads the parts best."""
+        if sheet.found is None or not any(digit.touching for digit in sheet.found):
+            return sheet
+        found: list[Found] = []
+        for digit in sheet.found:
+            found += self._cut_digit(digit) if digit.touching else [digit]
+        return replace(sheet, found=found, frames=np.stack([frame_ink(d.ink) for d in found]))
+
+    def _cut_digit(self, digit: Found) -> list[Found]:
+        parts = cut_parts(digit.ink)
+        if len(parts) < 2:
+            return [digit]
+        frames = np.stack([frame_ink(part.ink) for part in parts])
+        probabilities, scores = self._predict_batch(frames)
+        likelihoods = np.log(probabilities.max(axis=1)) - _OUTLIER_WEIGHT * scores
+        chosen = choose_parts(parts, likelihoods)
+        return [place_part(digit, part) for part in chosen] or [digit]
 
     def _guess_turn(self, frames: np.ndarray) -> int:
         """Return by how many quarters, against the clock, digits are turned to be read."""

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from digitflow.images.cutting import seem_touching
+from digitflow.images.cutting import cut_parts, seem_touching
 
 
 def cut_digit(image, scale=3):
@@ -53,3 +53,25 @@ def test_the_size_of_the_picture_hardly_matters(digits):
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (3, 2)])
 def test_specks_and_strokes_are_judged_too(shape):
     assert seem_touching(np.ones(shape, np.uint8)) == (shape[1] > 1.45 * shape[0])
+
+
+def test_two_digits_that_touch_are_cut_between_them(digits):
+    right = []
+    for left, second in zip(digits[:60:2], digits[1:60:2], strict=False):
+        pair = push_together(left, second, overlap=1)
+        place = left.shape[1] / pair.shape[1]
+        parts = cut_parts(pair * np.uint8(255))
+        ends = [part.box[2] for part in parts if part.begin == 0]
+        right.append(min(abs(end - place) for end in ends) < 0.12)
+    assert np.mean(right) > 0.8
+
+
+def test_parts_are_all_ways_from_cut_to_cut_and_lose_no_ink():
+    ink = np.zeros((60, 110), np.uint8)
+    for centre in (25, 54, 83):
+        cv2.circle(ink, (centre, 30), 14, 255, 4)
+    parts = cut_parts(ink)
+    single = [part for part in parts if part.end - part.begin == 1]
+    assert len(single) >= 3
+    np.testing.assert_array_equal(np.sum([part.ink for part in single], axis=0), ink)
+    assert [part.begin for part in single] == list(range(len(single)))
