@@ -130,7 +130,7 @@ def choose_parts(parts: Sequence[Part], likelihoods: np.ndarray) -> list[Part]:
     for part, likelihood in sorted(
         zip(parts, likelihoods.tolist(), strict=True), key=lambda pair: pair[0].begin
     ):
-        if part.begin not in best:
+        if part.begin not in best or likelihood == -np.inf:
             continue
         before, chosen = best[part.begin]
         total = before + likelihood * (part.box[2] - part.box[0])

@@ -47,7 +47,7 @@ BATCH = 1000
 # Files are read together until they have so many digits or pixels: a model asked for one
 # digit at a time takes twice as long, and nobody waits for long to see the first ones.
 # Of fewer digits it can't be told that they are turned. In logarithms of a probability.
-_FEW, _CLEARER, _OUTLIER_WEIGHT = 4, 0.06, 0.1
+_FEW, _CLEARER, _OUTLIER_WEIGHT, _LEAST_LIKELY = 4, 0.06, 0.1, -0.6
 _DIGITS_AT_ONCE, _PIXELS_AT_ONCE = 256, 1 << 22
 _NEVER = RejectOption(
     coverage=1, min_probability=0, risk=0, detector=None, max_outlier_score=np.inf
@@ -266,7 +266,10 @@ class Predictor:
         frames = np.stack([frame_ink(part.ink) for part in parts])
         probabilities, scores = self._predict_batch(frames)
         likelihoods = np.log(probabilities.max(axis=1)) - _OUTLIER_WEIGHT * scores
-        chosen = choose_parts(parts, likelihoods)
+        # A letter has no parts that are digits: it stays whole, to be told from them.
+        chosen = choose_parts(
+            parts, np.where(likelihoods > _LEAST_LIKELY, likelihoods, -np.inf)
+        )
         return [place_part(digit, part) for part in chosen] or [digit]
 
     def _guess_turn(self, frames: np.ndarray) -> int:
