@@ -48,6 +48,7 @@ BATCH = 1000
 # digit at a time takes twice as long, and nobody waits for long to see the first ones.
 # Of fewer digits it can't be told that they are turned. In logarithms of a probability.
 _FEW, _CLEARER, _OUTLIER_WEIGHT, _LEAST_LIKELY = 4, 0.06, 0.1, -0.6
+_WHOLE_LIKELY = -0.25
 _DIGITS_AT_ONCE, _PIXELS_AT_ONCE = 256, 1 << 22
 _NEVER = RejectOption(
     coverage=1, min_probability=0, risk=0, detector=None, max_outlier_score=np.inf
@@ -266,6 +267,11 @@ class Predictor:
         frames = np.stack([frame_ink(part.ink) for part in parts])
         probabilities, scores = self._predict_batch(frames)
         likelihoods = np.log(probabilities.max(axis=1)) - _OUTLIER_WEIGHT * scores
+        last = max(part.end for part in parts)
+        for number, part in enumerate(parts):
+            # One digit of sixty is taken for two: what reads well as a whole stays so.
+            if part.end - part.begin == last and likelihoods[number] > _WHOLE_LIKELY:
+                return [digit]
         # A letter has no parts that are digits: it stays whole, to be told from them.
         chosen = choose_parts(
             parts, np.where(likelihoods > _LEAST_LIKELY, likelihoods, -np.inf)
