@@ -14,7 +14,7 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-inp
 # pip would compile one file after another. Some of what is installed is for other Pythons.
 COMPILE := $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 
-# Tests run in two processes: a thread that waits in the one must not hold the other's core.
+# Tests run in several processes: a thread that waits in the one must not hold the other's core.
 QUIETLY := OMP_WAIT_POLICY=PASSIVE OPENBLAS_THREAD_TIMEOUT=4
 
 LINTERS := $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy \
