@@ -83,7 +83,8 @@ def alter_images(
     pixels = generator.uniform(-settings.thinner, settings.thicker, n)
     changed = vary_strokes(images, pixels)
     forward = _draw_linear(n, settings, generator)
-    square = generator.random(n) < settings.square
+    # Nothing is drawn where none is wanted: other settings give the copies that they gave.
+    square = generator.random(n) < settings.square if settings.square else np.zeros(n, bool)
     moves = _frame_moves(images, forward, square, generator)
     pull = settings.elastic * _draw_pull(n, generator)
     maps = (_trace(moves) + pull).astype(np.float32)
