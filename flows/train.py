@@ -250,7 +250,11 @@ def complete_bundle(
         fitted.model, splits.validation
     )
     reference = named(record_reference, f"note what {name} learnt from").submit(
-        splits.train.images, splits.train.labels, read, config.seed
+        splits.train.images,
+        splits.train.labels,
+        read,
+        config.seed,
+        sources=(splits.train.sources, splits.validation.sources),
     )
     return ModelBundle(
         model=fitted.model,

@@ -51,6 +51,7 @@ def record_reference(
     probabilities: ArrayRef,
     seed: int,
     threads: int = 1,
+    sources: tuple[ArrayRef | None, ArrayRef | None] = (None, None),
 ) -> Reference:
     """Measure some training images; keep what the model predicted for the validation images.
 
@@ -60,16 +61,23 @@ def record_reference(
         The training images, without altered copies: those would hide what was learnt from.
     probabilities : ArrayRef
         float (k, classes), of the validation images.
+    sources : (ArrayRef or None, ArrayRef or None)
+        Of the training and of the validation images of a mix: which part each is from. Only
+        the first counts, on which a model is tested too: what users send need not hold a
+        share of digits that were drawn to widen what is learnt.
     """
     from sklearn.decomposition import PCA
     from threadpoolctl import threadpool_limits
 
     pictures = store.open_array(images)
+    own, own_read = (None if ref is None else store.open_array(ref) <= 0 for ref in sources)
     rows = _find_first(pictures)
+    rows = rows if own is None else rows[own[rows]]
     found = store.open_array(labels)[rows]
     rows = rows[choose_subset(found, min(LARGEST, len(found)), seed)]
     chosen = np.array(pictures[rows])
     read = store.open_array(probabilities)
+    read = read if own_read is None else read[own_read]
     with threadpool_limits(threads):
         pixels = _flatten(chosen)
         kept = min(COMPONENTS, *pixels.shape)

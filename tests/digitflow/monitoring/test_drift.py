@@ -185,3 +185,19 @@ def test_what_was_repeated_to_be_learnt_is_seen_once(known, digits, tmp_path):
         1,
     )
     assert reference.statistics.shape == (51, 7)
+
+
+def test_of_a_mix_only_the_first_source_and_corrections_are_what_windows_are_compared_with(
+    digits, tmp_path
+):
+    store = Store(tmp_path)
+    sources = np.where(np.arange(60) < 40, 0, 1).astype(np.int32)
+    sources[50:] = -1
+    arrays = digits.images[:60], digits.labels[:60], read_surely(digits.labels[:60])
+    refs = [store.put_array(array) for array in arrays]
+    known = store.put_array(sources)
+    reference = record_reference(store, *refs, 42, sources=(known, known))
+    alone = [store.put_array(array[sources <= 0]) for array in arrays]
+    assert reference == record_reference(store, *alone, 42)
+    assert reference.statistics.shape == (50, 7)
+    assert reference.predicted.shape == (50,)
