@@ -67,7 +67,6 @@ class Bench:
             store.put_array(learnt.labels),
             store.put_array(predict_in_chunks(self.reader, np.array(compared.images))),
             SEED,
-            1,
         )
         self.meter = DriftMeter(open_reference(store, self.reference))
         rule = MonitoringRule()

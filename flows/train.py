@@ -254,7 +254,7 @@ def complete_bundle(
         splits.train.labels,
         read,
         config.seed,
-        sources=(splits.train.sources, splits.validation.sources),
+        (splits.train.sources, splits.validation.sources),
     )
     return ModelBundle(
         model=fitted.model,

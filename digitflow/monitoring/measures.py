@@ -50,8 +50,8 @@ def record_reference(
     labels: ArrayRef,
     probabilities: ArrayRef,
     seed: int,
-    threads: int = 1,
     sources: tuple[ArrayRef | None, ArrayRef | None] = (None, None),
+    threads: int = 1,
 ) -> Reference:
     """Measure some training images; keep what the model predicted for the validation images.
 

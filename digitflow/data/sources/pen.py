@@ -137,13 +137,16 @@ Points are x,y with y down; a digit is 1 high. Corners are where pieces meet.
 _OTHER_FORM = 0.15
 # How often a stroke is broken.
 _BROKEN = 0.06
-# Seldom seen; the others are as frequent as one another.
+# Seldom seen, or what others write for another digit; the rest are equally frequent.
 _RARE = {
     "slashed": 0.2,
-    "base": 0.3,
+    "flag": 0.6,
+    "long flag": 0.6,
+    "curved flag": 0.6,
     "flag and base": 0.6,
-    "hourglass": 0.5,
+    "base": 0.3,
     "upright two": 0.3,
+    "hourglass": 0.5,
 }
 # Points of a line in a digit's height, and those between two of which it wanders freely.
 _DENSITY, _FREE = 40, 8

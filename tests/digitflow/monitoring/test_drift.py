@@ -59,7 +59,6 @@ def known(digits, tmp_path_factory, fewer_draws):
         store.put_array(learnt.labels),
         store.put_array(read_surely(digits.labels[1000:1400])),
         42,
-        1,
     )
     found = calibrate_limits(store, reference, SIZE, 0.005, 0.1, 0.6, 42, 1)
     return store, reference, found
@@ -182,7 +181,6 @@ def test_what_was_repeated_to_be_learnt_is_seen_once(known, digits, tmp_path):
         store.put_array(labels),
         store.put_array(read_surely(labels)),
         42,
-        1,
     )
     assert reference.statistics.shape == (51, 7)
 
