@@ -64,7 +64,7 @@ def test_every_source_of_the_config_has_its_module(kind):
 
 @pytest.mark.parametrize("kind", ["webcam", "", "mnist.py", "../mnist"])
 def test_an_unknown_source_is_refused_with_the_known_ones(kind):
-    with pytest.raises(InputError, match="known: builtin, images, mnist, table"):
+    with pytest.raises(InputError, match="known: builtin, images, mix, mnist, pen, table"):
         SOURCES.module(kind)
 
 
