@@ -85,6 +85,7 @@ def test_killed_at_one_stage_after_another_a_run_goes_on_from_what_was_finished(
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_killed_while_promoting_the_champion_is_the_old_or_the_new_one(registered):
     project = registered
     for delay in PROMOTION_DELAYS:
