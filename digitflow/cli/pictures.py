@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from digitflow.predict.predictions import Prediction, Reading
     from digitflow.registry.versions import Champion
 
-SIGNS = {"read": "", "unsure": "?", "not a digit": "#"}
-
 MOST_REASONS = 10
 # Files of which a person wants to know how far it is, and how often to say so.
 MANY, PROGRESS_SECONDS = 20, 0.1
@@ -304,12 +302,16 @@ def describe_file(digits: "Sequence[Prediction]") -> Iterator[str]:
 
 
 def _sign(digit: "Prediction") -> str:
+    from digitflow.predict.predictions import SIGNS
+
     # What is no digit is not shown as one, however much it resembles it.
     shown = "" if digit.status == "not a digit" else str(digit.digit)
     return shown + SIGNS[digit.status]
 
 
 def _explain_signs(digits: "Sequence[Prediction]") -> str:
+    from digitflow.predict.predictions import SIGNS
+
     seen = {digit.status for digit in digits}
     signs = [f"{sign} {status}" for status, sign in SIGNS.items() if sign and status in seen]
     return f" ({', '.join(signs)})" if signs else ""

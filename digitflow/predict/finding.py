@@ -1,18 +1,31 @@
-"""Pictures with their digits found, and in the frame that models know; not read yet."""
+"""Pictures with their digits found, and in the frame that models know; not read yet.
+
+Which way a page lies, and where digits that touch are parted, is not seen from the ink alone:
+a model is asked which of the ways it reads best.
+"""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 
 import numpy as np
 
 from digitflow.errors import InputError
-from digitflow.images.cutting import Part
+from digitflow.images.cutting import Part, cut_parts
 from digitflow.images.files import Document, name_file, read_content
 from digitflow.images.frame import SIDE, frame_ink, to_mnist_frame
 from digitflow.images.pages import Found, Page, PassedOver, find_digits
 from digitflow.images.pictures import LARGE_PIXELS, NO_MEMORY, Picture, halve_picture
+
+Read = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Images uint8 (n, 28, 28) -> their probabilities (n, 10) and outlier scores (n,)."""
+
+# Of fewer digits it can't be told that they are turned.
+_FEW = 4
+# Logarithms of a probability: how much better a page reads if it was turned, what an outlier
+# score of 1 takes away, and how likely a part, and a whole that is not cut, must be.
+_CLEARER, _OUTLIER_WEIGHT, _LEAST_LIKELY, _WHOLE_LIKELY = 0.06, 0.1, -0.6, -0.25
 
 _PLURALS = {
     "line": "lines",
@@ -119,6 +132,32 @@ def find_sheet(
     )
 
 
+def cut_touching(sheet: Sheet, read: Read) -> Sheet:
+    """Cut what looks like digits that touch where the model reads the parts best."""
+    if sheet.found is None or not any(digit.touching for digit in sheet.found):
+        return sheet
+    found: list[Found] = []
+    for digit in sheet.found:
+        found += _cut_digit(digit, read) if digit.touching else [digit]
+    return replace(sheet, found=found, frames=np.stack([frame_ink(d.ink) for d in found]))
+
+
+def _cut_digit(digit: Found, read: Read) -> list[Found]:
+    parts = cut_parts(digit.ink)
+    if len(parts) < 2:
+        return [digit]
+    probabilities, scores = read(np.stack([frame_ink(part.ink) for part in parts]))
+    likelihoods = np.log(probabilities.max(axis=1)) - _OUTLIER_WEIGHT * scores
+    last = max(part.end for part in parts)
+    for number, part in enumerate(parts):
+        # One digit of sixty is taken for two: what reads well as a whole stays so.
+        if part.end - part.begin == last and likelihoods[number] > _WHOLE_LIKELY:
+            return [digit]
+    # A letter has no parts that are digits: it stays whole, to be told from them.
+    chosen = choose_parts(parts, np.where(likelihoods > _LEAST_LIKELY, likelihoods, -np.inf))
+    return [_place_part(digit, part) for part in chosen] or [digit]
+
+
 def choose_parts(parts: Sequence[Part], likelihoods: np.ndarray) -> list[Part]:
     """Return the parts from the left edge to the right one that are the likeliest digits.
 
@@ -139,7 +178,7 @@ def choose_parts(parts: Sequence[Part], likelihoods: np.ndarray) -> list[Part]:
     return best[last][1] if last in best else []
 
 
-def place_part(digit: Found, part: Part) -> Found:
+def _place_part(digit: Found, part: Part) -> Found:
     """Return a part of a find as one of its own, in its place in the picture."""
     left, top, width, height = digit.box
     first, upper, last, lower = part.box
@@ -152,15 +191,39 @@ def place_part(digit: Found, part: Part) -> Found:
     return replace(digit, box=box, ink=part.ink)
 
 
-def turn_sheet(sheet: Sheet, turn: int) -> Sheet:
-    """Find the digits again in the picture turned by quarters, against the clock.
+def turn_upright(sheet: Sheet, read: Read) -> Sheet:
+    """Turn a picture that is read better so, and find its digits again.
 
     Their places are said in the picture as it is.
     """
-    if sheet.picture is None:
+    if sheet.found is None or sheet.picture is None:
         return sheet
-    found, frames = frame_page(np.rot90(sheet.picture, turn).copy())
-    shape = sheet.picture.shape
+    turn = guess_turn(sheet.frames, read)
+    return _turn_sheet(sheet, sheet.picture, turn) if turn else sheet
+
+
+def guess_turn(frames: np.ndarray, read: Read) -> int:
+    """Return by how many quarters, against the clock, digits are turned to be read.
+
+    0 also where they are too few to tell.
+    """
+    if len(frames) < _FEW:
+        return 0
+    likelihoods = [_measure_likelihood(np.rot90(frames, k, (1, 2)), read) for k in range(4)]
+    best = int(np.argmax(likelihoods))
+    return best if likelihoods[best] > likelihoods[0] + _CLEARER else 0
+
+
+def _measure_likelihood(frames: np.ndarray, read: Read) -> float:
+    """Return how much images look like digits that lie as they should."""
+    probabilities, scores = read(np.ascontiguousarray(frames))
+    sure = float(np.log(probabilities.max(axis=1)).mean())
+    return sure - _OUTLIER_WEIGHT * float(np.median(scores))
+
+
+def _turn_sheet(sheet: Sheet, picture: np.ndarray, turn: int) -> Sheet:
+    found, frames = frame_page(np.rot90(picture, turn).copy())
+    shape = picture.shape
     return replace(
         sheet,
         frames=frames,

@@ -14,6 +14,8 @@ _FEW, _MANY = 6, 1 / 3
 _TOUCHING = "it looks like digits that touch"
 
 Status = Literal["read", "unsure", "not a digit"]
+SIGNS: dict[Status, str] = {"read": "", "unsure": "?", "not a digit": "#"}
+"""How a status is shown beside a digit."""
 
 
 class Prediction(Record):

@@ -10,21 +10,19 @@ from typing import Any, Literal
 import numpy as np
 
 from digitflow.feedback.predictions import PredictionLog
-from digitflow.images.cutting import cut_parts
-from digitflow.images.frame import SIDE, digest_image, frame_ink
+from digitflow.images.frame import SIDE, digest_image
 from digitflow.images.inputs import iterate_batches, to_picture
-from digitflow.images.pages import Found
 from digitflow.images.pictures import Picture
 from digitflow.models.bundle import RejectOption
 from digitflow.models.golden import load_bundle
 from digitflow.models.persistence import load_model
 from digitflow.predict.finding import (
     Sheet,
-    choose_parts,
+    cut_touching,
     find_sheet,
+    guess_turn,
     open_sheets,
-    place_part,
-    turn_sheet,
+    turn_upright,
 )
 from digitflow.predict.predictions import (
     Prediction,
@@ -46,9 +44,6 @@ RUNNERS_UP = 3
 BATCH = 1000
 # Files are read together until they have so many digits or pixels: a model asked for one
 # digit at a time takes twice as long, and nobody waits for long to see the first ones.
-# Of fewer digits it can't be told that they are turned. In logarithms of a probability.
-_FEW, _CLEARER, _OUTLIER_WEIGHT, _LEAST_LIKELY = 4, 0.06, 0.1, -0.6
-_WHOLE_LIKELY = -0.25
 _DIGITS_AT_ONCE, _PIXELS_AT_ONCE = 256, 1 << 22
 _NEVER = RejectOption(
     coverage=1, min_probability=0, risk=0, detector=None, max_outlier_score=np.inf
@@ -175,8 +170,8 @@ class Predictor:
     def _read_picture(self, picture: Any, file: str | None, one: bool, turn: Turn) -> Reading:
         sheet = find_sheet(Picture(to_picture(picture), 1), file, None, one, turn == "auto")
         if turn == "auto":
-            sheet = self._turn_sheet(sheet)
-        sheet = self._cut_sheet(sheet)
+            sheet = turn_upright(sheet, self._predict_batch)
+        sheet = cut_touching(sheet, self._predict_batch)
         return self._read_sheet(sheet, self._read_frames([sheet]))
 
     def read_file(
@@ -200,7 +195,9 @@ class Predictor:
         keep |= turn == "auto"
         pending: list[Sheet] = []
         for sheet in (sheet for file in files for sheet in open_sheets(file, one, keep)):
-            pending.append(self._turn_sheet(sheet) if turn == "auto" else sheet)
+            if turn == "auto":
+                sheet = turn_upright(sheet, self._predict_batch)
+            pending.append(sheet)
             digits = sum(len(each.frames) for each in pending)
             pixels = sum(each.pixels for each in pending)
             if digits >= _DIGITS_AT_ONCE or pixels >= _PIXELS_AT_ONCE:
@@ -209,7 +206,7 @@ class Predictor:
         yield from self._read_sheets(pending)
 
     def _read_sheets(self, sheets: Sequence[Sheet]) -> Iterator[Reading]:
-        sheets = [self._cut_sheet(sheet) for sheet in sheets]
+        sheets = [cut_touching(sheet, self._predict_batch) for sheet in sheets]
         read = self._read_frames(sheets)
         for sheet in sheets:
             if sheet.error is None:
@@ -239,56 +236,10 @@ class Predictor:
             replace(mark, box=_enlarge(mark.box, sheet.reduction)) for mark in sheet.passed_over
         ]
         turn = 0
-        if len(digits) >= _FEW and not sheet.turn and has_doubts(digits):
-            turn = self._guess_turn(sheet.frames)
+        if not sheet.turn and has_doubts(digits):
+            turn = guess_turn(sheet.frames, self._predict_batch)
         digits = flag_turned(digits, turn) if turn else flag_page(digits)
         return Reading(digits, passed, sheet.picture, sheet.reduction)
-
-    def _turn_sheet(self, sheet: Sheet) -> Sheet:
-        """Turn a picture that is read better so, and find its digits again."""
-        if sheet.found is None or len(sheet.found) < _FEW:
-            return sheet
-        turn = self._guess_turn(sheet.frames)
-        return turn_sheet(sheet, turn) if turn else sheet
-
-    def _cut_sheet(self, sheet: Sheet) -> Sheet:
-        """Cut what looks like digits that touch where the model reads the parts best."""
-        if sheet.found is None or not any(digit.touching for digit in sheet.found):
-            return sheet
-        found: list[Found] = []
-        for digit in sheet.found:
-            found += self._cut_digit(digit) if digit.touching else [digit]
-        return replace(sheet, found=found, frames=np.stack([frame_ink(d.ink) for d in found]))
-
-    def _cut_digit(self, digit: Found) -> list[Found]:
-        parts = cut_parts(digit.ink)
-        if len(parts) < 2:
-            return [digit]
-        frames = np.stack([frame_ink(part.ink) for part in parts])
-        probabilities, scores = self._predict_batch(frames)
-        likelihoods = np.log(probabilities.max(axis=1)) - _OUTLIER_WEIGHT * scores
-        last = max(part.end for part in parts)
-        for number, part in enumerate(parts):
-            # One digit of sixty is taken for two: what reads well as a whole stays so.
-            if part.end - part.begin == last and likelihoods[number] > _WHOLE_LIKELY:
-                return [digit]
-        # A letter has no parts that are digits: it stays whole, to be told from them.
-        chosen = choose_parts(
-            parts, np.where(likelihoods > _LEAST_LIKELY, likelihoods, -np.inf)
-        )
-        return [place_part(digit, part) for part in chosen] or [digit]
-
-    def _guess_turn(self, frames: np.ndarray) -> int:
-        """Return by how many quarters, against the clock, digits are turned to be read."""
-        likelihoods = [self._measure_likelihood(np.rot90(frames, k, (1, 2))) for k in range(4)]
-        best = int(np.argmax(likelihoods))
-        return best if likelihoods[best] > likelihoods[0] + _CLEARER else 0
-
-    def _measure_likelihood(self, frames: np.ndarray) -> float:
-        """Return how much images look like digits that lie as they should."""
-        probabilities, scores = self._predict_batch(np.ascontiguousarray(frames))
-        sure = float(np.log(probabilities.max(axis=1)).mean())
-        return sure - _OUTLIER_WEIGHT * float(np.median(scores))
 
     def _read_frames(self, sheets: Sequence[Sheet]) -> Iterator[Prediction]:
         files = [sheet.file for sheet in sheets for _ in sheet.frames]

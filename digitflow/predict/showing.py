@@ -5,12 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from digitflow.errors import InputError
-from digitflow.predict.predictions import Prediction, Reading
+from digitflow.predict.predictions import SIGNS, Prediction, Reading
 
 # Blue, green, red, as OpenCV writes them.
 _COLOURS = {"read": (60, 140, 0), "unsure": (0, 120, 230), "not a digit": (40, 40, 200)}
 _PASSED_COLOUR = (200, 110, 30)
-_SIGNS = {"read": "", "unsure": "?", "not a digit": "#"}
 # A letter of OpenCV's at scale 1, and a picture on which that is easy to read.
 _LETTER, _USUAL_SIDE, _LEAST_SCALE = 22, 700, 0.4
 
@@ -48,7 +47,7 @@ def draw_reading(reading: Reading) -> np.ndarray:
         if isinstance(digit, Prediction):
             height, width = reading.picture.shape
             box = digit.box or (0, 0, width * reading.reduction, height * reading.reduction)
-            word = f"{digit.digit}{_SIGNS[digit.status]}"
+            word = f"{digit.digit}{SIGNS[digit.status]}"
             _draw_box(shown, box, word, _COLOURS[digit.status], reading.reduction)
     return np.asarray(shown)
 

@@ -51,6 +51,10 @@ def test_the_deployments_of_prefect_yaml_are_there(service):
     asked = service.api("/deployments/name/train-digits/train-digits")
     nightly = service.api("/deployments/name/train-digits/train-digits-nightly")
     assert asked["schedules"] == []
+    # Without a command the worker starts a process for each run before the run's own.
+    assert asked["job_variables"] == nightly["job_variables"] != {}
+    assert Path(asked["job_variables"]["working_dir"]) == service.project
+    assert asked["job_variables"]["command"].endswith("-m prefect.engine")
     assert asked["concurrency_options"]["collision_strategy"] == "ENQUEUE"
     assert nightly["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
     (schedule,) = nightly["schedules"]
