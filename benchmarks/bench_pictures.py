@@ -26,7 +26,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import yaml
-from drawing import KINDS, STYLES, Sheet, make_hands
+from drawing import STYLES, Sheet, make_hands
+from kinds import KINDS
 from measuring import REPOSITORY, find_mnist
 
 from digitflow.errors import InputError
