@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+from cheques import crossed, dotted, guilloche, make_kind, waves
 from drawing import (
     Box,
     Hand,
@@ -265,40 +266,6 @@ def touching(rng, hand):
     return page.expose(rng)
 
 
-def amounts(rng, hand):
-    """An amount on a cheque: fine waves or hairlines, a base line, marks between and after."""
-    height = int(rng.integers(30, 61))
-    page = Page(2 * height, 11 * height)
-    left, base = height // 2, round(1.5 * height)
-    for place, digit in enumerate(pick(rng, int(rng.integers(4, 8)))):
-        if place and place % 3 == 0:
-            cv2.circle(page.ink, (left, base), max(1, height // 14), 255, -1)
-            left += round(0.3 * height)
-        left = page.write(rng, hand, [digit], left, base, height, rng.uniform(0.1, 0.3))
-    if rng.random() < 0.5:
-        row = base - height // 2
-        cv2.line(page.ink, (left, row), (left + height, row), 255, max(2, height // 12))
-    paper, pen = 225.0, rng.uniform(40, 90)
-    ground = weave_ground(rng, page.ink.shape, paper, (paper - pen) * rng.uniform(0.2, 0.5))
-    row = base + int(rng.integers(0, 4))
-    ground[row : row + 2] = paper - 0.7 * (paper - pen)
-    return page.expose(rng, cv2.GaussianBlur(ground, None, 0.6), pen, 3)
-
-
-def weave_ground(rng, shape, paper: float, depth: float) -> np.ndarray:
-    """Return paper with the fine print of a cheque: waves, or lines that cross."""
-    down, right = np.indices(shape, np.float32)
-    if rng.random() < 0.5:
-        wave = rng.uniform(1, 4) * np.sin(right / rng.uniform(4, 12))
-        places = [down + wave]
-    else:
-        slope = rng.uniform(0.3, 1.2)
-        places = [down + slope * right, down - slope * right]
-    step = rng.uniform(5, 10)
-    lines = np.max([(place % step) < 1.2 for place in places], axis=0)
-    return np.float32(paper - depth * lines)
-
-
 def turned(rng, hand):
     """A page upside down, or turned by 90 degrees."""
     sheet = write_page(rng, hand, lines=3, columns=6).expose(rng)
@@ -350,7 +317,10 @@ KINDS: dict[str, Callable[[np.random.Generator, Hand], Sheet]] = {
     "what is no digit": no_digits,
     "signs between": marks_between,
     "touching": touching,
-    "amounts on patterns": amounts,
+    "amounts on waves": make_kind(waves),
+    "amounts on crossed lines": make_kind(crossed),
+    "amounts on guilloches": make_kind(guilloche),
+    "amounts on dots": make_kind(dotted),
     "turned": turned,
     "turned, --turn auto": turned_back,
     "stained": stained,

@@ -3,6 +3,7 @@
 import numpy as np
 
 from digitflow.errors import InputError
+from digitflow.images.patterns import clear_pattern
 
 MIN_CONTRAST = 32
 """Difference of ink and ground, of 255, below which a picture counts as blank."""
@@ -178,7 +179,8 @@ def extract_ink(picture: np.ndarray) -> np.ndarray:
     level, noise = _measure_noise(sample[sample <= sample.max() / 2])
     noise += _LEFT_SHARE * float(np.ptp(ground))
     ink = cv2.multiply(ink - np.float32(level), _enlarge(measure_light(paper), ink), dst=ink)
-    return _clear_faint(_clear_noise(ink, noise))
+    printed = clear_pattern(ink)
+    return _clear_faint(_clear_noise(ink, noise) if printed is None else printed)
 
 
 def check_gray(picture: np.ndarray) -> None:
