@@ -1,4 +1,4 @@
-"""Marks that are no digits by their shape alone: a dash, a blot, a plus, a bracket.
+"""Marks that are no digits by their shape alone: dashes, blots, a plus, a bracket, a hash.
 
 What could be a digit as well is left to the model: a slash may be a 1, a ring a 0, and
 letters such as O, l, S and Z are drawn as digits are.
@@ -19,6 +19,8 @@ _CORNER, _ARM, _SQUARE = 0.3, 0.9, 1.5
 # are one stroke, 3 are as bowed, as upright and as even.
 _BOW, _UPRIGHT, _EVEN, _NARROW = 0.16, 0.2, 0.05, 0.55
 _LEAST_ROWS = 8
+# Of its sides: where the bars of a hash stand out, in how much of it, and what they enclose.
+_ENDS, _MOSTLY, _ENCLOSED = (0.05, 0.18), 0.65, (0.15, 0.55)
 
 
 def name_sign(mask: np.ndarray) -> Literal["dash", "blot", "sign"] | None:
@@ -31,13 +33,48 @@ def name_sign(mask: np.ndarray) -> Literal["dash", "blot", "sign"] | None:
     """
     height, width = mask.shape
     filled = float(mask.mean())
-    if height < _DASH * width and filled > _FULL:
+    if (height < _DASH * width and filled > _FULL) or _is_equals(mask):
         return "dash"
     if filled > _BLOT and _is_blot(mask):
         return "blot"
-    if _is_plus(mask) or _is_bracket(mask):
+    if _is_plus(mask) or _is_bracket(mask) or _is_hash(mask):
         return "sign"
     return None
+
+
+def _is_equals(mask: np.ndarray) -> bool:
+    """Tell whether it is two dashes, one above the other."""
+    rows = mask.any(axis=1)
+    changes = np.flatnonzero(np.diff(rows.view(np.int8)))
+    if len(changes) != 2:
+        return False
+    bars = mask[: changes[0] + 1], mask[changes[1] + 1 :]
+    return all(
+        len(bar) < _DASH * mask.shape[1] and bar.any(axis=0).mean() > _MOSTLY for bar in bars
+    )
+
+
+def _is_hash(mask: np.ndarray) -> bool:
+    """Tell whether two bars stand out on each side of what they enclose."""
+    import cv2
+
+    sides = (mask, mask[::-1], mask.T, mask.T[::-1])
+    if min(mask.shape) < _LEAST_ROWS or not all(_shows_two(side) for side in sides):
+        return False
+    outlines, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    holes = [cv2.boundingRect(outlines[n]) for n in np.flatnonzero(tree[0, :, 3] >= 0)]
+    if len(holes) != 1:
+        return False
+    shares = holes[0][3] / mask.shape[0], holes[0][2] / mask.shape[1]
+    return _ENCLOSED[0] < min(shares) and max(shares) < _ENCLOSED[1]
+
+
+def _shows_two(side: np.ndarray) -> bool:
+    """Tell whether the rows near the top cross two strokes, most of them."""
+    first, last = (max(1, round(share * len(side))) for share in _ENDS)
+    rows = side[first : last + 1]
+    strokes = rows[:, 0] + (np.diff(rows.view(np.int8), axis=1) == 1).sum(axis=1)
+    return bool((strokes == 2).mean() >= _MOSTLY)
 
 
 def _is_blot(mask: np.ndarray) -> bool:

@@ -16,9 +16,9 @@ def write(text, thick):
     return trim(ink)
 
 
-@pytest.mark.parametrize("text", ["(", ")", "+"])
+@pytest.mark.parametrize("text", ["(", ")", "+", "#"])
 @pytest.mark.parametrize("thick", [6, 14])
-def test_brackets_and_a_plus_are_signs(text, thick):
+def test_brackets_a_plus_and_a_hash_are_signs(text, thick):
     assert name_sign(write(text, thick)) == "sign"
 
 
@@ -31,6 +31,22 @@ def test_a_disc_is_a_blot(radius):
 
 def test_a_level_stroke_is_a_dash():
     assert name_sign(np.ones((8, 60), np.uint8)) == "dash"
+
+
+@pytest.mark.parametrize("lean", [-0.1, 0.15, 0.3])
+def test_a_hash_may_lean(lean):
+    ink = np.zeros((90, 120), np.uint8)
+    for place in (40, 65):
+        cv2.line(ink, (round(place + 35 * lean), 10), (round(place - 35 * lean), 80), 1, 5)
+    for row in (32, 55):
+        cv2.line(ink, (18, row), (95, row - 4), 1, 5)
+    assert name_sign(trim(ink)) == "sign"
+
+
+def test_two_level_strokes_are_dashes():
+    ink = np.ones((25, 60), np.uint8)
+    ink[8:16] = 0
+    assert name_sign(ink) == "dash"
 
 
 @pytest.mark.parametrize("digit", "0123456789")
