@@ -62,7 +62,7 @@ def _is_hash(mask: np.ndarray) -> bool:
     if min(mask.shape) < _LEAST_ROWS or not all(_shows_two(side) for side in sides):
         return False
     outlines, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    holes = [cv2.boundingRect(outlines[n]) for n in np.flatnonzero(tree[0, :, 3] >= 0)]
+    holes = [cv2.boundingRect(outlines[n]) for n in np.flatnonzero(tree[0, :, 3] >= 0).tolist()]
     if len(holes) != 1:
         return False
     shares = holes[0][3] / mask.shape[0], holes[0][2] / mask.shape[1]
