@@ -266,6 +266,47 @@ def touching(rng, hand):
     return page.expose(rng)
 
 
+def overlapping(rng, hand):
+    """Two or three digits of which each is written over a twentieth to a fifth of the one before."""
+    page = Page(220, 900)
+    left = page.write(rng, hand, pick(rng, 2), 40, 150, 80)
+    for place, digit in enumerate(pick(rng, int(rng.integers(2, 4)))):
+        ink = hand(rng, int(digit), round(80 * rng.uniform(0.92, 1.08)))
+        if place:
+            before = page.digits[-1][1][2]
+            left -= round(min(before, ink.shape[1]) * rng.uniform(0.05, 0.2))
+        page.put(ink, left, 150 - len(ink), int(digit))
+        left += ink.shape[1]
+    page.write(rng, hand, pick(rng, 2), left + 30, 150, 80)
+    return page.expose(rng)
+
+
+def joined_zeros(rng, hand):
+    """Two or three zeros in one stroke, which goes on from one's top to the next one's."""
+    page = Page(220, 900)
+    left = page.write(rng, hand, pick(rng, 2), 40, 150, 80)
+    across, height = rng.uniform(0.24, 0.36), round(80 * rng.uniform(0.9, 1.1))
+    gap, lean = rng.uniform(0.02, 0.35), rng.uniform(-0.1, 0.3)
+    paths, count, dip = [], int(rng.integers(2, 4)), rng.uniform(-0.05, 0.15)
+    for place in range(count):
+        begin = -90 + rng.uniform(-25, 25)
+        ring = arc(place * (2 * across + gap), 0.5, across, 0.5, begin, begin - 360)
+        middle = [(ring[-1, 0] + across + gap / 2, 0.05 + dip)]
+        paths += [ring, middle] if place < count - 1 else [ring]
+    path = np.vstack(paths) + rng.normal(0, 0.008, (sum(map(len, paths)), 2))
+    path = np.column_stack([path[:, 0] - lean * path[:, 1], path[:, 1]])
+    ink = draw_paths([path], height, max(2, round(rng.uniform(0.05, 0.12) * height)))
+    page.put(ink, left, 150 - len(ink))
+    scale, first = ink.shape[1] / np.ptp(path[:, 0]), path[:, 0].min()
+    for ring in paths[::2]:
+        sides = ring[:, 0] - lean * ring[:, 1] - first
+        span = round(scale * np.ptp(sides))
+        box = left + round(scale * sides.min()), 150 - len(ink), span, len(ink)
+        page.digits.append((0, box))
+    page.write(rng, hand, pick(rng, 2), left + ink.shape[1] + 30, 150, 80)
+    return page.expose(rng)
+
+
 def turned(rng, hand):
     """A page upside down, or turned by 90 degrees."""
     sheet = write_page(rng, hand, lines=3, columns=6).expose(rng)
@@ -317,6 +358,8 @@ KINDS: dict[str, Callable[[np.random.Generator, Hand], Sheet]] = {
     "what is no digit": no_digits,
     "signs between": marks_between,
     "touching": touching,
+    "overlapping": overlapping,
+    "zeros in one stroke": joined_zeros,
     "amounts on waves": make_kind(waves),
     "amounts on crossed lines": make_kind(crossed),
     "amounts on guilloches": make_kind(guilloche),

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 NOT_PROMOTED = 3
 NOT_RUNNING = 3
+# As if the signal SIGPIPE had ended us, which ends most Unix tools.
+READER_ENDED = 128 + 13
 Job = Literal["train", "study", "monitor"]
 Project = Annotated[
     Path, typer.Option(help="The folder of prefect.yaml; runs start in it.", show_default=".")
@@ -38,11 +40,12 @@ def main() -> None:
     """Run the command line; every expected error is one line and an exit code.
 
     0 the command did its work; 1 a failure of ours; 2 bad input; 3 not promoted,
-    where promotion was required, or no service is running; 130 interrupted.
+    where promotion was required, or no service is running; 130 interrupted; 141 the reader
+    of our output, such as `head`, has ended.
     """
     try:
         _open_standard_files()
-        app()
+        _run_app()
     except DigitflowError as exc:
         if "--debug" in sys.argv:
             raise
@@ -52,12 +55,28 @@ def main() -> None:
         print_error("interrupted; the same command continues from what was finished")
         sys.exit(130)
     except BrokenPipeError:
-        sys.exit(0)  # the reader of our output, such as `head`, has ended
+        # What is left to be written would be tried again, and complained of, at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(READER_ENDED)
     except Exception as exc:
         if "--debug" in sys.argv:
             raise
         print_error(f"unexpected {type(exc).__name__}: {exc} (--debug shows where)")
         sys.exit(1)
+
+
+def _run_app() -> None:
+    """Run the command; raise `BrokenPipeError`, of which typer makes an exit with 1."""
+    try:
+        app()
+    except SystemExit as exc:
+        if isinstance(exc.__context__, BrokenPipeError):
+            raise exc.__context__ from None
+        raise
+    finally:
+        # The table of `predict --csv` may still wait.
+        if sys.stdout is not None:
+            sys.stdout.flush()
 
 
 def _open_standard_files() -> None:

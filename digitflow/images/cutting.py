@@ -1,5 +1,6 @@
 """Digits that touch: whether ink is more than one digit, and where it may be cut."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,9 +91,15 @@ def _measure_spans(mask: np.ndarray) -> np.ndarray:
     return np.where(seen.any(axis=0), len(mask) - top - bottom, 0)
 
 
-# Of the height: a part is no narrower; and times a stroke: a cut goes through no more ink.
-_LEAST_PART, _THICKEST_CUT, _MOST_CUTS = 0.12, 3.0, 4
-_CUT_SLANTS = (-0.2, 0.0, 0.2, 0.4)
+# Of the height: a part is no narrower; times a stroke: a cut goes through no more ink; for
+# each height of the ink's width: as many cuts are tried.
+_LEAST_PART, _THICKEST_CUT, _MOST_CUTS = 0.1, 5.0, 5
+# Of a stroke as long as the ink is high: no part has less ink.
+_LEAST_INK = 0.3
+# Of a stroke: where digits overlap its ink belongs to both.
+_MARGINS = (0.0, 1.0)
+# A cut goes around ink if that is no longer way than it would cut through.
+_DETOUR = 0.4
 
 
 @dataclass(frozen=True)
@@ -128,50 +135,85 @@ def cut_parts(ink: np.ndarray) -> list[Part]:
         width of a digit.
     """
     mask = (ink > _INK * float(ink.max())).astype(np.uint8)
-    cuts = _choose_cuts(_scale(mask))
     height, width = ink.shape
-    scale = height / _SIDE
-    down = np.arange(height)[:, np.newaxis] - height / 2
+    small = _scale(mask)
+    stroke = _measure_stroke(small) * height / _SIDE
     sides = [np.full((height, 1), -np.inf)]
-    sides += [scale * place + slant * -down for place, slant in cuts]
+    sides += [_stretch_cut(cut, height)[:, np.newaxis] for cut in _choose_cuts(small)]
     sides.append(np.full((height, 1), np.inf))
     right = np.arange(width)[np.newaxis]
     parts = []
     for begin in range(len(sides) - 1):
         for end in range(begin + 1, len(sides)):
-            within = (right >= sides[begin]) & (right < sides[end])
-            own = mask * within
-            if not own.any():
-                continue
+            own = mask * ((right >= sides[begin]) & (right < sides[end]))
             rows, columns = np.flatnonzero(own.any(axis=1)), np.flatnonzero(own.any(axis=0))
             top, bottom, first, last = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
             if last - first > _WIDEST * (bottom - top) and end - begin > 1:
                 continue
             box = first / width, top / height, last / width, bottom / height
-            parts.append(Part(begin, end, box, np.where(within, ink, np.uint8(0))))
+            for margin in _MARGINS if end - begin < len(sides) - 1 else (0.0,):
+                aside = margin * stroke
+                within = (right >= sides[begin] - aside) & (right < sides[end] + aside)
+                parts.append(Part(begin, end, box, np.where(within, ink, np.uint8(0))))
     return parts
 
 
-def _choose_cuts(mask: np.ndarray) -> list[tuple[int, float]]:
-    """Return the columns, at half height, and slants of the cuts that cross least ink."""
+def _stretch_cut(cut: np.ndarray, height: int) -> np.ndarray:
+    """Return where a cut of `_SIDE` rows runs in the rows of a picture as high as it is."""
+    scale = height / _SIDE
+    rows = (np.arange(height) + 0.5) / scale - 0.5
+    return np.interp(rows, np.arange(_SIDE), cut) * scale
+
+
+def _choose_cuts(mask: np.ndarray) -> list[np.ndarray]:
+    """Return the cuts from top to bottom that cross least ink, each a column for each row."""
     height, width = mask.shape
-    down = np.arange(height)[:, np.newaxis] - height / 2
-    places = np.arange(width)[np.newaxis]
-    padded = np.pad(mask, ((0, 0), (0, 1)))
-    costs = []
-    for slant in _CUT_SLANTS:
-        columns = np.rint(places - slant * down).astype(int)
-        outside = (columns < 0) | (columns >= width)
-        columns[outside] = width
-        costs.append(np.take_along_axis(padded, columns, axis=1).sum(axis=0))
-    cost, best = np.min(costs, axis=0), np.argmin(costs, axis=0)
+    half = height // 2
+    above, below = _cross(mask[: half + 1]), _cross(mask[: half - 1 : -1])
+    cost = above[-1] + below[-1] - mask[half]
     least = max(2, round(_LEAST_PART * height))
     thickest = _THICKEST_CUT * _measure_stroke(mask)
-    first, last = np.flatnonzero(mask.any(axis=0))[[0, -1]]
+    most = round(_MOST_CUTS * width / height)
     chosen: list[int] = []
     for place in np.argsort(cost, kind="stable"):
-        if cost[place] > thickest or len(chosen) == _MOST_CUTS:
+        if cost[place] > thickest or len(chosen) == most:
             break
-        if min(place - first, last - place, *(abs(place - other) for other in chosen)) >= least:
+        if min(place, width - 1 - place, *(abs(place - other) for other in chosen)) >= least:
             chosen.append(int(place))
-    return [(place, _CUT_SLANTS[best[place]]) for place in sorted(chosen)]
+    cuts = [
+        np.concatenate([_trace(above, place)[:-1], _trace(below, place)[::-1]])
+        for place in sorted(chosen)
+    ]
+    return _drop_idle(cuts, mask, round(_LEAST_INK * _measure_stroke(mask) * height))
+
+
+def _drop_idle(cuts: Sequence[np.ndarray], mask: np.ndarray, least: int) -> list[np.ndarray]:
+    """Leave out cuts that go around all the ink, or part no more than a bit from another's."""
+    columns = np.arange(mask.shape[1])
+    kept, before, total = [], 0, int(mask.sum())
+    for cut in cuts:
+        count = int((mask & (columns < cut[:, np.newaxis])).sum())
+        if count - before >= least and total - count >= least:
+            kept.append(cut)
+            before = count
+    return kept
+
+
+def _cross(mask: np.ndarray) -> np.ndarray:
+    """Return for each pixel how much ink the best way to it from the first row crosses."""
+    costs = mask.astype(np.float32)
+    for row in range(1, len(costs)):
+        before = np.pad(costs[row - 1], 1, constant_values=np.inf)
+        aside = np.minimum(before[:-2], before[2:]) + np.float32(_DETOUR)
+        costs[row] += np.minimum(before[1:-1], aside)
+    return costs
+
+
+def _trace(costs: np.ndarray, place: int) -> np.ndarray:
+    """Return the columns of the best way from the first row to a column of the last one."""
+    columns = [place]
+    for row in range(len(costs) - 2, -1, -1):
+        near = [max(place - 1, 0), place, min(place + 1, costs.shape[1] - 1)]
+        place = min(near, key=lambda at, there=place: costs[row, at] + _DETOUR * (at != there))
+        columns.append(place)
+    return np.array(columns[::-1])

@@ -23,9 +23,17 @@ Read = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 # Of fewer digits it can't be told that they are turned.
 _FEW = 4
-# Logarithms of a probability: how much better a page reads if it was turned, what an outlier
-# score of 1 takes away, and how likely a part, and a whole that is not cut, must be.
-_CLEARER, _OUTLIER_WEIGHT, _LEAST_LIKELY, _WHOLE_LIKELY = 0.06, 0.1, -0.6, -0.25
+# Logarithms of a probability: how much better a page reads if it was turned, and what an
+# outlier score of 1 takes away.
+_CLEARER, _OUTLIER_WEIGHT = 0.06, 0.1
+# As logarithms too. From pairs pushed together and single digits that seem to be two: what
+# reads so well as a whole, and by so much better than cut, is one digit; what reads by so
+# much better cut, and so well, is several.
+_WHOLE_LIKELY, _BETTER_WHOLE, _BETTER_CUT, _LEAST_LIKELY = -0.25, 0.05, 0.2, -0.7
+# What each part costs, and what a height below its share of the whole's takes away.
+_EACH_PART, _USUAL_HEIGHT, _LOW_WEIGHT = 0.02, 0.8, 2.0
+# Of the height: what is narrower, and not two by its shape, is never looked at as several.
+_MAY_BE_TWO = 0.8
 
 _PLURALS = {
     "line": "lines",
@@ -63,6 +71,8 @@ class Sheet:
         By how many quarters it was turned, against the clock, before the digits were found.
     error : str or None
         Why there are no digits.
+    probabilities, outlier_scores : ndarrays of shapes (n, 10) and (n,), or None
+        How a model reads the digits, where it was asked.
     """
 
     file: str | None
@@ -75,6 +85,8 @@ class Sheet:
     reduction: int = 1
     turn: int = 0
     error: str | None = None
+    probabilities: np.ndarray | None = None
+    outlier_scores: np.ndarray | None = None
 
 
 def open_sheets(file: str | PathLike[str], one: bool, keep: bool = False) -> Iterator[Sheet]:
@@ -132,50 +144,114 @@ def find_sheet(
     )
 
 
+def read_sheets(sheets: Sequence[Sheet], read: Read) -> list[Sheet]:
+    """Have the digits of several pictures read together, each as one digit."""
+    counts = [len(sheet.frames) for sheet in sheets]
+    if not sum(counts):
+        return list(sheets)
+    probabilities, scores = read(np.concatenate([sheet.frames for sheet in sheets]))
+    ends = np.cumsum(counts)[:-1]
+    rows = zip(sheets, np.split(probabilities, ends), np.split(scores, ends), strict=True)
+    return [replace(s, probabilities=p, outlier_scores=o) for s, p, o in rows]
+
+
+@dataclass(frozen=True)
+class _Digit:
+    """What was found, and how a model reads it."""
+
+    found: Found
+    frame: np.ndarray
+    probabilities: np.ndarray
+    outlier_score: float
+
+
 def cut_touching(sheet: Sheet, read: Read) -> Sheet:
-    """Cut what looks like digits that touch where the model reads the parts best."""
-    if sheet.found is None or not any(digit.touching for digit in sheet.found):
+    """Cut what is read better as several digits; what seems two and is read as one is one.
+
+    Parameters
+    ----------
+    sheet : Sheet
+        Its digits read, each as one.
+    read : callable
+        Asked of the parts.
+    """
+    if sheet.found is None or sheet.probabilities is None or sheet.outlier_scores is None:
         return sheet
-    found: list[Found] = []
-    for digit in sheet.found:
-        found += _cut_digit(digit, read) if digit.touching else [digit]
-    return replace(sheet, found=found, frames=np.stack([frame_ink(d.ink) for d in found]))
+    own = zip(sheet.found, sheet.frames, sheet.probabilities, sheet.outlier_scores, strict=True)
+    digits = [part for row in own for part in _cut_digit(_Digit(*row), read)]
+    return replace(
+        sheet,
+        found=[digit.found for digit in digits],
+        frames=np.stack([digit.frame for digit in digits]),
+        probabilities=np.stack([digit.probabilities for digit in digits]),
+        outlier_scores=np.array([digit.outlier_score for digit in digits]),
+    )
 
 
-def _cut_digit(digit: Found, read: Read) -> list[Found]:
-    parts = cut_parts(digit.ink)
-    if len(parts) < 2:
-        return [digit]
-    probabilities, scores = read(np.stack([frame_ink(part.ink) for part in parts]))
-    likelihoods = np.log(probabilities.max(axis=1)) - _OUTLIER_WEIGHT * scores
-    last = max(part.end for part in parts)
-    for number, part in enumerate(parts):
-        # One digit of sixty is taken for two: what reads well as a whole stays so.
-        if part.end - part.begin == last and likelihoods[number] > _WHOLE_LIKELY:
-            return [digit]
+def _cut_digit(whole: _Digit, read: Read) -> list[_Digit]:
+    found = whole.found
+    scores = np.array([whole.outlier_score])
+    likely = float(_weigh(whole.probabilities[np.newaxis], scores)[0])
+    height, width = found.ink.shape
+    if not found.touching and (likely > _WHOLE_LIKELY or width < _MAY_BE_TWO * height):
+        return [whole]
+    chosen, likely_cut = _choose_cut(found, read)
+    if likely > max(_WHOLE_LIKELY, likely_cut + _BETTER_WHOLE):
+        # Without outlier scores what touches may well be read, as one digit.
+        return [replace(whole, found=replace(found, touching=not whole.outlier_score))]
     # A letter has no parts that are digits: it stays whole, to be told from them.
-    chosen = choose_parts(parts, np.where(likelihoods > _LEAST_LIKELY, likelihoods, -np.inf))
-    return [_place_part(digit, part) for part in chosen] or [digit]
+    return chosen if likely_cut > max(_LEAST_LIKELY, likely + _BETTER_CUT) else [whole]
 
 
-def choose_parts(parts: Sequence[Part], likelihoods: np.ndarray) -> list[Part]:
-    """Return the parts from the left edge to the right one that are the likeliest digits.
+def _choose_cut(found: Found, read: Read) -> tuple[list[_Digit], float]:
+    """Return the parts of a find that are the likeliest digits, and how likely they are."""
+    parts = cut_parts(found.ink)
+    last = max(part.end for part in parts)
+    parts = [part for part in parts if part.end - part.begin < last]
+    if not parts:
+        return [], -np.inf
+    frames = np.stack([frame_ink(part.ink) for part in parts])
+    probabilities, scores = read(frames)
+    heights = np.array([part.box[3] - part.box[1] for part in parts])
+    likelihoods = _weigh(probabilities, scores)
+    likelihoods -= _LOW_WEIGHT * (_USUAL_HEIGHT - heights).clip(0)
+    numbers, likely = choose_parts(parts, likelihoods, _EACH_PART)
+    return [
+        _Digit(_place_part(found, parts[n]), frames[n], probabilities[n], float(scores[n]))
+        for n in numbers
+    ], likely
 
-    Each counts by its width, so that few wide parts are not preferred to many narrow ones.
-    None where no parts lead from edge to edge.
+
+def _weigh(probabilities: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    return np.asarray(np.log(probabilities.max(axis=1)) - _OUTLIER_WEIGHT * scores)
+
+
+def choose_parts(
+    parts: Sequence[Part], likelihoods: np.ndarray, each: float = 0.0
+) -> tuple[list[int], float]:
+    """Return which parts from the left edge to the right one are the likeliest digits.
+
+    Each counts by its width, less `each`, so that few wide parts are not preferred to many
+    narrow ones, nor many to few.
+
+    Returns
+    -------
+    numbers : list of int
+        From left to right; none where no parts lead from edge to edge.
+    likelihood : float
+        Of all of them; -inf where there are none.
     """
     last = max(part.end for part in parts)
-    best: dict[int, tuple[float, list[Part]]] = {0: (0.0, [])}
-    for part, likelihood in sorted(
-        zip(parts, likelihoods.tolist(), strict=True), key=lambda pair: pair[0].begin
-    ):
-        if part.begin not in best or likelihood == -np.inf:
+    best: dict[int, tuple[list[int], float]] = {0: ([], 0.0)}
+    for number in sorted(range(len(parts)), key=lambda number: parts[number].begin):
+        part = parts[number]
+        if part.begin not in best:
             continue
-        before, chosen = best[part.begin]
-        total = before + likelihood * (part.box[2] - part.box[0])
-        if part.end not in best or total > best[part.end][0]:
-            best[part.end] = total, [*chosen, part]
-    return best[last][1] if last in best else []
+        chosen, before = best[part.begin]
+        total = before + float(likelihoods[number]) * (part.box[2] - part.box[0]) - each
+        if total > best.get(part.end, ([], -np.inf))[1]:
+            best[part.end] = [*chosen, number], total
+    return best.get(last, ([], -np.inf))
 
 
 def _place_part(digit: Found, part: Part) -> Found:
@@ -188,7 +264,7 @@ def _place_part(digit: Found, part: Part) -> Found:
         round((last - first) * width),
         round((lower - upper) * height),
     )
-    return replace(digit, box=box, ink=part.ink)
+    return replace(digit, box=box, ink=part.ink, touching=True)
 
 
 def turn_upright(sheet: Sheet, read: Read) -> Sheet:

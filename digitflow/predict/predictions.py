@@ -130,7 +130,7 @@ def _flag(prediction: Prediction, reason: str) -> Prediction:
 
 def has_doubts(page: Sequence[Prediction]) -> bool:
     """Tell whether more than one in ten of a picture's digits is unsure."""
-    return _count_unsure(page) > len(page) / 10
+    return sum(each.status != "read" for each in page) > len(page) / 10
 
 
 def _count_unsure(page: Sequence[Prediction]) -> int:

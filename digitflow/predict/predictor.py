@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from digitflow.feedback.predictions import PredictionLog
-from digitflow.images.frame import SIDE, digest_image
+from digitflow.images.frame import digest_image
 from digitflow.images.inputs import iterate_batches, to_picture
 from digitflow.images.pictures import Picture
 from digitflow.models.bundle import RejectOption
@@ -22,6 +22,7 @@ from digitflow.predict.finding import (
     find_sheet,
     guess_turn,
     open_sheets,
+    read_sheets,
     turn_upright,
 )
 from digitflow.predict.predictions import (
@@ -171,8 +172,8 @@ class Predictor:
         sheet = find_sheet(Picture(to_picture(picture), 1), file, None, one, turn == "auto")
         if turn == "auto":
             sheet = turn_upright(sheet, self._predict_batch)
-        sheet = cut_touching(sheet, self._predict_batch)
-        return self._read_sheet(sheet, self._read_frames([sheet]))
+        (reading,) = self._read_sheets([sheet])
+        return reading
 
     def read_file(
         self, file: str | PathLike[str], one: bool = False
@@ -206,18 +207,22 @@ class Predictor:
         yield from self._read_sheets(pending)
 
     def _read_sheets(self, sheets: Sequence[Sheet]) -> Iterator[Reading]:
-        sheets = [cut_touching(sheet, self._predict_batch) for sheet in sheets]
-        read = self._read_frames(sheets)
-        for sheet in sheets:
+        began = time.perf_counter()
+        whole = read_sheets(sheets, self._predict_all)
+        cut = [cut_touching(sheet, self._predict_batch) for sheet in whole]
+        read = iter(self._describe_sheets(cut, time.perf_counter() - began))
+        for sheet, before in zip(cut, whole, strict=True):
             if sheet.error is None:
-                yield self._read_sheet(sheet, read)
+                own = list(islice(read, len(sheet.frames)))
+                yield self._locate_digits(sheet, own, before.frames)
             else:
                 error = Unread(file=sheet.file, page=sheet.page, error=sheet.error)
                 yield Reading([error])
 
-    def _read_sheet(self, sheet: Sheet, read: Iterator[Prediction]) -> Reading:
-        """Take from what was read what belongs to a picture, and say where it is."""
-        own = list(islice(read, len(sheet.frames)))
+    def _locate_digits(
+        self, sheet: Sheet, own: Sequence[Prediction], whole: np.ndarray
+    ) -> Reading:
+        """Say where a picture's digits are; `whole` are its frames before any was cut."""
         if sheet.found is None:
             digits = [locate_digit(digit, sheet.file, page=sheet.page) for digit in own]
             return Reading(digits, (), sheet.picture, sheet.reduction)
@@ -237,18 +242,19 @@ class Predictor:
         ]
         turn = 0
         if not sheet.turn and has_doubts(digits):
-            turn = guess_turn(sheet.frames, self._predict_batch)
+            turn = guess_turn(whole, self._predict_batch)
         digits = flag_turned(digits, turn) if turn else flag_page(digits)
         return Reading(digits, passed, sheet.picture, sheet.reduction)
 
-    def _read_frames(self, sheets: Sequence[Sheet]) -> Iterator[Prediction]:
-        files = [sheet.file for sheet in sheets for _ in sheet.frames]
-        frames = np.concatenate(
-            [np.empty((0, SIDE, SIDE), np.uint8), *(sheet.frames for sheet in sheets)]
+    def _describe_sheets(self, sheets: Sequence[Sheet], seconds: float) -> list[Prediction]:
+        found = [sheet for sheet in sheets if sheet.probabilities is not None]
+        if not found:
+            return []
+        files = [sheet.file for sheet in found for _ in sheet.frames]
+        arrays = [(each.frames, each.probabilities, each.outlier_scores) for each in found]
+        return self._describe_batch(
+            *map(np.concatenate, zip(*arrays, strict=True)), files, seconds
         )
-        for start in range(0, len(frames), BATCH):
-            part = slice(start, start + BATCH)
-            yield from self._read_batch(frames[part], files[part])
 
     def _read_batch(self, frames: np.ndarray, files: Sequence[str | None]) -> list[Prediction]:
         if not len(frames):
@@ -256,6 +262,17 @@ class Predictor:
         began = time.perf_counter()
         probabilities, outlier_score = self._predict_batch(frames)
         seconds = time.perf_counter() - began
+        return self._describe_batch(frames, probabilities, outlier_score, files, seconds)
+
+    def _describe_batch(
+        self,
+        frames: np.ndarray,
+        probabilities: np.ndarray,
+        outlier_score: np.ndarray,
+        files: Sequence[str | None],
+        seconds: float,
+    ) -> list[Prediction]:
+        """Say what was read in frames, in so many seconds; keep it where there is a log."""
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, : 1 + RUNNERS_UP]
         digits = self.pipeline.classes_[order].tolist()
         shares = np.take_along_axis(probabilities, order, axis=1).tolist()
@@ -267,6 +284,14 @@ class Predictor:
             names = self.champion.name, self.champion.version
             self.log.add(frames, probabilities, statuses, *names, files, seconds / len(frames))
         return found
+
+    def _predict_all(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        parts = [
+            self._predict_batch(frames[start : start + BATCH])
+            for start in range(0, len(frames), BATCH)
+        ]
+        probabilities, scores = zip(*parts, strict=True)
+        return np.concatenate(probabilities), np.concatenate(scores)
 
     def _predict_batch(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return probabilities (n, 10) and outlier_score (n,) of images in the frame."""

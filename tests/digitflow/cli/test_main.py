@@ -1,6 +1,7 @@
 """What every command shares: the version, exit codes, and that nothing heavy is imported."""
 
 import json
+import signal
 import subprocess
 import sys
 from importlib.metadata import version
@@ -39,6 +40,24 @@ def test_no_service_is_an_exit_code_of_its_own(run):
     result = run("status")
     assert (result.exit_code, result.output) == (3, "The service is not running.\n")
     assert run("down").exit_code == 0
+
+
+# Printed at once, by rich, and what waits in a buffer until the end.
+PRINTING = {
+    "at once": "main.sys.argv = ['digitflow', 'config', 'schema']",
+    "rich": "main.sys.argv = ['digitflow', 'config', '--help']",
+    "late": "main.app = lambda: pictures._write_csv([], None)",
+}
+
+
+@pytest.mark.parametrize("how", PRINTING)
+def test_a_reader_that_has_ended_ends_the_command_without_a_word(how):
+    code = f"from digitflow.cli import main, pictures\n{PRINTING[how]}\nmain.main()"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 128 + signal.SIGPIPE
 
 
 def test_a_config_is_checked_without_training(run, tmp_path):

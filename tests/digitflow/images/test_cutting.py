@@ -72,6 +72,12 @@ def test_parts_are_all_ways_from_cut_to_cut_and_lose_no_ink():
         cv2.circle(ink, (centre, 30), 14, 255, 4)
     parts = cut_parts(ink)
     single = [part for part in parts if part.end - part.begin == 1]
-    assert len(single) >= 3
-    np.testing.assert_array_equal(np.sum([part.ink for part in single], axis=0), ink)
-    assert [part.begin for part in single] == list(range(len(single)))
+    assert len(single) >= 6
+    # Each without what overlaps, then with it.
+    bare, full = single[::2], single[1::2]
+    np.testing.assert_array_equal(np.sum([part.ink for part in bare], axis=0), ink)
+    assert [part.begin for part in bare] == list(range(len(bare)))
+    for less, more in zip(bare, full, strict=True):
+        assert (less.begin, less.box) == (more.begin, more.box)
+        np.testing.assert_array_equal(np.minimum(less.ink, more.ink), less.ink)
+        assert more.ink.any(axis=0).sum() <= less.ink.any(axis=0).sum() + 2 * 6

@@ -34,14 +34,16 @@ def test_the_chosen_parts_are_the_likeliest_of_all_ways_from_edge_to_edge(seed):
 
     inner = range(1, CUTS - 1)
     ways = [(0, *stops, CUTS - 1) for k in range(CUTS - 1) for stops in combinations(inner, k)]
-    best = max(weigh(way) for way in ways)[1]
-    assert choose_parts(parts, likelihoods) == [parts[number] for number in best]
+    best = max(weigh(way) for way in ways)
+    numbers, likelihood = choose_parts(parts, likelihoods)
+    assert numbers == best[1]
+    assert likelihood == pytest.approx(best[0])
 
 
 def test_where_no_likely_parts_lead_from_edge_to_edge_nothing_is_chosen():
     parts = make_parts()
     likelihoods = np.array([-np.inf if part.end == CUTS - 1 else -0.1 for part in parts])
-    assert choose_parts(parts, likelihoods) == []
+    assert choose_parts(parts, likelihoods) == ([], -np.inf)
 
 
 def push_together(pictures, digits):
