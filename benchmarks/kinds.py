@@ -267,7 +267,7 @@ def touching(rng, hand):
 
 
 def overlapping(rng, hand):
-    """Two or three digits of which each is written over a twentieth to a fifth of the one before."""
+    """Two or three digits, each written over a twentieth to a fifth of the one before it."""
     page = Page(220, 900)
     left = page.write(rng, hand, pick(rng, 2), 40, 150, 80)
     for place, digit in enumerate(pick(rng, int(rng.integers(2, 4)))):

@@ -212,8 +212,10 @@ def _cross(mask: np.ndarray) -> np.ndarray:
 def _trace(costs: np.ndarray, place: int) -> np.ndarray:
     """Return the columns of the best way from the first row to a column of the last one."""
     columns = [place]
-    for row in range(len(costs) - 2, -1, -1):
-        near = [max(place - 1, 0), place, min(place + 1, costs.shape[1] - 1)]
-        place = min(near, key=lambda at, there=place: costs[row, at] + _DETOUR * (at != there))
+    for row in costs[-2::-1]:
+        near = row[max(place - 1, 0) : place + 2] + np.float32(_DETOUR)
+        middle = min(place, 1)
+        near[middle] -= np.float32(_DETOUR)
+        place += int(np.argmin(near)) - middle
         columns.append(place)
     return np.array(columns[::-1])

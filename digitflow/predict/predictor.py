@@ -252,9 +252,8 @@ class Predictor:
             return []
         files = [sheet.file for sheet in found for _ in sheet.frames]
         arrays = [(each.frames, each.probabilities, each.outlier_scores) for each in found]
-        return self._describe_batch(
-            *map(np.concatenate, zip(*arrays, strict=True)), files, seconds
-        )
+        frames, probabilities, scores = map(np.concatenate, zip(*arrays, strict=True))
+        return self._describe_batch(frames, probabilities, scores, files, seconds)
 
     def _read_batch(self, frames: np.ndarray, files: Sequence[str | None]) -> list[Prediction]:
         if not len(frames):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import combinations, pairwise
 
 import cv2
@@ -5,7 +6,9 @@ import numpy as np
 import pytest
 
 from digitflow.images.cutting import Part
-from digitflow.predict.finding import choose_parts, guess_turn
+from digitflow.images.frame import frame_ink
+from digitflow.images.pages import Found
+from digitflow.predict.finding import Sheet, choose_parts, cut_touching, guess_turn
 from digitflow.predict.predictor import Predictor
 
 CUTS = 6
@@ -86,3 +89,51 @@ def test_turned_digits_are_seen_to_be_turned_unless_they_are_few(store, pictures
     turned, read = np.rot90(frames, quarters, (1, 2)), Predictor.load(store)._predict_batch
     assert guess_turn(turned, read) == -quarters % 4
     assert guess_turn(turned[:3], read) == 0
+
+
+@pytest.fixture
+def pair():
+    """Two rings that touch, as one find."""
+    ink = np.zeros((64, 104), np.uint8)
+    for centre in (28, 76):
+        cv2.ellipse(ink, (centre, 32), (22, 28), 0, 0, 360, 255, 6)
+    return Found((10, 20, 104, 64), 0, True, ink)
+
+
+def cut_as(found, whole, parts):
+    """Cut a find of which the whole, and any part, has this probability and outlier score."""
+
+    def read(frames, answer=parts):
+        share, score = answer
+        probabilities = np.full((len(frames), 10), (1 - share) / 9)
+        probabilities[:, 0] = share
+        return probabilities, np.full(len(frames), score)
+
+    frames = frame_ink(found.ink)[np.newaxis]
+    probabilities, scores = read(frames, whole)
+    sheet = Sheet("page.png", frames=frames, found=[found])
+    return cut_touching(
+        replace(sheet, probabilities=probabilities, outlier_scores=scores), read
+    )
+
+
+def test_what_seems_to_touch_but_reads_better_as_one_digit_is_one(pair):
+    (one,) = cut_as(pair, (0.99, -0.5), (0.9, 1.0)).found
+    assert not one.touching
+
+
+def test_without_outlier_scores_what_seems_to_touch_stays_doubted(pair):
+    (one,) = cut_as(pair, (0.99, 0.0), (0.5, 0.0)).found
+    assert one.touching
+
+
+@pytest.mark.parametrize("seems", [True, False])
+def test_what_reads_better_cut_is_cut_and_doubted_however_it_seems(pair, seems):
+    sheet = cut_as(replace(pair, touching=seems), (0.8, 5.0), (0.99, -0.5))
+    assert len(sheet.found) == len(sheet.frames) == len(sheet.probabilities) > 1
+    assert all(part.touching for part in sheet.found)
+
+
+def test_what_reads_badly_either_way_stays_whole(pair):
+    sheet = cut_as(pair, (0.3, 8.0), (0.3, 8.0))
+    assert sheet.found == [pair]
