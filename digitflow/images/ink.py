@@ -296,9 +296,19 @@ def _measure_ground(image: np.ndarray) -> tuple[float, float]:
 
 
 def _measure_noise(ground: np.ndarray) -> tuple[float, float]:
-    level = float(np.median(ground))
+    level = _find_median(ground)
     # Six median deviations are four standard deviations of even noise.
-    return level, 6 * float(np.median(np.abs(ground - level)))
+    return level, 6 * _find_median(np.abs(ground - level))
+
+
+def _find_median(values: np.ndarray) -> float:
+    # np.median takes four times as long for as few values as a border has.
+    flat = values.ravel()
+    middle = len(flat) // 2
+    if len(flat) % 2:
+        return float(np.partition(flat, middle)[middle])
+    lower, upper = np.partition(flat, (middle - 1, middle))[middle - 1 : middle + 1]
+    return (float(lower) + float(upper)) / 2
 
 
 def _level_light(image: np.ndarray) -> np.ndarray:
@@ -315,7 +325,7 @@ def _measure_tilt(first: np.ndarray, last: np.ndarray, image: np.ndarray) -> flo
     levels = [_pick_ground(side, image) for side in (first, last)]
     if any(level.size == 0 for level in levels):
         return 0.0
-    return float(np.median(levels[1]) - np.median(levels[0]))
+    return _find_median(levels[1]) - _find_median(levels[0])
 
 
 def _pick_ground(pixels: np.ndarray, image: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 
 from digitflow.config.data import BuiltinSource
 from digitflow.data.sets import Digits, LabelledImages
-from digitflow.images.frame import to_mnist_frame
+from digitflow.images.frame import frame_ink
 from digitflow.store.lineage import installed_version
 
 # They were scanned at 32x32 and stored as the number of ink pixels in each 4x4 cell.
@@ -27,7 +27,7 @@ def load(source: BuiltinSource) -> Digits:
     from sklearn.datasets import load_digits
 
     cells, labels = load_digits().images, load_digits().target
-    images = np.stack([to_mnist_frame(_enlarge(image)) for image in cells])
+    images = np.stack([frame_ink(ink) for ink in _enlarge(cells)])
     return Digits(
         train=LabelledImages(images, labels.astype(np.uint8)),
         test=None,
@@ -39,4 +39,4 @@ def load(source: BuiltinSource) -> Digits:
 def _enlarge(cells: np.ndarray) -> np.ndarray:
     # Padded: these digits fill their 8x8 cells, and the frame reads the ground there.
     ink = np.rint(cells * (255 / _CELL_PIXELS)).astype(np.uint8)
-    return np.pad(ink, 1)
+    return np.pad(ink, ((0, 0), (1, 1), (1, 1)))
