@@ -4,6 +4,7 @@ A native fit can't be interrupted in a thread. joblib's loky workers start clean
 fork), read features from memory maps that all of them share, and can be killed.
 """
 
+import multiprocessing
 import os
 import queue
 import threading
@@ -11,13 +12,13 @@ import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, TypeVar
 
 from digitflow.errors import CandidateFailed
 
 Result = TypeVar("Result")
-PARENT_POLL_SECONDS = 1.0
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -88,12 +89,14 @@ class WorkerPool:
             # It ends a process that has grown by 300 MB, as ours do with their features, and
             # starts another: nothing is lost, and nobody needs to hear of it.
             warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+            watched, held = multiprocessing.Pipe(duplex=False)
             executor = ProcessPoolExecutor(
                 max_workers=1,
                 env=variables,
                 initializer=_end_with_parent,
-                initargs=(os.getpid(),),
+                initargs=(watched,),
             )
+            executor.held = held  # as long as there is somebody to compute for
             self._open.append(executor)
             return executor
 
@@ -139,12 +142,11 @@ def _wait(future: Any, time_limit: float | None) -> Any:
         raise CandidateFailed(f"its process died, out of memory? ({exc})") from exc
 
 
-def _end_with_parent(parent: int) -> None:
+def _end_with_parent(held: Connection) -> None:
     """Watch the parent from a thread: after kill -9 nobody else ends this process."""
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(PARENT_POLL_SECONDS)
+        held.poll(None)  # its other end is closed when the parent ends, however it does
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

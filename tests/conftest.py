@@ -1,19 +1,27 @@
 """Fixtures that tests of several parts use."""
 
+import contextlib
 import importlib.util
 import itertools
 import os
 import pwd
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from digitflow.config.data import BuiltinSource
+from digitflow.data.sets import LabelledImages
+from digitflow.data.sources import builtin
 from digitflow.store.artifacts import Store
+from digitflow.store.locks import acquire_lock, release_lock
 
+PROCESS_FILE = "process.pid"
 VARIABLE = "DIGITFLOW_DATABASE_URL"
 # In this order: the last one ends it.
 SHARING_A_SERVICE = ("test_by_itself", "test_unattended", "test_service")
@@ -27,6 +35,50 @@ def mnist_folder() -> Path:
     if not folder.is_dir():
         pytest.skip(f"MNIST's IDX files are not in {folder}; DIGITFLOW_MNIST_DIR names another")
     return folder
+
+
+@pytest.fixture(scope="session")
+def make_shared(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Make a folder once, for all processes of the tests: make_shared(name, fill).
+
+    The process whose number `fill` returns is ended after the last test.
+    """
+    own = tmp_path_factory.getbasetemp()
+    root = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def make(name: str, fill: Callable[[Path], int | None]) -> Path:
+        folder, made, lock = (root / f"{name}{end}" for end in ("", ".made", ".lock"))
+        descriptor = acquire_lock(lock)
+        try:
+            if not made.exists():
+                folder.mkdir()
+                if process := fill(folder):
+                    (folder / PROCESS_FILE).write_text(str(process))
+                made.touch()
+        finally:
+            release_lock(lock, descriptor)
+        return folder
+
+    return make
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End what was started for all processes of the tests, once all of them are done."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    for file in session.config._tmp_path_factory.getbasetemp().glob(f"*/{PROCESS_FILE}"):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(int(file.read_text()))
+            process.terminate()
+            process.wait(60)
+
+
+@pytest.fixture(scope="session")
+def handwriting() -> LabelledImages:
+    """The 1,797 digits that come with scikit-learn, in the MNIST frame."""
+    digits = builtin.load(BuiltinSource()).train
+    digits.images.flags.writeable = False
+    return digits
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef, ModelRef, Record, digest_json
 
 TIMED_IMAGES = 30
-ROUNDS = 40
+ROUNDS = 20
 TURN_IMAGES = 10
 # A slow model gets fewer rounds: beyond these processor seconds no new one begins.
 MAX_SECONDS = 30.0

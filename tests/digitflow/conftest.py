@@ -8,11 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from digitflow.config.data import BuiltinSource, MnistSource, SplitShares, ValidationRules
+from digitflow.config.data import MnistSource, SplitShares, ValidationRules
 from digitflow.config.gate import GateLimits
 from digitflow.config.training import StudySettings
-from digitflow.data.sets import CheckedSets, Digits, store_set
-from digitflow.data.sources import builtin
+from digitflow.data.sets import CheckedSets, Digits, LabelledImages, store_set
 from digitflow.data.sources import mnist as mnist_source
 from digitflow.data.validation import check_digits
 from digitflow.evaluation.evidence import Costs, Evidence, ScoredSet, Share
@@ -87,9 +86,9 @@ def make_comparison():
 
 
 @pytest.fixture(scope="session")
-def digits() -> Digits:
+def digits(handwriting: LabelledImages) -> Digits:
     """The built-in digits, checked."""
-    loaded = builtin.load(BuiltinSource())
+    loaded = Digits(handwriting, None, "the built-in digits")
     return Digits(check_digits(loaded, ValidationRules()).train, None, loaded.origin)
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -19,7 +20,6 @@ from real_service import BETTER, PASSWORD, serve
 
 from digitflow.service.environment import is_answering, prefect_environment
 from digitflow.store.artifacts import Store
-from digitflow.store.locks import acquire_lock, release_lock
 from digitflow.store.runs import list_runs, read_events, summarise_tasks
 
 SERVER_SECONDS = 180
@@ -82,37 +82,42 @@ def service(lasting_service):
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    """Start Prefect's server from this environment; yield its API's address."""
-    root = tmp_path_factory.mktemp("server")
+def server(make_shared):
+    """The address of the API of one Prefect server, which all processes of the tests share."""
+    folder = make_shared("server", _start_server)
+    prepare(prefect_environment(folder, os.environ))
+    return (folder / "url").read_text()
+
+
+def _start_server(folder):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     arguments = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    ours = prefect_environment(root, os.environ)
-    prepare(ours)
-    environment = os.environ | ours
-    with (root / "server.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, *arguments], env=environment, stdout=log, stderr=log
-        )
+    environment = os.environ | prefect_environment(folder, os.environ)
+    output = (os.POSIX_SPAWN_OPEN, 1, folder / "server.log", os.O_WRONLY | os.O_CREAT, 0o644)
+    # Not subprocess.Popen, which wants to see the end of what outlives this process.
+    process = os.posix_spawn(
+        sys.executable,
+        [sys.executable, *arguments],
+        environment,
+        file_actions=[output, (os.POSIX_SPAWN_DUP2, 1, 2)],
+    )
     url = f"http://127.0.0.1:{port}/api"
-    try:
-        _wait_until_healthy(url, process, root / "server.log")
-        yield url
-    finally:
-        process.terminate()
-        process.wait()
+    _wait_until_healthy(url, process, folder / "server.log")
+    (folder / "url").write_text(url)
+    return process
 
 
 def _wait_until_healthy(url, process, log):
     deadline = time.monotonic() + SERVER_SECONDS
     while time.monotonic() < deadline:
-        if process.poll() is not None:
+        if os.waitpid(process, os.WNOHANG) != (0, 0):
             pytest.fail(f"the server ended: {log.read_text()[-2000:]}")
         if is_answering(url):
             return
         time.sleep(0.2)
+    os.kill(process, signal.SIGKILL)
     pytest.fail(f"the server did not start in {SERVER_SECONDS} s: {log.read_text()[-2000:]}")
 
 
@@ -186,23 +191,14 @@ def empty_project(tmp_path, make_project):
 
 
 @pytest.fixture(scope="session")
-def make_once(tmp_path_factory, server):
+def make_once(make_shared, server):
     """Make a project that no test changes: once, for all processes of the tests."""
-    own = tmp_path_factory.getbasetemp()
-    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
     def make(name, fill):
-        project, made = Project(shared / name, server), shared / f"{name}.made"
-        lock = shared / f"{name}.lock"
-        descriptor = acquire_lock(lock)
-        try:
-            if not made.exists():
-                project.folder.mkdir()
-                fill(project)
-                made.touch()
-        finally:
-            release_lock(lock, descriptor)
-        return project
+        def fill_folder(folder):
+            fill(Project(folder, server))
+
+        return Project(make_shared(name, fill_folder), server)
 
     return make
 

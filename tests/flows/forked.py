@@ -17,6 +17,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from joblib.externals.loky.backend import context
+
+from digitflow.workers import THREAD_VARIABLES
 
 PREFECT_COMMANDS = ("train", "study")
 # What the commands import, and what they import later, inside functions.
@@ -26,10 +29,17 @@ IMPORTED = [
     "digitflow.cli.main",
     "digitflow.cli.console",
     "digitflow.cli.doctor",
+    "digitflow.registry.mlflow",
+    "digitflow.reports.figures",
+    "alembic.context",
+    "cv2",
     "joblib.externals.loky",
+    "matplotlib.backends.backend_agg",
     "matplotlib.pyplot",
-    "mlflow",
+    "mlflow.store.db.utils",
+    "mlflow.store.tracking.sqlalchemy_store",
     "skops.io",
+    "sklearn.calibration",
     "sklearn.neighbors",
     "sklearn.svm",
     "sklearn.tree",
@@ -44,7 +54,7 @@ def prepare(environment):
     assert all(find_spec(name) for name in IMPORTED if name.startswith(("digitflow", "flows")))
     _context.set_forkserver_preload(IMPORTED)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
+        for name, value in (dict.fromkeys(THREAD_VARIABLES, "1") | environment).items():
             patch.setenv(name, value)
         forkserver.ensure_running()
 
@@ -101,11 +111,19 @@ def _run(arguments, folder, environment, files):
 
     if arguments[1] in PREFECT_COMMANDS:
         _read_environment_again()
+        _fork_workers_too()
     try:
         main()
     finally:
         # multiprocessing leaves them out.
         atexit._run_exitfuncs()
+
+
+def _fork_workers_too():
+    """Let what computes be a fork of the same process; it would import scikit-learn first."""
+    # This process was made by that server, whose address it knows: none is to be started.
+    forkserver._forkserver.ensure_running = lambda: None
+    context.set_start_method("forkserver", force=True)
 
 
 def _read_environment_again():

@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 from real_service import wait_for
 
-from digitflow.config.data import BuiltinSource
-from digitflow.data.sources import builtin
 from digitflow.feedback.corrections import add_corrections, choose_role
 from digitflow.feedback.learning import list_training_events
 from digitflow.feedback.predictions import PredictionLog
@@ -35,10 +33,10 @@ def trained(service):
 
 
 @pytest.fixture(scope="module")
-def sevens():
+def sevens(handwriting):
     """Sevens as one writer draws them, mirrored: no other hand does."""
-    digits = builtin.load(BuiltinSource()).train
-    return np.ascontiguousarray(digits.images[digits.labels == 7][:, :, ::-1])
+    images = handwriting.images[handwriting.labels == 7]
+    return np.ascontiguousarray(images[:, :, ::-1])
 
 
 def read(store, images):
@@ -147,9 +145,9 @@ def test_a_champion_learns_the_sevens_of_a_writer_who_corrects_it(trained, seven
     assert "0 corrections to learn from" in again["state"]["message"]
 
 
-def test_drift_is_seen_and_without_anything_new_nothing_is_trained(trained):
+def test_drift_is_seen_and_without_anything_new_nothing_is_trained(trained, handwriting):
     store = trained.store
-    digits = builtin.load(BuiltinSource()).train.images
+    digits = handwriting.images
     read(store, digits[:200])
     calm = trained.finish(trained.start_run("monitor-digits/monitor-digits"))
     assert calm["state"]["message"].startswith("no drift"), calm["state"]

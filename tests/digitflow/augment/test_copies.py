@@ -9,12 +9,10 @@ from digitflow.augment.backends import albumentations, keras
 from digitflow.augment.copies import augment_images, write_altered
 from digitflow.config.data import (
     AlbumentationsAugmentation,
-    BuiltinSource,
     KerasAugmentation,
     ShiftAugmentation,
 )
 from digitflow.data.sets import LabelledImages, open_set, store_set
-from digitflow.data.sources import builtin
 from digitflow.errors import InputError
 
 BACKENDS = {
@@ -25,8 +23,8 @@ NOTHING = {"shift": 0, "rotation": 0, "zoom": 0, "slant": 0}
 
 
 @pytest.fixture(scope="module")
-def images() -> np.ndarray:
-    return builtin.load(BuiltinSource()).train.images[:120]
+def images(handwriting: LabelledImages) -> np.ndarray:
+    return handwriting.images[:120]
 
 
 def _has_keras() -> bool:

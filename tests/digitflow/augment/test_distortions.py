@@ -10,11 +10,12 @@ from digitflow.augment.distortions import (
     cover_images,
     shear_images,
 )
-from digitflow.config.data import BuiltinSource
 from digitflow.config.gate import RobustnessLimits
-from digitflow.data.sources.builtin import load
 
-IMAGES = load(BuiltinSource()).train.images[:60]
+
+@pytest.fixture(scope="module")
+def images(handwriting):
+    return handwriting.images[:60]
 
 
 def measure_ink(images):
@@ -31,26 +32,26 @@ def test_there_is_every_alteration_that_has_a_floor_by_default():
 
 
 @pytest.mark.parametrize("name", ALTERATIONS)
-def test_an_alteration_gives_pictures_of_the_same_digits(name):
-    before = IMAGES.copy()
-    altered = alter_images(name, IMAGES, 1)
-    assert (altered.dtype, altered.shape) == (np.uint8, IMAGES.shape)
-    assert (altered != IMAGES).any(axis=(1, 2)).all()
-    np.testing.assert_array_equal(IMAGES, before)
-    np.testing.assert_array_equal(alter_images(name, IMAGES, 1), altered)
-    assert alter_images(name, IMAGES[:0], 1).shape == (0, 28, 28)
+def test_an_alteration_gives_pictures_of_the_same_digits(name, images):
+    before = images.copy()
+    altered = alter_images(name, images, 1)
+    assert (altered.dtype, altered.shape) == (np.uint8, images.shape)
+    assert (altered != images).any(axis=(1, 2)).all()
+    np.testing.assert_array_equal(images, before)
+    np.testing.assert_array_equal(alter_images(name, images, 1), altered)
+    assert alter_images(name, images[:0], 1).shape == (0, 28, 28)
 
 
 @pytest.mark.parametrize("name", ["shift-1", "shift-2", "rotate-15", "noise"])
-def test_what_is_drawn_depends_on_the_seed(name):
-    assert (alter_images(name, IMAGES, 1) != alter_images(name, IMAGES, 2)).any()
+def test_what_is_drawn_depends_on_the_seed(name, images):
+    assert (alter_images(name, images, 1) != alter_images(name, images, 2)).any()
 
 
 @pytest.mark.parametrize("pixels", [1, 2])
-def test_a_shift_moves_whole_pixels_in_each_direction(pixels):
-    altered = alter_images(f"shift-{pixels}", IMAGES, 0)
+def test_a_shift_moves_whole_pixels_in_each_direction(pixels, images):
+    altered = alter_images(f"shift-{pixels}", images, 0)
     moved = set()
-    for image, found in zip(IMAGES, altered, strict=True):
+    for image, found in zip(images, altered, strict=True):
         ways = [(pixels, 0), (-pixels, 0), (0, pixels), (0, -pixels)]
         hits = [way for way in ways if (ndimage.shift(image, way, order=0) == found).all()]
         assert len(hits) == 1
@@ -68,12 +69,12 @@ def test_a_turn_is_15_degrees_one_way_or_the_other():
     assert angles == {-15, 15}
 
 
-def test_a_smaller_digit_has_four_fifths_of_its_height_and_its_place():
-    altered = alter_images("scale-80", IMAGES, 0)
-    heights = [measure_span(image) for image in IMAGES]
+def test_a_smaller_digit_has_four_fifths_of_its_height_and_its_place(images):
+    altered = alter_images("scale-80", images, 0)
+    heights = [measure_span(image) for image in images]
     found = [measure_span(image) for image in altered]
     np.testing.assert_allclose(found, 0.8 * np.array(heights), atol=2)
-    for image, small in zip(IMAGES, altered, strict=True):
+    for image, small in zip(images, altered, strict=True):
         centre = np.array(ndimage.center_of_mass(image)) - 13.5
         np.testing.assert_allclose(ndimage.center_of_mass(small), 13.5 + 0.8 * centre, atol=0.2)
 
@@ -86,10 +87,10 @@ def test_strokes_lose_and_gain_about_a_pixel_of_their_width():
     assert widths["thicker"] == pytest.approx(5, abs=0.3)
 
 
-def test_a_blur_keeps_the_ink_and_spreads_it():
-    altered = alter_images("blur", IMAGES, 0)
-    np.testing.assert_allclose(measure_ink(altered), measure_ink(IMAGES), rtol=0.02)
-    assert (altered.max(axis=(1, 2)) < IMAGES.max(axis=(1, 2))).all()
+def test_a_blur_keeps_the_ink_and_spreads_it(images):
+    altered = alter_images("blur", images, 0)
+    np.testing.assert_allclose(measure_ink(altered), measure_ink(images), rtol=0.02)
+    assert (altered.max(axis=(1, 2)) < images.max(axis=(1, 2))).all()
 
 
 def test_noise_has_the_size_it_says():
@@ -99,9 +100,9 @@ def test_noise_has_the_size_it_says():
     assert noise.mean() == pytest.approx(0, abs=1)
 
 
-def test_inverted_twice_is_as_before():
-    twice = alter_images("inverted", alter_images("inverted", IMAGES, 0), 0)
-    np.testing.assert_array_equal(twice, IMAGES)
+def test_inverted_twice_is_as_before(images):
+    twice = alter_images("inverted", alter_images("inverted", images, 0), 0)
+    np.testing.assert_array_equal(twice, images)
 
 
 def test_a_shear_leans_half_of_the_images_either_way():

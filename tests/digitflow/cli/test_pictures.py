@@ -13,8 +13,6 @@ from typer.testing import CliRunner
 
 from digitflow.cli.main import app
 from digitflow.cli.pictures import MANY, MOST_REASONS, Progress, describe_file
-from digitflow.config.data import BuiltinSource
-from digitflow.data.sources import builtin
 from digitflow.images.pages import PassedOver
 from digitflow.predict.predictions import Prediction, Reading, Unread
 from digitflow.predict.predictor import Predictor
@@ -220,9 +218,9 @@ def run(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def page(tmp_path):
+def page(tmp_path, handwriting):
     """A picture with the digits 0 to 3 in a line, dark on white."""
-    images = builtin.load(BuiltinSource()).train.images[:4]
+    images = handwriting.images[:4]
     line = np.hstack(
         [np.pad(np.kron(image, np.ones((3, 3), np.uint8)), 20) for image in images]
     )

@@ -12,7 +12,6 @@ from digitflow.data.sets import (
     number_writers,
     open_set,
 )
-from digitflow.data.sources import builtin
 
 
 def test_take_keeps_what_belongs_to_an_image_together():
@@ -60,18 +59,17 @@ def test_the_same_writer_has_the_same_number_in_every_column():
     assert none is None
 
 
-def test_what_a_source_holds_is_in_the_store_as_it_was_read(store):
+def test_what_a_source_holds_is_in_the_store_as_it_was_read(store, handwriting):
     raw = ingest_digits(store, BuiltinSource(), "any")
-    read = builtin.load(BuiltinSource())
-    np.testing.assert_array_equal(open_set(store, raw.train).images, read.train.images)
-    np.testing.assert_array_equal(open_set(store, raw.train).labels, read.train.labels)
+    np.testing.assert_array_equal(open_set(store, raw.train).images, handwriting.images)
+    np.testing.assert_array_equal(open_set(store, raw.train).labels, handwriting.labels)
     assert raw.test is None
-    assert raw.origin == read.origin
+    assert raw.origin.startswith("1,797 handwritten digits")
 
 
 @pytest.mark.parametrize("wanted", [10, 100, 5000])
-def test_as_many_training_images_are_taken_as_wanted_from_all_of_them(wanted):
-    labels = builtin.load(BuiltinSource()).train.labels
+def test_as_many_training_images_are_taken_as_wanted_from_all_of_them(wanted, handwriting):
+    labels = handwriting.labels
     taken = load_digits(BuiltinSource(take=wanted)).train
     assert len(taken) == min(wanted, 1797)
     assert taken.labels[0] == labels[0]

@@ -4,15 +4,16 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
-from digitflow.config.data import BuiltinSource
 from digitflow.data.sets import store_set
-from digitflow.data.sources.builtin import load
 from digitflow.evaluation import scoring
 from digitflow.evaluation.scoring import TURN_IMAGES, measure_costs
 from digitflow.features.preparing import build_steps
 from digitflow.models.persistence import dump_model
 
-DATA = load(BuiltinSource()).train.take(np.arange(200))
+
+@pytest.fixture(scope="module")
+def data(handwriting):
+    return handwriting.take(np.arange(200))
 
 
 class Clock:
@@ -72,8 +73,8 @@ def test_a_slow_model_gets_fewer_rounds(clock):
     assert len(slow) == len(quick) == 3 * TURN_IMAGES
 
 
-def test_the_median_and_the_95th_percentile_are_milliseconds(store):
-    model = dump_model(GaussianNB().fit(DATA.images.reshape(200, -1), DATA.labels), store)
+def test_the_median_and_the_95th_percentile_are_milliseconds(store, data):
+    model = dump_model(GaussianNB().fit(data.images.reshape(200, -1), data.labels), store)
     found = scoring._summarise(model, [0.001] * 90 + [0.02] * 10)
     assert (found.latency_ms, found.latency_p95_ms) == (1.0, 20.0)
     assert found.bytes == store.path_of(model).stat().st_size
@@ -81,14 +82,14 @@ def test_the_median_and_the_95th_percentile_are_milliseconds(store):
     assert found.fit_seconds is None
 
 
-def test_a_dearer_model_costs_more_and_equal_ones_cost_the_same(store):
+def test_a_dearer_model_costs_more_and_equal_ones_cost_the_same(store, data):
     def fit(classifier):
         steps = [*build_steps("pixels", 0), ("classifier", classifier)]
-        return dump_model(Pipeline(steps).fit(DATA.images, DATA.labels), store)
+        return dump_model(Pipeline(steps).fit(data.images, data.labels), store)
 
     cheap, dear = fit(GaussianNB()), fit(KNeighborsClassifier(algorithm="brute"))
     models = (cheap, dear, cheap)
-    first, second, third = measure_costs(store, models, store_set(store, DATA), 5)
+    first, second, third = measure_costs(store, models, store_set(store, data), 5)
     assert 0 < first.latency_ms <= first.latency_p95_ms
     assert second.latency_ms > first.latency_ms
     assert third.latency_ms == pytest.approx(first.latency_ms, rel=0.5)

@@ -7,8 +7,6 @@ import cv2
 import numpy as np
 import pytest
 
-from digitflow.config.data import BuiltinSource
-from digitflow.data.sources import builtin
 from digitflow.errors import InputError
 from digitflow.images.pages import find_digits
 
@@ -17,9 +15,9 @@ LINES, COLUMNS = 3, 6
 
 
 @pytest.fixture(scope="module")
-def inks():
+def inks(handwriting):
     """Enlarged digits (height, width), 255 where ink is full, none of them broken."""
-    images = builtin.load(BuiltinSource()).train.images[:200]
+    images = handwriting.images[:200]
     large = [cv2.resize(image, (CELL, CELL), interpolation=cv2.INTER_CUBIC) for image in images]
     whole = [
         ink for ink in large if cv2.connectedComponents((ink > 90).astype(np.uint8))[0] == 2
@@ -205,8 +203,8 @@ def test_nearly_every_digit_of_unevenly_lit_pages_is_found(mnist):
     assert np.mean(found) > 0.99
 
 
-def test_a_bold_digit_alone_is_no_blot_and_no_sheet():
-    digits = builtin.load(BuiltinSource()).train.images
+def test_a_bold_digit_alone_is_no_blot_and_no_sheet(handwriting):
+    digits = handwriting.images
     # 8s whose loops are filled, thick 1s, and a 2 and an 8 as large as sheets are.
     bold = (40, 138, 183, 206, 242, 257, 363, 405, 462, 591)
     for number in (*range(30), *bold):

@@ -8,15 +8,14 @@ import joblib
 import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.datasets import load_digits
 from sklearn.frozen import FrozenEstimator
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from digitflow.config.data import BuiltinSource
-from digitflow.data.sets import store_set
-from digitflow.data.sources.builtin import load
+from digitflow.data.sets import LabelledImages, store_set
 from digitflow.errors import DamagedArtifact, InputError
 from digitflow.features.preparing import build_steps
 from digitflow.models.bundle import ModelBundle
@@ -34,7 +33,11 @@ from digitflow.models.golden import (
 from digitflow.models.persistence import dump_model, load_model
 from digitflow.store.artifacts import Store
 
-DATA = load(BuiltinSource()).train.take(np.arange(300))
+CELLS, LABELS = (part[:300] for part in load_digits(return_X_y=True))
+DATA = LabelledImages(
+    np.kron(CELLS.reshape(-1, 8, 8) * 15, np.ones((1, 4, 4)))[:, 2:-2, 2:-2].astype(np.uint8),
+    LABELS.astype(np.uint8),
+)
 QUICK = {
     "svm": {},
     "knn": {"n_jobs": 2},

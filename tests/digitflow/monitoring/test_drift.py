@@ -7,8 +7,6 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import roc_auc_score
 
 from digitflow.augment import distortions
-from digitflow.config.data import BuiltinSource
-from digitflow.data.sources import builtin
 from digitflow.errors import InputError
 from digitflow.monitoring import drift
 from digitflow.monitoring.drift import OpenWindow, calibrate_limits, inspect_window
@@ -26,10 +24,9 @@ SIZE = 150
 
 
 @pytest.fixture(scope="module")
-def digits():
-    found = builtin.load(BuiltinSource()).train
-    order = np.random.default_rng(0).permutation(len(found))
-    return found.take(order)
+def digits(handwriting):
+    order = np.random.default_rng(0).permutation(len(handwriting))
+    return handwriting.take(order)
 
 
 def read_surely(labels, unsure=0.05):

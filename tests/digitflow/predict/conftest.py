@@ -7,9 +7,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
-from digitflow.config.data import BuiltinSource
 from digitflow.data.sets import store_set
-from digitflow.data.sources import builtin
 from digitflow.evaluation.evidence import TestScore
 from digitflow.features.preparing import build_steps
 from digitflow.models.bundle import ModelBundle
@@ -48,8 +46,8 @@ def crown(store, name, ref, golden, version="1", reject_option=None):
 
 
 @pytest.fixture(scope="session")
-def digits():
-    return builtin.load(BuiltinSource()).train
+def digits(handwriting):
+    return handwriting
 
 
 def fit(images, labels):

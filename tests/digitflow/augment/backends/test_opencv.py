@@ -15,16 +15,15 @@ from digitflow.augment.backends.opencv import (
     vary_strokes,
     write_copies,
 )
-from digitflow.config.data import BuiltinSource, OpencvAugmentation
-from digitflow.data.sources import builtin
+from digitflow.config.data import OpencvAugmentation
 from digitflow.errors import InputError
 
 NOTHING = {"rotation": 0, "slant": 0, "stretch": 0, "elastic": 0, "thinner": 0, "thicker": 0}
 
 
 @pytest.fixture(scope="module")
-def images() -> np.ndarray:
-    return builtin.load(BuiltinSource()).train.images[:200]
+def images(handwriting) -> np.ndarray:
+    return handwriting.images[:200]
 
 
 def alter(images: np.ndarray, seed: int = 0, **settings: float) -> np.ndarray:
