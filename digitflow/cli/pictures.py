@@ -226,6 +226,10 @@ def correct(
     one: Annotated[
         bool, typer.Option("--one", help="The picture holds one digit (default: find them).")
     ] = False,
+    turn: Annotated[
+        Literal["no", "auto"],
+        typer.Option(help="Turn the picture as `predict --turn auto` did (auto)."),
+    ] = "no",
     who: Annotated[str, typer.Option(help="Who says so (default: user@host).")] = "",
     as_json: AsJson = False,
     debug: Debug = False,
@@ -237,7 +241,7 @@ def correct(
 
     store, name = open_store(), who or name_user()
     if Path(picture).exists():
-        kept = correct_file(store, Path(picture), digits, name, one)
+        kept = correct_file(store, Path(picture), digits, name, one, turn)
     else:
         kept = [correct_picture(store, picture, digits, name)]
     print_result([row.model_dump() for row in kept], as_json, _print_kept)

@@ -8,18 +8,26 @@ from digitflow.errors import InputError
 from digitflow.feedback.corrections import Correction, add_corrections, list_corrections
 from digitflow.feedback.tables import find_picture, read_pictures
 from digitflow.images.files import read_picture
-from digitflow.images.frame import SIDE, digest_image, to_mnist_frame
-from digitflow.predict.finding import frame_page
+from digitflow.images.frame import digest_image
+from digitflow.images.pictures import Picture
+from digitflow.predict.finding import find_sheet
+from digitflow.predict.predictor import Predictor, Turn
+from digitflow.registry.history import find_champion
 from digitflow.store.artifacts import Store
 
 
 def correct_file(
-    store: Store, file: Path, digits: str, who: str, one: bool = False
+    store: Store,
+    file: Path,
+    digits: str,
+    who: str,
+    one: bool = False,
+    turn: Turn = "no",
 ) -> list[Correction]:
     """Keep the digits that a picture file shows, in reading order.
 
-    Digits are found as `Predictor.read_file` finds them, so that what is kept is what a
-    model saw.
+    Digits are found as `Predictor.read_files` finds them, so that what is kept is what a
+    model saw: with the champion that cuts digits that touch. Without one they are not cut.
 
     Parameters
     ----------
@@ -27,6 +35,8 @@ def correct_file(
         One digit for each that is found: "4213"; spaces don't count.
     one : bool
         The picture holds one digit.
+    turn : {"no", "auto"}
+        As it was read with.
 
     Returns
     -------
@@ -41,7 +51,7 @@ def correct_file(
     said = "".join(digits.split())
     if not said or not set(said) <= set("0123456789"):
         raise InputError(f"a correction is made of the digits 0 to 9, got {digits!r}")
-    images = _find_images(read_picture(file), one)
+    images = _find_images(store, read_picture(file), one, turn)
     if len(images) != len(said):
         raise InputError(
             f"{file} shows {len(images)} digits to `digitflow predict`, and {len(said)} were "
@@ -53,10 +63,14 @@ def correct_file(
     return [latest[picture] for picture in wanted]
 
 
-def _find_images(picture: np.ndarray, one: bool) -> np.ndarray:
-    if one or picture.shape == (SIDE, SIDE):
-        return to_mnist_frame(picture)[np.newaxis]
-    return frame_page(picture)[1]
+def _find_images(store: Store, picture: np.ndarray, one: bool, turn: Turn) -> np.ndarray:
+    try:
+        find_champion(store)
+    except InputError:
+        if turn == "auto":
+            raise
+        return find_sheet(Picture(picture, 1), None, None, one).frames
+    return Predictor.load(store).find_frames(picture, one, turn)
 
 
 def correct_picture(store: Store, beginning: str, digit: str, who: str) -> Correction:

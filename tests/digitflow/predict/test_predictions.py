@@ -4,8 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
+from digitflow.errors import InputError
 from digitflow.models.bundle import RejectOption
+from digitflow.predict.correcting import correct_file
 from digitflow.predict.predictor import Predictor
+from digitflow.store.artifacts import Store
 
 
 class Screen:
@@ -92,6 +95,30 @@ def test_a_turned_page_is_read_as_it_lies_where_that_is_asked_for(store, make_pa
         marked = np.zeros(page.shape, np.uint8)
         marked[top : top + height, left : left + width] = 1
         assert result.box == cv2.boundingRect(np.rot90(marked, quarters).copy())
+
+
+@pytest.mark.parametrize("quarters", range(4))
+def test_what_is_corrected_is_what_was_read(store, make_page, tmp_path, quarters):
+    """The n-th digit that is said is the n-th that was read: of a turned page, and where
+    digits touch, of which a cut makes two."""
+    page, _ = make_page(LINES)
+    cv2.line(page, (60, 70), (110, 70), 40, 5)
+    file = tmp_path / "page.png"
+    cv2.imwrite(str(file), np.rot90(page, quarters))
+    turn = "auto" if quarters else "no"
+    (read,) = Predictor.load(store).read_files([file], turn=turn)
+    assert any("touch" in reason for digit in read for reason in digit.reasons)
+    said = "".join(str((digit.digit + 1) % 10) for digit in read)
+    kept = correct_file(store, file, said, "ada", turn=turn)
+    found = dict.fromkeys(zip((digit.picture for digit in read), map(int, said), strict=True))
+    assert [(row.picture, row.digit) for row in kept] == list(found)
+
+
+def test_without_a_champion_nothing_can_be_turned(tmp_path, make_page):
+    page, _ = make_page(LINES)
+    cv2.imwrite(str(tmp_path / "page.png"), page)
+    with pytest.raises(InputError, match="champion"):
+        correct_file(Store(tmp_path / "a"), tmp_path / "page.png", "1", "ada", turn="auto")
 
 
 def test_a_turned_page_is_doubted_as_a_whole_and_said_to_be_turned(
