@@ -33,7 +33,7 @@ _WHOLE_LIKELY, _BETTER_WHOLE, _BETTER_CUT, _LEAST_LIKELY = -0.25, 0.05, 0.2, -0.
 # What each part costs, and what a height below its share of the whole's takes away.
 _EACH_PART, _USUAL_HEIGHT, _LOW_WEIGHT = 0.02, 0.8, 2.0
 # Of the height: what is narrower, and not two by its shape, is never looked at as several.
-_MAY_BE_TWO = 0.8
+_MAY_BE_TWO = 1.0
 
 _PLURALS = {
     "line": "lines",
