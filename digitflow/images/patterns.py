@@ -16,6 +16,8 @@ _EDGE_SHARE, _LEAST_EDGE = 0.06, 3
 _PARTS, _LEAST_PART, _LEAST_AWAY = 16, 16, 0.25
 # What few pixels of the print surpass: where two lines cross.
 _SURPASSED = 95
+# Print is fine: hardly any of it is as wide as this. A digit of few large pixels is gray too.
+_WIDE, _MOST_WIDE = 7, 0.1
 # Strokes become so much stronger than in proportion, as pale ones are hardly above the print.
 _GAIN, _MOST = 1.2, 0.7
 # Pixels a side that tell how strong ink is, and whether it covers enough.
@@ -56,7 +58,10 @@ def _measure_pattern(ink: np.ndarray, peak: float) -> float | None:
     edge = max(_LEAST_EDGE, round(_EDGE_SHARE * min(ink.shape)))
     strong = (ink > _STROKE * peak).view(np.uint8)
     away = cv2.dilate(strong, np.ones((2 * edge + 1,) * 2, np.uint8)) == 0
-    if not away.any() or np.mean(ink[away] > _LEAST * peak) < _COVERED:
+    if not away.any() or _measure_cover(ink, peak, away) < _COVERED:
+        return None
+    wide = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((_WIDE, _WIDE), np.uint8))
+    if _measure_cover(wide, peak, away) > _MOST_WIDE:
         return None
     side = max(_LEAST_PART, max(ink.shape) // _PARTS)
     corners = [
@@ -72,3 +77,8 @@ def _measure_pattern(ink: np.ndarray, peak: float) -> float | None:
     if not parts or np.mean(np.array(parts) > _LEAST * peak) < _SPREAD:
         return None
     return min(float(np.median(parts)), _MOST * peak)
+
+
+def _measure_cover(ink: np.ndarray, peak: float, where: np.ndarray) -> float:
+    """Return the share of some places that show print."""
+    return float(np.mean(ink[where] > _LEAST * peak))

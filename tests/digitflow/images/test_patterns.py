@@ -3,6 +3,7 @@ from collections import Counter
 import cv2
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from digitflow.images.pages import find_digits
 from digitflow.images.patterns import clear_pattern
@@ -94,3 +95,9 @@ def test_a_base_line_on_print_is_a_line_and_cuts_no_digit():
     page = find_digits(expose(write(), lines)[0])
     assert len(page.digits) == 4
     assert {mark.reason for mark in page.passed_over} == {"line"}
+
+
+def test_a_digit_of_few_large_pixels_is_no_print():
+    cells = load_digits().images[:40] * 15
+    for digit in cells.astype(np.uint8):
+        assert clear_pattern(np.float32(np.kron(digit, np.ones((12, 12))))) is None
