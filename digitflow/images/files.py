@@ -23,6 +23,7 @@ from digitflow.images.pictures import (
     bound_pages,
     decode_image,
     inspect_picture,
+    is_known,
 )
 
 if TYPE_CHECKING:
@@ -227,6 +228,11 @@ def decode_picture(content: bytes, name: str) -> np.ndarray:
             f"them as {FORMATS}. `digitflow predict` and Predictor.read_file read every page"
         )
     return document.read().gray
+
+
+def is_readable(content: bytes) -> bool:
+    """Tell whether a file begins as one that `Document` reads."""
+    return is_known(content) or _is_pdf(content)
 
 
 def _is_pdf(content: bytes) -> bool:

@@ -201,13 +201,18 @@ def _check_format(content: bytes, name: str) -> None:
             f"{name} has more than {MAX_FILE_BYTES >> 20} MB, which is all that a picture may "
             "have. Make it smaller: 28 pixels are left of a digit's height in the end"
         )
-    if content.startswith(tuple(_SIGNATURES)):
+    if is_known(content):
         return
     other = _name_other(content)
     if other is not None:
         raise InputError(f"{name} is {other}: save it as one picture, {FORMATS}")
     found = f"it begins with {content[:8]!r}" if content else "it is empty"
     raise InputError(f"{name} is no picture, or a damaged one: {FORMATS} is expected, {found}")
+
+
+def is_known(content: bytes) -> bool:
+    """Tell whether a file begins as a picture of a known format does."""
+    return content.startswith(tuple(_SIGNATURES))
 
 
 def _name_other(content: bytes) -> str | None:
