@@ -19,6 +19,7 @@ DRAWS = 2000
 # Of a measure that hardly ever moves, as the confidence of a model that is always certain:
 # one that does would else be so many spreads away that no other had a limit.
 LEAST_SPREAD = 0.01
+RARE = 1000
 
 
 class Limits(Record):
@@ -104,6 +105,39 @@ def _halve(
     order = generator.permutation(count)
     one, other = order[: count // 2], order[count // 2 :]
     return one, other[:size] if size <= len(other) else generator.choice(other, size)
+
+
+def measure_distances(
+    store: Store, reference: Reference, images: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tell of each picture by itself how far it is from what a model learnt from.
+
+    Of each statistic how far it is from the median, by how far the rarest learnt images are
+    on that side; the farthest statistic counts.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, 28, 28), uint8
+
+    Returns
+    -------
+    distances : ndarray of shape (n,)
+        1 is as far as the farthest of `RARE` learnt images; more is farther.
+    columns : ndarray of shape (n,), integer
+        Which statistic that is, a place in `COLUMNS`.
+    """
+    known = open_reference(store, reference)
+    low, median, high = np.quantile(known.statistics, (1 / RARE, 0.5, 1 - 1 / RARE), axis=0)
+    reach = np.maximum(np.stack([median - low, high - median]), LEAST_SPREAD)
+
+    def scale(statistics: np.ndarray) -> np.ndarray:
+        beyond = statistics - median
+        return np.abs(beyond) / np.where(beyond < 0, reach[0], reach[1])
+
+    # Of several statistics one is rare more often than each.
+    usual = np.quantile(scale(known.statistics).max(axis=1), 1 - 1 / RARE)
+    found = scale(describe_images(images, known.components)[0]) / usual
+    return found.max(axis=1), found.argmax(axis=1)
 
 
 UNITS = {"domain": "area under the ROC curve"}

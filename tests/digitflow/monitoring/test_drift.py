@@ -9,7 +9,12 @@ from sklearn.metrics import roc_auc_score
 from digitflow.augment import distortions
 from digitflow.errors import InputError
 from digitflow.monitoring import drift
-from digitflow.monitoring.drift import OpenWindow, calibrate_limits, inspect_window
+from digitflow.monitoring.drift import (
+    OpenWindow,
+    calibrate_limits,
+    inspect_window,
+    measure_distances,
+)
 from digitflow.monitoring.measures import (
     COLUMNS,
     FOLDS,
@@ -196,3 +201,28 @@ def test_of_a_mix_only_the_first_source_and_corrections_are_what_windows_are_com
     assert reference == record_reference(store, *alone, 42)
     assert reference.statistics.shape == (50, 7)
     assert reference.predicted.shape == (50,)
+
+
+def test_few_clean_pictures_are_farther_than_the_learnt_ones_and_changed_ones_are(
+    known, digits
+):
+    store, reference, _ = known
+    clean = digits.images[1000:]
+    distances, columns = measure_distances(store, reference, clean)
+    assert distances.shape == columns.shape == (len(clean),)
+    assert (distances > 1).mean() < 0.02
+    bold = np.minimum(clean.astype(int) * 3, 255).astype(np.uint8)
+    farther, columns = measure_distances(store, reference, np.roll(bold, 6, axis=2))
+    assert (farther > 1).mean() > 0.9
+    assert np.bincount(columns, minlength=len(COLUMNS)).argmax() == COLUMNS.index("centre_x")
+
+
+def test_a_picture_is_as_far_alone_as_among_others(known, digits):
+    store, reference, _ = known
+    distances, columns = measure_distances(store, reference, digits.images[1000:1010])
+    for row in range(10):
+        alone, column = measure_distances(
+            store, reference, digits.images[1000 + row][np.newaxis]
+        )
+        np.testing.assert_allclose(alone[0], distances[row], rtol=1e-4)
+        assert column[0] == columns[row]
