@@ -25,11 +25,6 @@ if TYPE_CHECKING:
 MOST_REASONS = 10
 # Files of which a person wants to know how far it is, and how often to say so.
 MANY, PROGRESS_SECONDS = 20, 0.1
-BOX = ("left", "top", "width", "height")
-COLUMNS = (
-    *("file", "page", "line", *BOX, "digit", "probability", "status", "reasons"),
-    *("picture", "model", "version", "error"),
-)
 
 
 def predict(
@@ -176,8 +171,10 @@ def _write_text(pages: "Iterable[Reading]", champion: "Champion") -> bool:
 
 def _write_json(pages: "Iterable[Reading]", champion: "Champion") -> bool:
     """Print a list as `json.dumps` would, piece by piece: any number in bounded memory."""
+    from digitflow.predict.predictions import list_rows
+
     is_whole, before = True, "[\n"
-    for row in chain.from_iterable(map(_to_rows, pages)):
+    for row in chain.from_iterable(map(list_rows, pages)):
         is_whole &= "error" not in row
         text = json.dumps(row, indent=2)
         typer.echo(before + indent(text, "  "), nl=False)
@@ -187,35 +184,15 @@ def _write_json(pages: "Iterable[Reading]", champion: "Champion") -> bool:
 
 
 def _write_csv(pages: "Iterable[Reading]", champion: "Champion") -> bool:
+    from digitflow.predict.predictions import COLUMNS, list_table_rows
+
     writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
     writer.writeheader()
     is_whole = True
-    for row in chain.from_iterable(map(_to_rows, pages)):
-        for mark in row.pop("passed_over", ()):
-            place = dict(zip(BOX, mark["box"], strict=True))
-            passed = {"status": "passed over", "reasons": mark["reason"]}
-            writer.writerow(row | place | passed)
-        if "digit" not in row and "error" not in row:
-            continue
+    for row in chain.from_iterable(map(list_table_rows, pages)):
         is_whole &= "error" not in row
-        row |= dict(zip(BOX, row.pop("box", None) or (), strict=False))
-        row["reasons"] = "; ".join(row.get("reasons", ()))
-        row.pop("runners_up", None)
         writer.writerow(row)
     return is_whole
-
-
-def _to_rows(page: "Reading") -> Iterator[dict[str, Any]]:
-    """Yield what was read in a picture, then in one row what was passed over."""
-    for result in page:
-        row = result.model_dump(exclude={"index"})
-        if row["page"] is None:
-            del row["page"]
-        yield row
-    if page and page.passed_over:
-        place: dict[str, Any] = {name: row[name] for name in ("file", "page") if name in row}
-        marks = [{"box": mark.box, "reason": mark.reason} for mark in page.passed_over]
-        yield place | {"passed_over": marks}
 
 
 def correct(

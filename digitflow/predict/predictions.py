@@ -1,7 +1,7 @@
 """What was read, and how sure that is: plain records."""
 
-from collections.abc import Iterable, Sequence
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,6 +14,12 @@ _FEW, _MANY = 6, 1 / 3
 _TOUCHING = "it looks like digits that touch"
 
 Status = Literal["read", "unsure", "not a digit"]
+BOX = ("left", "top", "width", "height")
+COLUMNS = (
+    *("file", "page", "line", *BOX, "digit", "probability", "status", "reasons"),
+    *("picture", "model", "version", "error"),
+)
+"""Of a table of what was read; see `list_table_rows`."""
 SIGNS: dict[Status, str] = {"read": "", "unsure": "?", "not a digit": "#"}
 """How a status is shown beside a digit."""
 
@@ -106,6 +112,33 @@ class Reading(list["Prediction | Unread"]):
         self.passed_over = tuple(passed_over)
         self.picture = picture
         self.reduction = reduction
+
+
+def list_rows(page: Reading) -> Iterator[dict[str, Any]]:
+    """Yield what was read in a picture as plain values; then a row of what was passed over."""
+    for result in page:
+        row = result.model_dump(exclude={"index"})
+        if row["page"] is None:
+            del row["page"]
+        yield row
+    if page and page.passed_over:
+        place: dict[str, Any] = {name: row[name] for name in ("file", "page") if name in row}
+        marks = [{"box": mark.box, "reason": mark.reason} for mark in page.passed_over]
+        yield place | {"passed_over": marks}
+
+
+def list_table_rows(page: Reading) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a table with `COLUMNS`: one a digit, a mark passed over, an error."""
+    for row in list_rows(page):
+        if "passed_over" in row:
+            for mark in row.pop("passed_over"):
+                place = dict(zip(BOX, mark["box"], strict=True))
+                yield row | place | {"status": "passed over", "reasons": mark["reason"]}
+            continue
+        row |= dict(zip(BOX, row.pop("box", None) or (), strict=False))
+        row["reasons"] = "; ".join(row.get("reasons", ()))
+        row.pop("runners_up", None)
+        yield row
 
 
 def locate_digit(
