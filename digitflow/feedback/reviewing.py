@@ -154,7 +154,7 @@ def choose_questions(
 
 def measure_bits(probabilities: Sequence[np.ndarray]) -> float:
     """Return the entropy, in bits, of the mean of some versions' probabilities (10,)."""
-    mean = np.mean(probabilities, axis=0, dtype=np.float64)
+    mean = np.asarray(np.mean(probabilities, axis=0, dtype=np.float64))
     mean = mean[mean > 0] / mean.sum()
     return float(-(mean * np.log2(mean)).sum()) + 0.0
 
