@@ -22,10 +22,10 @@ LINTERS := $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy \
 
 # An environment whose Python is gone, or that was made for another folder, is made anew.
 ifneq ($(shell $(BIN)/python -c "" 2>/dev/null && cat $(VENV)/.made 2>/dev/null),$(CURDIR))
-$(shell rm -f $(VENV)/.made $(VENV)/.installed $(VENV)/.installed-dev)
+$(shell rm -f $(VENV)/.made $(VENV)/.installed $(VENV)/.installed-app $(VENV)/.installed-dev)
 endif
 
-.PHONY: help run test soak lint bench up down clean
+.PHONY: help run test soak lint bench app up down clean
 .NOTPARALLEL:
 
 help: ## Show what there is
@@ -49,6 +49,9 @@ lint: $(VENV)/.installed-dev ## Check style, types and which module may import w
 bench: $(VENV)/.installed ## Run the benchmarks
 	@for bench in benchmarks/bench_*.py; do \
 		echo "== $$bench"; $(BIN)/python "$$bench" || exit 1; done
+
+app: $(VENV)/.installed-app ## Open the app: draw a digit, see what the champion thinks, teach it
+	@$(BIN)/digitflow app $(ARGS)
 
 up: $(VENV)/.installed ## Start Prefect's server and a worker, and deploy prefect.yaml
 	@$(BIN)/digitflow up
@@ -78,6 +81,13 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt
 	@$(INSTALL) .
 	@$(COMPILE)
 	@touch $@
+
+$(VENV)/.installed-app: $(VENV)/.made pyproject.toml constraints.txt
+	@if [ -e $(VENV)/.installed-dev ] && ! [ pyproject.toml -nt $(VENV)/.installed-dev ]; then \
+		touch $@; exit; fi; \
+	echo "Installing with the app into $(VENV), once: 1.5 GB, some minutes"; \
+	$(INSTALL) ".[app]" && touch $(VENV)/.installed $@
+	@$(COMPILE)
 
 $(VENV)/.installed-dev: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing with the tools for tests into $(VENV), once: 1.7 GB, some minutes"

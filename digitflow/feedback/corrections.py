@@ -28,6 +28,8 @@ from digitflow.store.references import Record
 from digitflow.store.runs import now
 
 Role = Literal["training", "gate"]
+# In the place of a role: the row takes back the same person's last label of the picture.
+WITHDRAWN = "withdrawn"
 # One picture of so many judges; the others are learnt from.
 JUDGING = 3
 
@@ -119,18 +121,61 @@ def add_corrections(
 
 def _list_latest(connection: Any, who: str, digests: Sequence[str]) -> dict[str, int]:
     """Return somebody's latest labels of these pictures, where there are any."""
-    table, given = define_tables().tables["corrections"], {}
+    table = define_tables().tables["corrections"]
+    given: dict[str, int] = {}
     for part in iterate_parts(digests):
         query = table.select().where(table.c.who == who, table.c.picture.in_(part))
-        for row in connection.execute(query.order_by(table.c.id)).mappings():
-            given[row["picture"]] = row["digit"]
+        rows = connection.execute(query.order_by(table.c.id)).mappings()
+        given |= {row["picture"]: row["digit"] for row in _drop_withdrawn(rows)}
     return given
 
 
+def withdraw_correction(store: Store, picture: str, who: str) -> bool:
+    """Take back somebody's last label of a picture; what they said before it holds again.
+
+    Nothing is removed: the withdrawal is noted, as the label was.
+
+    Parameters
+    ----------
+    picture : str
+        Digest of the image.
+
+    Returns
+    -------
+    bool
+        Whether there was one.
+
+    Raises
+    ------
+    StorageError
+        If the database can't be written.
+    """
+    said = [row for row in list_corrections(store) if (row.picture, row.who) == (picture, who)]
+    if not said:
+        return False
+    taken = said[-1].model_dump(exclude={"id"}) | {"role": WITHDRAWN, "at": now()}
+    FEEDBACK.insert_rows(store, "corrections", [taken])
+    return True
+
+
 def list_corrections(store: Store) -> list[Correction]:
-    """Return all corrections, the first one first."""
+    """Return the corrections that were not withdrawn, the first one first."""
     rows = FEEDBACK.read_rows(store, "SELECT * FROM corrections ORDER BY id")
-    return [Correction(**row) for row in rows]
+    return [Correction(**row) for row in _drop_withdrawn(rows)]
+
+
+def _drop_withdrawn(rows: Iterable[Any]) -> list[Any]:
+    """Leave out rows that take back a label, and those that they take back."""
+    standing: dict[int, Any] = {}
+    last: dict[tuple[str, str], list[int]] = {}
+    for row in rows:
+        own = last.setdefault((row["picture"], row["who"]), [])
+        if row["role"] != WITHDRAWN:
+            standing[row["id"]] = row
+            own.append(row["id"])
+        elif own:
+            del standing[own.pop()]
+    return list(standing.values())
 
 
 def list_conflicts(store: Store) -> dict[str, list[Correction]]:

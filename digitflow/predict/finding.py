@@ -103,17 +103,29 @@ def open_sheets(file: str | PathLike[str], one: bool, keep: bool = False) -> Ite
     """
     name = name_file(file)
     try:
-        document = Document(read_content(file), name)
+        content = read_content(file)
     except (InputError, MemoryError) as exc:
         yield Sheet(str(file), error=_name_error(name, exc))
+        return
+    yield from open_content(content, name, str(file), one, keep)
+
+
+def open_content(
+    content: bytes, name: str, file: str | None, one: bool, keep: bool = False
+) -> Iterator[Sheet]:
+    """Yield what `open_sheets` does, of a file's content; `name` is how errors call it."""
+    try:
+        document = Document(content, name)
+    except (InputError, MemoryError) as exc:
+        yield Sheet(file, error=_name_error(name, exc))
         return
     for page in range(1, 1 + (document.pages or 1)):
         number = page if document.pages else None
         try:
-            yield find_sheet(document.read(page), str(file), number, one, keep)
+            yield find_sheet(document.read(page), file, number, one, keep)
         except (InputError, MemoryError) as exc:
             named = name if number is None else f"{name}, page {page}"
-            yield Sheet(str(file), number, error=_name_error(named, exc))
+            yield Sheet(file, number, error=_name_error(named, exc))
 
 
 def _name_error(name: str, exc: Exception) -> str:

@@ -99,6 +99,10 @@ class Reading(list["Prediction | Unread"]):
         What was looked at, where it was asked for.
     reduction : int
         How many times larger than this the picture is.
+    frames : ndarray of shape (n, 28, 28), uint8, or None
+        What the model saw of each digit; None where nothing was read.
+    probabilities : ndarray of shape (n, 10), or None
+        Of all classes, for each digit.
     """
 
     def __init__(
@@ -107,11 +111,15 @@ class Reading(list["Prediction | Unread"]):
         passed_over: Iterable[PassedOver] = (),
         picture: np.ndarray | None = None,
         reduction: int = 1,
+        frames: np.ndarray | None = None,
+        probabilities: np.ndarray | None = None,
     ) -> None:
         super().__init__(results)
         self.passed_over = tuple(passed_over)
         self.picture = picture
         self.reduction = reduction
+        self.frames = frames
+        self.probabilities = probabilities
 
 
 def list_rows(page: Reading) -> Iterator[dict[str, Any]]:

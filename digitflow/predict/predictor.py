@@ -12,6 +12,7 @@ import numpy as np
 from digitflow.feedback.predictions import PredictionLog
 from digitflow.images.frame import digest_image
 from digitflow.images.inputs import iterate_batches, to_picture
+from digitflow.images.pages import PassedOver
 from digitflow.images.pictures import Picture
 from digitflow.models.bundle import RejectOption
 from digitflow.models.golden import load_bundle
@@ -21,6 +22,7 @@ from digitflow.predict.finding import (
     cut_touching,
     find_sheet,
     guess_turn,
+    open_content,
     open_sheets,
     read_sheets,
     turn_upright,
@@ -140,7 +142,9 @@ class Predictor:
                 yield Unread(file=file, error=error, index=place + row)
             place += len(batch.files)
 
-    def read_page(self, picture: Any, file: str | None = None, turn: Turn = "no") -> Reading:
+    def read_page(
+        self, picture: Any, file: str | None = None, turn: Turn = "no", keep: bool = False
+    ) -> Reading:
         """Find and read the digits of a picture, line by line and from left to right.
 
         Parameters
@@ -151,6 +155,8 @@ class Predictor:
             Its name, for the predictions.
         turn : {"no", "auto"}
             Whether to turn a page by quarters that is read better so.
+        keep : bool
+            Keep the picture that was looked at.
 
         Returns
         -------
@@ -162,14 +168,17 @@ class Predictor:
         InputError
             If it can't be read, is blank, or nothing in it could be a digit.
         """
-        return self._read_picture(picture, file, False, turn)
+        return self._read_picture(picture, file, False, turn, keep)
 
-    def read_one(self, picture: Any, file: str | None = None) -> Reading:
+    def read_one(self, picture: Any, file: str | None = None, keep: bool = False) -> Reading:
         """Read the one digit of a picture; takes and raises what `read_page` does."""
-        return self._read_picture(picture, file, True, "no")
+        return self._read_picture(picture, file, True, "no", keep)
 
-    def _read_picture(self, picture: Any, file: str | None, one: bool, turn: Turn) -> Reading:
-        sheet = find_sheet(Picture(to_picture(picture), 1), file, None, one, turn == "auto")
+    def _read_picture(
+        self, picture: Any, file: str | None, one: bool, turn: Turn, keep: bool
+    ) -> Reading:
+        keep |= turn == "auto"
+        sheet = find_sheet(Picture(to_picture(picture), 1), file, None, one, keep)
         if turn == "auto":
             sheet = turn_upright(sheet, self._predict_batch)
         (reading,) = self._read_sheets([sheet])
@@ -207,8 +216,28 @@ class Predictor:
         `read_page`.
         """
         keep |= turn == "auto"
+        opened = (sheet for file in files for sheet in open_sheets(file, one, keep))
+        yield from self._read_opened(opened, turn)
+
+    def read_contents(
+        self,
+        contents: Iterable[tuple[str, bytes]],
+        one: bool = False,
+        keep: bool = False,
+        turn: Turn = "no",
+    ) -> Iterator[Reading]:
+        """Yield what `read_files` does, of files that are (name, content) already."""
+        keep |= turn == "auto"
+        opened = (
+            sheet
+            for name, content in contents
+            for sheet in open_content(content, name, name, one, keep)
+        )
+        yield from self._read_opened(opened, turn)
+
+    def _read_opened(self, opened: Iterable[Sheet], turn: Turn) -> Iterator[Reading]:
         pending: list[Sheet] = []
-        for sheet in (sheet for file in files for sheet in open_sheets(file, one, keep)):
+        for sheet in opened:
             if turn == "auto":
                 sheet = turn_upright(sheet, self._predict_batch)
             pending.append(sheet)
@@ -238,7 +267,7 @@ class Predictor:
         """Say where a picture's digits are; `whole` are its frames before any was cut."""
         if sheet.found is None:
             digits = [locate_digit(digit, sheet.file, page=sheet.page) for digit in own]
-            return Reading(digits, (), sheet.picture, sheet.reduction)
+            return _gather(sheet, digits)
         digits = [
             locate_digit(
                 digit,
@@ -257,7 +286,7 @@ class Predictor:
         if not sheet.turn and has_doubts(digits):
             turn = guess_turn(whole, self._predict_batch)
         digits = flag_turned(digits, turn) if turn else flag_page(digits)
-        return Reading(digits, passed, sheet.picture, sheet.reduction)
+        return _gather(sheet, digits, passed)
 
     def _describe_sheets(self, sheets: Sequence[Sheet], seconds: float) -> list[Prediction]:
         found = [sheet for sheet in sheets if sheet.probabilities is not None]
@@ -387,6 +416,14 @@ def predict_files(
     """
     for page in Predictor.load(store, model).read_files(files, one):
         yield from page
+
+
+def _gather(
+    sheet: Sheet, digits: Sequence[Prediction], passed: Iterable[PassedOver] = ()
+) -> Reading:
+    return Reading(
+        digits, passed, sheet.picture, sheet.reduction, sheet.frames, sheet.probabilities
+    )
 
 
 def _enlarge(box: tuple[int, int, int, int], times: int) -> tuple[int, int, int, int]:

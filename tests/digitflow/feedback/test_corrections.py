@@ -12,6 +12,7 @@ from digitflow.feedback.corrections import (
     list_corrections,
     read_corrected,
     take_pictures,
+    withdraw_correction,
 )
 from digitflow.feedback.tables import FEEDBACK, find_picture
 from digitflow.images.frame import digest_image
@@ -160,3 +161,24 @@ def test_what_is_still_being_written_is_left_alone(store, inbox):
 def test_a_missing_inbox_is_bad_input(store, tmp_path):
     with pytest.raises(InputError, match="folders 0 to 9"):
         take_pictures(store, tmp_path / "nowhere")
+
+
+def test_a_withdrawn_label_counts_no_more_and_the_one_before_it_again(store, images):
+    picture = digest_image(images[0])
+    assert not withdraw_correction(store, picture, "ann")
+    for digit in (3, 5):
+        add_corrections(store, [images[0]], [digit], "ann", "a test")
+    assert withdraw_correction(store, picture, "ann")
+    assert [row.digit for row in list_corrections(store)] == [3]
+    assert withdraw_correction(store, picture, "ann")
+    assert list_corrections(store) == []
+    assert not withdraw_correction(store, picture, "ann")
+    # What was withdrawn may be said again.
+    assert add_corrections(store, [images[0]], [5], "ann", "a test") == 1
+    assert read_corrected(store, choose_role(picture)).labels.tolist() == [5]
+
+
+def test_nobody_withdraws_what_others_said(store, images):
+    add_corrections(store, [images[0]], [3], "ann", "a test")
+    assert not withdraw_correction(store, digest_image(images[0]), "bob")
+    assert [row.who for row in list_corrections(store)] == ["ann"]

@@ -1,0 +1,153 @@
+"""What the pages share: the store, loaded models, who may write, and how a lack is shown."""
+
+import hmac
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import sleep
+
+import streamlit as st
+
+from digitflow.app.widgets import to_markdown
+from digitflow.errors import DamagedArtifact, DigitflowError, InputError, StorageError
+from digitflow.feedback.predictions import PredictionLog
+from digitflow.models.golden import load_bundle
+from digitflow.models.persistence import load_model
+from digitflow.predict.predictor import Predictor
+from digitflow.registry.history import find_champion
+from digitflow.registry.listing import find_registration
+from digitflow.registry.listing import list_models as list_registered
+from digitflow.registry.versions import DEFAULT_MODELS, Champion
+from digitflow.store.artifacts import Store, open_store
+
+logger = logging.getLogger(__name__)
+
+ADMIN_OPTION = "--admin"
+PASSWORD_VARIABLE = "DIGITFLOW_APP_PASSWORD"  # noqa: S105
+TRAIN, DIAGNOSE = "make run", "digitflow doctor"
+# A model and its detector take some 50 MB; people compare two.
+MODELS_KEPT = 4
+# What guessing a password costs.
+WRONG_SECONDS = 1.0
+
+
+def open_project_store() -> Store:
+    """Return the project's store; opening it costs nothing, and nothing of it is kept."""
+    return open_store()
+
+
+def list_models(store: Store) -> list[str]:
+    """Return the registered models, those that are meant without a name first."""
+    return sorted(list_registered(store), key=lambda name: (name not in DEFAULT_MODELS, name))
+
+
+def find_version(
+    store: Store, model: str | None = None, version: str | None = None
+) -> Champion:
+    """Return the champion of a model, or another version of it as if it were champion.
+
+    Parameters
+    ----------
+    version : str, optional
+        A number or an alias.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    if version is None or model is None:
+        return find_champion(store, model)
+    found = find_registration(store, model, version)
+    return found.make_champion(found.score, found.registered_at)
+
+
+def load_predictor(
+    store: Store,
+    model: str | None = None,
+    version: str | None = None,
+    log: PredictionLog | None = None,
+) -> Predictor:
+    """Return the champion of a model, or another version, ready to read.
+
+    Who is champion is asked each time, so that a new one is used from the next look on; the
+    loaded files are kept by their digests, for all people.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    DamagedArtifact
+        If one of its files is missing or changed.
+    """
+    champion = find_version(store, model, version)
+    pipeline, detector = _load_files(str(store.root), champion.bundle.model.digest, champion)
+    return Predictor(champion, pipeline, detector, log)
+
+
+@st.cache_resource(max_entries=MODELS_KEPT, show_spinner="Loading the model …")
+def _load_files(root: str, digest: str, _champion: Champion) -> tuple[object, object]:
+    store, bundle = Store(root), _champion.bundle  # type: ignore[arg-type]
+    detector = bundle.reject_option.detector if bundle.reject_option else None
+    return load_bundle(bundle, store), None if detector is None else load_model(detector, store)
+
+
+def show_missing(why: Exception | str, command: str) -> None:
+    """Show what is missing and the command that mends it, where the page would have been."""
+    st.warning(to_markdown(str(why)), icon=":material/build:")
+    st.markdown("This mends it:")
+    st.code(command, language=None)
+
+
+@contextmanager
+def mending() -> Iterator[None]:
+    """Turn what is missing or broken into a box that says so; the rest of the page stays."""
+    try:
+        yield
+    except InputError as exc:
+        text = str(exc)
+        show_missing(exc, TRAIN if "digitflow train" in text else DIAGNOSE)
+    except DamagedArtifact as exc:
+        show_missing(exc, f"{DIAGNOSE} --verify")
+    except (StorageError, DigitflowError) as exc:
+        show_missing(exc, DIAGNOSE)
+    except ModuleNotFoundError as exc:
+        show_missing(f"{exc.name} is not installed", "pip install 'digitflow[app]'")
+
+
+def is_started_by_admin() -> bool:
+    """Tell whether the app was started with --admin."""
+    return ADMIN_OPTION in sys.argv
+
+
+def is_admin() -> bool:
+    """Tell whether this person may retrain and roll back: by --admin, and the password."""
+    return is_started_by_admin() and bool(st.session_state.get("admin"))
+
+
+def offer_login() -> None:
+    """Ask for the password in the sidebar where the app was started with --admin."""
+    if not is_started_by_admin() or is_admin():
+        return
+    with st.sidebar.form("login", clear_on_submit=True):
+        given = st.text_input(
+            "Password",
+            type="password",
+            help=f"What {PASSWORD_VARIABLE} was when the app was started with --admin.",
+        )
+        if st.form_submit_button("Allow retraining and rollback"):
+            st.session_state["admin"] = check_password(given)
+            if is_admin():
+                st.rerun()
+            st.error("That is not the password.")
+
+
+def check_password(given: str) -> bool:
+    """Compare with the environment's password, in constant time; a wrong one waits."""
+    wanted = os.environ.get(PASSWORD_VARIABLE, "")
+    right = bool(wanted) and hmac.compare_digest(given.encode(), wanted.encode())
+    if not right:
+        sleep(WRONG_SECONDS)
+    return right

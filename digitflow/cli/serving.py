@@ -1,0 +1,110 @@
+"""`digitflow app`: Streamlit as a process of its own, on the loopback, in our colours."""
+
+import os
+import re
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from digitflow.cli.options import Debug
+from digitflow.errors import InputError
+
+PASSWORD_VARIABLE = "DIGITFLOW_APP_PASSWORD"  # noqa: S105
+USUAL_PORT = 8501
+HOST = "127.0.0.1"
+# Streamlit's names, and those of the reports' page.css.
+_THEME = {
+    "primaryColor": "accent",
+    "backgroundColor": "page",
+    "secondaryBackgroundColor": "card",
+    "textColor": "ink",
+    "linkColor": "accent",
+    "borderColor": "line",
+    "grayTextColor": "soft",
+    "greenTextColor": "good",
+    "greenBackgroundColor": "good-back",
+    "redTextColor": "bad",
+    "redBackgroundColor": "bad-back",
+    "orangeTextColor": "warn",
+    "orangeBackgroundColor": "mark",
+    "yellowTextColor": "warn",
+    "yellowBackgroundColor": "mark",
+    "blueTextColor": "accent",
+}
+_FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif'
+
+
+def open_app(
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port on the loopback.")
+    ] = USUAL_PORT,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+    admin: Annotated[
+        bool,
+        typer.Option(
+            "--admin", help=f"Allow retraining and rollback, by {PASSWORD_VARIABLE}'s password."
+        ),
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Open the app in a browser: draw a digit, see what the champion thinks, teach it."""
+    if find_spec("streamlit") is None or find_spec("streamlit_drawable_canvas") is None:
+        raise InputError("the app needs the extra app: pip install 'digitflow[app]'")
+    if admin and not os.environ.get(PASSWORD_VARIABLE):
+        raise InputError(
+            f"--admin guards retraining and rollback by a password: set {PASSWORD_VARIABLE}"
+        )
+    sys.stdout.flush()
+    command = [sys.executable, "-m", "streamlit", "run", str(_find_script())]
+    command += list_options(port, browser) + (["--", "--admin"] if admin else [])
+    os.execv(sys.executable, command)
+
+
+def _find_script() -> Path:
+    # Not imported: one door doesn't know another.
+    package = find_spec("digitflow")
+    if package is None or package.origin is None:
+        raise InputError("digitflow is not installed: pip install 'digitflow[app]'")
+    return Path(package.origin).parent / "app" / "script" / "run.py"
+
+
+def list_options(port: int, browser: bool = True) -> list[str]:
+    """Return Streamlit's options: offline, on the loopback alone, with the reports' colours."""
+    from digitflow.images.pictures import MAX_FILE_BYTES
+
+    options = {
+        "server.address": HOST,
+        "server.port": port,
+        "server.fileWatcherType": "none",
+        "server.maxUploadSize": MAX_FILE_BYTES >> 20,
+        "server.showEmailPrompt": "false",
+        "server.enableCORS": "true",
+        "server.enableXsrfProtection": "true",
+        "browser.gatherUsageStats": "false",
+        "browser.serverAddress": HOST,
+        "client.toolbarMode": "minimal",
+        "client.showErrorDetails": "none",
+        "client.showErrorLinks": "false",
+        "theme.font": _FONT,
+        "theme.headingFont": _FONT,
+        "theme.baseRadius": "0.4rem",
+    }
+    if not browser:
+        options["server.headless"] = "true"
+    for scheme, colours in read_colours().items():
+        options |= {f"theme.{scheme}.{name}": colours[ours] for name, ours in _THEME.items()}
+    return [f"--{name}={value}" for name, value in options.items()]
+
+
+def read_colours() -> dict[str, dict[str, str]]:
+    """Return the colours of the reports' pages by name: {"light": {...}, "dark": {...}}."""
+    package = find_spec("digitflow")
+    assert package is not None
+    assert package.origin is not None
+    css = (Path(package.origin).parent / "reports" / "page.css").read_text(encoding="utf-8")
+    blocks = re.findall(r":root \{(.*?)\}", css, re.DOTALL)[:2]
+    light, dark = (dict(re.findall(r"--([\w-]+): (#\w+)", block)) for block in blocks)
+    return {"light": light, "dark": dark}
