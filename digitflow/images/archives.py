@@ -64,6 +64,17 @@ def is_archive(content: bytes) -> bool:
     return content.startswith(SIGNATURES)
 
 
+def count_files(content: bytes) -> int:
+    """Return how many files there are to look at: 1, or what an archive lists."""
+    if not is_archive(content):
+        return 1
+    try:
+        with _open(content, "it") as archive:
+            return sum(map(_is_shown, archive.infolist()))
+    except InputError:
+        return 1
+
+
 def iterate_archive(content: bytes, name: str) -> Iterator[Entry]:
     """Yield what may be pictures in an archive, in its order.
 
@@ -86,9 +97,7 @@ def iterate_archive(content: bytes, name: str) -> Iterator[Entry]:
     """
     found, unpacked = 0, 0
     with _open(content, name) as archive:
-        for info in archive.infolist():
-            if info.is_dir() or _is_hidden(info.filename):
-                continue
+        for info in filter(_is_shown, archive.infolist()):
             entry = _unpack(archive, info, name)
             unpacked += len(entry.content)
             if unpacked > MAX_UNPACKED_BYTES:
@@ -153,9 +162,11 @@ def _split(name: str) -> tuple[str, ...]:
     return PurePosixPath(name.replace("\\", "/")).parts
 
 
-def _is_hidden(name: str) -> bool:
-    parts = _split(name)
-    return "__MACOSX" in parts or any(part.startswith(".") and part != ".." for part in parts)
+def _is_shown(info: ZipInfo) -> bool:
+    """Tell whether it is a file that a folder would show."""
+    parts = _split(info.filename)
+    hidden = "__MACOSX" in parts or any(p.startswith(".") and p != ".." for p in parts)
+    return not (hidden or info.is_dir())
 
 
 def _leaves_archive(name: str) -> bool:

@@ -13,7 +13,7 @@ import pytest
 
 from digitflow.errors import InputError
 from digitflow.images import archives
-from digitflow.images.archives import is_archive, iterate_archive
+from digitflow.images.archives import count_files, is_archive, iterate_archive
 
 
 def write_png(level=9):
@@ -57,6 +57,7 @@ def test_what_a_computer_hides_is_passed_over():
     hidden = ["__MACOSX/._1.png", ".thumbs/1.png", "a/.1.png"]
     files = [(name, write_png()) for name in [*hidden, "a/1.png"]]
     assert [name for name, _, _ in read(pack(files))] == ["z/a/1.png"]
+    assert count_files(pack(files)) == 1
 
 
 @pytest.mark.parametrize(
@@ -144,6 +145,11 @@ def test_a_damaged_entry_costs_only_itself():
     (_, _, error), (_, png, none) = read(bytes(content))
     assert "can't be unpacked" in error
     assert (png, none) == (write_png(), None)
+
+
+def test_files_are_counted_before_they_are_read():
+    content = pack([("a/1.png", b""), ("2.png", b""), ("a/", b"")])
+    assert [count_files(each) for each in (content, write_png(), content[:40])] == [2, 1, 1]
 
 
 def test_without_a_picture_it_is_an_error():
