@@ -12,6 +12,7 @@ from os import PathLike
 import numpy as np
 
 from digitflow.errors import InputError
+from digitflow.images.archives import is_archive, iterate_archive
 from digitflow.images.cutting import Part, cut_parts
 from digitflow.images.files import Document, name_file, read_content
 from digitflow.images.frame import SIDE, frame_ink, to_mnist_frame
@@ -90,7 +91,7 @@ class Sheet:
 
 
 def open_sheets(file: str | PathLike[str], one: bool, keep: bool = False) -> Iterator[Sheet]:
-    """Yield each picture of a file, its digits found, or why there are none.
+    """Yield each picture of a file or a ZIP archive, its digits found, or why there are none.
 
     Parameters
     ----------
@@ -113,7 +114,13 @@ def open_sheets(file: str | PathLike[str], one: bool, keep: bool = False) -> Ite
 def open_content(
     content: bytes, name: str, file: str | None, one: bool, keep: bool = False
 ) -> Iterator[Sheet]:
-    """Yield what `open_sheets` does, of a file's content; `name` is how errors call it."""
+    """Yield what `open_sheets` does, of a file's content; `name` is how errors call it.
+
+    A ZIP archive's pictures come one after the other, each with a name of its own.
+    """
+    if is_archive(content):
+        yield from _open_archive(content, name, file, one, keep)
+        return
     try:
         document = Document(content, name)
     except (InputError, MemoryError) as exc:
@@ -126,6 +133,19 @@ def open_content(
         except (InputError, MemoryError) as exc:
             named = name if number is None else f"{name}, page {page}"
             yield Sheet(file, number, error=_name_error(named, exc))
+
+
+def _open_archive(
+    content: bytes, name: str, file: str | None, one: bool, keep: bool
+) -> Iterator[Sheet]:
+    try:
+        for entry in iterate_archive(content, name):
+            if entry.error:
+                yield Sheet(entry.name, error=entry.error)
+            else:
+                yield from open_content(entry.content, entry.name, entry.name, one, keep)
+    except (InputError, MemoryError) as exc:
+        yield Sheet(file, error=_name_error(name, exc))
 
 
 def _name_error(name: str, exc: Exception) -> str:
