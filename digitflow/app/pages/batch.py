@@ -248,6 +248,8 @@ def _show_table(store: Store, job: Job) -> None:
         key=key,
         hide_index=True,
         row_height=ROW_HEIGHT,
+        placeholder="",
+        column_order=["picture", "digit", "probability", "is_a", "status", "file", "place"],
         disabled=["picture", "digit", "probability", "status", "file", "place"],
         column_config=_describe_columns(),
     )

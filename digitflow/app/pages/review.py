@@ -55,6 +55,8 @@ _REASONS = {
     "read differently": "champion and challenger read it differently",
     "drifted": "it is unlike what the model learnt from, by",
 }
+# A digit's key is its name: no need to say it twice.
+_NO_HINT = "<style>[class*='st-key-digit-'] kbd { display: none }</style>"
 _USES = {
     "training": "A label will be **learnt from** by the next training.",
     "gate": "A label will **judge** the next model, and is never learnt from.",
@@ -118,11 +120,17 @@ def _review(store: Store, champion: Champion, progress: Progress) -> None:
             failure, progress.failure = progress.failure, None
             raise failure
         pending = list_pending(store, progress.questions, progress)
+        picture, rest = st.columns([1, 3])
         if pending:
-            _show_question(pending[0], champion)
-        else:
-            _show_end(bool(progress.questions))
-        _draw_keys(store, progress, pending)
+            with picture:
+                st.image(enlarge(pending[0].image, SIDE), caption="What the model sees")
+        # Before the words, which are longer or shorter: the keys stay where they are.
+        with rest:
+            _draw_keys(store, progress, pending)
+            if pending:
+                _explain_question(pending[0], champion)
+            else:
+                _show_end(bool(progress.questions))
         st.caption(f"{len(pending)} more in the queue; {len(progress.done)} done by you.")
         _show_due(store, champion)
 
@@ -173,6 +181,7 @@ def _draw_keys(store: Store, progress: Progress, pending: Sequence[Question]) ->
     """
     asked = pending[0] if pending else None
     name = asked.picture if asked else "none"
+    st.html(_NO_HINT)
     with st.container(horizontal=True):
         for digit in range(CLASSES):
             st.button(
@@ -204,18 +213,14 @@ def _draw_keys(store: Store, progress: Progress, pending: Sequence[Question]) ->
         )
 
 
-def _show_question(question: Question, champion: Champion) -> None:
-    picture, words = st.columns([1, 2])
-    with picture:
-        st.image(enlarge(question.image, SIDE), caption="What the model sees")
-    with words:
-        for version, probabilities in question.probabilities.items():
-            who = "The champion" if version == champion.version else "The challenger"
-            st.markdown(f"{who}, version {to_markdown(version)}: {_describe(probabilities)}")
-        st.markdown(f"Asked because {_name_reasons(question)}.")
-        st.markdown(_USES[question.role], help=_WHY_TWO_USES)
-        if question.file:
-            st.caption(f"From {to_markdown(question.file)}")
+def _explain_question(question: Question, champion: Champion) -> None:
+    for version, probabilities in question.probabilities.items():
+        who = "The champion" if version == champion.version else "The challenger"
+        st.markdown(f"{who}, version {to_markdown(version)}: {_describe(probabilities)}")
+    st.markdown(f"Asked because {_name_reasons(question)}.")
+    st.markdown(_USES[question.role], help=_WHY_TWO_USES)
+    if question.file:
+        st.caption(f"From {to_markdown(question.file)}")
 
 
 def _describe(probabilities: np.ndarray) -> str:
