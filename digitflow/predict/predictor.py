@@ -400,8 +400,8 @@ def predict_files(
     Parameters
     ----------
     files : iterable of str or Path
-        PNG, JPEG, BMP, WebP, TIFF or, with the extra `pdf`, PDF; `-` is standard input. Of
-        what has pages each is read.
+        PNG, JPEG, BMP, WebP, TIFF, with the extra `pdf` PDF, or a ZIP archive of these; `-` is
+        standard input. Of what has pages each is read.
     store, model
         Whose champion predicts, as in `Predictor.load`.
     one : bool

@@ -2,6 +2,7 @@ import io
 import struct
 import subprocess
 import sys
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -212,6 +213,22 @@ def test_each_page_of_a_document_is_read_or_says_why_not(store, make_page, tmp_p
         assert [digit.digit for digit in (*first, four, one)] == [3, 1, 4, 1]
         assert [result.page for result in (*first, blank, four, one)] == [1, 1, 2, 3, 3]
         assert f"{name}, page 2: the picture is blank" in blank.error
+
+
+def test_an_archive_is_read_as_its_files_are_each_by_its_name(store, folder, tmp_path):
+    names = ["3.png", "8.png"]
+    with zipfile.ZipFile(tmp_path / "all", "w") as archive:
+        for name in names:
+            archive.write(folder / name, f"a/{name}")
+        archive.writestr("../5.png", (folder / "5.png").read_bytes())
+    predictor = Predictor.load(store)
+    *found, refused = predictor.read_file(tmp_path / "all")
+    alone = [predictor.read_file(folder / name)[0] for name in names]
+    assert [digit.file for digit in found] == [f"{tmp_path}/all/a/{name}" for name in names]
+    assert [digit.picture for digit in found] == [digit.picture for digit in alone]
+    assert "leads out of the archive" in refused.error
+    (empty,) = predictor.read_contents([("none.zip", b"PK\5\6" + bytes(18))])
+    assert "no picture file in it" in empty[0].error
 
 
 def test_files_that_are_read_together_say_what_each_would_alone(store, folder, monkeypatch):
