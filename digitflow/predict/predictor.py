@@ -225,17 +225,23 @@ class Predictor:
         one: bool = False,
         keep: bool = False,
         turn: Turn = "no",
+        at_once: int = _DIGITS_AT_ONCE,
     ) -> Iterator[Reading]:
-        """Yield what `read_files` does, of files that are (name, content) already."""
+        """Yield what `read_files` does, of files that are (name, content) already.
+
+        Whoever waits for the first ones has fewer digits read at once.
+        """
         keep |= turn == "auto"
         opened = (
             sheet
             for name, content in contents
             for sheet in open_content(content, name, name, one, keep)
         )
-        yield from self._read_opened(opened, turn)
+        yield from self._read_opened(opened, turn, at_once)
 
-    def _read_opened(self, opened: Iterable[Sheet], turn: Turn) -> Iterator[Reading]:
+    def _read_opened(
+        self, opened: Iterable[Sheet], turn: Turn, at_once: int = _DIGITS_AT_ONCE
+    ) -> Iterator[Reading]:
         pending: list[Sheet] = []
         for sheet in opened:
             if turn == "auto":
@@ -243,7 +249,7 @@ class Predictor:
             pending.append(sheet)
             digits = sum(len(each.frames) for each in pending)
             pixels = sum(each.pixels for each in pending)
-            if digits >= _DIGITS_AT_ONCE or pixels >= _PIXELS_AT_ONCE:
+            if digits >= at_once or pixels >= _PIXELS_AT_ONCE:
                 yield from self._read_sheets(pending)
                 pending = []
         yield from self._read_sheets(pending)

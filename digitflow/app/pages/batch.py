@@ -33,6 +33,8 @@ MAX_UPLOADS = 2000
 MAX_BYTES = 256 << 20
 MAX_DIGITS = 20_000
 """Of a session at most; the command reads any number."""
+# A second's work or less: so often it shows how far it is, and can be cancelled.
+AT_ONCE = 32
 ROWS, ROW_HEIGHT = 100, 44
 MOST_ERRORS = 50
 DOUBTFUL, AS_READ = "Most doubtful first", "As they were read"
@@ -183,7 +185,7 @@ def begin(store: Store, model: str, uploads: Sequence[Any], one: bool) -> Job:
     predictor = load_predictor(store, model, log=log)
     contents = ((upload.name, upload.getvalue()) for upload in uploads)
     files = sum(count_files(upload.getvalue()) for upload in uploads)
-    return Job(predictor.read_contents(contents, one), files, log)
+    return Job(predictor.read_contents(contents, one, at_once=AT_ONCE), files, log)
 
 
 def _run(job: Job) -> None:
