@@ -152,7 +152,7 @@ def count_promotions(work: tuple[Scenario, range]) -> Counter:
         for seed in seeds:
             verdict = draw_verdict(scenario, seed)
             counts["promoted"] += verdict.promoted
-            counts["usual rule"] += verdict.challenger.correct >= verdict.champion.correct
+            counts["usual rule"] += verdict.challenger.value >= verdict.champion.value
             counts.update({check.id for check in verdict.checks if check.stops})
     return counts
 
