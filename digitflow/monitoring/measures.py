@@ -236,6 +236,35 @@ class DriftMeter:
         )
         return dict(zip(self.measures, map(float, values), strict=True))
 
+    def attribute(
+        self, images: np.ndarray, predicted: np.ndarray, confidence: np.ndarray, measure: str
+    ) -> np.ndarray:
+        """Return how much each picture of a window counts for a measure, (n,).
+
+        Of an index: the logarithm of how much more often its bin comes in the window than in
+        the reference. Of the domain classifier: its score, fitted on both.
+
+        Parameters
+        ----------
+        images : ndarray of shape (n, 28, 28), uint8
+        predicted, confidence : ndarray of shape (n,)
+            What was read, and its probability.
+        measure : str
+            One of `measures`.
+        """
+        known = self.reference
+        statistics, projected = describe_images(images, known.components)
+        if measure == "domain":
+            window = self._scale(np.hstack([statistics, projected]))
+            wanted = np.repeat([1.0, 0.0], [len(window), len(self._features)])
+            return window @ _fit_ridge(np.vstack([window, self._features]), wanted)
+        if measure == "predictions":
+            return _compare_bins(known.predicted, predicted, known.classes)
+        place = self.measures.index(measure) if measure != "confidence" else -1
+        column = [*statistics.T, confidence][place]
+        bins = np.searchsorted(self._edges[place], column, side="right")
+        return _compare_bins(self._bins[place], bins, len(self._edges[place]) + 1)
+
     def _scale(self, features: np.ndarray) -> np.ndarray:
         """Standardise, and add the squares: a window may differ by how widely it varies."""
         scaled = ((features - self._mean) / self._spread).clip(-FARTHEST, FARTHEST)
@@ -249,6 +278,13 @@ def compare_counts(known: np.ndarray, found: np.ndarray) -> float:
     """
     expected, seen = ((counts + 0.5) / (counts + 0.5).sum() for counts in (known, found))
     return float(((seen - expected) * np.log(seen / expected)).sum())
+
+
+def _compare_bins(known: np.ndarray, found: np.ndarray, bins: int) -> np.ndarray:
+    """Return for each of `found` how much more often its bin comes there, logarithm."""
+    counts = (np.bincount(part, minlength=bins) + 0.5 for part in (known, found))
+    expected, seen = (count / count.sum() for count in counts)
+    return np.asarray(np.log(seen / expected)[found])
 
 
 def tell_apart(window: np.ndarray, others: np.ndarray) -> float:

@@ -108,7 +108,7 @@ def draw_lines(
     marks : mapping of str to (x, y), optional
         Single points with a word beside them.
     """
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import LogFormatter, MaxNLocator
 
     figure = new_figure(WIDTH, height)
     axes = figure.add_subplot()
@@ -122,6 +122,9 @@ def draw_lines(
         axes.annotate(name, (at, value), xytext=(8, 8), textcoords="offset points", color=INK)
     if log_x:
         axes.set_xscale("log")
+        # Plain numbers: 20, and not 2 times 10 to the first.
+        for formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+            formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))
     elif all(np.asarray(x).dtype.kind in "iu" for x, _ in lines.values()):
         # Half a member or a seventh of a fold is no point on such an axis.
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -1,6 +1,6 @@
 """The pictures of a run, drawn from what is stored and stored again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Any
 
@@ -9,12 +9,15 @@ import numpy as np
 from digitflow.data.sets import ImageSet
 from digitflow.errors import InputError
 from digitflow.evaluation.metrics import find_mistakes
-from digitflow.evaluation.scoring import Evaluation
+from digitflow.evaluation.scoring import Entry, Evaluation
 from digitflow.evaluation.selective import trace_risk
+from digitflow.registry.history import Entry as HistoryEntry
 from digitflow.reports.charts import (
     INK,
     NO_VALUE,
+    draw_bars,
     draw_digit,
+    draw_lines,
     encode,
     fill_matrix,
     new_figure,
@@ -29,6 +32,8 @@ MISTAKES_PER_ROW = 6
 LEAST_COVERAGE = 0.05
 # White between the pictures of a grid, in their own pixels.
 GAP = 3
+# With more, the words beside the points would cover one another.
+MARKED_CHAMPIONS = 8
 
 
 def draw_confusion(counts: np.ndarray | Sequence[Sequence[int]]) -> bytes:
@@ -162,6 +167,77 @@ def draw_risk_coverage(coverage: np.ndarray, risk: np.ndarray, chosen: float) ->
     axes.grid(color=NO_VALUE, linewidth=0.8)
     soften_frame(axes)
     return encode(figure)
+
+
+def draw_classes(counts: Mapping[str, Sequence[int]]) -> bytes:
+    """Draw which share of each set of images each digit has; return a PNG.
+
+    Parameters
+    ----------
+    counts : mapping of str to sequence of int
+        By the name of the set: images of 0, 1, ... 9.
+    """
+    shares = {
+        name: [100 * count / max(sum(found), 1) for count in found]
+        for name, found in counts.items()
+    }
+    return draw_bars(
+        "How often each digit occurs",
+        [str(digit) for digit in range(CLASSES)],
+        shares,
+        "share of the set's images (%)",
+        1,
+    )
+
+
+def draw_tradeoff(entries: Sequence[Entry]) -> bytes:
+    """Draw accuracy against the time of one image, a point a candidate; return a PNG.
+
+    Those that failed are left out.
+    """
+    measured = [
+        (entry.candidate.name, entry.evaluation)
+        for entry in entries
+        if entry.evaluation is not None
+    ]
+    points = {
+        name: ([found.latency_ms], [100 * found.metrics.accuracy]) for name, found in measured
+    }
+    return draw_lines(
+        "Accuracy against the time of one image",
+        points,
+        "time of one image (ms, processor time)",
+        "accuracy (% of the validation images)",
+        log_x=True,
+        height=4.6,
+    )
+
+
+def draw_champions(entries: Sequence[HistoryEntry]) -> bytes:
+    """Draw the champions' test accuracy, one entry of the history after the other; a PNG.
+
+    Parameters
+    ----------
+    entries : sequence of registry.history.Entry
+        Of one model, the oldest first; at least one.
+    """
+    places = np.arange(1, len(entries) + 1)
+    scores = [entry.champion.score for entry in entries]
+    bounds = 100 * np.array([score.interval for score in scores])
+    shares = 100 * np.array([score.value for score in scores])
+    marks = {
+        f"version {entry.version}, {entry.kind}": (float(place), float(share))
+        for place, entry, share in zip(places, entries, shares, strict=True)
+    }
+    return draw_lines(
+        "Champions, one after the other",
+        {"test accuracy": (places, shares)},
+        "entry of the history (1 = the first champion)",
+        "test accuracy (%), with its 95 % interval",
+        bands={"test accuracy": (bounds[:, 0], bounds[:, 1])},
+        marks=marks if len(marks) <= MARKED_CHAMPIONS else None,
+        x_range=(0, len(entries) + 1),
+    )
 
 
 def _draw_matrix(

@@ -24,7 +24,7 @@ SHOWN_REPORTS = 200
 SHOWN_DAYS = 30
 SHOWN_IMAGES = 24
 LEAST_SHOWN = 1.0
-PICTURES, HISTORY = "Pictures", "Drift over time"
+NOW, PICTURES, HISTORY, VOLUME = "Drift now", "Pictures", "Drift over time", "Volume"
 STATUSES = ("read", "unsure", "not a digit")
 
 
@@ -117,7 +117,7 @@ def _draw_latest(report: MonitoringReport) -> Figure:
     said = (
         f"{worst.measure} is at {worst.value / worst.limit:.0%} of its limit, the others lower."
     )
-    return "Drift now", said, png
+    return NOW, said, png
 
 
 def _draw_images(store: Store, report: MonitoringReport) -> Figure:
@@ -217,4 +217,4 @@ def _draw_volume(days: dict[str, dict[str, int]]) -> Figure:
         0,
     )
     total = sum(sum(days[day].values()) for day in shown)
-    return "Volume", f"{total:,} predictions on the {len(shown)} days shown.", png
+    return VOLUME, f"{total:,} predictions on the {len(shown)} days shown.", png

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from digitflow.config.training import TrainConfig
+from digitflow.data.inspection import Reason
 from digitflow.data.sets import ImageSet, PreparedData
 from digitflow.evaluation.evidence import Share
 from digitflow.evaluation.metrics import Metrics
 from digitflow.evaluation.scoring import Entry, Winner, choose_winner, rank_entries
+from digitflow.gate.check import Check
 from digitflow.gate.verdict import Verdict
 from digitflow.models.bundle import ModelBundle, RejectOption
 from digitflow.registry.training import list_code, write_config
@@ -42,6 +44,9 @@ VERDICT_SIGNS = {
     "insufficient": ("?", "plain"),
 }
 
+# A check that did not pass and stops nothing.
+NO_OBSTACLE = ("–", "plain")
+
 # The sign, the word and the colour of each state of a task that the page shows.
 TASK_SIGNS = {
     "computed": ("✓", "computed", "good"),
@@ -65,6 +70,22 @@ PURPOSES = {
     "calibration": "turns scores into probabilities",
     "validation": "chooses the winner",
     "test": "frozen; only the gate looks at it",
+}
+
+# Why a row is set aside, in the words of the quarantine.
+REASONS: Mapping[Reason, str] = {
+    "unreadable": "no pixel is there, as of a damaged picture",
+    "NaN pixel": "some pixels are missing",
+    "out of range": "a pixel is below 0 or above 255",
+    "not a whole number": "pixels are no whole numbers, as where they were scaled to 0..1",
+    "unknown label": "the label is none of 0 to 9, or missing",
+    "blank": "there is no ink",
+    "inverted": "dark ink on a bright border",
+    "duplicate of a test image": "equal to an image of the test set, which stays as it is",
+    "conflicting duplicate": (
+        "equal to another image with another label: nobody knows which is right, all go"
+    ),
+    "duplicate": "equal to an earlier image with the same label, which stays",
 }
 
 
@@ -319,9 +340,16 @@ def render_report(report: RunReport) -> str:
         taken_for=_most_taken_for(report.winner.evaluation.metrics),
         purposes=PURPOSES,
         distortions=DISTORTIONS,
-        verdict_signs=VERDICT_SIGNS,
+        sign_check=sign_check,
         task_signs=TASK_SIGNS,
     )
+
+
+def sign_check(check: Check) -> tuple[str, str]:
+    """Return the sign and the colour by which a check's answer is shown."""
+    if check.blocks or check.verdict in ("pass", "error"):
+        return VERDICT_SIGNS.get(check.verdict, ("•", "plain"))
+    return NO_OBSTACLE
 
 
 def _accuracy_scale(entries: Sequence[Entry]) -> Callable[[float], str]:

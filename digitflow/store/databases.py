@@ -17,10 +17,21 @@ from digitflow.errors import InputError, StorageError, list_some
 from digitflow.store.artifacts import Store, storage_errors
 
 DATABASE_VARIABLE = "DIGITFLOW_DATABASE_URL"
-BUSY_SECONDS = 60
+PATIENCE_VARIABLE = "DIGITFLOW_DATABASE_PATIENCE"
+# A run waits for others that write; whoever looks at a page sets less.
+BUSY_SECONDS = "60"
 _SQLITE = "sqlite:"
 _ADVISORY_LOCK = 0x64696769  # any number that nobody else uses
 _REFUSAL = "the table is append-only"
+
+
+def _read_patience() -> float:
+    """Return how many seconds to wait for a database that another process has locked."""
+    text = os.environ.get(PATIENCE_VARIABLE, BUSY_SECONDS)
+    try:
+        return float(text)
+    except ValueError as exc:
+        raise InputError(f"{PATIENCE_VARIABLE} is a number of seconds, got {text!r}") from exc
 
 
 class Database:
@@ -96,7 +107,7 @@ class Database:
         # Not `ro`: what a killed writer left unfinished may have to be undone first.
         address = f"file:{quote(str(path))}?mode=rw"
         try:
-            with closing(sqlite3.connect(address, BUSY_SECONDS, uri=True)) as connection:
+            with closing(sqlite3.connect(address, _read_patience(), uri=True)) as connection:
                 connection.row_factory = sqlite3.Row
                 found = connection.execute("SELECT name FROM sqlite_master").fetchall()
                 if not self._require_all({row["name"] for row in found}, store):
@@ -227,7 +238,7 @@ class Database:
         path = self._find_file(store)
         if path is not None:
             url = make_url(f"{_SQLITE}///{path}")
-            options = {"timeout": BUSY_SECONDS}
+            options = {"timeout": _read_patience()}
             return create_engine(url, poolclass=NullPool, connect_args=options)
         try:
             url = make_url(os.environ[DATABASE_VARIABLE])

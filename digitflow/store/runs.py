@@ -14,6 +14,7 @@ from typing import Any
 
 from digitflow.errors import InputError, list_some
 from digitflow.store.artifacts import Store
+from digitflow.store.references import ArrayRef, FileRef
 
 logger = logging.getLogger(__name__)
 
@@ -157,6 +158,20 @@ def read_events(store: Store, run: str) -> list[dict[str, Any]]:
         with suppress(ValueError):
             events.append(json.loads(line))
     return events
+
+
+def find_outputs(store: Store, run: str, task: str) -> dict[str, FileRef]:
+    """Return what a task of a run gave, by name: arrays as `ArrayRef`, the rest as files.
+
+    Nothing where the run or the task is not known, or the task has not ended.
+    """
+    facts = summarise_tasks(read_events(store, run)).get(task, {})
+    refs: dict[str, FileRef] = {}
+    for output in facts.get("outputs", ()):
+        values = {name: value for name, value in output.items() if name != "name"}
+        kind = ArrayRef if "dtype" in values else FileRef
+        refs[output["name"]] = kind.model_validate(values)
+    return refs
 
 
 def _load(store: Store, run: str) -> dict[str, Any] | None:

@@ -14,6 +14,8 @@ from digitflow.store.runs import RunLog
 from digitflow.studies.chapter import Cell, Chapter, Figure, Part, PublishedFigure, Table, Text
 from digitflow.studies.plan import Scope
 
+STUDY_FILE = "study.json"
+
 
 class SectionResult(Record):
     """A section: its chapter, or why there is none, and what it took.
@@ -99,13 +101,23 @@ def _describe_section(section: SectionResult) -> dict[str, object]:
 
 
 def write_study(store: Store, study: StudyReport) -> str:
-    """Write reports/<run>/index.html and a CSV for each table; return the page's name."""
+    """Write reports/<run>/index.html and a CSV for each table; return the page's name.
+
+    What the page is made of is written beside it, for `read_study`.
+    """
     folder = f"reports/{study.run}"
     for section in study.sections:
         for table in list_tables(section.chapter):
             store.write_text(f"{folder}/{section.section}/{table.name}.csv", table.to_csv())
+    store.write_text(f"{folder}/{STUDY_FILE}", study.model_dump_json())
     store.write_text(f"{folder}/index.html", render_study(store, study))
     return f"{folder}/index.html"
+
+
+def read_study(store: Store, run: str) -> StudyReport | None:
+    """Return what a study's report says; None where an older digitflow wrote it."""
+    path = store.root / "reports" / run / STUDY_FILE
+    return StudyReport.model_validate_json(path.read_bytes()) if path.is_file() else None
 
 
 def render_study(store: Store, study: StudyReport) -> str:

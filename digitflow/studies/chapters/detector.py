@@ -1,5 +1,6 @@
 """Chapter `detector`: is it the digit, or is it not?"""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -109,24 +110,18 @@ def _show_confusion(context: ChapterContext, found: Any, digit: int) -> Part:
 
 def _show_thresholds(context: ChapterContext, found: Any) -> Parts:
     curve, tuned = found["scores"]["curve"], found["threshold"]
-    at, precision, recall = (
-        np.array(curve[name]) for name in ("threshold", "precision", "recall")
-    )
+    precision, recall = (np.array(curve[name]) for name in ("precision", "recall"))
     here = tuned["threshold"]
-    # Scores far outside say nothing more, and would squeeze what matters.
-    low, high = float(np.quantile(at, 0.02)), max(float(at.max()), here)
     return (
         context.figure(
             "threshold",
             "Precision and recall against the threshold",
             f"At a threshold of {here:.1f} the precision is {tuned['precision']:.1%}, and "
             f"{tuned['recall']:.1%} of the digits are still found.",
-            draw_lines,
-            {"precision": (at, 100 * precision), "recall": (at, 100 * recall)},
-            "threshold of the decision score (no unit)",
-            "share (%)",
-            marks={"chosen": (here, 100 * tuned["precision"])},
-            x_range=(low, high),
+            draw_thresholds,
+            curve,
+            here,
+            tuned["precision"],
         ),
         context.figure(
             "precision-recall",
@@ -145,6 +140,41 @@ def _show_thresholds(context: ChapterContext, found: Any) -> Parts:
             zip(curve["threshold"], curve["precision"], curve["recall"], strict=True),
         ),
     )
+
+
+def draw_thresholds(
+    title: str, curve: Mapping[str, Sequence[float]], threshold: float, precision: float
+) -> bytes:
+    """Draw precision and recall against the threshold; return a PNG.
+
+    Parameters
+    ----------
+    curve : mapping of str to sequence of float
+        "threshold", "precision" and "recall", as `trace_curves` finds them.
+    threshold, precision : float
+        The chosen one, and what it reaches, 0 to 1; marked.
+    """
+    at, *shares = (np.array(curve[name]) for name in ("threshold", "precision", "recall"))
+    low, high = span_thresholds(curve)
+    return draw_lines(
+        title,
+        {
+            name: (at, 100 * share)
+            for name, share in zip(("precision", "recall"), shares, strict=True)
+        },
+        "threshold of the decision score (no unit)",
+        "share (%)",
+        marks={"chosen": (threshold, 100 * precision)},
+        x_range=(low, max(high, threshold)),
+    )
+
+
+def span_thresholds(curve: Mapping[str, Sequence[float]]) -> tuple[float, float]:
+    """Return the thresholds between which something happens.
+
+    Scores far outside say nothing more, and would squeeze what matters.
+    """
+    return float(np.quantile(curve["threshold"], 0.02)), float(max(curve["threshold"]))
 
 
 def _find_best(precision: np.ndarray, recall: np.ndarray) -> float:

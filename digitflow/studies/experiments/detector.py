@@ -129,7 +129,7 @@ def score_images(
     # A forest of which half the trees say yes says no, as its own predictions do.
     said = scores > (0 if by_score else 0.5)
     return Findings(
-        values=_measure(wanted, said) | _trace_curves(wanted, scores),
+        values=measure_answers(wanted, said) | trace_curves(wanted, scores),
         arrays=context.keep(scores=np.asarray(scores, np.float64)),
     )
 
@@ -150,7 +150,9 @@ def choose_threshold(
     (scores,) = context.open("scores", "scores")
     precisions, _, thresholds = precision_recall_curve(wanted, scores)
     threshold = float(thresholds[int((precisions >= precision).argmax())])
-    return Findings(values={"threshold": threshold} | _measure(wanted, scores >= threshold))
+    return Findings(
+        values={"threshold": threshold} | measure_answers(wanted, scores >= threshold)
+    )
 
 
 def ship_detector(context: ExperimentContext, digit: int, folds: int) -> Findings:
@@ -179,8 +181,8 @@ def ship_detector(context: ExperimentContext, digit: int, folds: int) -> Finding
     wanted, images = test.labels == digit, np.asarray(test.images)
     return Findings(
         values={
-            "plain": _measure(wanted, tuned.estimator_.predict(images)),
-            "tuned": _measure(wanted, tuned.predict(images)),
+            "plain": measure_answers(wanted, tuned.estimator_.predict(images)),
+            "tuned": measure_answers(wanted, tuned.predict(images)),
         },
         models={"detector": dump_model(tuned, context.store)},
     )
@@ -200,7 +202,14 @@ def _open_pixels(
     return train.images.reshape(len(train), -1), wanted
 
 
-def _measure(wanted: np.ndarray, said: np.ndarray) -> dict[str, Any]:
+def measure_answers(wanted: np.ndarray, said: np.ndarray) -> dict[str, Any]:
+    """Return "confusion" as in `score_images`, "accuracy", "precision", "recall" and "f1".
+
+    Parameters
+    ----------
+    wanted, said : bool ndarray of shape (n,)
+        Whether it is the digit, and whether the detector says so.
+    """
     from sklearn.metrics import (
         accuracy_score,
         confusion_matrix,
@@ -219,7 +228,8 @@ def _measure(wanted: np.ndarray, said: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _trace_curves(wanted: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+def trace_curves(wanted: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+    """Return "auc", and few points of "curve" (threshold, precision, recall) and "roc"."""
     from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
 
     precision, recall, thresholds = precision_recall_curve(wanted, scores)

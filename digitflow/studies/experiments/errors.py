@@ -7,6 +7,7 @@ import numpy as np
 
 from digitflow.evaluation.resampling import wilson_interval
 from digitflow.models.fitting import build_estimator
+from digitflow.monitoring.attribution import find_nearest
 from digitflow.studies.algorithms import predict_probabilities
 from digitflow.studies.data import plan_features
 from digitflow.studies.plan import ExperimentContext, Findings, Plan, Scope, plan_experiment
@@ -64,7 +65,6 @@ def find_suspects(labels: np.ndarray, probabilities: np.ndarray) -> Suspects:
 
 RECIPE, ESTIMATOR = "strokes", "nystroem"
 MISTAKES, NEIGHBOURS, SUSPECTS, PAIRS, PER_PAIR = 24, 5, 40, 3, 8
-CHUNK_ROWS = 256
 LEAST = 1e-12
 
 
@@ -220,17 +220,7 @@ def find_neighbours(context: ExperimentContext) -> Findings:
     """
     train, test = context.train(), context.test()
     rows = [mistake["row"] for mistake in context.given["mistakes"].values["surest"]]
-    asked = test.images[rows].reshape(len(rows), -1).astype(np.float32) / 255
-    squares = np.empty((len(rows), len(train)), np.float32)
-    for start in range(0, len(train), CHUNK_ROWS):
-        part = train.images[start : start + CHUNK_ROWS]
-        pixels = part.reshape(len(part), -1).astype(np.float32) / 255
-        squares[:, start : start + len(part)] = (
-            (asked**2).sum(axis=1)[:, np.newaxis]
-            - 2 * asked @ pixels.T
-            + (pixels**2).sum(axis=1)
-        )
-    nearest = np.argsort(squares, axis=1, kind="stable")[:, :NEIGHBOURS]
+    nearest, distances = find_nearest(train.images, test.images[rows], NEIGHBOURS)
     return Findings(
         values={
             "near": [
@@ -238,11 +228,11 @@ def find_neighbours(context: ExperimentContext) -> Findings:
                     {
                         "row": int(row),
                         "label": int(train.labels[row]),
-                        "distance": round(float(np.sqrt(max(squares[i, row], 0))), 4),
+                        "distance": round(float(distance), 4),
                     }
-                    for row in found
+                    for row, distance in zip(*found, strict=True)
                 ]
-                for i, found in enumerate(nearest)
+                for found in zip(nearest, distances, strict=True)
             ]
         }
     )

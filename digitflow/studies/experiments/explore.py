@@ -1,6 +1,7 @@
 """Section `explore`: what the digits look like, before anything is learnt from them."""
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -39,23 +40,42 @@ def describe_pixels(context: ExperimentContext) -> Findings:
     """
     train = context.train()
     sets = {"train": train, "test": context.test()}
-    counts = np.zeros(256, np.int64)
-    for chunk in _iterate_chunks(train.images):
-        counts += np.bincount(chunk.reshape(-1), minlength=256)
-    mean, variance = _measure_columns(train.images)
-    deviation = np.sqrt(variance)
+    _, variance = measure_columns(train.images)
     return Findings(
         values={
             "sets": {name: _describe_set(digits) for name, digits in sets.items()},
-            "histogram": counts.tolist(),
+            "histogram": count_values(train.images).tolist(),
             "constant": int((variance == 0).sum()),
-            "stages": {
-                "raw": _summarise_counts(counts, 1.0),
-                "normalised": _summarise_counts(counts, 1 / 255),
-                "standardised": _summarise_standardised(train.images, mean, deviation),
-            },
+            "stages": summarise_stages(train.images),
         }
     )
+
+
+def count_values(images: np.ndarray) -> np.ndarray:
+    """Return how many pixels have each value, int64 (256,)."""
+    counts = np.zeros(256, np.int64)
+    for chunk in _iterate_chunks(images):
+        counts += np.bincount(chunk.reshape(-1), minlength=256)
+    return counts
+
+
+def summarise_stages(images: np.ndarray) -> dict[str, dict[str, float | None]]:
+    """Return statistics of all pixels: raw (0 to 255), normalised (0 to 1), standardised.
+
+    Standardised, each pixel has the mean 0 and the standard deviation 1 over the images.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, 28, 28), uint8
+        May be memory-mapped; it is read in chunks.
+    """
+    counts = count_values(images)
+    mean, variance = measure_columns(images)
+    return {
+        "raw": _summarise_counts(counts, 1.0),
+        "normalised": _summarise_counts(counts, 1 / 255),
+        "standardised": _summarise_standardised(images, mean, np.sqrt(variance)),
+    }
 
 
 def describe_classes(context: ExperimentContext) -> Findings:
@@ -74,7 +94,7 @@ def describe_classes(context: ExperimentContext) -> Findings:
     samples = np.zeros((CLASSES, SHOWN, 28, 28), np.uint8)
     for digit in range(CLASSES):
         rows = np.flatnonzero(train.labels == digit)
-        mean, variance = _measure_columns(train.images[rows])
+        mean, variance = measure_columns(train.images[rows])
         means[digit] = mean.reshape(28, 28)
         spreads[digit] = np.sqrt(variance).reshape(28, 28)
         chosen = rows[np.linspace(0, len(rows) - 1, min(SHOWN, len(rows))).astype(int)]
@@ -103,18 +123,13 @@ def project_pixels(context: ExperimentContext, kept: list[int]) -> Findings:
         "map" float32 (m, 2) and "labels" uint8 (m,) of the first two components.
     """
     train = context.train()
-    mean, covariance = _measure_covariance(train.images)
-    variances, vectors = np.linalg.eigh(covariance)
-    variances, vectors = variances[::-1].clip(0), vectors[:, ::-1]
-    # The sign of a component means nothing: the largest entry is made positive.
-    vectors = vectors * np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(784)])
-    cumulated = np.cumsum(variances) / variances.sum()
+    found = find_components(train.images)
+    variances, cumulated = found.variances, found.cumulated
     rows = [int(np.flatnonzero(train.labels == digit)[0]) for digit in range(CLASSES)]
     originals = np.array(train.images[rows])
-    centred = originals.reshape(CLASSES, -1) / 255 - mean
-    rebuilt = [mean + centred @ vectors[:, :k] @ vectors[:, :k].T for k in kept]
+    rebuilt = [found.rebuild(originals, k) for k in kept]
     some = _choose_some(context, MAPPED)
-    points = (some.images.reshape(len(some), -1) / 255 - mean) @ vectors[:, :2]
+    points = (some.images.reshape(len(some), -1) / 255 - found.mean) @ found.vectors[:, :2]
     return Findings(
         values={
             "cumulated": cumulated.tolist(),
@@ -127,11 +142,51 @@ def project_pixels(context: ExperimentContext, kept: list[int]) -> Findings:
         },
         arrays=context.keep(
             originals=originals,
-            rebuilt=_to_images(np.array(rebuilt)),
+            rebuilt=np.array(rebuilt),
             map=points.astype(np.float32),
             labels=some.labels,
         ),
     )
+
+
+@dataclass(frozen=True)
+class Components:
+    """The principal components of images.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (784,)
+        The mean image, 0 to 1.
+    variances : ndarray of shape (784,)
+        Along each component, falling.
+    vectors : ndarray of shape (784, 784)
+        A column each.
+    """
+
+    mean: np.ndarray
+    variances: np.ndarray
+    vectors: np.ndarray
+
+    @property
+    def cumulated(self) -> np.ndarray:
+        """The share of the variance that the first k components hold, (784,)."""
+        return np.asarray(np.cumsum(self.variances) / self.variances.sum())
+
+    def rebuild(self, images: np.ndarray, count: int) -> np.ndarray:
+        """Return images, uint8 (n, 28, 28), as the first components alone would have them."""
+        kept = self.vectors[:, :count]
+        centred = images.reshape(len(images), -1) / 255 - self.mean
+        return _to_images(self.mean + centred @ kept @ kept.T)
+
+
+def find_components(images: np.ndarray) -> Components:
+    """Find the principal components of images, uint8 (n, 28, 28), which may be mapped."""
+    mean, covariance = _measure_covariance(images)
+    variances, vectors = np.linalg.eigh(covariance)
+    variances, vectors = variances[::-1].clip(0), vectors[:, ::-1]
+    # The sign of a component means nothing: the largest entry is made positive.
+    vectors = vectors * np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(784)])
+    return Components(mean, variances, vectors)
 
 
 def map_neighbours(context: ExperimentContext, images: int) -> Findings:
@@ -188,8 +243,14 @@ def _iterate_chunks(images: np.ndarray) -> Any:
         yield chunk.reshape(len(chunk), -1)
 
 
-def _measure_columns(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and variance of each pixel (784,), from whole numbers and so exact."""
+def measure_columns(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and variance of each pixel (784,), from whole numbers and so exact.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, 28, 28), uint8
+        May be memory-mapped; it is read in chunks.
+    """
     total, squares = np.zeros(784, np.int64), np.zeros(784, np.int64)
     for chunk in _iterate_chunks(images):
         wide = chunk.astype(np.int64)
@@ -202,7 +263,7 @@ def _measure_columns(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _measure_covariance(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return mean (784,) and covariance (784, 784) of pixels from 0 to 1, chunk by chunk."""
-    mean = _measure_columns(images)[0] / 255
+    mean = measure_columns(images)[0] / 255
     product = np.zeros((784, 784))
     for chunk in _iterate_chunks(images):
         centred = chunk / 255 - mean
@@ -210,7 +271,7 @@ def _measure_covariance(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, product / (len(images) - 1)
 
 
-def _summarise_counts(counts: np.ndarray, unit: float) -> dict[str, float]:
+def _summarise_counts(counts: np.ndarray, unit: float) -> dict[str, float | None]:
     values, n = np.arange(256) * unit, counts.sum()
     mean = float((counts * values).sum() / n)
     variance = float((counts * (values - mean) ** 2).sum() / n)

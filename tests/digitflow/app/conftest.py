@@ -1,0 +1,217 @@
+"""A store that was trained without Prefect: what a run leaves behind, by the library alone."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from digitflow.config.data import SplitShares, ValidationRules
+from digitflow.config.training import Candidate, SelectiveRule
+from digitflow.data.sets import LabelledImages, PreparedData, RawSets, store_set
+from digitflow.data.splits import split_digits
+from digitflow.data.validation import validate_digits
+from digitflow.evaluation.evidence import Costs
+from digitflow.evaluation.scoring import (
+    Entry,
+    choose_winner,
+    evaluate_candidate,
+    rank_entries,
+    score_on_test,
+)
+from digitflow.evaluation.selective import choose_thresholds
+from digitflow.gate.check import Check
+from digitflow.gate.verdict import Comparison, Verdict
+from digitflow.models.bundle import SIGNATURE, ModelBundle
+from digitflow.models.fitting import EstimatorChoice, fit_candidate, prepare_recipe
+from digitflow.models.golden import record_golden
+from digitflow.monitoring.measures import record_reference
+from digitflow.registry import promotion
+from digitflow.registry.champion import read_champion
+from digitflow.registry.versions import TrainingFacts
+from digitflow.reports.training import describe_data
+from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store
+from digitflow.store.runs import open_run
+from tasks.caching import describe_outputs
+
+MODEL = "digits-sample"
+CANDIDATES = (
+    Candidate(name="tree-pixels", estimator="tree", recipe="pixels", augmented=False),
+    Candidate(name="knn-pca", estimator="knn", recipe="pca", augmented=False),
+)
+
+
+def spoil(digits):
+    """The digits, and behind them a copy, a contradiction and a blank picture."""
+    images = np.concatenate([digits.images, digits.images[:2], np.zeros((1, 28, 28), np.uint8)])
+    labels = np.concatenate([digits.labels, [digits.labels[0], 9 - digits.labels[1]], [3]])
+    return LabelledImages(images, labels.astype(np.uint8))
+
+
+def train(store, digits):
+    """Train both candidates; make the worse one champion, then the better one."""
+    run = "digits-sample-20260101-000000-aaaa"
+    with open_run(store, run, job="train", model=MODEL, cores=2) as log:
+        raw = RawSets(
+            train=store_set(store, spoil(digits)), test=None, origin="the built-in digits"
+        )
+        checked = validate_digits(store, raw, ValidationRules())
+        splits = split_digits(store, checked, SplitShares(), 42)
+        for task, result in (("validate", checked), ("split", splits)):
+            log.note("computed", task, seconds=0.1, outputs=describe_outputs(result))
+        data = PreparedData(
+            source="builtin", origin=raw.origin, checked=checked, splits=splits, augmented=None
+        )
+        fitted = [fit(store, splits, candidate) for candidate in CANDIDATES]
+        entries = rank_entries([entry for entry, _ in fitted])
+        log.update(
+            leaderboard=[entry.model_dump(mode="json") for entry in entries],
+            data=describe_data(store, data, choose_winner(entries)).model_dump(mode="json"),
+            winner=entries[0].candidate.name,
+        )
+        ranked = sorted(fitted, key=lambda pair: pair[0].evaluation.metrics.accuracy)
+        for entry, prepared in ranked:
+            crown(store, run, splits, entry, prepared)
+
+
+def fit(store, splits, candidate):
+    parts = splits.train.images, splits.calibration.images, splits.validation.images
+    prepared = prepare_recipe(store, candidate.recipe, *parts, 42)
+    choice = EstimatorChoice.from_candidate(candidate, 42)
+    labels = splits.train.labels, splits.calibration.labels
+    model = fit_candidate(store, choice, prepared, *labels)
+    evaluation = evaluate_candidate(store, model, prepared, splits.validation)
+    return Entry(candidate=candidate, fitted=model, evaluation=evaluation), prepared
+
+
+def crown(store, run, splits, entry, prepared):
+    """Register a candidate as a run does, and promote it."""
+    read, validation = entry.evaluation.probabilities, splits.validation
+    bundle = ModelBundle(
+        model=entry.fitted.model,
+        reject_option=choose_thresholds(
+            store,
+            (prepared.train, splits.train.labels),
+            (prepared.validation, validation.labels),
+            read,
+            SelectiveRule(),
+        ),
+        golden=record_golden(store, entry.fitted.model, validation),
+        reference=record_reference(
+            store, splits.train.images, splits.train.labels, read, 42, (None, None)
+        ),
+    )
+    verdict = judge(store, bundle, splits.test)
+    facts = TrainingFacts(
+        run=run,
+        config="model: digits-sample\nseed: 42\n",
+        seed=42,
+        data={"train": splits.train.images.digest},
+        code="c0de",
+        libraries={"numpy": np.__version__},
+        metrics={"validation_accuracy": entry.evaluation.metrics.accuracy},
+        signature=SIGNATURE,
+        test=splits.test,
+        costs=Costs(
+            latency_ms=entry.evaluation.latency_ms, latency_p95_ms=2.0,
+            bytes=bundle.model.bytes, memory_mb=300.0, fit_seconds=1.0,
+        ),
+    )  # fmt: skip
+    version = promotion.register(store, MODEL, bundle, verdict, facts)
+    promotion.promote(store, MODEL, version, verdict)
+
+
+def judge(store, bundle, test):
+    """Say what the gate would, by one check."""
+    score = score_on_test(store, bundle.model, test).score
+    champion = read_champion(store, MODEL)
+    known = {} if champion is None else {
+        "champion_digest": champion.model.digest,
+        "champion_version": champion.version,
+        "champion_entry": champion.entry,
+    }  # fmt: skip
+    detail = f"{score.value:.1%} of {score.n} right, above the floor"
+    check = Check(
+        id="floor.min_accuracy", slice="test", n=score.n, challenger=score.value,
+        limit=0.5, verdict="pass", detail=detail,
+    )  # fmt: skip
+    return Verdict(
+        outcome="bootstrap" if champion is None else "promote",
+        reason=detail,
+        checks=(check,),
+        comparison=Comparison(
+            test_digest=score.test_digest,
+            n=score.n,
+            challenger_digest=bundle.model.digest,
+            **known,
+        ),
+        challenger=score,
+        champion=None if champion is None else champion.score,
+    )
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory, handwriting):
+    """A store with two trained candidates, of which each was champion; only read."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("MLFLOW_TRACKING_URI", "DIGITFLOW_DATABASE_URL"):
+            patch.delenv(name, raising=False)
+        store = Store(tmp_path_factory.mktemp("app") / "artifacts")
+        train(store, handwriting)
+    return store
+
+
+@pytest.fixture
+def trained(trained_once, tmp_path, monkeypatch):
+    """A copy of that store, which the app opens."""
+    shutil.copytree(trained_once.root, tmp_path / "artifacts", symlinks=True)
+    monkeypatch.setenv(ARTIFACTS_VARIABLE, str(tmp_path / "artifacts"))
+    monkeypatch.delenv("DIGITFLOW_DATABASE_URL", raising=False)
+    return Store(tmp_path / "artifacts")
+
+
+@pytest.fixture
+def untrained(tmp_path, monkeypatch):
+    """A store in which nothing has run, which the app opens."""
+    monkeypatch.setenv(ARTIFACTS_VARIABLE, str(tmp_path / "artifacts"))
+    return Store(tmp_path / "artifacts")
+
+
+def _show_page(name):
+    from importlib import import_module
+
+    import_module(f"digitflow.app.pages.{name}").show()
+
+
+@pytest.fixture
+def open_page():
+    """Open a page without a browser, with what the session holds: open_page("models")."""
+    testing = pytest.importorskip("streamlit.testing.v1")
+
+    def open_page(name, **session):
+        page = testing.AppTest.from_function(_show_page, args=(name,), default_timeout=60)
+        for key, value in session.items():
+            page.session_state[key] = value
+        page.run()
+        assert not page.exception
+        return page
+
+    return open_page
+
+
+@pytest.fixture
+def read_words():
+    """Return everything that a page says, as one text."""
+
+    def read(page):
+        kinds = ("title", "subheader", "markdown", "caption", "text", "info", "warning")
+        kinds += ("error", "success", "code")
+        return "\n".join(str(each.value) for kind in kinds for each in page.get(kind))
+
+    return read
+
+
+@pytest.fixture
+def as_admin(monkeypatch):
+    """Start the app with --admin; what a logged-in person's session holds."""
+    monkeypatch.setattr("sys.argv", ["main.py", "--admin"])
+    return {"admin": True}
