@@ -29,6 +29,8 @@ FOLDS = 5
 RIDGE = 10.0
 # Standard deviations at which a feature counts as its farthest.
 FARTHEST = 5.0
+# What orders the pictures of one bin, far less than a bin differs from another.
+ORDERING, TINY = 1e-3, 1e-12
 
 
 @dataclass(frozen=True)
@@ -242,7 +244,8 @@ class DriftMeter:
         """Return how much each picture of a window counts for a measure, (n,).
 
         Of an index: the logarithm of how much more often its bin comes in the window than in
-        the reference. Of the domain classifier: its score, fitted on both.
+        the reference; in one bin, the farther from the usual the more, by no more than tells
+        their order. Of the domain classifier: its score, fitted on both.
 
         Parameters
         ----------
@@ -262,8 +265,11 @@ class DriftMeter:
             return _compare_bins(known.predicted, predicted, known.classes)
         place = self.measures.index(measure) if measure != "confidence" else -1
         column = [*statistics.T, confidence][place]
-        bins = np.searchsorted(self._edges[place], column, side="right")
-        return _compare_bins(self._bins[place], bins, len(self._edges[place]) + 1)
+        edges = self._edges[place]
+        bins = np.searchsorted(edges, column, side="right")
+        distance = np.abs(column - np.median(edges))
+        farther = distance / max(float(distance.max()), TINY)
+        return _compare_bins(self._bins[place], bins, len(edges) + 1) + ORDERING * farther
 
     def _scale(self, features: np.ndarray) -> np.ndarray:
         """Standardise, and add the squares: a window may differ by how widely it varies."""

@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from digitflow.app.resources import list_models, mending, open_project_store, show_missing
+from digitflow.app.widgets import enlarge
 from digitflow.data.inspection import Reason
 from digitflow.data.sets import ImageSet, LabelledImages, open_set
 from digitflow.errors import DamagedArtifact
@@ -34,6 +35,8 @@ STAGES = {
     ),
 }
 TRAIN, DIGITS = "train", tuple(range(10))
+# Of the others the table has the counts: five bars a digit would be a screen of bars.
+DRAWN = (TRAIN, "test")
 PER_PAGE, SHOWN, PAIRS = 48, 40, 10
 # Of standardised values: enough to draw how they are spread.
 SPREAD_IMAGES = 1000
@@ -117,7 +120,7 @@ def _show_sets(store: Store, training: Training) -> None:
     )
     st.subheader("Class distribution")
     counts = {part.name: part.class_counts for part in card.splits}
-    st.image(_draw_classes(counts))
+    st.image(_draw_classes({name: counts[name] for name in DRAWN if name in counts}))
     st.dataframe(
         [
             {"set": name} | {str(digit): count for digit, count in enumerate(found)}
@@ -188,8 +191,14 @@ def _show_values(store: Store, train: ImageSet) -> None:
     stage = stage or "raw"
     st.caption(f"{stage.capitalize()}: {STAGES[stage]}.")
     picture, numbers = st.columns([1, 3])
-    picture.image(_draw_rows(f"{train.images.digest} {row}", "", images, np.array([row])))
-    numbers.dataframe(_scale(train.images.digest, images, images[row : row + 1], stage)[0])
+    picture.image(enlarge(images[row]), caption=f"label {store.open_array(train.labels)[row]}")
+    numbers.dataframe(
+        _scale(train.images.digest, images, images[row : row + 1], stage)[0],
+        column_config={
+            str(place): st.column_config.NumberColumn(width=52) for place in range(28)
+        },
+        height=420,
+    )
     st.subheader("All pixels of the training images")
     stages = _summarise(train.images.digest, images)
     st.dataframe(
