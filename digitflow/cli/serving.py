@@ -58,7 +58,8 @@ def open_app(
             f"--admin guards retraining and rollback by a password: set {PASSWORD_VARIABLE}"
         )
     sys.stdout.flush()
-    command = [sys.executable, "-m", "streamlit", "run", str(_find_script())]
+    # -P: nothing in the folder one stands in is taken for a module.
+    command = [sys.executable, "-P", "-m", "streamlit", "run", str(_find_script())]
     command += list_options(port, browser) + (["--", "--admin"] if admin else [])
     os.execv(sys.executable, command)
 
@@ -79,6 +80,8 @@ def list_options(port: int, browser: bool = True) -> list[str]:
         "server.address": HOST,
         "server.port": port,
         "server.fileWatcherType": "none",
+        # After each stroke, through all that scikit-learn brings: half of a stroke's time.
+        "runner.postScriptGC": "false",
         "server.maxUploadSize": MAX_FILE_BYTES >> 20,
         "server.showEmailPrompt": "false",
         "server.enableCORS": "true",
