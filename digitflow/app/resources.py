@@ -5,21 +5,26 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from time import sleep
 
 import streamlit as st
 
 from digitflow.app.widgets import to_markdown
+from digitflow.data.sets import ImageSet, LabelledImages, open_set
 from digitflow.errors import DamagedArtifact, DigitflowError, InputError, StorageError
 from digitflow.feedback.predictions import PredictionLog
 from digitflow.models.golden import load_bundle
 from digitflow.models.persistence import load_model
+from digitflow.predict.explaining import LearntImages
 from digitflow.predict.predictor import Predictor
 from digitflow.registry.history import find_champion
 from digitflow.registry.listing import find_registration
 from digitflow.registry.listing import list_models as list_registered
 from digitflow.registry.versions import DEFAULT_MODELS, Champion
+from digitflow.reports.records import find_sets
 from digitflow.store.artifacts import Store, open_store
 
 logger = logging.getLogger(__name__)
@@ -89,9 +94,47 @@ def load_predictor(
 
 @st.cache_resource(max_entries=MODELS_KEPT, show_spinner="Loading the model …")
 def _load_files(root: str, digest: str, _champion: Champion) -> tuple[object, object]:
-    store, bundle = Store(root), _champion.bundle  # type: ignore[arg-type]
+    store, bundle = Store(Path(root)), _champion.bundle
     detector = bundle.reject_option.detector if bundle.reject_option else None
     return load_bundle(bundle, store), None if detector is None else load_model(detector, store)
+
+
+def open_tested(store: Store, champion: Champion) -> LabelledImages | None:
+    """Return the images that a version was judged on; None where they are not known."""
+    try:
+        found = find_registration(store, champion.name, champion.version)
+        return open_set(store, found.facts.test)
+    except (InputError, DamagedArtifact):
+        return None
+
+
+def find_learnt(store: Store, predictor: Predictor) -> Future[LearntImages] | None:
+    """Begin to compute, once for each version, what is compared with the images it learnt.
+
+    None where those are not in the store any more.
+    """
+    champion = predictor.champion
+    train = find_sets(store, champion.run).get("train")
+    if train is None:
+        return None
+    return _prepare_learnt(str(store.root), champion.model.digest, predictor, train)
+
+
+@st.cache_resource(max_entries=MODELS_KEPT, show_spinner=False)
+def _prepare_learnt(
+    root: str, digest: str, _predictor: Predictor, _train: ImageSet
+) -> Future[LearntImages]:
+    """Compute it beside the pages: nobody who draws waits for it."""
+
+    def compute() -> LearntImages:
+        known = open_set(Store(Path(root)), _train)
+        return LearntImages.compute(_predictor, known.images, known.labels)
+
+    with_one = ThreadPoolExecutor(1)
+    try:
+        return with_one.submit(compute)
+    finally:
+        with_one.shutdown(wait=False)
 
 
 def show_missing(why: Exception | str, command: str) -> None:

@@ -94,6 +94,7 @@ def list_options(port: int, browser: bool = True) -> list[str]:
         "theme.font": _FONT,
         "theme.headingFont": _FONT,
         "theme.baseRadius": "0.4rem",
+        "theme.paddingTop": "1.5rem",
     }
     if not browser:
         options["server.headless"] = "true"

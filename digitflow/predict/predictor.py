@@ -180,7 +180,7 @@ class Predictor:
         keep |= turn == "auto"
         sheet = find_sheet(Picture(to_picture(picture), 1), file, None, one, keep)
         if turn == "auto":
-            sheet = turn_upright(sheet, self._predict_batch)
+            sheet = turn_upright(sheet, self.predict_frames)
         (reading,) = self._read_sheets([sheet])
         return reading
 
@@ -199,9 +199,9 @@ class Predictor:
         """
         sheet = find_sheet(Picture(picture, 1), None, None, one, turn == "auto")
         if turn == "auto":
-            sheet = turn_upright(sheet, self._predict_batch)
+            sheet = turn_upright(sheet, self.predict_frames)
         (whole,) = read_sheets([sheet], self._predict_all)
-        return cut_touching(whole, self._predict_batch).frames
+        return cut_touching(whole, self.predict_frames).frames
 
     def read_files(
         self,
@@ -245,7 +245,7 @@ class Predictor:
         pending: list[Sheet] = []
         for sheet in opened:
             if turn == "auto":
-                sheet = turn_upright(sheet, self._predict_batch)
+                sheet = turn_upright(sheet, self.predict_frames)
             pending.append(sheet)
             digits = sum(len(each.frames) for each in pending)
             pixels = sum(each.pixels for each in pending)
@@ -257,7 +257,7 @@ class Predictor:
     def _read_sheets(self, sheets: Sequence[Sheet]) -> Iterator[Reading]:
         began = time.perf_counter()
         whole = read_sheets(sheets, self._predict_all)
-        cut = [cut_touching(sheet, self._predict_batch) for sheet in whole]
+        cut = [cut_touching(sheet, self.predict_frames) for sheet in whole]
         read = iter(self._describe_sheets(cut, time.perf_counter() - began))
         for sheet, before in zip(cut, whole, strict=True):
             if sheet.error is None:
@@ -290,7 +290,7 @@ class Predictor:
         ]
         turn = 0
         if not sheet.turn and has_doubts(digits):
-            turn = guess_turn(whole, self._predict_batch)
+            turn = guess_turn(whole, self.predict_frames)
         digits = flag_turned(digits, turn) if turn else flag_page(digits)
         return _gather(sheet, digits, passed)
 
@@ -307,7 +307,7 @@ class Predictor:
         if not len(frames):
             return []
         began = time.perf_counter()
-        probabilities, outlier_score = self._predict_batch(frames)
+        probabilities, outlier_score = self.predict_frames(frames)
         seconds = time.perf_counter() - began
         return self._describe_batch(frames, probabilities, outlier_score, files, seconds)
 
@@ -334,14 +334,21 @@ class Predictor:
 
     def _predict_all(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         parts = [
-            self._predict_batch(frames[start : start + BATCH])
+            self.predict_frames(frames[start : start + BATCH])
             for start in range(0, len(frames), BATCH)
         ]
         probabilities, scores = zip(*parts, strict=True)
         return np.concatenate(probabilities), np.concatenate(scores)
 
-    def _predict_batch(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return probabilities (n, 10) and outlier_score (n,) of images in the frame."""
+    def compute_features(self, frames: np.ndarray) -> np.ndarray:
+        """Return what the model's recipe makes of images in the frame, (n, features)."""
+        return np.asarray(self._recipe.transform(frames))
+
+    def predict_frames(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return probabilities (n, 10) and outlier scores (n,) of images in the frame.
+
+        As they come, in one batch; nothing is kept.
+        """
         from sklearn import config_context
 
         # Bytes are finite, and the model's own parameters were checked when it was fitted.

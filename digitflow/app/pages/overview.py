@@ -1,8 +1,209 @@
-"""Overview: everything on one page."""
+"""Overview, everything on one page: how good the champion is, its data, and a canvas."""
 
+import numpy as np
 import streamlit as st
+
+from digitflow.app.pages.read import Choice, read_pictures
+from digitflow.app.resources import load_predictor, mending, open_project_store, open_tested
+from digitflow.data.sets import CLASSES, LabelledImages
+from digitflow.evaluation.metrics import Metrics
+from digitflow.formatting import format_cell
+from digitflow.predict.predictions import SIGNS, Prediction
+from digitflow.predict.predictor import Predictor
+from digitflow.registry.versions import Champion
+from digitflow.reports.charts import draw_gallery
+from digitflow.reports.figures import draw_classes, draw_confusion
+from digitflow.reports.records import Training, find_sets, find_training
+from digitflow.reports.training import PURPOSES, DataCard
+from digitflow.store.artifacts import Store
+from digitflow.studies.experiments.explore import summarise_stages
+
+SIDE = 28
+GONE = "The record of the training that made it is not in the store any more."
 
 
 def show() -> None:
     """Show the page."""
-    st.title("digitflow")
+    st.title("Everything on one page")
+    store = open_project_store()
+    predictor = load_predictor(store)
+    champion = predictor.champion
+    training = find_training(store, champion.run)
+    _show_figures(champion, training)
+    read_pictures(Choice(champion.name), full=False)
+    with mending():
+        _show_samples(store, predictor)
+    if training is None:
+        st.info(GONE)
+        return
+    _show_evaluation(training)
+    with mending():
+        _show_data(store, training)
+
+
+def _show_figures(champion: Champion, training: Training | None) -> None:
+    """Show how good the champion is, and how large its data are."""
+    low, high = champion.score.interval
+    sizes = {} if training is None else {part.name: part.rows for part in training.data.splits}
+    accuracy, tested, learnt, shape = st.columns(4)
+    accuracy.metric(
+        "Test accuracy",
+        f"{champion.score.value:.2%}",
+        help=(
+            f"Of the champion, {champion.name} version {champion.version}. With 95 % "
+            f"confidence between {low:.2%} and {high:.2%}."
+        ),
+    )
+    tested.metric(
+        "Test images",
+        f"{champion.score.n:,}",
+        help="It learnt nothing from them: only the last check looks at them.",
+    )
+    learnt.metric("Training images", f"{sizes['train']:,}" if "train" in sizes else "unknown")
+    shape.metric("Pixels × classes", f"{SIDE} × {SIDE} → {CLASSES}", help="Of each image.")
+
+
+def _show_samples(store: Store, predictor: Predictor) -> None:
+    """Show ten test images, one of each digit, with what is read in them."""
+    tested = open_tested(store, predictor.champion)
+    if tested is None:
+        return
+    heading, button = st.columns([3, 1], vertical_alignment="bottom")
+    heading.subheader("Ten samples: the truth, and what is read")
+    number = st.session_state.get("overview_ten", 0)
+    if button.button("Another ten", icon=":material/refresh:"):
+        number = st.session_state["overview_ten"] = number + 1
+    digest = predictor.champion.model.digest
+    st.image(
+        _draw_ten(digest, number, predictor, tested),
+        width="stretch",
+        alt="Ten test images with their labels and what the champion reads",
+    )
+
+
+@st.cache_data(max_entries=30, show_spinner=False)
+def _draw_ten(
+    digest: str, number: int, _predictor: Predictor, _tested: LabelledImages
+) -> bytes:
+    places = (np.flatnonzero(_tested.labels == digit) for digit in range(CLASSES))
+    rows = [int(found[number % len(found)]) for found in places if len(found)]
+    images = np.array(_tested.images[rows])
+    captions = [
+        f"{_tested.labels[row]} → {digit.digit}{SIGNS[digit.status]}\n{digit.probability:.1%}"
+        for row, digit in zip(rows, _predictor.predict(images), strict=True)
+        if isinstance(digit, Prediction)
+    ]
+    return draw_gallery("", images, captions, columns=10)
+
+
+def _show_evaluation(training: Training) -> None:
+    """Show the confusion matrix and the classification report of the run's winner."""
+    winner = training.entries[0]
+    if winner.evaluation is None:
+        return
+    metrics = winner.evaluation.metrics
+    matrix, report = st.columns(2, gap="large")
+    with matrix:
+        st.subheader("Confusion matrix")
+        st.caption(f"{winner.candidate.name} on {metrics.n:,} validation images.")
+        st.image(
+            _draw_confusion(metrics.confusion),
+            width="stretch",
+            alt="How often each digit was taken for each",
+        )
+    with report:
+        st.subheader("Classification report")
+        st.caption(f"Accuracy {metrics.accuracy:.2%} on the same images.")
+        show_report(metrics)
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _draw_confusion(counts: tuple[tuple[int, ...], ...]) -> bytes:
+    return draw_confusion(counts)
+
+
+def show_report(metrics: Metrics) -> None:
+    """Show precision, recall and F1 of each digit, and their means."""
+    rows = [
+        {
+            "digit": str(each.label),
+            "precision": each.precision,
+            "recall": each.recall,
+            "F1": each.f1,
+            "images": each.support,
+        }
+        for each in metrics.per_class
+    ]
+    mean = {
+        "digit": "mean",
+        "precision": metrics.precision,
+        "recall": metrics.recall,
+        "F1": metrics.f1,
+        "images": metrics.n,
+    }
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        [*rows, mean],
+        hide_index=True,
+        column_config={
+            "precision": number(
+                format="%.4f", help="Of what is read as this digit, the share that is it."
+            ),
+            "recall": number(
+                format="%.4f", help="Of the images of this digit, the share that is read so."
+            ),
+            "F1": number(format="%.4f", help="The harmonic mean of precision and recall."),
+        },
+    )
+
+
+def _show_data(store: Store, training: Training) -> None:
+    """Show dimensions, class distribution and values of the data."""
+    classes, values = st.columns(2, gap="large")
+    counts = {part.name: part.class_counts for part in training.data.splits}
+    with classes:
+        st.subheader("Class distribution")
+        shown = {name: counts[name] for name in ("train", "test") if name in counts}
+        st.image(_draw_classes(shown), width="stretch", alt="Which share each digit has")
+    with values:
+        st.subheader("Dimensions of the data")
+        _show_dimensions(training.data)
+        st.subheader("Normalised values")
+        train = find_sets(store, training.run).get("train")
+        if train is None:
+            st.info("The training images are not in the store any more.")
+            return
+        images = store.open_array(train.images)
+        stages = _summarise(train.images.digest, images)
+        st.dataframe(
+            [
+                {"values": name}
+                | {what: format_cell(value, 4) for what, value in found.items()}
+                for name, found in stages.items()
+            ],
+            hide_index=True,
+        )
+
+
+def _show_dimensions(card: DataCard) -> None:
+    st.dataframe(
+        [
+            {
+                "set": part.name,
+                "shape": f"{part.rows:,} × {SIDE} × {SIDE}",
+                "what for": PURPOSES.get(part.name, ""),
+            }
+            for part in card.splits
+        ],
+        hide_index=True,
+    )
+
+
+@st.cache_data(max_entries=20, show_spinner=False)
+def _draw_classes(counts: dict[str, tuple[int, ...]]) -> bytes:
+    return draw_classes(counts)
+
+
+@st.cache_data(max_entries=10, show_spinner="Measuring all pixels …")
+def _summarise(digest: str, _images: np.ndarray) -> dict[str, dict[str, float | None]]:
+    return summarise_stages(_images)

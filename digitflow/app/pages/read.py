@@ -1,64 +1,584 @@
-"""Read: draw a digit, upload or photograph one, and see what the champion makes of it."""
+"""Read: draw, upload, paste or photograph digits, and see what is read in them, and why."""
 
-from typing import Any
+import base64
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from typing import Any, Literal
 
 import numpy as np
 import streamlit as st
 
-from digitflow.app.resources import load_predictor, mending, open_project_store
-from digitflow.app.widgets import enlarge, to_markdown
-from digitflow.errors import InputError
-from digitflow.predict.predictions import Prediction, Reading
+from digitflow.app.resources import (
+    find_learnt,
+    list_models,
+    load_predictor,
+    mending,
+    open_project_store,
+    open_tested,
+)
+from digitflow.app.widgets import (
+    FRAME_SIDE,
+    enlarge,
+    paint_importance,
+    show_frame,
+    show_probabilities,
+    show_state,
+    to_markdown,
+)
+from digitflow.errors import DigitflowError, InputError
+from digitflow.feedback.corrections import add_corrections, choose_role, withdraw_correction
+from digitflow.feedback.predictions import PredictionLog
+from digitflow.images.files import SUFFIXES
+from digitflow.images.frame import digest_image
+from digitflow.images.pictures import MAX_FILE_BYTES
+from digitflow.predict.explaining import map_occlusion
+from digitflow.predict.finding import count_passed
+from digitflow.predict.predictions import SIGNS, Prediction, Reading, Unread
 from digitflow.predict.predictor import Predictor
+from digitflow.predict.showing import draw_reading
+from digitflow.registry.history import find_champion
+from digitflow.registry.listing import list_versions
+from digitflow.store.artifacts import Store
+from digitflow.store.runs import name_user
 
 SIDE = 320
-PEN = 22
+PENS = {"thin": 10, "usual": 20, "thick": 30}
+NEAREST = 8
+DRAWN, UPLOADED, PHOTO, SAMPLE = "Draw", "Upload or paste", "Photo", "Sample"
+SOURCES = (DRAWN, UPLOADED, PHOTO, SAMPLE)
+ONE, PAGE = "One digit", "Several digits"
+NO_OTHER = "none"
+# Of the page: places keep their heights, so that nothing moves while one draws.
+NOTE_HEIGHT, PICTURE_HEIGHT, NEAREST_HEIGHT = 56, 430, 150
+
+_PASTE_HTML = '<button type="button">Paste a picture</button><span role="status"></span>'
+_PASTE_CSS = """
+button { font: inherit; color: var(--st-text-color); padding: .35rem .8rem; cursor: pointer;
+  background: var(--st-secondary-background-color); border-radius: var(--st-button-radius);
+  border: 1px solid var(--st-border-color); min-height: 2.5rem; }
+button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 2px; }
+span { color: var(--st-text-color); margin-left: .6rem; }
+"""
+# Ctrl+V works anywhere on the page; the button asks the browser for the clipboard.
+_PASTE_JS = """
+export default function ({ parentElement, setTriggerValue }) {
+  const said = parentElement.querySelector('span');
+  const send = (blob) => {
+    const reader = new FileReader();
+    reader.onload = () => setTriggerValue('picture', reader.result);
+    reader.readAsDataURL(blob);
+    said.textContent = '';
+  };
+  const take = (event) => {
+    for (const item of event.clipboardData?.items ?? []) {
+      if (item.kind === 'file' && item.type.startsWith('image/')) {
+        send(item.getAsFile());
+        event.preventDefault();
+        return;
+      }
+    }
+  };
+  document.addEventListener('paste', take);
+  parentElement.querySelector('button').onclick = async () => {
+    try {
+      for (const item of await navigator.clipboard.read()) {
+        const type = item.types.find((name) => name.startsWith('image/'));
+        if (type) return send(await item.getType(type));
+      }
+      said.textContent = 'There is no picture in the clipboard.';
+    } catch {
+      said.textContent = 'Press Ctrl+V (or Cmd+V) instead.';
+    }
+  };
+  return () => document.removeEventListener('paste', take);
+}
+"""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What somebody showed.
+
+    Attributes
+    ----------
+    source : str
+        One of `SOURCES`.
+    content : bytes or ndarray
+        A file's, or pixels.
+    name : str
+        What errors and the predictions call it.
+    truth : int or None
+        What a sample's label says.
+    """
+
+    source: str
+    content: Any
+    name: str
+    truth: int | None = None
+
+    @property
+    def digest(self) -> str:
+        """Tells one from another."""
+        content = self.content
+        return sha256(content if isinstance(content, bytes) else content.tobytes()).hexdigest()
 
 
 def show() -> None:
     """Show the page."""
     st.title("Read")
-    with mending():
-        predictor = load_predictor(open_project_store())
-        _draw_and_read(predictor)
+    read_pictures(_choose_versions(open_project_store()))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which versions read; None as the version is the champion, whichever that is."""
+
+    model: str | None = None
+    version: str | None = None
+    other: str | None = None
+
+
+def _choose_versions(store: Store) -> Choice:
+    models = list_models(store)
+    with st.expander("Model and version", icon=":material/model_training:"):
+        chosen = st.selectbox("Model", models) if len(models) > 1 else next(iter(models), None)
+        name = find_champion(store, chosen).name
+        found = {each.version: each.aliases for each in list_versions(store, name)}
+        first, second = st.columns(2)
+        version = first.selectbox(
+            "Version",
+            [None, *found],
+            format_func=lambda number: _name_version(number, found),
+            help="The champion is the version that predicts: the best so far, by its tests.",
+        )
+        against = second.selectbox(
+            "Compare with",
+            [NO_OTHER, *found],
+            format_func=lambda number: (
+                number if number == NO_OTHER else _name_version(number, found)
+            ),
+            help="A challenger is the version that was trained last.",
+        )
+    return Choice(name, version, None if against == NO_OTHER else against)
+
+
+def _name_version(number: str | None, found: dict[str, tuple[str, ...]]) -> str:
+    if number is None:
+        return "the champion, whichever that is"
+    aliases = ", ".join(found[number])
+    return f"{number} ({aliases})" if aliases else number
 
 
 @st.fragment
-def _draw_and_read(predictor: Predictor) -> None:
+def read_pictures(choice: Choice, full: bool = True) -> None:
+    """Let somebody draw or choose a picture, and show what is read in it.
+
+    A fragment: it asks at each stroke who is champion, and nothing else of the page runs.
+
+    Parameters
+    ----------
+    full : bool
+        Offer other sources than drawing, several digits, and why it was read so.
+    """
+    store = open_project_store()
+    predictor = load_predictor(store, choice.model, choice.version)
+    other = load_predictor(store, choice.model, choice.other) if choice.other else None
+    source, one, turn = _ask_kind() if full else (DRAWN, True, False)
+    given, outcome = st.columns([1, 1.4], gap="large")
+    with given:
+        picture = _ask_picture(store, predictor, source, full)
+    reading: Reading | None = None
+    view: _View | None = None
+    with outcome, mending():
+        reading, error = _read_once(store, predictor, picture, one, turn)
+        if error:
+            st.warning(to_markdown(error), icon=":material/image_not_supported:")
+        place = _choose_digit(reading) if reading is not None and len(reading) > 1 else 0
+        digit = reading[place] if reading else None
+        if reading is not None and isinstance(digit, Prediction):
+            view = _View(reading, place)
+        _show_digit(store, predictor, other, picture, view, full)
+    if not one and reading is not None:
+        with given:
+            _show_page(reading)
+    if full:
+        with mending():
+            _show_nearest(store, predictor, view)
+
+
+@dataclass(frozen=True)
+class _View:
+    """One digit of a reading."""
+
+    reading: Reading
+    place: int
+
+    @property
+    def digit(self) -> Prediction:
+        found = self.reading[self.place]
+        assert isinstance(found, Prediction)
+        return found
+
+    @property
+    def frame(self) -> np.ndarray:
+        assert self.reading.frames is not None
+        return self.reading.frames[self.place]
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        assert self.reading.probabilities is not None
+        return self.reading.probabilities[self.place]
+
+
+def _ask_kind() -> tuple[str, bool, bool]:
+    """Return where the picture is from, whether it holds one digit, and whether to turn it."""
+    turn = False
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        source = st.segmented_control(
+            "Picture", SOURCES, default=DRAWN, required=True, key="source", wrap=True
+        )
+        count = st.segmented_control(
+            "It shows", (ONE, PAGE), default=ONE, required=True, key="count"
+        )
+        if count == PAGE:
+            turn = st.toggle(
+                "Turn it if it lies on its side",
+                help="Also if it is upside down: it is read as the way that reads best.",
+            )
+    return str(source), count == ONE, turn
+
+
+def _ask_picture(store: Store, predictor: Predictor, source: str, full: bool) -> Picture | None:
+    ask: dict[str, Callable[[], Picture | None]] = {
+        DRAWN: partial(_ask_drawing, full),
+        UPLOADED: _ask_file,
+        PHOTO: _ask_photo,
+        SAMPLE: partial(_ask_sample, store, predictor),
+    }
+    return ask[source]()
+
+
+def _ask_drawing(full: bool) -> Picture | None:
     from streamlit_drawable_canvas import st_canvas
 
-    drawing, outcome = st.columns(2)
-    with drawing:
-        drawn = st_canvas(
-            stroke_width=PEN,
-            stroke_color="#000000",
-            background_color="#ffffff",
-            height=SIDE,
-            width=SIDE,
-            return_image_data=True,
-            key="drawing",
+    pen = "usual"
+    if full:
+        chosen = st.segmented_control(
+            "Pen", tuple(PENS), default="usual", required=True, key="pen"
         )
-    with outcome, mending():
-        reading = read_drawing(predictor, drawn.image_data)
-        if reading is None:
-            st.markdown("Draw a digit.")
-        else:
-            _show_reading(reading)
-
-
-def read_drawing(predictor: Predictor, pixels: Any) -> Reading | None:
-    """Return what is read in a canvas's pixels; None while nothing is drawn."""
-    if pixels is None or not np.ptp(pixels):
+        pen = str(chosen)
+    drawn = st_canvas(
+        stroke_width=PENS[pen],
+        stroke_color="#000000",
+        background_color="#ffffff",
+        height=SIDE,
+        width=SIDE,
+        return_image_data=True,
+        key="drawing",
+    )
+    pixels = drawn.image_data
+    if pixels is None or is_blank(pixels):
         return None
+    return Picture(DRAWN, pixels, "the drawing")
+
+
+def is_blank(pixels: np.ndarray) -> bool:
+    """Tell whether nothing is drawn in a canvas's pixels (height, width, 4)."""
+    return bool((pixels == pixels[0, 0]).all())
+
+
+def _ask_file() -> Picture | None:
+    uploaded = st.file_uploader(
+        "A picture's file",
+        type=[suffix[1:] for suffix in SUFFIXES],
+        max_upload_size=MAX_FILE_BYTES >> 20,
+        key="upload",
+        help="PNG, JPEG, BMP, WebP, TIFF or PDF. What it is, is told by its content.",
+    )
+    pasted = _paste_component()(key="paste", on_picture_change=lambda: None).get("picture")
+    if pasted:
+        st.session_state["pasted"] = _decode_pasted(pasted)
+    if uploaded is not None:
+        st.session_state.pop("pasted", None)
+        return Picture(UPLOADED, uploaded.getvalue(), uploaded.name)
+    content = st.session_state.get("pasted")
+    return None if content is None else Picture(UPLOADED, content, "the pasted picture")
+
+
+@st.cache_resource
+def _paste_component() -> Any:
+    import streamlit.components.v2 as components
+
+    return components.component(
+        "digitflow_paste", html=_PASTE_HTML, css=_PASTE_CSS, js=_PASTE_JS
+    )
+
+
+def _decode_pasted(address: str) -> bytes:
+    """Return the bytes of a `data:` address; nothing where it is none."""
+    encoded = str(address).partition(";base64,")[2]
+    if len(encoded) > 4 * (MAX_FILE_BYTES // 3):
+        raise InputError(f"the pasted picture is larger than {MAX_FILE_BYTES >> 20} MB")
     try:
-        return predictor.read_one(pixels)
-    except InputError:
+        return base64.b64decode(encoded, validate=True)
+    except binascii.Error as exc:
+        raise InputError(f"what was pasted is no picture: {exc}") from exc
+
+
+def _ask_photo() -> Picture | None:
+    taken = st.camera_input("A photo of digits on paper", key="photo")
+    return None if taken is None else Picture(PHOTO, taken.getvalue(), "the photo")
+
+
+def _ask_sample(store: Store, predictor: Predictor) -> Picture | None:
+    tested = open_tested(store, predictor.champion)
+    if tested is None:
+        st.info("The images that this version was tested on are not in the store any more.")
         return None
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        digit = st.segmented_control(
+            "A test image of", range(10), default=0, required=True, key="sample"
+        )
+        if st.button("Another", icon=":material/refresh:"):
+            st.session_state["sample_number"] = st.session_state.get("sample_number", 0) + 1
+    rows = np.flatnonzero(tested.labels == digit)
+    if not len(rows):
+        return None
+    image = np.array(tested.images[rows[st.session_state.get("sample_number", 0) % len(rows)]])
+    st.image(enlarge(image, SIDE), caption=f"Its label says {digit}.", alt="the test image")
+    return Picture(SAMPLE, image, "the test image", int(digit or 0))
 
 
-def _show_reading(reading: Reading) -> None:
-    digit = reading[0]
-    if isinstance(digit, Prediction) and reading.frames is not None:
-        st.markdown(f"## {digit.digit}")
-        st.markdown(to_markdown("; ".join((digit.status, *digit.reasons))))
-        st.image(enlarge(reading.frames[0]), caption="What the model sees")
+def read_picture(
+    predictor: Predictor, picture: Picture, one: bool, turn: bool = False
+) -> Reading:
+    """Read a picture as the page does, pixels or a file's content.
+
+    Raises
+    ------
+    InputError
+        If nothing in it could be read.
+    """
+    turned: Literal["no", "auto"] = "auto" if turn and not one else "no"
+    if not isinstance(picture.content, bytes):
+        if one:
+            return predictor.read_one(picture.content, picture.name)
+        return predictor.read_page(picture.content, picture.name, turned, keep=True)
+    contents = [(picture.name, picture.content)]
+    reading = next(predictor.read_contents(contents, one, not one, turned))
+    if reading and isinstance(reading[0], Unread):
+        raise InputError(reading[0].error)
+    return reading
+
+
+def _read_once(
+    store: Store, predictor: Predictor, picture: Picture | None, one: bool, turn: bool
+) -> tuple[Reading | None, str]:
+    """Return what is read, or why nothing is; a picture is read and kept once."""
+    if picture is None:
+        return None, ""
+    key = (picture.digest, predictor.champion.model.digest, one, turn)
+    last = st.session_state.get("last_reading")
+    if last is not None and last[0] == key:
+        return last[1], last[2]
+    reading, error = None, ""
+    # Drawings are read at every stroke, and samples are no news: neither is kept.
+    log = PredictionLog(store, strict=False) if picture.source in (UPLOADED, PHOTO) else None
+    predictor.log = log
+    try:
+        reading = read_picture(predictor, picture, one, turn)
+    except (InputError, MemoryError) as exc:
+        error = str(exc) or "There is not enough memory for this picture."
+    if log is not None:
+        log.flush()
+        predictor.log = None
+    st.session_state["last_reading"] = (key, reading, error)
+    return reading, error
+
+
+def _choose_digit(reading: Reading) -> int:
+    """Ask which digit of several to look at; the first unsure one, if nobody says."""
+    unsure = (n for n, d in enumerate(reading) if isinstance(d, Prediction) and d.reasons)
+    return int(
+        st.selectbox(
+            "Look at",
+            range(len(reading)),
+            index=next(unsure, 0),
+            format_func=lambda place: _name_digit(reading, place),
+            key=f"place-{st.session_state['last_reading'][0][0][:12]}",
+        )
+    )
+
+
+def _name_digit(reading: Reading, place: int) -> str:
+    digit = reading[place]
+    if not isinstance(digit, Prediction):
+        return str(place + 1)
+    return f"digit {place + 1}, line {digit.line + 1}: {digit.digit}{SIGNS[digit.status]}"
+
+
+def _show_digit(
+    store: Store,
+    predictor: Predictor,
+    other: Predictor | None,
+    picture: Picture | None,
+    view: _View | None,
+    full: bool,
+) -> None:
+    show_state(None if view is None else view.digit)
+    shares = {_name(predictor): None if view is None else view.probabilities}
+    if full:
+        with st.container(horizontal=True, gap="medium"):
+            show_frame(None if view is None else view.frame)
+            decided = st.container(width=FRAME_SIDE)
+        if other is not None:
+            shares[_name(other)] = None if view is None else _compare(other, view)
+        show_probabilities(shares)
+        _offer_labels(store, picture, view)
+        # Last: it takes longest, and the rest is there by then.
+        with decided:
+            _show_occlusion(predictor, view)
+        return
+    seen, bars = st.columns([1, 1.4])
+    with seen:
+        show_frame(None if view is None else view.frame)
+    with bars:
+        show_probabilities(shares, 240)
+    _offer_labels(store, picture, view)
+
+
+def _name(predictor: Predictor) -> str:
+    return f"version {predictor.champion.version}"
+
+
+def _compare(other: Predictor, view: _View) -> np.ndarray:
+    """Say what another version reads in the same frame; return its probabilities."""
+    (digit,) = other.predict(view.frame[np.newaxis])
+    probabilities, _ = other.predict_frames(view.frame[np.newaxis])
+    if isinstance(digit, Prediction):
+        agrees = digit.digit == view.digit.digit
+        text = f"Version {other.champion.version} reads {digit.digit} ({digit.status})"
+        sign = "agrees" if agrees else "**disagrees**"
+        st.markdown(f"{to_markdown(text)}: it {sign}.")
+    return np.asarray(probabilities[0])
+
+
+def _show_occlusion(predictor: Predictor, view: _View | None) -> None:
+    if view is None:
+        picture = enlarge(np.zeros((28, 28), np.uint8))
+    else:
+        falls = map_occlusion(predictor, view.frame, view.digit.digit)
+        picture = paint_importance(view.frame, falls)
+    st.image(
+        picture,
+        caption="Which ink decided",
+        width=FRAME_SIDE,
+        alt="The ink, coloured by how much less sure the model is without it",
+    )
+
+
+def _show_page(reading: Reading) -> None:
+    """Show a picture with boxes around what was found, and the digits line by line."""
+    with st.container(height=PICTURE_HEIGHT, border=False):
+        if reading.picture is not None:
+            st.image(
+                draw_reading(reading),
+                channels="BGR",
+                width="stretch",
+                caption="Green: read. Orange, ?: unsure. Red, #: not a digit. Blue: no digit",
+                alt="The picture with a box around each digit",
+            )
+        lines: dict[int, list[str]] = {}
+        for digit in reading:
+            if isinstance(digit, Prediction):
+                shown = "" if digit.status == "not a digit" else str(digit.digit)
+                lines.setdefault(digit.line, []).append(shown + SIGNS[digit.status])
+        st.code("\n".join(" ".join(line) for line in lines.values()), language=None)
+        if reading.passed_over:
+            st.caption(to_markdown(count_passed(reading.passed_over)))
+
+
+def _offer_labels(store: Store, picture: Picture | None, view: _View | None) -> None:
+    """Offer to say what a digit really is, in one click, and to take it back."""
+    drawn = picture is not None and picture.source == DRAWN
+    st.markdown("**Wrong? It is a …**")
+    with st.container(horizontal=True, gap="xsmall"):
+        for digit in range(10):
+            st.button(
+                str(digit),
+                key=f"label-{digit}",
+                disabled=view is None or picture is None or picture.truth is not None,
+                on_click=_keep_label,
+                args=(store, view, digit, drawn),
+            )
+    with st.container(height=NOTE_HEIGHT, border=False, horizontal=True):
+        said = st.session_state.get("said")
+        if view is None or said is None or said[0] != view.digit.picture:
+            st.caption("A click keeps the picture and what you say; it can be taken back.")
+            return
+        st.markdown(to_markdown(said[1]), width="content")
+        if said[2]:
+            st.button(
+                "Undo", icon=":material/undo:", on_click=_take_back, args=(store, said[0])
+            )
+
+
+def _keep_label(store: Store, view: _View, digit: int, drawn: bool) -> None:
+    picture = digest_image(view.frame)
+    try:
+        if drawn:
+            _keep_prediction(store, view)
+        add_corrections(store, [view.frame], [digit], name_user(), "the app")
+    except DigitflowError as exc:
+        st.session_state["said"] = (picture, f"Not kept: {exc}", False)
+        return
+    use = "training" if choose_role(picture) == "training" else "the gate"
+    st.session_state["said"] = (picture, f"Kept as a {digit}: used for {use}.", True)
+
+
+def _keep_prediction(store: Store, view: _View) -> None:
+    """Keep what was read in a drawing, now that somebody says what it is."""
+    digit = view.digit
+    with PredictionLog(store) as log:
+        log.add(
+            view.frame[np.newaxis],
+            view.probabilities[np.newaxis],
+            [digit.status],
+            digit.model,
+            digit.version,
+            digit.file,
+        )
+
+
+def _take_back(store: Store, picture: str) -> None:
+    try:
+        withdraw_correction(store, picture, name_user())
+    except DigitflowError as exc:
+        st.session_state["said"] = (picture, f"Not taken back: {exc}", True)
+        return
+    st.session_state["said"] = (picture, "Taken back.", False)
+
+
+def _show_nearest(store: Store, predictor: Predictor, view: _View | None) -> None:
+    """Show the learnt images that are most like a digit to the model."""
+    st.markdown(
+        "**Nearest images that it learnt from**",
+        help="Of up to 10,000 training images, those whose features are most like it.",
+    )
+    with st.container(height=NEAREST_HEIGHT, border=False, horizontal=True):
+        learnt = find_learnt(store, predictor)
+        if view is None:
+            st.caption("They are shown when something is read.")
+            return
+        if learnt is None:
+            st.caption("What this version learnt from is not in the store any more.")
+            return
+        if not learnt.done():
+            st.caption("They are being prepared, once for each version: draw on.")
+            return
+        images, labels = learnt.result().find_nearest(predictor, view.frame, NEAREST)
+        for image, label in zip(images, labels.tolist(), strict=True):
+            st.image(enlarge(image, 84), caption=f"{label}", alt=f"A learnt {label}")

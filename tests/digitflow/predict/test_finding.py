@@ -86,7 +86,7 @@ def test_digits_that_touch_are_cut_where_each_is_read_best(store, pictures):
 @pytest.mark.parametrize("quarters", range(4))
 def test_turned_digits_are_seen_to_be_turned_unless_they_are_few(store, pictures, quarters):
     frames = np.stack([pictures[digit] for digit in (2, 3, 4, 5, 7)])
-    turned, read = np.rot90(frames, quarters, (1, 2)), Predictor.load(store)._predict_batch
+    turned, read = np.rot90(frames, quarters, (1, 2)), Predictor.load(store).predict_frames
     assert guess_turn(turned, read) == -quarters % 4
     assert guess_turn(turned[:3], read) == 0
 
