@@ -134,7 +134,7 @@ def show_probabilities(shares: Mapping[str, np.ndarray | None], height: int = 29
             "title": None,
             "sort": None,
             # As wide as the widest text: nothing moves when one changes.
-            "axis": {"minExtent": 62, "labelLimit": 62},
+            "axis": {"minExtent": 62, "labelLimit": 62, "labelOverlap": False},
         },
         "x": {
             "field": "probability",

@@ -95,6 +95,7 @@ def list_options(port: int, browser: bool = True) -> list[str]:
         "theme.headingFont": _FONT,
         "theme.baseRadius": "0.4rem",
         "theme.paddingTop": "1.5rem",
+        "theme.headingFontSizes": '["1.8rem", "1.3rem", "1.1rem", "1rem", "1rem", "1rem"]',
     }
     if not browser:
         options["server.headless"] = "true"

@@ -4,7 +4,13 @@ import numpy as np
 import streamlit as st
 
 from digitflow.app.pages.read import Choice, read_pictures
-from digitflow.app.resources import load_predictor, mending, open_project_store, open_tested
+from digitflow.app.resources import (
+    find_version,
+    load_predictor,
+    mending,
+    open_project_store,
+    open_tested,
+)
 from digitflow.data.sets import CLASSES, LabelledImages
 from digitflow.evaluation.metrics import Metrics
 from digitflow.formatting import format_cell
@@ -26,13 +32,12 @@ def show() -> None:
     """Show the page."""
     st.title("Everything on one page")
     store = open_project_store()
-    predictor = load_predictor(store)
-    champion = predictor.champion
+    champion = find_version(store)
     training = find_training(store, champion.run)
     _show_figures(champion, training)
     read_pictures(Choice(champion.name), full=False)
     with mending():
-        _show_samples(store, predictor)
+        _show_samples(store, load_predictor(store))
     if training is None:
         st.info(GONE)
         return
@@ -45,22 +50,33 @@ def _show_figures(champion: Champion, training: Training | None) -> None:
     """Show how good the champion is, and how large its data are."""
     low, high = champion.score.interval
     sizes = {} if training is None else {part.name: part.rows for part in training.data.splits}
-    accuracy, tested, learnt, shape = st.columns(4)
-    accuracy.metric(
+    row = st.container(horizontal=True, gap="large")
+    row.metric(
         "Test accuracy",
         f"{champion.score.value:.2%}",
         help=(
             f"Of the champion, {champion.name} version {champion.version}. With 95 % "
             f"confidence between {low:.2%} and {high:.2%}."
         ),
+        width="content",
     )
-    tested.metric(
+    row.metric(
         "Test images",
         f"{champion.score.n:,}",
         help="It learnt nothing from them: only the last check looks at them.",
+        width="content",
     )
-    learnt.metric("Training images", f"{sizes['train']:,}" if "train" in sizes else "unknown")
-    shape.metric("Pixels × classes", f"{SIDE} × {SIDE} → {CLASSES}", help="Of each image.")
+    row.metric(
+        "Training images",
+        f"{sizes['train']:,}" if "train" in sizes else "unknown",
+        width="content",
+    )
+    row.metric(
+        "Pixels of an image",
+        f"{SIDE} × {SIDE}",
+        help="Each from 0 to 255, one byte.",
+        width="content",
+    )
 
 
 def _show_samples(store: Store, predictor: Predictor) -> None:
@@ -69,7 +85,7 @@ def _show_samples(store: Store, predictor: Predictor) -> None:
     if tested is None:
         return
     heading, button = st.columns([3, 1], vertical_alignment="bottom")
-    heading.subheader("Ten samples: the truth, and what is read")
+    heading.subheader("Ten samples")
     number = st.session_state.get("overview_ten", 0)
     if button.button("Another ten", icon=":material/refresh:"):
         number = st.session_state["overview_ten"] = number + 1
@@ -93,7 +109,7 @@ def _draw_ten(
         for row, digit in zip(rows, _predictor.predict(images), strict=True)
         if isinstance(digit, Prediction)
     ]
-    return draw_gallery("", images, captions, columns=10)
+    return draw_gallery("Label → what is read, and how surely", images, captions, columns=10)
 
 
 def _show_evaluation(training: Training) -> None:
@@ -145,6 +161,7 @@ def show_report(metrics: Metrics) -> None:
     st.dataframe(
         [*rows, mean],
         hide_index=True,
+        height="content",
         column_config={
             "precision": number(
                 format="%.4f", help="Of what is read as this digit, the share that is it."
@@ -163,7 +180,8 @@ def _show_data(store: Store, training: Training) -> None:
     counts = {part.name: part.class_counts for part in training.data.splits}
     with classes:
         st.subheader("Class distribution")
-        shown = {name: counts[name] for name in ("train", "test") if name in counts}
+        names: tuple[str, ...] = ("train", "test")
+        shown = {name: counts[name] for name in names if name in counts}
         st.image(_draw_classes(shown), width="stretch", alt="Which share each digit has")
     with values:
         st.subheader("Dimensions of the data")

@@ -13,6 +13,7 @@ import streamlit as st
 
 from digitflow.app.resources import (
     find_learnt,
+    find_version,
     list_models,
     load_predictor,
     mending,
@@ -39,12 +40,12 @@ from digitflow.predict.finding import count_passed
 from digitflow.predict.predictions import SIGNS, Prediction, Reading, Unread
 from digitflow.predict.predictor import Predictor
 from digitflow.predict.showing import draw_reading
-from digitflow.registry.history import find_champion
 from digitflow.registry.listing import list_versions
+from digitflow.registry.versions import Champion
 from digitflow.store.artifacts import Store
 from digitflow.store.runs import name_user
 
-SIDE = 320
+SIDE = 300
 PENS = {"thin": 10, "usual": 20, "thick": 30}
 NEAREST = 8
 DRAWN, UPLOADED, PHOTO, SAMPLE = "Draw", "Upload or paste", "Photo", "Sample"
@@ -145,7 +146,7 @@ def _choose_versions(store: Store) -> Choice:
     models = list_models(store)
     with st.expander("Model and version", icon=":material/model_training:"):
         chosen = st.selectbox("Model", models) if len(models) > 1 else next(iter(models), None)
-        name = find_champion(store, chosen).name
+        name = find_version(store, chosen).name
         found = {each.version: each.aliases for each in list_versions(store, name)}
         first, second = st.columns(2)
         version = first.selectbox(
@@ -184,12 +185,14 @@ def read_pictures(choice: Choice, full: bool = True) -> None:
         Offer other sources than drawing, several digits, and why it was read so.
     """
     store = open_project_store()
+    champion = find_version(store, choice.model, choice.version)
+    source, one, turn = _ask_kind() if full else (DRAWN, True, False)
+    given, outcome = st.columns([1, 1.3], gap="large")
+    # Before the models are loaded: one can begin to draw.
+    with given:
+        picture = _ask_picture(store, champion, source, full)
     predictor = load_predictor(store, choice.model, choice.version)
     other = load_predictor(store, choice.model, choice.other) if choice.other else None
-    source, one, turn = _ask_kind() if full else (DRAWN, True, False)
-    given, outcome = st.columns([1, 1.4], gap="large")
-    with given:
-        picture = _ask_picture(store, predictor, source, full)
     reading: Reading | None = None
     view: _View | None = None
     with outcome, mending():
@@ -251,12 +254,12 @@ def _ask_kind() -> tuple[str, bool, bool]:
     return str(source), count == ONE, turn
 
 
-def _ask_picture(store: Store, predictor: Predictor, source: str, full: bool) -> Picture | None:
+def _ask_picture(store: Store, champion: Champion, source: str, full: bool) -> Picture | None:
     ask: dict[str, Callable[[], Picture | None]] = {
         DRAWN: partial(_ask_drawing, full),
         UPLOADED: _ask_file,
         PHOTO: _ask_photo,
-        SAMPLE: partial(_ask_sample, store, predictor),
+        SAMPLE: partial(_ask_sample, store, champion),
     }
     return ask[source]()
 
@@ -270,6 +273,8 @@ def _ask_drawing(full: bool) -> Picture | None:
             "Pen", tuple(PENS), default="usual", required=True, key="pen"
         )
         pen = str(chosen)
+    else:
+        st.markdown("**Draw a digit**")
     drawn = st_canvas(
         stroke_width=PENS[pen],
         stroke_color="#000000",
@@ -333,8 +338,8 @@ def _ask_photo() -> Picture | None:
     return None if taken is None else Picture(PHOTO, taken.getvalue(), "the photo")
 
 
-def _ask_sample(store: Store, predictor: Predictor) -> Picture | None:
-    tested = open_tested(store, predictor.champion)
+def _ask_sample(store: Store, champion: Champion) -> Picture | None:
+    tested = open_tested(store, champion)
     if tested is None:
         st.info("The images that this version was tested on are not in the store any more.")
         return None
@@ -431,7 +436,7 @@ def _show_digit(
     show_state(None if view is None else view.digit)
     shares = {_name(predictor): None if view is None else view.probabilities}
     if full:
-        with st.container(horizontal=True, gap="medium"):
+        with st.container(horizontal=True, gap="small"):
             show_frame(None if view is None else view.frame)
             decided = st.container(width=FRAME_SIDE)
         if other is not None:
