@@ -22,7 +22,8 @@ import cv2
 import numpy as np
 from drawing import arc
 
-from digitflow.app.pages.read import DRAWN, PENS, SIDE, Picture, read_picture
+from digitflow.app.asking import DRAWN, PENS, SIDE, Picture
+from digitflow.app.pages.read import read_picture
 from digitflow.errors import InputError
 from digitflow.predict.predictions import Prediction
 from digitflow.predict.predictor import Predictor

@@ -3,15 +3,8 @@
 import numpy as np
 import pytest
 
-from digitflow.app.pages.read import (
-    DRAWN,
-    SAMPLE,
-    SIDE,
-    UPLOADED,
-    Picture,
-    is_blank,
-    read_picture,
-)
+from digitflow.app.asking import DRAWN, SAMPLE, SIDE, UPLOADED, Picture, is_blank
+from digitflow.app.pages.read import read_picture
 from digitflow.errors import InputError
 from digitflow.predict.predictor import Predictor
 
