@@ -234,6 +234,7 @@ def _show_outcome(store: Store, job: Job) -> None:
 
 
 @st.fragment
+@mending()
 def _show_table(store: Store, job: Job) -> None:
     order = st.segmented_control(
         "Order", [DOUBTFUL, AS_READ], default=DOUBTFUL, help="A click on a column sorts by it."

@@ -234,9 +234,10 @@ def _offer_watching(store: Store, api: str, runs: "Sequence[FlowRun]") -> None:
 
 
 @st.fragment(run_every=SECONDS_BETWEEN_LOOKS)
+@mending()
 def _watch(store: Store, api: str, run_id: str) -> None:
     """Say how far a run is; looked at again every few seconds, and nothing else is."""
-    with mending(), open_client(api) as client:
+    with open_client(api) as client:
         run = client.read_flow_run(UUID(run_id))
         percent = _read_progress(client, run)
     # A run that has another name than when it was asked for has begun.

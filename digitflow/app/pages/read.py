@@ -90,6 +90,7 @@ def _name_version(number: str | None, found: dict[str, tuple[str, ...]]) -> str:
 
 
 @st.fragment
+@mending()
 def read_pictures(choice: Choice, full: bool = True) -> None:
     """Let somebody draw or choose a picture, and show what is read in it.
 

@@ -114,25 +114,25 @@ def show() -> None:
 
 
 @st.fragment
+@mending()
 def _review(store: Store, champion: Champion, progress: Progress) -> None:
-    with mending():
-        if progress.failure is not None:
-            failure, progress.failure = progress.failure, None
-            raise failure
-        pending = list_pending(store, progress.questions, progress)
-        picture, rest = st.columns([1, 3])
+    if progress.failure is not None:
+        with mending():
+            raise progress.failure
+    pending = list_pending(store, progress.questions, progress)
+    picture, rest = st.columns([1, 3])
+    if pending:
+        with picture:
+            st.image(enlarge(pending[0].image, SIDE), caption="What the model sees")
+    # Before the words, which are longer or shorter: the keys stay where they are.
+    with rest:
+        _draw_keys(store, progress, pending)
         if pending:
-            with picture:
-                st.image(enlarge(pending[0].image, SIDE), caption="What the model sees")
-        # Before the words, which are longer or shorter: the keys stay where they are.
-        with rest:
-            _draw_keys(store, progress, pending)
-            if pending:
-                _explain_question(pending[0], champion)
-            else:
-                _show_end(bool(progress.questions))
-        st.caption(f"{len(pending)} more in the queue; {len(progress.done)} done by you.")
-        _show_due(store, champion)
+            _explain_question(pending[0], champion)
+        else:
+            _show_end(bool(progress.questions))
+    st.caption(f"{len(pending)} more in the queue; {len(progress.done)} done by you.")
+    _show_due(store, champion)
 
 
 def list_pending(

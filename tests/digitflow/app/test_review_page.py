@@ -1,12 +1,17 @@
 """The page Review: a key labels, skips or takes back, and the database says the same."""
 
+import sqlite3
+from contextlib import closing
+
 import numpy as np
 import pytest
 
 from digitflow.feedback.corrections import choose_role, list_corrections
 from digitflow.feedback.learning import count_new
 from digitflow.feedback.predictions import PredictionLog
+from digitflow.feedback.tables import FILE
 from digitflow.images.frame import digest_image
+from digitflow.store.databases import PATIENCE_VARIABLE
 
 MODEL = "digits-sample"
 # From the least known to the best known.
@@ -77,6 +82,22 @@ def test_what_a_label_is_for_and_how_many_are_missing_is_said(
     new, _ = count_new(trained, MODEL)
     assert f"{new} of 30 new labels" in page.get("progress")[0].proto.text
     assert f"{30 - new} are missing" in page.get("progress")[0].proto.text
+
+
+def test_a_label_that_cannot_be_kept_is_said_and_asked_again(
+    trained, asked, open_page, read_words, monkeypatch
+):
+    monkeypatch.setenv(PATIENCE_VARIABLE, "0.1")
+    page = open_page("review")
+    with closing(sqlite3.connect(trained.root / FILE, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        press(page, "digit-4")
+        assert "locked" in read_words(page)
+        assert name_asked(page) == asked[0]
+        other.execute("ROLLBACK")
+    press(page, "digit-4")
+    assert "locked" not in read_words(page)
+    assert [row.picture for row in list_corrections(trained)] == asked[:1]
 
 
 def test_what_somebody_else_labelled_meanwhile_is_asked_no_more(trained, asked, open_page):
