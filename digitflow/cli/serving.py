@@ -11,9 +11,11 @@ import typer
 
 from digitflow.cli.options import Debug
 from digitflow.errors import InputError
+from digitflow.store.databases import PATIENCE_VARIABLE
 
 PASSWORD_VARIABLE = "DIGITFLOW_APP_PASSWORD"  # noqa: S105
 USUAL_PORT = 8501
+PATIENCE_SECONDS = "3"
 HOST = "127.0.0.1"
 # Streamlit's names, and those of the reports' page.css.
 _THEME = {
@@ -57,6 +59,8 @@ def open_app(
         raise InputError(
             f"--admin guards retraining and rollback by a password: set {PASSWORD_VARIABLE}"
         )
+    # Nobody looks at a page for a minute until it says that a database is locked.
+    os.environ.setdefault(PATIENCE_VARIABLE, PATIENCE_SECONDS)
     sys.stdout.flush()
     # -P: nothing in the folder one stands in is taken for a module.
     command = [sys.executable, "-P", "-m", "streamlit", "run", str(_find_script())]

@@ -169,7 +169,7 @@ def draw_risk_coverage(coverage: np.ndarray, risk: np.ndarray, chosen: float) ->
     return encode(figure)
 
 
-def draw_classes(counts: Mapping[str, Sequence[int]]) -> bytes:
+def draw_classes(title: str, counts: Mapping[str, Sequence[int]]) -> bytes:
     """Draw which share of each set of images each digit has; return a PNG.
 
     Parameters
@@ -182,10 +182,10 @@ def draw_classes(counts: Mapping[str, Sequence[int]]) -> bytes:
         for name, found in counts.items()
     }
     return draw_bars(
-        "How often each digit occurs",
+        title,
         [str(digit) for digit in range(CLASSES)],
         shares,
-        "share of the set's images (%)",
+        "share of the set (%)",
         1,
     )
 

@@ -141,7 +141,7 @@ def _show_sets(store: Store, training: Training) -> None:
 
 @st.cache_data(max_entries=20, show_spinner="drawing")
 def _draw_classes(counts: Mapping[str, Sequence[int]]) -> bytes:
-    return draw_classes(counts)
+    return draw_classes("How often each digit occurs", counts)
 
 
 def _show_samples(store: Store, sets: Mapping[str, ImageSet]) -> None:

@@ -36,6 +36,7 @@ from digitflow.reports.monitoring import (
     draw_figures,
 )
 from digitflow.reports.records import find_sets
+from digitflow.reports.training import OUTCOMES
 from digitflow.service.environment import (
     find_running_server,
     is_answering,
@@ -57,12 +58,26 @@ SECONDS_BETWEEN_LOOKS = 2
 STARTED = "monitor-started"
 # What a person may start here; the others begin by themselves.
 STARTABLE = ("train-digits", "retrain-on-drift", "study-digits", "monitor-digits")
-UNFINISHED = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING")
+PLANNED = "Scheduled"
+UNFINISHED = ("PENDING", "RUNNING", "PAUSED", "CANCELLING")
 OF_DRIFT = (NOW, HISTORY, PICTURES)
 EFFECT = (
     "How far the latest predictions are from what was learnt: 0 is not at all. Over its "
     "limit it alarms."
 )
+
+MEASURES = {
+    "psi.ink": "how much ink there is",
+    "psi.centre_x": "how far left or right the ink's centre is",
+    "psi.centre_y": "how high the ink's centre is",
+    "psi.stroke_width": "how wide the strokes are",
+    "psi.slant": "how far the digits lean",
+    "psi.size": "how far the ink is from its centre",
+    "psi.residual": "how unlike the images are to mixtures of those that were learnt",
+    "domain": "how well a classifier tells what comes in from what was learnt",
+    "predictions": "how often each digit is read",
+    "confidence": "how surely the digits are read",
+}
 
 
 def show() -> None:
@@ -110,16 +125,15 @@ def _find_server(store: Store) -> str | None:
 
 
 def _describe_record(record: Mapping[str, Any]) -> dict[str, Any]:
-    verdict = record.get("verdict") or {}
-    seconds = record.get("seconds")
+    outcome, seconds = (record.get("verdict") or {}).get("outcome"), record.get("seconds")
     return {
         "run": record["run"],
         "job": record.get("job", "train"),
         "status": record.get("status"),
         "started": format_moment(str(record.get("started"))),
-        "took": None if seconds is None else format_seconds(seconds),
-        "verdict": verdict.get("outcome"),
-        "error": record.get("error"),
+        "took": "" if seconds is None else format_seconds(seconds),
+        "verdict": OUTCOMES[outcome][1] if outcome in OUTCOMES else "",
+        "error": record.get("error") or "",
     }
 
 
@@ -146,15 +160,18 @@ def _name_state(run: "FlowRun") -> str:
 
 
 def _list_flow_runs(place: str, runs: "Sequence[FlowRun]", states: Sequence[str]) -> None:
-    chosen = st.multiselect("States", states, default=states, key="monitor-states")
+    begun = [state for state in states if state != PLANNED]
+    chosen = st.multiselect("States", states, default=begun or states, key="monitor-states")
     shown = [run for run in runs if _name_state(run) in chosen][:SHOWN]
     st.dataframe(
         [
             {
                 "run": run.name,
                 "state": _name_state(run),
-                "started": None if run.start_time is None else run.start_time,
-                "took": format_seconds(run.total_run_time.total_seconds()),
+                "begins or began": run.start_time or run.expected_start_time,
+                "took": format_seconds(run.total_run_time.total_seconds())
+                if run.start_time
+                else "",
                 "said": (run.state.message or "") if run.state else "",
                 "in Prefect": f"{place}/runs/flow-run/{run.id}",
             }
@@ -163,7 +180,7 @@ def _list_flow_runs(place: str, runs: "Sequence[FlowRun]", states: Sequence[str]
         hide_index=True,
         column_config={
             "in Prefect": st.column_config.LinkColumn(display_text="open"),
-            "started": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
+            "begins or began": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
         },
     )
 
@@ -252,7 +269,8 @@ def _watch(store: Store, api: str, run_id: str) -> None:
         st.text("At work: " + ", ".join(working))
     record = find_run(store, name) or {}
     if verdict := record.get("verdict"):
-        st.text(f"Verdict: {verdict['outcome']}, {verdict['reason']}")
+        sign, words, _ = OUTCOMES[verdict["outcome"]]
+        st.text(f"{sign} {words}: {verdict['reason']}")
     if record.get("error"):
         st.error(record["error"])
 
@@ -324,6 +342,7 @@ def _show_causes(store: Store, model: str, reports: Sequence[MonitoringReport]) 
         [
             {
                 "measure": one.measure,
+                "of what": MEASURES.get(one.measure, ""),
                 "effect": one.value,
                 "limit": one.limit,
                 "clean windows": one.clean,
@@ -359,8 +378,8 @@ def _show_causes(store: Store, model: str, reports: Sequence[MonitoringReport]) 
     learnt = sets["train"].images
     key = f"{report.window.images.digest} {measure} {learnt.digest}"
     st.image(_draw_causes(key, culprits, store.open_array(learnt)))
-    read = ", ".join(str(digit) for digit in culprits.digits)
-    st.caption(f"Those that count most for {measure}, the worst at the left; read as {read}.")
+    read, about = ", ".join(map(str, culprits.digits)), MEASURES.get(measure, measure)
+    st.caption(f"The most unusual in {about}, the worst at the left; they were read as {read}.")
 
 
 def _name_look(report: MonitoringReport) -> str:

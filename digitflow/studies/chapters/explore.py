@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from digitflow.formatting import format_bytes
-from digitflow.reports.charts import draw_bars, draw_digit_cloud, draw_image_rows, draw_lines
+from digitflow.reports.charts import draw_digit_cloud, draw_image_rows, draw_lines
+from digitflow.reports.figures import draw_classes
 from digitflow.studies.chapter import Chapter, ChapterContext, Part, Parts, Table, check_number
 
 # Half a component: the number of them is whole.
@@ -67,7 +68,6 @@ def _show_classes(context: ChapterContext, classes: Any) -> Parts:
     shares = {
         name: [100 * count / sum(found) for count in found] for name, found in counts.items()
     }
-    digits = [str(digit) for digit in range(10)]
     samples, means, spreads = context.open("classes", "samples", "means", "spreads")
     widest = int(np.argmax([spread.mean() for spread in spreads]))
     narrowest = int(np.argmin([spread.mean() for spread in spreads]))
@@ -78,11 +78,8 @@ def _show_classes(context: ChapterContext, classes: Any) -> Parts:
             "How often each digit occurs",
             f"Every digit is between {min(shares['train']):.1f} and {max(shares['train']):.1f} "
             f"% of the training images, so accuracy is a fair measure.",
-            draw_bars,
-            digits,
-            shares,
-            "share of the set (%)",
-            1,
+            draw_classes,
+            counts,
         ),
         Table.behind(
             "class-counts",
