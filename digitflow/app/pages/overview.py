@@ -219,7 +219,7 @@ def _show_dimensions(card: DataCard) -> None:
 
 @st.cache_data(max_entries=20, show_spinner=False)
 def _draw_classes(counts: dict[str, tuple[int, ...]]) -> bytes:
-    return draw_classes(counts)
+    return draw_classes("How often each digit occurs", counts)
 
 
 @st.cache_data(max_entries=10, show_spinner="Measuring all pixels …")
