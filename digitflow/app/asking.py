@@ -206,7 +206,7 @@ def _ask_sample(store: Store, champion: Champion) -> Picture | None:
         return None
     with st.container(horizontal=True, vertical_alignment="bottom"):
         digit = st.segmented_control(
-            "A test image of", range(10), default=0, required=True, key="sample"
+            "A test image of", range(10), default=0, required=True, key="sample", wrap=True
         )
         if st.button("Another", icon=":material/refresh:"):
             st.session_state["sample_number"] = st.session_state.get("sample_number", 0) + 1

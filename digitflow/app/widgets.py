@@ -94,10 +94,13 @@ def show_state(digit: Prediction | None) -> None:
             return
         colour, icon = STATES[digit.status]
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"# {digit.digit}", width="content")
+            # What is no digit is not shown as one, however much it resembles it.
+            shown = "–" if digit.status == "not a digit" else str(digit.digit)
+            st.markdown(f"# {shown}", width="content")
             st.badge(f"{digit.status}, {digit.probability:.1%}", icon=icon, color=colour)  # type: ignore[arg-type]
         others = ", ".join(f"{other} ({share:.1%})" for other, share in digit.runners_up)
-        st.markdown(to_markdown(f"Then {others}."))
+        first = f"Most like {digit.digit}, then" if digit.status == "not a digit" else "Then"
+        st.markdown(to_markdown(f"{first} {others}."))
         if digit.reasons:
             st.markdown(
                 to_markdown(f"{digit.status.capitalize()}: {'; '.join(digit.reasons)}.")

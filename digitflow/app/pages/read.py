@@ -101,12 +101,18 @@ def read_pictures(choice: Choice, full: bool = True) -> None:
     full : bool
         Offer other sources than drawing, several digits, and why it was read so.
     """
+    with mending():
+        _read_pictures(choice, full)
+
+
+def _read_pictures(choice: Choice, full: bool) -> None:
     store = open_project_store()
     champion = find_version(store, choice.model, choice.version)
     source, one, turn = ask_kind() if full else (DRAWN, True, False)
     given, outcome = st.columns([1, 1.3], gap="large")
     # Before the models are loaded: one can begin to draw.
-    with given:
+    picture: Picture | None = None
+    with given, mending():
         picture = ask_picture(store, champion, source, full)
     predictor = load_predictor(store, choice.model, choice.version)
     other = load_predictor(store, choice.model, choice.other) if choice.other else None
@@ -284,6 +290,8 @@ def _show_occlusion(predictor: Predictor, view: _View | None) -> None:
 def _show_page(reading: Reading) -> None:
     """Show a picture with boxes around what was found, and the digits line by line."""
     with st.container(height=PICTURE_HEIGHT, border=False):
+        if isinstance(reading[0], Prediction) and reading[0].page is not None:
+            st.caption("This is the first page. The page Batch reads all of them.")
         if reading.picture is not None:
             st.image(
                 draw_reading(reading),

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from urllib.request import urlopen
 
 import cv2
@@ -45,6 +46,45 @@ const find = (root) => {
   return null;
 };
 return find(document);
+"""
+# What is read on a ground, with all opacities; what is switched off may be faint.
+LIST_FAINT = """
+const share = (part) => part <= 10 ? part / 3294 : ((part / 255 + 0.055) / 1.055) ** 2.4;
+const lightness = ([red, green, blue]) =>
+  0.2126 * share(red) + 0.7152 * share(green) + 0.0722 * share(blue);
+const parse = (text) => { const [r, g, b, a = 1] = text.match(/[\\d.]+/g).map(Number);
+  return [r, g, b, a]; };
+const blend = (above, below) =>
+  [0, 1, 2].map((i) => above[i] * above[3] + below[i] * (1 - above[3])).concat([1]);
+const list = (node) => node ? [node, ...list(node.parentElement)] : [];
+const faint = [];
+const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+while (walker.nextNode()) {
+  const text = walker.currentNode.textContent.trim();
+  const node = walker.currentNode.parentElement;
+  const off = 'style, button:disabled, [aria-disabled="true"], [data-testid="stIconMaterial"]';
+  if (!text || !node?.offsetParent || node.closest(off) || node.offsetWidth < 2) continue;
+  const above = list(node);
+  const ground = above.map((each) => parse(getComputedStyle(each).backgroundColor)).reverse()
+    .reduce((below, colour) => blend(colour, below), [255, 255, 255, 1]);
+  const colour = parse(getComputedStyle(node).color);
+  colour[3] *= above.map((each) => getComputedStyle(each).opacity).reduce((a, b) => a * b, 1);
+  const pair = [lightness(blend(colour, ground)), lightness(ground)].sort((a, b) => b - a);
+  const contrast = (pair[0] + 0.05) / (pair[1] + 0.05);
+  if (contrast < 4.5) faint.push(`${text.slice(0, 40)}: ${contrast.toFixed(2)}`);
+}
+return faint;
+"""
+FIND_PASTE = FIND_CANVAS.replace(
+    "node.tagName === 'CANVAS' && node.classList.contains('upper-canvas')",
+    "node.tagName === 'BUTTON' && node.innerText === 'Paste a picture'",
+)
+PASTE = """
+const bytes = Uint8Array.from(atob(arguments[0]), (letter) => letter.charCodeAt(0));
+const held = new DataTransfer();
+held.items.add(new File([bytes], 'clipboard.png', { type: 'image/png' }));
+const options = { clipboardData: held, bubbles: true, cancelable: true };
+document.dispatchEvent(new ClipboardEvent('paste', options));
 """
 
 
@@ -258,6 +298,18 @@ def test_a_file_that_only_claims_to_be_a_picture_is_refused(visitor, tmp_path):
     assert visitor.list_errors() == []
 
 
+def test_a_picture_is_pasted_and_read(visitor, handwriting):
+    frame = handwriting.images[handwriting.labels == 0][-1]
+    content = cv2.imencode(".png", 255 - cv2.resize(frame, (200, 200)))[1].tobytes()
+    visitor.open("read")
+    visitor.press("Upload or paste")
+    # The button is there when the page listens.
+    wait_for(lambda: visitor.driver.execute_script(FIND_PASTE), "the button to paste")
+    visitor.driver.execute_script(PASTE, b64encode(content).decode())
+    assert visitor.wait_for_digit() == "0"
+    assert visitor.list_errors() == []
+
+
 def test_five_pictures_are_reviewed_by_the_keyboard_alone(visitor, store, handwriting):
     champion = find_champion(store)
     images = handwriting.images[100:105]
@@ -289,6 +341,7 @@ def test_each_page_opens_without_an_error_in_every_size_and_light(visitor, page,
             assert visitor.driver.save_screenshot(str(taken))
             wide = visitor.driver.execute_script("return document.documentElement.scrollWidth")
             assert wide <= width
+            assert visitor.driver.execute_script(LIST_FAINT) == []
     failed = visitor.driver.find_elements(by.CSS_SELECTOR, '[data-testid="stException"]')
     assert failed == []
     assert visitor.list_errors() == []
