@@ -11,7 +11,6 @@ import typer
 
 from digitflow.cli.options import Debug
 from digitflow.errors import InputError
-from digitflow.store.databases import PATIENCE_VARIABLE
 
 PASSWORD_VARIABLE = "DIGITFLOW_APP_PASSWORD"  # noqa: S105
 USUAL_PORT = 8501
@@ -53,6 +52,8 @@ def open_app(
     debug: Debug = False,
 ) -> None:
     """Open the app in a browser: draw a digit, see what the champion thinks, teach it."""
+    from digitflow.store.databases import PATIENCE_VARIABLE
+
     if find_spec("streamlit") is None or find_spec("streamlit_drawable_canvas") is None:
         raise InputError("the app needs the extra app: pip install 'digitflow[app]'")
     if admin and not os.environ.get(PASSWORD_VARIABLE):
