@@ -120,7 +120,10 @@ def _show_sets(store: Store, training: Training) -> None:
     )
     st.subheader("Class distribution")
     counts = {part.name: part.class_counts for part in card.splits}
-    st.image(_draw_classes({name: counts[name] for name in DRAWN if name in counts}))
+    st.image(
+        _draw_classes({name: counts[name] for name in DRAWN if name in counts}),
+        alt="Which share each digit has",
+    )
     st.dataframe(
         [
             {"set": name} | {str(digit): count for digit, count in enumerate(found)}
@@ -156,7 +159,9 @@ def _show_samples(store: Store, sets: Mapping[str, ImageSet]) -> None:
     )
     images = open_set(store, sets[part])
     if digit in (None, "all"):
-        st.image(_draw_samples(sets[part].images.digest, images))
+        st.image(
+            _draw_samples(sets[part].images.digest, images), alt="Some images of each digit"
+        )
         return
     rows = np.flatnonzero(images.labels == int(digit or 0))
     pages = max(1, -(-len(rows) // PER_PAGE))
@@ -168,7 +173,9 @@ def _show_samples(store: Store, sets: Mapping[str, ImageSet]) -> None:
     st.caption(
         f"{format_count(len(rows), 'image')} of {digit}; the row's number is above each."
     )
-    st.image(_draw_rows(key, f"Images of {digit}", images.images, shown))
+    st.image(
+        _draw_rows(key, f"Images of {digit}", images.images, shown), alt="Images of one digit"
+    )
 
 
 @st.cache_data(max_entries=20, show_spinner="drawing")
@@ -191,7 +198,11 @@ def _show_values(store: Store, train: ImageSet) -> None:
     stage = stage or "raw"
     st.caption(f"{stage.capitalize()}: {STAGES[stage]}.")
     picture, numbers = st.columns([1, 3])
-    picture.image(enlarge(images[row]), caption=f"label {store.open_array(train.labels)[row]}")
+    picture.image(
+        enlarge(images[row]),
+        caption=f"label {store.open_array(train.labels)[row]}",
+        alt="The image",
+    )
     numbers.dataframe(
         _scale(train.images.digest, images, images[row : row + 1], stage)[0],
         column_config={
@@ -209,7 +220,7 @@ def _show_values(store: Store, train: ImageSet) -> None:
         ],
         hide_index=True,
     )
-    st.image(_draw_spread(train.images.digest, stage, images))
+    st.image(_draw_spread(train.images.digest, stage, images), alt="How the values are spread")
 
 
 @st.cache_data(max_entries=10, show_spinner="measuring all pixels")
@@ -291,7 +302,10 @@ def _show_rows(
     st.dataframe([rows[place] for place in chosen], hide_index=True)
     if len(chosen) > SHOWN:
         st.caption(f"The pictures of the first {SHOWN}; the table has all.")
-    st.image(_draw_quarantined(run, tuple(chosen[:SHOWN]), rows, images))
+    st.image(
+        _draw_quarantined(run, tuple(chosen[:SHOWN]), rows, images),
+        alt="Images that were set aside",
+    )
 
 
 @st.cache_data(max_entries=20, show_spinner="drawing")
@@ -323,7 +337,10 @@ def _show_duplicates(store: Store, training: Training) -> None:
     counts = Counter(rows[place]["reason"] for place in places)
     for column, reason in zip(st.columns(len(COPIES)), COPIES, strict=True):
         column.metric(reason, counts[reason], help=REASONS[reason])
-    st.image(_draw_copies(training.run, store, images[places[:PAIRS]], sets))
+    st.image(
+        _draw_copies(training.run, store, images[places[:PAIRS]], sets),
+        alt="Copies, and the nearest images that stayed",
+    )
 
 
 @st.cache_data(max_entries=20, show_spinner="looking for the originals")
@@ -378,7 +395,10 @@ def _show_suspects(store: Store, training: Training, validation: ImageSet) -> No
         f"{labels[row]}, looks like {digit}" for row, digit in zip(rows, suggested, strict=True)
     ]
     images = store.open_array(validation.images)
-    st.image(_draw_suspects(training.run, np.array(images[rows]), captions))
+    st.image(
+        _draw_suspects(training.run, np.array(images[rows]), captions),
+        alt="Images whose label is probably wrong",
+    )
     st.markdown("The section `errors` of the studies looks for them among all images:")
     st.code("digitflow study errors", language=None)
 

@@ -138,7 +138,10 @@ def _show_leaderboard(training: Training) -> None:
             st.error(f"{entry.candidate.name} failed: {entry.error}")
     st.subheader("Accuracy against latency")
     st.caption("Up and to the left is better: more read right, in less time.")
-    st.image(_draw_tradeoff(training.run, training.entries))
+    st.image(
+        _draw_tradeoff(training.run, training.entries),
+        alt="Accuracy against the time of one image, a point for each candidate",
+    )
 
 
 def _describe_entry(entry: Entry) -> dict[str, Any]:
@@ -202,7 +205,10 @@ def _show_algorithm(name: str, metrics: Metrics, errors_only: bool) -> None:
         f"{format_share(metrics.accuracy)} of {metrics.n:,} images read right "
         f"(95 % interval {format_share(low)} to {format_share(high)})"
     )
-    st.image(_draw_matrix(metrics.confusion, errors_only))
+    st.image(
+        _draw_matrix(metrics.confusion, errors_only),
+        alt="How often each digit was taken for each",
+    )
     st.dataframe(
         [
             {
@@ -295,7 +301,10 @@ def _show_history(store: Store, model: str) -> None:
     if not entries:
         show_missing(f"No version of {model} was champion yet.", "digitflow train")
         return
-    st.image(_draw_champions(model, entries[0].id, entries[::-1]))
+    st.image(
+        _draw_champions(model, entries[0].id, entries[::-1]),
+        alt="Test accuracy of the champions, one after the other",
+    )
     for entry in entries:
         _show_entry(entry, is_now=entry is entries[0])
     _offer_rollback(store, model, entries)

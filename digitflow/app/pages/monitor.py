@@ -323,7 +323,7 @@ def _show_figures(figures: Sequence[Figure], titles: Sequence[str]) -> None:
     for title, said, png in figures:
         if title in titles:
             st.markdown(f"**{title}.** {said}")
-            st.image(png)
+            st.image(png, alt=title)
 
 
 def _show_causes(store: Store, model: str, reports: Sequence[MonitoringReport]) -> None:
@@ -377,7 +377,10 @@ def _show_causes(store: Store, model: str, reports: Sequence[MonitoringReport]) 
     culprits = find_culprits(store, found.bundle.reference, report, measure, CULPRITS)
     learnt = sets["train"].images
     key = f"{report.window.images.digest} {measure} {learnt.digest}"
-    st.image(_draw_causes(key, culprits, store.open_array(learnt)))
+    st.image(
+        _draw_causes(key, culprits, store.open_array(learnt)),
+        alt="What came in, and the nearest of what was learnt",
+    )
     read, about = ", ".join(map(str, culprits.digits)), MEASURES.get(measure, measure)
     st.caption(f"The most unusual in {about}, the worst at the left; they were read as {read}.")
 
@@ -446,7 +449,8 @@ def _show_corrections(store: Store, model: str) -> None:
         _draw_corrections(
             [pictures[row.picture] for row in shown],
             [f"is a {row.digit}\n{row.role}" for row in shown],
-        )
+        ),
+        alt="The latest corrections",
     )
     st.dataframe(
         [
@@ -472,7 +476,10 @@ def _show_accuracy(store: Store, model: str) -> None:
     st.subheader("Accuracy over time")
     entries = list_history(store, model)
     if entries:
-        st.image(_draw_history(f"{store.root} {model}", entries[0].id, entries[::-1]))
+        st.image(
+            _draw_history(f"{store.root} {model}", entries[0].id, entries[::-1]),
+            alt="Test accuracy of the champions, one after the other",
+        )
         st.caption(
             f"{format_count(len(entries), 'entry', 'entries')} of the history, each judged on "
             "the frozen test images of its time."

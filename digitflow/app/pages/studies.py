@@ -128,7 +128,7 @@ def _show_group(store: Store, group: Sequence[Part]) -> None:
         if isinstance(part, Text):
             st.text(part.text)
         elif isinstance(part, Figure):
-            st.image(store.read_bytes(part.png))
+            st.image(store.read_bytes(part.png), alt=part.title)
             st.caption(to_markdown(part.sentence))
         elif isinstance(part, Table):
             _show_table(part)
@@ -202,7 +202,8 @@ def _show_threshold(store: Store) -> None:
             curve["curve"],
             threshold,
             facts["precision"],
-        )
+        ),
+        alt="Precision and recall against the threshold",
     )
     names = [f"not {digit}", str(digit)]
     matrix.image(
@@ -214,7 +215,8 @@ def _show_threshold(store: Store) -> None:
             names,
             names,
             decimals=0,
-        )
+        ),
+        alt="Confusion matrix of the detector",
     )
 
 
@@ -255,7 +257,8 @@ def _show_components(store: Store, training: Training) -> None:
     st.image(
         draw_image_rows(
             f"{count} of {PIXELS} components", {"original": images, "rebuilt": rebuilt}
-        )
+        ),
+        alt="Digits, and the same from a few components",
     )
     lost = float((((images / 255) - (rebuilt / 255)) ** 2).mean())
     held, error = st.columns(2)
@@ -373,7 +376,8 @@ def _show_copies(
             np.concatenate([image[np.newaxis], copies]),
             captions,
             columns=5,
-        )
+        ),
+        alt="The original and its copies, with what is read in each",
     )
     first, *rest = [None if isinstance(one, Unread) else one.digit for one in read]
     same = sum(digit == first for digit in rest)
@@ -416,7 +420,10 @@ def _show_examples(store: Store, training: Training) -> None:
         return
     shown = rows[np.argsort(-sure[rows], kind="stable")][:SHOWN]
     images = np.array(store.open_array(validation.images)[shown])
-    st.image(_draw_examples(images, labels[shown], predicted[shown], sure[shown]))
+    st.image(
+        _draw_examples(images, labels[shown], predicted[shown], sure[shown]),
+        alt="True and predicted digits",
+    )
 
 
 @st.cache_data(max_entries=50, show_spinner="drawing")
