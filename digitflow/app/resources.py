@@ -16,6 +16,7 @@ from digitflow.app.widgets import to_markdown
 from digitflow.data.sets import ImageSet, LabelledImages, open_set
 from digitflow.errors import DamagedArtifact, DigitflowError, InputError, StorageError
 from digitflow.feedback.predictions import PredictionLog
+from digitflow.formatting import format_moment
 from digitflow.models.golden import load_bundle
 from digitflow.models.persistence import load_model
 from digitflow.predict.explaining import LearntImages
@@ -24,7 +25,7 @@ from digitflow.registry.history import find_champion
 from digitflow.registry.listing import find_registration
 from digitflow.registry.listing import list_models as list_registered
 from digitflow.registry.versions import DEFAULT_MODELS, Champion
-from digitflow.reports.records import find_sets
+from digitflow.reports.records import Training, find_sets, list_trainings
 from digitflow.store.artifacts import Store, open_store
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,32 @@ def open_project_store() -> Store:
 def list_models(store: Store) -> list[str]:
     """Return the registered models, those that are meant without a name first."""
     return sorted(list_registered(store), key=lambda name: (name not in DEFAULT_MODELS, name))
+
+
+def choose_model(store: Store, page: str, lack: str, command: str) -> str | None:
+    """Ask which registered model a page is about; None, and the lack shown, without one."""
+    models = list_models(store)
+    if not models:
+        show_missing(lack, command)
+        return None
+    return st.selectbox("Registered model", models, key=f"{page}-model")
+
+
+def choose_training(
+    store: Store, page: str, model: str, label: str, lack: str
+) -> Training | None:
+    """Ask which training of a model; None, and the lack shown, where no record is left."""
+    found = {each.run: each for each in list_trainings(store, model)}
+    if not found:
+        show_missing(lack, "digitflow train")
+        return None
+    run = st.selectbox(
+        label,
+        list(found),
+        format_func=lambda run: f"{format_moment(found[run].started)} · {run}",
+        key=f"{page}-run",
+    )
+    return found[run]
 
 
 def find_version(

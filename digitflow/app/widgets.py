@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from digitflow.evaluation.metrics import Metrics
 from digitflow.predict.predictions import Prediction, Status
 from digitflow.reports.charts import COLOURS
 
@@ -163,3 +164,40 @@ def show_probabilities(shares: Mapping[str, np.ndarray | None], height: int = 29
         encoding["yOffset"] = {"field": "version", "type": "nominal", "sort": None}
     spec = {"mark": {"type": "bar"}, "encoding": encoding}
     st.vega_lite_chart(rows, spec, height=height, alt=said or "No probabilities yet")
+
+
+def show_report(metrics: Metrics, means: bool = False) -> None:
+    """Show precision, recall and F1 of each digit; with `means`, a last row of their means."""
+    rows = [
+        {
+            "digit": str(each.label),
+            "precision": each.precision,
+            "recall": each.recall,
+            "F1": each.f1,
+            "images": each.support,
+        }
+        for each in metrics.per_class
+    ]
+    mean = {
+        "digit": "mean",
+        "precision": metrics.precision,
+        "recall": metrics.recall,
+        "F1": metrics.f1,
+        "images": metrics.n,
+    }
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        [*rows, mean] if means else rows,
+        hide_index=True,
+        height="content",
+        column_config={
+            "precision": number(
+                format="%.4f", help="Of what is read as this digit, the share that is it."
+            ),
+            "recall": number(
+                format="%.4f", help="Of the images of this digit, the share that is read so."
+            ),
+            "F1": number(format="%.4f", help="The harmonic mean of precision and recall."),
+            "images": number(help="How many validation images show this digit."),
+        },
+    )

@@ -63,18 +63,19 @@ def open_app(
     # Nobody looks at a page for a minute until it says that a database is locked.
     os.environ.setdefault(PATIENCE_VARIABLE, PATIENCE_SECONDS)
     sys.stdout.flush()
+    script = _find_package() / "app" / "script" / "run.py"
     # -P: nothing in the folder one stands in is taken for a module.
-    command = [sys.executable, "-P", "-m", "streamlit", "run", str(_find_script())]
+    command = [sys.executable, "-P", "-m", "streamlit", "run", str(script)]
     command += list_options(port, browser) + (["--", "--admin"] if admin else [])
     os.execv(sys.executable, command)
 
 
-def _find_script() -> Path:
+def _find_package() -> Path:
     # Not imported: one door doesn't know another.
     package = find_spec("digitflow")
     if package is None or package.origin is None:
         raise InputError("digitflow is not installed: pip install 'digitflow[app]'")
-    return Path(package.origin).parent / "app" / "script" / "run.py"
+    return Path(package.origin).parent
 
 
 def list_options(port: int, browser: bool = True) -> list[str]:
@@ -111,10 +112,7 @@ def list_options(port: int, browser: bool = True) -> list[str]:
 
 def read_colours() -> dict[str, dict[str, str]]:
     """Return the colours of the reports' pages by name: {"light": {...}, "dark": {...}}."""
-    package = find_spec("digitflow")
-    assert package is not None
-    assert package.origin is not None
-    css = (Path(package.origin).parent / "reports" / "page.css").read_text(encoding="utf-8")
+    css = (_find_package() / "reports" / "page.css").read_text(encoding="utf-8")
     blocks = re.findall(r":root \{(.*?)\}", css, re.DOTALL)[:2]
     light, dark = (dict(re.findall(r"--([\w-]+): (#\w+)", block)) for block in blocks)
     return {"light": light, "dark": dark}

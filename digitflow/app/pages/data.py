@@ -8,16 +8,22 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import streamlit as st
 
-from digitflow.app.resources import list_models, mending, open_project_store, show_missing
+from digitflow.app.resources import (
+    choose_model,
+    choose_training,
+    mending,
+    open_project_store,
+    show_missing,
+)
 from digitflow.app.widgets import enlarge
 from digitflow.data.inspection import Reason
 from digitflow.data.sets import ImageSet, LabelledImages, open_set
 from digitflow.errors import DamagedArtifact
-from digitflow.formatting import format_bytes, format_cell, format_count, format_moment
+from digitflow.formatting import format_bytes, format_cell, format_count
 from digitflow.monitoring.attribution import find_nearest
 from digitflow.reports.charts import draw_gallery, draw_histogram, draw_image_rows
 from digitflow.reports.figures import draw_classes, draw_samples
-from digitflow.reports.records import Training, find_sets, list_trainings
+from digitflow.reports.records import Training, find_sets
 from digitflow.reports.training import PURPOSES, REASONS
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef
@@ -56,22 +62,12 @@ def show() -> None:
 
 
 def _choose_training(store: Store) -> Training | None:
-    models = list_models(store)
-    if not models:
-        show_missing("No model was trained yet: the data is read by a training.", "make run")
+    lack = "No model was trained yet: the data is read by a training."
+    model = choose_model(store, "data", lack, "make run")
+    if model is None:
         return None
-    model = st.selectbox("Registered model", models, key="data-model")
-    found = {each.run: each for each in list_trainings(store, model)}
-    if not found:
-        show_missing(f"No training of {model} left its record here.", "digitflow train")
-        return None
-    run = st.selectbox(
-        "As read by the training",
-        list(found),
-        format_func=lambda run: f"{format_moment(found[run].started)} · {run}",
-        key="data-run",
-    )
-    return found[run]
+    lack = f"No training of {model} left its record here."
+    return choose_training(store, "data", model, "As read by the training", lack)
 
 
 def _show_part(store: Store, training: Training, part: str) -> None:

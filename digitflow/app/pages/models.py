@@ -6,12 +6,14 @@ from typing import Any
 import streamlit as st
 
 from digitflow.app.resources import (
+    choose_model,
+    choose_training,
     is_admin,
-    list_models,
     mending,
     open_project_store,
     show_missing,
 )
+from digitflow.app.widgets import show_report
 from digitflow.errors import DigitflowError
 from digitflow.evaluation.metrics import Metrics
 from digitflow.evaluation.scoring import Entry
@@ -26,7 +28,7 @@ from digitflow.reports.figures import (
     draw_errors,
     draw_tradeoff,
 )
-from digitflow.reports.records import Training, list_trainings
+from digitflow.reports.records import Training
 from digitflow.reports.training import OUTCOMES, sign_check
 from digitflow.store.artifacts import Store
 
@@ -57,9 +59,6 @@ TERMS = {
     "fit": "How long the training took.",
     "one image": "Processor time to read one image, the features included: the median.",
     "size": "Of the model's file.",
-    "precision": "Of what is read as this digit, the share that is this digit.",
-    "recall": "Of the images of this digit, the share that is read as this digit.",
-    "images": "How many validation images show this digit.",
     "p": "How likely chance alone would show as much.",
 }
 
@@ -69,11 +68,9 @@ def show() -> None:
     st.title("Models")
     with mending():
         store = open_project_store()
-        models = list_models(store)
-        if not models:
-            show_missing("No model is registered yet.", "digitflow train")
+        model = choose_model(store, "models", "No model is registered yet.", "digitflow train")
+        if model is None:
             return
-        model = st.selectbox("Registered model", models, key="models-model")
         part = st.segmented_control("Show", PARTS, default=PARTS[0], key="models-part")
         _show_part(store, model, part or PARTS[0])
 
@@ -83,26 +80,12 @@ def _show_part(store: Store, model: str, part: str) -> None:
         _show_verdicts(list_versions(store, model))
     elif part == "History":
         _show_history(store, model)
-    elif (training := _choose_training(store, model)) is not None:
-        shown = _show_leaderboard if part == "Leaderboard" else _show_side_by_side
-        shown(training)
-
-
-def _choose_training(store: Store, model: str) -> Training | None:
-    found = {each.run: each for each in list_trainings(store, model)}
-    if not found:
-        show_missing(
-            f"No training of {model} left its record here: the leaderboard is in that.",
-            "digitflow train",
-        )
-        return None
-    run = st.selectbox(
-        "Training",
-        list(found),
-        format_func=lambda run: f"{format_moment(found[run].started)} · {run}",
-        key="models-run",
-    )
-    return found[run]
+    else:
+        lack = f"No training of {model} left its record here: the leaderboard is in that."
+        training = choose_training(store, "models", model, "Training", lack)
+        if training is not None:
+            shown = _show_leaderboard if part == "Leaderboard" else _show_side_by_side
+            shown(training)
 
 
 def _show_leaderboard(training: Training) -> None:
@@ -209,24 +192,7 @@ def _show_algorithm(name: str, metrics: Metrics, errors_only: bool) -> None:
         _draw_matrix(metrics.confusion, errors_only),
         alt="How often each digit was taken for each",
     )
-    st.dataframe(
-        [
-            {
-                "digit": str(row.label),
-                "precision": row.precision,
-                "recall": row.recall,
-                "F1": row.f1,
-                "images": row.support,
-            }
-            for row in metrics.per_class
-        ],
-        hide_index=True,
-        column_config={
-            name: st.column_config.NumberColumn(format="%.4f", help=TERMS[name])
-            for name in ("precision", "recall", "F1")
-        }
-        | {"images": st.column_config.NumberColumn(help=TERMS["images"])},
-    )
+    show_report(metrics)
 
 
 @st.cache_data(max_entries=200, show_spinner="drawing")

@@ -11,8 +11,8 @@ from digitflow.app.resources import (
     open_project_store,
     open_tested,
 )
+from digitflow.app.widgets import show_report
 from digitflow.data.sets import CLASSES, LabelledImages
-from digitflow.evaluation.metrics import Metrics
 from digitflow.formatting import format_cell
 from digitflow.predict.predictions import SIGNS, Prediction
 from digitflow.predict.predictor import Predictor
@@ -130,48 +130,12 @@ def _show_evaluation(training: Training) -> None:
     with report:
         st.subheader("Classification report")
         st.caption(f"Accuracy {metrics.accuracy:.2%} on the same images.")
-        show_report(metrics)
+        show_report(metrics, means=True)
 
 
 @st.cache_data(max_entries=20, show_spinner=False)
 def _draw_confusion(counts: tuple[tuple[int, ...], ...]) -> bytes:
     return draw_confusion(counts)
-
-
-def show_report(metrics: Metrics) -> None:
-    """Show precision, recall and F1 of each digit, and their means."""
-    rows = [
-        {
-            "digit": str(each.label),
-            "precision": each.precision,
-            "recall": each.recall,
-            "F1": each.f1,
-            "images": each.support,
-        }
-        for each in metrics.per_class
-    ]
-    mean = {
-        "digit": "mean",
-        "precision": metrics.precision,
-        "recall": metrics.recall,
-        "F1": metrics.f1,
-        "images": metrics.n,
-    }
-    number = st.column_config.NumberColumn
-    st.dataframe(
-        [*rows, mean],
-        hide_index=True,
-        height="content",
-        column_config={
-            "precision": number(
-                format="%.4f", help="Of what is read as this digit, the share that is it."
-            ),
-            "recall": number(
-                format="%.4f", help="Of the images of this digit, the share that is read so."
-            ),
-            "F1": number(format="%.4f", help="The harmonic mean of precision and recall."),
-        },
-    )
 
 
 def _show_data(store: Store, training: Training) -> None:

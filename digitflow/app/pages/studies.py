@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from digitflow.app.resources import (
-    list_models,
+    choose_model,
     load_predictor,
     mending,
     open_project_store,
@@ -63,11 +63,9 @@ def show() -> None:
 
 
 def _choose_training(store: Store) -> Training | None:
-    models = list_models(store)
-    if not models:
-        show_missing("No model was trained yet.", "make run")
+    model = choose_model(store, "studies", "No model was trained yet.", "make run")
+    if model is None:
         return None
-    model = st.selectbox("Registered model", models, key="studies-model")
     for training in list_trainings(store, model):
         if find_sets(store, training.run):
             return training
