@@ -39,7 +39,7 @@ from digitflow.augment.copies import augment_images
 from digitflow.config.data import list_parts, name_parts
 from digitflow.config.reading import load_config
 from digitflow.config.training import TrainConfig
-from digitflow.data.sets import ImageSet, LabelledImages, fingerprint_source, ingest_digits
+from digitflow.data.sets import LabelledImages, SampleSet, fingerprint_source, ingest_digits
 from digitflow.data.splits import split_digits
 from digitflow.data.validation import validate_digits
 from digitflow.evaluation.scoring import evaluate_candidate
@@ -127,21 +127,21 @@ def train_candidate(config: TrainConfig) -> Reader:
         checked = validate_digits(store, raw, config.validation)
         splits = split_digits(store, checked, config.split, config.seed)
         train = augment_images(store, splits.train, config.augment, config.seed)
-        held = splits.calibration.images, splits.validation.images
+        held = splits.calibration.samples, splits.validation.samples
         threads = count_cores()
         prepared = prepare_recipe(
             store, candidate.recipe, train.images, *held, config.seed, threads
         )
         choice = EstimatorChoice.from_candidate(candidate, config.seed)
         fitted = fit_candidate(
-            store, choice, prepared, train.labels, splits.calibration.labels, threads
+            store, choice, prepared, train.targets, splits.calibration.targets, threads
         )
         evaluation = evaluate_candidate(store, fitted, prepared, splits.validation, threads)
         option = choose_thresholds(
             store,
-            (prepared.train, train.labels),
-            (prepared.validation, splits.validation.labels),
-            evaluation.probabilities,
+            (prepared.train, train.targets),
+            (prepared.validation, splits.validation.targets),
+            evaluation.predictions,
             config.selective,
             threads,
         )
@@ -150,19 +150,19 @@ def train_candidate(config: TrainConfig) -> Reader:
             load_model(option.detector, store),
             option,
             read_set(store, splits.test),
-            describe_validation(store, config, splits.validation, evaluation.probabilities),
+            describe_validation(store, config, splits.validation, evaluation.predictions),
             time.process_time() - began,
         )
 
 
-def read_set(store: Store, part: ImageSet) -> LabelledImages:
+def read_set(store: Store, part: SampleSet) -> LabelledImages:
     """Return images and labels in memory: the store is about to go."""
     return LabelledImages(
         np.array(store.open_array(part.images)), np.array(store.open_array(part.labels))
     )
 
 
-def describe_validation(store, config, part: ImageSet, probabilities) -> list[str]:
+def describe_validation(store, config, part: SampleSet, probabilities) -> list[str]:
     """Say what of each source is read right in validation."""
     hits = store.open_array(probabilities).argmax(axis=1) == store.open_array(part.labels)
     names = name_parts(config.source)

@@ -12,7 +12,7 @@ from prefect.states import Completed
 
 from digitflow.config.gate import RobustnessLimits
 from digitflow.config.training import TrainConfig
-from digitflow.data.sets import ImageSet, PreparedData
+from digitflow.data.sets import PreparedData, SampleSet
 from digitflow.errors import ChampionMoved
 from digitflow.evaluation.collecting import Challenger, collect_evidence
 from digitflow.evaluation.evidence import Costs, Share, TestResult
@@ -86,7 +86,7 @@ def judge_and_promote(
     bundle: ModelBundle,
     fit_seconds: float,
     data: PreparedData,
-    judging: ImageSet | None,
+    judging: SampleSet | None,
 ) -> Decision:
     """Judge on the frozen test images; again if the champion changed meanwhile.
 
@@ -138,7 +138,7 @@ def ask_if_wanted(
     return ask_person(verdict, config.gate.approval, comparison)
 
 
-def ingest_feedback(config: TrainConfig) -> ImageSet | None:
+def ingest_feedback(config: TrainConfig) -> SampleSet | None:
     """Return the corrections set aside for the gate, where the config names any."""
     source = config.gate.feedback
     if source is None:
@@ -150,14 +150,14 @@ class AskByTasks:
     """Whatever evidence is asked for, a task computes at once, or finds in the cache."""
 
     def score(
-        self, who: str, on: str, model: ModelRef, images: ImageSet
+        self, who: str, on: str, model: ModelRef, images: SampleSet
     ) -> Callable[[], TestResult]:
         """Let a model read images."""
         task = named(score_on_test, f"score {who} on the {on} images")
         return task.submit(model, images).result
 
     def alter(
-        self, model: ModelRef, test: ImageSet, limits: RobustnessLimits, seed: int
+        self, model: ModelRef, test: SampleSet, limits: RobustnessLimits, seed: int
     ) -> Callable[[], dict[str, Share] | None]:
         """Let a model read altered test images."""
         names = tuple(limits.floors)
@@ -170,7 +170,7 @@ class AskByTasks:
         return partial(wait_for_evidence, check_loading.submit(bundle.model, bundle.golden))
 
     def time(
-        self, models: tuple[ModelRef, ...], test: ImageSet
+        self, models: tuple[ModelRef, ...], test: SampleSet
     ) -> Callable[[], list[Costs] | None]:
         """Measure what models cost."""
         return partial(wait_for_evidence, measure_costs.submit(models, test))

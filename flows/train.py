@@ -10,7 +10,7 @@ from prefect.states import Cancelled
 
 from digitflow.config.data import name_parts
 from digitflow.config.training import Candidate, TrainConfig
-from digitflow.data.sets import ImageSet, PreparedData, Splits
+from digitflow.data.sets import PreparedData, SampleSet, Splits
 from digitflow.evaluation.evidence import Share
 from digitflow.evaluation.robustness import Photographed
 from digitflow.evaluation.scoring import Entry, Evaluation, Winner, choose_winner
@@ -59,17 +59,17 @@ class Parts(NamedTuple):
     Attributes
     ----------
     splits : Splits
-    augmented : ImageSet or None
+    augmented : SampleSet or None
         `splits.train` with its altered copies, where the config wants some.
     features : mapping
         By recipe, and by whether they are of the altered copies too.
     """
 
     splits: Splits
-    augmented: ImageSet | None
+    augmented: SampleSet | None
     features: Mapping[tuple[str, bool], PrefectFuture[PreparedFeatures]]
 
-    def choose_images(self, candidate: Candidate) -> ImageSet:
+    def choose_images(self, candidate: Candidate) -> SampleSet:
         """Return the images that a candidate is trained on."""
         if candidate.augmented and self.augmented is not None:
             return self.augmented
@@ -144,7 +144,7 @@ def train_once(run: RunContext, config: TrainConfig) -> str:
 
 def use_corrections(
     config: TrainConfig, splits: Splits, corrections: Corrections
-) -> tuple[Splits, ImageSet | None]:
+) -> tuple[Splits, SampleSet | None]:
     """Add what people said to the training images; return also what judges."""
     judging = corrections.judging and choose_judging(corrections.judging, splits)
     if corrections.training is None:
@@ -153,7 +153,7 @@ def use_corrections(
     return splits.model_copy(update={"train": train}), judging
 
 
-def augment_if_asked(config: TrainConfig, splits: Splits) -> ImageSet | None:
+def augment_if_asked(config: TrainConfig, splits: Splits) -> SampleSet | None:
     """Return the training images with altered copies, where the config wants some."""
     if config.augment is None:
         return None
@@ -161,10 +161,10 @@ def augment_if_asked(config: TrainConfig, splits: Splits) -> ImageSet | None:
 
 
 def prepare_features(
-    config: TrainConfig, splits: Splits, augmented: ImageSet | None
+    config: TrainConfig, splits: Splits, augmented: SampleSet | None
 ) -> dict[tuple[str, bool], PrefectFuture[PreparedFeatures]]:
     """Start each recipe once for each set of training images that a candidate wants."""
-    held = splits.calibration.images, splits.validation.images
+    held = splits.calibration.samples, splits.validation.samples
     features = {}
     for candidate in config.candidates:
         recipe, train, on = candidate.recipe, splits.train, "images"
@@ -172,7 +172,7 @@ def prepare_features(
             train, on = augmented, "images and copies"
         if (key := (recipe, train is augmented)) not in features:
             prepare = named(prepare_recipe, f"prepare {recipe} on {on}")
-            features[key] = prepare.submit(recipe, train.images, *held, config.seed)
+            features[key] = prepare.submit(recipe, train.samples, *held, config.seed)
     return features
 
 
@@ -193,8 +193,8 @@ def start_candidate(
     fitted = named(train_candidate, f"train {candidate.name}").submit(
         EstimatorChoice.from_candidate(candidate, config.seed),
         prepared,
-        parts.choose_images(candidate).labels,
-        parts.splits.calibration.labels,
+        parts.choose_images(candidate).targets,
+        parts.splits.calibration.targets,
     )
     evaluation = named(evaluate_candidate, f"evaluate {candidate.name}").submit(
         value_of(fitted), prepared, parts.splits.validation
@@ -239,10 +239,10 @@ def complete_bundle(
         parts.splits,
         parts.choose_features(winner.candidate).result(),
     )
-    read = winner.evaluation.probabilities
+    read = winner.evaluation.predictions
     reject_option = named(choose_thresholds, f"choose when {name} is unsure").submit(
-        (prepared.train, parts.choose_images(winner.candidate).labels),
-        (prepared.validation, splits.validation.labels),
+        (prepared.train, parts.choose_images(winner.candidate).targets),
+        (prepared.validation, splits.validation.targets),
         read,
         config.selective,
     )
@@ -250,8 +250,8 @@ def complete_bundle(
         fitted.model, splits.validation
     )
     reference = named(record_reference, f"note what {name} learnt from").submit(
-        splits.train.images,
-        splits.train.labels,
+        splits.train.samples,
+        splits.train.targets,
         read,
         config.seed,
         (splits.train.sources, splits.validation.sources),

@@ -13,7 +13,7 @@ from time import sleep
 import streamlit as st
 
 from digitflow.app.widgets import to_markdown
-from digitflow.data.sets import ImageSet, LabelledImages, open_set
+from digitflow.data.sets import LabelledImages, SampleSet, open_set
 from digitflow.errors import DamagedArtifact, DigitflowError, InputError, StorageError
 from digitflow.feedback.predictions import PredictionLog
 from digitflow.formatting import format_moment
@@ -149,7 +149,7 @@ def find_learnt(store: Store, predictor: Predictor) -> Future[LearntImages] | No
 
 @st.cache_resource(max_entries=MODELS_KEPT, show_spinner=False)
 def _prepare_learnt(
-    root: str, digest: str, _predictor: Predictor, _train: ImageSet
+    root: str, digest: str, _predictor: Predictor, _train: SampleSet
 ) -> Future[LearntImages]:
     """Compute it beside the pages: nobody who draws waits for it."""
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from digitflow.catalogue import BACKENDS
 from digitflow.config.data import Augmentation
-from digitflow.data.sets import ImageSet
+from digitflow.data.sets import SampleSet
 from digitflow.errors import InputError
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef
@@ -19,17 +19,17 @@ Alter = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
 def augment_images(
-    store: Store, train: ImageSet, settings: Augmentation, seed: int
-) -> ImageSet:
+    store: Store, train: SampleSet, settings: Augmentation, seed: int
+) -> SampleSet:
     """Return the images and their altered copies, written straight into the memory map."""
     backend = BACKENDS.load(settings.backend)
     copies = backend.count_copies(settings)
-    images = store.open_array(train.images)
+    images = store.open_array(train.samples)
     with store.new_array((copies * len(images), *images.shape[1:]), np.uint8) as pending:
         backend.write_copies(images, settings, seed, pending.array)
-    return ImageSet(
-        images=pending.ref,
-        labels=_repeat(store, train.labels, copies),
+    return SampleSet(
+        samples=pending.ref,
+        targets=_repeat(store, train.targets, copies),
         writers=None if train.writers is None else _repeat(store, train.writers, copies),
         sources=None if train.sources is None else _repeat(store, train.sources, copies),
         parents=store.put_array(np.tile(np.arange(len(images)), copies)),

@@ -91,7 +91,7 @@ def _describe_registration(shown: Mapping[str, Any]) -> Iterator[tuple[str, str]
 
 def _describe_bundle(bundle: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     golden, reject_option = bundle["golden"], bundle["reject_option"]
-    count = golden["images"]["shape"][0]
+    count = golden["samples"]["shape"][0]
     yield "golden", f"{count} images, made with {_join(golden['libraries'], str)}"
     yield "made on", golden["machine"]
     if reject_option is not None:

@@ -73,7 +73,7 @@ class Digits:
     origin: str
 
 
-class ImageSet(Record):
+class SampleSet(Record):
     """References to images (n, 28, 28), labels (n,) and, where known, who wrote them (n,).
 
     The columns are those of `LabelledImages`.
@@ -82,8 +82,8 @@ class ImageSet(Record):
     None where all are originals.
     """
 
-    images: ArrayRef
-    labels: ArrayRef
+    samples: ArrayRef
+    targets: ArrayRef
     writers: ArrayRef | None = None
     series: ArrayRef | None = None
     sources: ArrayRef | None = None
@@ -92,14 +92,14 @@ class ImageSet(Record):
     @property
     def rows(self) -> int:
         """How many images there are."""
-        return self.labels.shape[0]
+        return self.targets.shape[0]
 
 
 class RawSets(Record):
     """What a source gave, unchecked: its rows, its own test rows, a word on their origin."""
 
-    train: ImageSet
-    test: ImageSet | None
+    train: SampleSet
+    test: SampleSet | None
     origin: str
 
 
@@ -110,8 +110,8 @@ class CheckedSets(Record):
     noticed and kept.
     """
 
-    train: ImageSet
-    test: ImageSet | None
+    train: SampleSet
+    test: SampleSet | None
     problems: dict[str, int]
     notes: tuple[str, ...]
     quarantine: FileRef | None
@@ -125,10 +125,10 @@ class Splits(Record):
     winner; `test` is frozen and only the gate looks at it.
     """
 
-    train: ImageSet
-    calibration: ImageSet
-    validation: ImageSet
-    test: ImageSet
+    train: SampleSet
+    calibration: SampleSet
+    validation: SampleSet
+    test: SampleSet
 
 
 class PreparedData(Record):
@@ -142,40 +142,40 @@ class PreparedData(Record):
     origin: str
     checked: CheckedSets
     splits: Splits
-    augmented: ImageSet | None
+    augmented: SampleSet | None
     sources: tuple[str, ...] = ()
 
-    def parts(self) -> dict[str, ImageSet]:
+    def parts(self) -> dict[str, SampleSet]:
         """Return each set of images by name, in the order of their use."""
         names = type(self.splits).model_fields
         parts = {name: getattr(self.splits, name) for name in names}
         return parts if self.augmented is None else parts | {"augmented": self.augmented}
 
 
-def store_set(store: Store, data: LabelledImages) -> ImageSet:
+def store_set(store: Store, data: LabelledImages) -> SampleSet:
     """Put labelled images into the store."""
 
     def put(column: np.ndarray | None) -> ArrayRef | None:
         return None if column is None else store.put_array(column)
 
-    return ImageSet(
-        images=store.put_array(data.images),
-        labels=store.put_array(data.labels),
+    return SampleSet(
+        samples=store.put_array(data.images),
+        targets=store.put_array(data.labels),
         writers=put(data.writers),
         series=put(data.series),
         sources=put(data.sources),
     )
 
 
-def open_set(store: Store, refs: ImageSet) -> LabelledImages:
+def open_set(store: Store, refs: SampleSet) -> LabelledImages:
     """Open labelled images, memory-mapped and read-only."""
 
     def open_column(ref: ArrayRef | None) -> np.ndarray | None:
         return None if ref is None else store.open_array(ref)
 
     return LabelledImages(
-        images=store.open_array(refs.images),
-        labels=store.open_array(refs.labels),
+        images=store.open_array(refs.samples),
+        labels=store.open_array(refs.targets),
         writers=open_column(refs.writers),
         series=open_column(refs.series),
         sources=open_column(refs.sources),
@@ -229,7 +229,7 @@ def ingest_digits(store: Store, source: Source, fingerprint: str) -> RawSets:
         Of the source as it is now: equal arguments mean equal digits.
     """
     digits = load_digits(source)
-    test: ImageSet | None = None if digits.test is None else store_set(store, digits.test)
+    test: SampleSet | None = None if digits.test is None else store_set(store, digits.test)
     return RawSets(train=store_set(store, digits.train), test=test, origin=digits.origin)
 
 

@@ -14,9 +14,9 @@ from digitflow.data.sets import (
     CLASSES,
     CheckedSets,
     Digits,
-    ImageSet,
     LabelledImages,
     RawSets,
+    SampleSet,
     open_set,
     store_set,
 )
@@ -239,7 +239,7 @@ def validate_digits(store: Store, raw: RawSets, rules: ValidationRules) -> Check
     )
 
 
-def validate_feedback(store: Store, raw: RawSets) -> ImageSet:
+def validate_feedback(store: Store, raw: RawSets) -> SampleSet:
     """Return the corrections that can be used; one that can't is named in a warning."""
     return store_set(store, check_feedback(open_set(store, raw.train)))
 

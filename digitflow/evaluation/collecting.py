@@ -10,7 +10,7 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from digitflow.config.gate import GateLimits, RobustnessLimits
-from digitflow.data.sets import ImageSet
+from digitflow.data.sets import SampleSet
 from digitflow.evaluation.evidence import Costs, EvidenceRefs, ScoredRefs, Share, TestResult
 from digitflow.evaluation.robustness import score_altered
 from digitflow.evaluation.scoring import measure_costs, score_on_test
@@ -37,17 +37,17 @@ class Challenger(NamedTuple):
     Attributes
     ----------
     bundle : ModelBundle
-    test : ImageSet
+    test : SampleSet
         The frozen test images.
-    feedback : ImageSet or None
+    feedback : SampleSet or None
         Corrections that it has not learnt from, where there are any.
     fit_seconds : float or None
         What its training took; None where that is not known.
     """
 
     bundle: ModelBundle
-    test: ImageSet
-    feedback: ImageSet | None
+    test: SampleSet
+    feedback: SampleSet | None
     fit_seconds: float | None
 
 
@@ -58,12 +58,12 @@ class Ask(Protocol):
     """
 
     def score(
-        self, who: str, on: str, model: ModelRef, images: ImageSet
+        self, who: str, on: str, model: ModelRef, images: SampleSet
     ) -> Callable[[], TestResult]:
         """Let a model read images; `who` and `on` say in words which."""
 
     def alter(
-        self, model: ModelRef, test: ImageSet, limits: RobustnessLimits, seed: int
+        self, model: ModelRef, test: SampleSet, limits: RobustnessLimits, seed: int
     ) -> Callable[[], dict[str, Share] | None]:
         """Let a model read altered test images."""
 
@@ -71,7 +71,7 @@ class Ask(Protocol):
         """Let a fresh process repeat the golden predictions."""
 
     def time(
-        self, models: tuple[ModelRef, ...], test: ImageSet
+        self, models: tuple[ModelRef, ...], test: SampleSet
     ) -> Callable[[], list[Costs] | None]:
         """Measure what models cost, in turns."""
 
@@ -84,13 +84,13 @@ class AskHere:
     threads: int
 
     def score(
-        self, who: str, on: str, model: ModelRef, images: ImageSet
+        self, who: str, on: str, model: ModelRef, images: SampleSet
     ) -> Callable[[], TestResult]:
         """Let a model read images."""
         return partial(score_on_test, self.store, model, images, self.threads)
 
     def alter(
-        self, model: ModelRef, test: ImageSet, limits: RobustnessLimits, seed: int
+        self, model: ModelRef, test: SampleSet, limits: RobustnessLimits, seed: int
     ) -> Callable[[], dict[str, Share]]:
         """Let a model read altered test images."""
         names = tuple(limits.floors)
@@ -102,7 +102,7 @@ class AskHere:
         """Let a fresh process repeat the golden predictions."""
         return partial(check_golden, self.store, bundle.model, bundle.golden)
 
-    def time(self, models: tuple[ModelRef, ...], test: ImageSet) -> Callable[[], list[Costs]]:
+    def time(self, models: tuple[ModelRef, ...], test: SampleSet) -> Callable[[], list[Costs]]:
         """Measure what models cost."""
         return partial(measure_costs, self.store, models, test)
 
@@ -142,7 +142,7 @@ def collect_evidence(
 
 
 def _score_both(
-    ask: Ask, model: ModelRef, baseline: Baseline | None, images: ImageSet, on: str
+    ask: Ask, model: ModelRef, baseline: Baseline | None, images: SampleSet, on: str
 ) -> Callable[[], ScoredRefs]:
     """Let both models read the same images, each with its own preprocessing."""
     ours, theirs = ask.score("challenger", on, model, images), None
@@ -150,5 +150,5 @@ def _score_both(
         who = f"champion version {baseline.version}"
         theirs = ask.score(who, on, baseline.bundle.model, images)
     return lambda: ScoredRefs(
-        images=images, challenger=ours(), champion=None if theirs is None else theirs()
+        samples=images, challenger=ours(), champion=None if theirs is None else theirs()
     )

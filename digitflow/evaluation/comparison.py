@@ -301,8 +301,8 @@ def compare_set(scored: ScoredSet, rules: BetterLimits, seed: int) -> HitDiffere
     if scored.champion is None:
         raise InputError("there is no champion to compare with")
     return compare_hits(
-        scored.challenger.argmax(axis=1) == scored.labels,
-        scored.champion.argmax(axis=1) == scored.labels,
+        scored.challenger.argmax(axis=1) == scored.targets,
+        scored.champion.argmax(axis=1) == scored.targets,
         scored.writers,
         make_bootstrap(rules, seed),
     )

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from digitflow.data.sets import ImageSet, open_set
+from digitflow.data.sets import SampleSet, open_set
 from digitflow.evaluation.resampling import wilson_interval
 from digitflow.models.bundle import LoadCheck
 from digitflow.store.artifacts import Store
@@ -111,7 +111,7 @@ class TestResult(Record):
 
     __test__: ClassVar[bool] = False
     score: TestScore
-    probabilities: ArrayRef
+    predictions: ArrayRef
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class ScoredSet:
 
     Attributes
     ----------
-    labels : ndarray of shape (n,), uint8
+    targets : ndarray of shape (n,), uint8
         True digits, 0 to 9.
     challenger, champion : ndarray of shape (n, 10), float64
         Probabilities; champion None where there is none.
@@ -128,7 +128,7 @@ class ScoredSet:
         Who wrote each, and of which series of writers; -1 where unknown.
     """
 
-    labels: np.ndarray
+    targets: np.ndarray
     challenger: np.ndarray
     champion: np.ndarray | None
     writers: np.ndarray | None = None
@@ -164,7 +164,7 @@ class Evidence:
 class ScoredRefs(Record):
     """What both models read in the same images; `champion` None where there is none."""
 
-    images: ImageSet
+    samples: SampleSet
     challenger: TestResult
     champion: TestResult | None
 
@@ -208,11 +208,11 @@ def load_evidence(store: Store, refs: EvidenceRefs) -> Evidence:
 
 
 def _load_scored(store: Store, readings: ScoredRefs) -> ScoredSet:
-    data, champion = open_set(store, readings.images), readings.champion
+    data, champion = open_set(store, readings.samples), readings.champion
     return ScoredSet(
-        labels=data.labels,
-        challenger=store.open_array(readings.challenger.probabilities),
-        champion=None if champion is None else store.open_array(champion.probabilities),
+        targets=data.labels,
+        challenger=store.open_array(readings.challenger.predictions),
+        champion=None if champion is None else store.open_array(champion.predictions),
         writers=data.writers,
         series=data.series,
     )

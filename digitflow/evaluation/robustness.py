@@ -11,7 +11,7 @@ import numpy as np
 
 from digitflow.augment.distortions import alter_images, require_known
 from digitflow.augment.photographs import SERIES, iterate_photographs
-from digitflow.data.sets import ImageSet, LabelledImages, store_set
+from digitflow.data.sets import LabelledImages, SampleSet, store_set
 from digitflow.data.splits import choose_rows
 from digitflow.evaluation.evidence import Share
 from digitflow.images.colours import to_gray
@@ -25,7 +25,7 @@ from digitflow.store.references import ModelRef, Record
 def score_altered(
     store: Store,
     model: ModelRef,
-    test: ImageSet,
+    test: SampleSet,
     names: tuple[str, ...],
     images: int,
     seed: int,
@@ -59,9 +59,9 @@ def score_altered(
 
     require_known(names)
     pipeline = load_model(model, store)
-    labels = store.open_array(test.labels)
+    labels = store.open_array(test.targets)
     rows = choose_rows(labels, images, seed)
-    digits, wanted = np.array(store.open_array(test.images)[rows]), labels[rows]
+    digits, wanted = np.array(store.open_array(test.samples)[rows]), labels[rows]
     found = {}
     with threadpool_limits(threads):
         for name in names:
@@ -80,7 +80,7 @@ def _count_hits(pipeline: Any, frames: np.ndarray, labels: np.ndarray) -> int:
 class Photographed(Record):
     """A series of photographs: the digits found in them, of `taken` photographs."""
 
-    digits: ImageSet
+    digits: SampleSet
     taken: int
 
 
@@ -125,8 +125,8 @@ def read_photographs(
         }
 
 
-def _count_read(store: Store, pipeline: object, digits: ImageSet) -> int:
+def _count_read(store: Store, pipeline: object, digits: SampleSet) -> int:
     if digits.rows == 0:
         return 0
-    probabilities = predict_in_chunks(pipeline, store.open_array(digits.images))
-    return int((probabilities.argmax(axis=1) == store.open_array(digits.labels)).sum())
+    probabilities = predict_in_chunks(pipeline, store.open_array(digits.samples))
+    return int((probabilities.argmax(axis=1) == store.open_array(digits.targets)).sum())

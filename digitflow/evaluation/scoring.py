@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from digitflow.config.training import Candidate
-from digitflow.data.sets import ImageSet
+from digitflow.data.sets import SampleSet
 from digitflow.errors import CandidateFailed, list_some
 from digitflow.evaluation.evidence import Costs, TestResult, score_accuracy
 from digitflow.evaluation.metrics import Metrics, measure_predictions
@@ -29,20 +29,20 @@ class Evaluation(Record):
     """A candidate on the validation images: metrics, probabilities (n, 10) and costs."""
 
     metrics: Metrics
-    probabilities: ArrayRef
+    predictions: ArrayRef
     latency_ms: float
 
 
-def digest_test_set(test: ImageSet) -> str:
+def digest_test_set(test: SampleSet) -> str:
     """Return the digest by which a frozen test set is known: its images and labels."""
-    return digest_json([test.images.digest, test.labels.digest])
+    return digest_json([test.samples.digest, test.targets.digest])
 
 
 def evaluate_candidate(
     store: Store,
     fitted: FittedModel,
     prepared: PreparedFeatures,
-    validation: ImageSet,
+    validation: SampleSet,
     threads: int = 1,
 ) -> Evaluation:
     """Score a pipeline's classifier on prepared features, and time the whole pipeline.
@@ -55,7 +55,7 @@ def evaluate_candidate(
     from threadpoolctl import threadpool_limits
 
     pipeline = load_model(fitted.model, store)
-    images, labels = store.open_array(validation.images), store.open_array(validation.labels)
+    images, labels = store.open_array(validation.samples), store.open_array(validation.targets)
     with threadpool_limits(threads):
         probabilities = predict_in_chunks(pipeline[-1], store.open_array(prepared.validation))
     with threadpool_limits(1):
@@ -63,27 +63,27 @@ def evaluate_candidate(
         seconds = _time_turn(pipeline, images[rows])
     return Evaluation(
         metrics=measure_predictions(labels, probabilities),
-        probabilities=store.put_array(probabilities),
+        predictions=store.put_array(probabilities),
         latency_ms=round(median(seconds) * 1000, 3),
     )
 
 
 def score_on_test(
-    store: Store, model: ModelRef, test: ImageSet, threads: int = 1
+    store: Store, model: ModelRef, test: SampleSet, threads: int = 1
 ) -> TestResult:
     """Score a whole pipeline, with its own preprocessing, on the frozen test images."""
     from threadpoolctl import threadpool_limits
 
     pipeline = load_model(model, store)
     with threadpool_limits(threads):
-        probabilities = predict_in_chunks(pipeline, store.open_array(test.images))
-    hits = probabilities.argmax(axis=1) == store.open_array(test.labels)
+        probabilities = predict_in_chunks(pipeline, store.open_array(test.samples))
+    hits = probabilities.argmax(axis=1) == store.open_array(test.targets)
     score = score_accuracy(model.digest, digest_test_set(test), int(hits.sum()), len(hits))
-    return TestResult(score=score, probabilities=store.put_array(probabilities))
+    return TestResult(score=score, predictions=store.put_array(probabilities))
 
 
 def measure_costs(
-    store: Store, models: tuple[ModelRef, ...], test: ImageSet, rounds: int = ROUNDS
+    store: Store, models: tuple[ModelRef, ...], test: SampleSet, rounds: int = ROUNDS
 ) -> list[Costs]:
     """Time whole pipelines on one image after another, the models taking turns.
 
@@ -95,7 +95,7 @@ def measure_costs(
     ----------
     models : tuple of ModelRef
         Pipelines from uint8 (1, 28, 28) to probabilities.
-    test : ImageSet
+    test : SampleSet
         Where the images come from; all models get the same ones.
     rounds : int
         Turns of each model, of 10 images.
@@ -109,7 +109,7 @@ def measure_costs(
     from threadpoolctl import threadpool_limits
 
     pipelines = [load_model(model, store) for model in models]
-    images = store.open_array(test.images)
+    images = store.open_array(test.samples)
     with threadpool_limits(1):
         seconds = _take_turns(pipelines, images, rounds)
     return [_summarise(*pair) for pair in zip(models, seconds, strict=True)]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from digitflow.data.sets import ImageSet, LabelledImages, Splits, open_set, store_set
+from digitflow.data.sets import LabelledImages, SampleSet, Splits, open_set, store_set
 from digitflow.feedback.corrections import (
     Role,
     list_conflicts,
@@ -51,8 +51,8 @@ class Corrections(Record):
     `last` is the id of the last one there was.
     """
 
-    training: ImageSet | None
-    judging: ImageSet | None
+    training: SampleSet | None
+    judging: SampleSet | None
     last: int
 
 
@@ -62,7 +62,7 @@ NOTHING = Corrections(training=None, judging=None, last=0)
 def read_corrections(store: Store) -> Corrections:
     """Read the corrections up to now; equal corrections are equal references."""
 
-    def read(role: Role) -> tuple[ImageSet | None, int]:
+    def read(role: Role) -> tuple[SampleSet | None, int]:
         corrected = read_corrected(store, role)
         found = LabelledImages(corrected.images, corrected.labels)
         return (store_set(store, found) if len(found) else None), corrected.last
@@ -72,8 +72,8 @@ def read_corrections(store: Store) -> Corrections:
 
 
 def learn_corrections(
-    store: Store, splits: Splits, corrections: ImageSet, repeat: int
-) -> ImageSet:
+    store: Store, splits: Splits, corrections: SampleSet, repeat: int
+) -> SampleSet:
     """Add corrections to the training images, but none that validates or judges.
 
     Parameters
@@ -87,7 +87,7 @@ def learn_corrections(
     return store_set(store, joined)
 
 
-def choose_judging(store: Store, corrections: ImageSet, splits: Splits) -> ImageSet | None:
+def choose_judging(store: Store, corrections: SampleSet, splits: Splits) -> SampleSet | None:
     """Return the corrections that are no image of a split: those are learnt from, or judge."""
     parts = (splits.train, splits.calibration, splits.validation, splits.test)
     found = open_set(store, corrections)
@@ -96,8 +96,8 @@ def choose_judging(store: Store, corrections: ImageSet, splits: Splits) -> Image
     return store_set(store, chosen) if len(rows) else None
 
 
-def _digest_parts(store: Store, *parts: ImageSet) -> set[str]:
-    digests = (digest_all(store.open_array(part.images)) for part in parts)
+def _digest_parts(store: Store, *parts: SampleSet) -> set[str]:
+    digests = (digest_all(store.open_array(part.samples)) for part in parts)
     return set[str]().union(*digests)
 
 

@@ -54,15 +54,15 @@ def _find_wrong_costs(evidence: Evidence) -> Iterator[tuple[str, str]]:
 
 
 def _find_problems(evidence: Evidence, n: int, has_champion: bool) -> Iterator[tuple[str, str]]:
-    if len(evidence.test.labels) != n:
+    if len(evidence.test.targets) != n:
         yield (
             "test",
             f"the comparison is about {n:,} test images, "
-            f"the evidence about {len(evidence.test.labels):,}",
+            f"the evidence about {len(evidence.test.targets):,}",
         )
     yield from _find_in_set("test", evidence.test, has_champion)
     # Feedback without a single image is not broken, it only says nothing.
-    if evidence.feedback is not None and len(evidence.feedback.labels):
+    if evidence.feedback is not None and len(evidence.feedback.targets):
         yield from _find_in_set("feedback", evidence.feedback, has_champion)
 
 
@@ -77,13 +77,13 @@ def _find_in_set(
         if probabilities is None:
             continue
         try:
-            check_predictions(scored.labels, probabilities)
+            check_predictions(scored.targets, probabilities)
         except InputError as exc:
             yield where, f"the {who}'s probabilities can't be judged: {exc}"
     for name in ("writers", "series"):
         numbers = getattr(scored, name)
-        if numbers is not None and not _numbers_rows(numbers, len(scored.labels)):
-            yield where, f"{name} must be {len(scored.labels):,} whole numbers"
+        if numbers is not None and not _numbers_rows(numbers, len(scored.targets)):
+            yield where, f"{name} must be {len(scored.targets):,} whole numbers"
 
 
 def _numbers_rows(numbers: np.ndarray, n: int) -> bool:
@@ -284,7 +284,7 @@ def _score(
     comparison: Comparison,
     digest: str | None = None,
 ) -> TestScore:
-    labels = evidence.test.labels
+    labels = evidence.test.targets
     correct = _count_hits(labels, probabilities)
     model = digest or comparison.challenger_digest
     return score_accuracy(model, comparison.test_digest, correct, len(labels))

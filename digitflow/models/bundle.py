@@ -37,9 +37,9 @@ class Golden(Record):
 
     Attributes
     ----------
-    images : ArrayRef
+    samples : ArrayRef
         Samples, (k, ...).
-    probabilities : ArrayRef
+    predictions : ArrayRef
         float64 (k, classes), computed as one batch in one thread.
     libraries : dict of str to str
         Versions of Python and of the libraries behind the numbers.
@@ -47,8 +47,8 @@ class Golden(Record):
         Kind of processor; the same one repeats the numbers to the bit.
     """
 
-    images: ArrayRef
-    probabilities: ArrayRef
+    samples: ArrayRef
+    predictions: ArrayRef
     libraries: dict[str, str]
     machine: str
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from digitflow.catalogue import ESTIMATORS
 from digitflow.config.training import Candidate
-from digitflow.data.sets import ImageSet, Splits
+from digitflow.data.sets import SampleSet, Splits
 from digitflow.errors import CandidateFailed, list_some
 from digitflow.features.preparing import fit_recipe, transform_images
 from digitflow.models.persistence import dump_model, load_model
@@ -124,7 +124,7 @@ def refit_winner(
     store: Store,
     choice: EstimatorChoice,
     prepared: PreparedFeatures,
-    train: ImageSet,
+    train: SampleSet,
     splits: Splits,
     threads: int = 1,
 ) -> FittedModel:
@@ -135,7 +135,7 @@ def refit_winner(
 
     Parameters
     ----------
-    train : ImageSet
+    train : SampleSet
         What `prepared.train` are the features of; with altered copies or without.
     splits : Splits
         The images of the other features.
@@ -143,7 +143,7 @@ def refit_winner(
     parts = (train, splits.calibration, splits.validation)
     held = (prepared.train, prepared.calibration, prepared.validation)
     features = np.concatenate([store.open_array(ref) for ref in held])
-    labels = np.concatenate([store.open_array(part.labels) for part in parts])
+    labels = np.concatenate([store.open_array(part.targets) for part in parts])
     groups = np.concatenate([_group_rows(store, *pair) for pair in enumerate(parts)])
 
     def fit() -> Any:
@@ -161,7 +161,7 @@ def refit_winner(
     return _fit_and_store(store, prepared.recipe, fit, threads)
 
 
-def _group_rows(store: Store, number: int, part: ImageSet) -> np.ndarray:
+def _group_rows(store: Store, number: int, part: SampleSet) -> np.ndarray:
     """Return a group for each row: its writer, else the image that it is a copy of."""
     if part.writers is not None:
         return np.asarray(store.open_array(part.writers), np.int64)

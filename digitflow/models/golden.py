@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from digitflow.data.sets import ImageSet
+from digitflow.data.sets import SampleSet
 from digitflow.data.splits import choose_rows
 from digitflow.errors import DamagedArtifact, DigitflowError, InputError
 from digitflow.models.bundle import Golden, LoadCheck, ModelBundle
@@ -107,7 +107,7 @@ class _Order(Record):
 
 
 def record_golden(
-    store: Store, model: ModelRef, images: ImageSet, count: int = GOLDEN_IMAGES
+    store: Store, model: ModelRef, images: SampleSet, count: int = GOLDEN_IMAGES
 ) -> Golden:
     """Note what a model reads in `count` images, every digit among them; nothing is random.
 
@@ -117,11 +117,11 @@ def record_golden(
         If the model can't be loaded.
     """
     pipeline = load_model(model, store)
-    rows = choose_rows(store.open_array(images.labels), count)
-    chosen = np.array(store.open_array(images.images)[rows])
+    rows = choose_rows(store.open_array(images.targets), count)
+    chosen = np.array(store.open_array(images.samples)[rows])
     return Golden(
-        images=store.put_array(chosen),
-        probabilities=store.put_array(_read(pipeline, chosen)),
+        samples=store.put_array(chosen),
+        predictions=store.put_array(_read(pipeline, chosen)),
         libraries=list_libraries(),
         machine=describe_machine(),
     )
@@ -163,8 +163,8 @@ def repeats(pipeline: Any, golden: Golden, store: Store) -> LoadCheck:
     Whatever goes wrong is in the result's `error`.
     """
     try:
-        images = _open_intact(store, golden.images)
-        expected = _open_intact(store, golden.probabilities)
+        images = _open_intact(store, golden.samples)
+        expected = _open_intact(store, golden.predictions)
         found = _read(pipeline, images)
         if found.shape != expected.shape:
             return _failed(golden, f"it reads {found.shape}, it should {expected.shape}")
@@ -262,7 +262,7 @@ def _read_answer(done: "subprocess.CompletedProcess[str]", golden: Golden) -> Lo
 def _failed(golden: Golden, error: str) -> LoadCheck:
     return LoadCheck(
         exact=same_environment(golden),
-        n=golden.images.shape[0],
+        n=golden.samples.shape[0],
         labels_differ=0,
         largest_difference=math.nan,
         memory_mb=math.nan,

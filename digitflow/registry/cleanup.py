@@ -175,7 +175,7 @@ def _list_paths(found: Registration) -> Iterator[str]:
     yield from (ref.path for ref in list_files(found.bundle).values())
     for images in (found.facts.test, found.facts.feedback):
         if images is not None:
-            parts = (images.images, images.labels, images.writers, images.series)
+            parts = (images.samples, images.targets, images.writers, images.series)
             yield from (ref.path for ref in parts if ref is not None)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from digitflow.config.gate import GateLimits
 from digitflow.config.reading import load_config, parse_yaml
-from digitflow.data.sets import ImageSet
+from digitflow.data.sets import SampleSet
 from digitflow.errors import InputError
 from digitflow.evaluation.collecting import Ask, AskHere, Baseline, Challenger, collect_evidence
 from digitflow.evaluation.evidence import EvidenceRefs, TestScore, load_evidence
@@ -40,7 +40,7 @@ def judge_challenger(
     return gates.judge(load_evidence(store, refs), comparison, limits, seed)
 
 
-def require_comparable(champion: Champion | None, test: ImageSet, limits: GateLimits) -> None:
+def require_comparable(champion: Champion | None, test: SampleSet, limits: GateLimits) -> None:
     """Stop where the champion was judged on other test images and nobody accepted that.
 
     Raises
@@ -52,7 +52,7 @@ def require_comparable(champion: Champion | None, test: ImageSet, limits: GateLi
         gates.require_same_test(champion.score.test_digest, digest_test_set(test))
 
 
-def check_test_images(store: Store, model: str, test: ImageSet, limits: GateLimits) -> None:
+def check_test_images(store: Store, model: str, test: SampleSet, limits: GateLimits) -> None:
     """Stop before anything is trained where the gate could not compare in the end.
 
     Raises

@@ -55,13 +55,13 @@ def describe_training(
         deployment=log.record.get("deployment", COMMAND_LINE),
         config=write_config(config),
         seed=config.seed,
-        data={name: part.images.digest for name, part in data.parts().items()},
+        data={name: part.samples.digest for name, part in data.parts().items()},
         code=digest_json(modules),
         libraries=find_libraries(modules),
         metrics=_list_metrics(choose_winner(entries)),
         signature=SIGNATURE,
-        test=refs.test.images,
-        feedback=None if refs.feedback is None else refs.feedback.images,
+        test=refs.test.samples,
+        feedback=None if refs.feedback is None else refs.feedback.samples,
         costs=refs.costs,
     )
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from digitflow.data.sets import ImageSet
+from digitflow.data.sets import SampleSet
 from digitflow.evaluation.evidence import Costs, EvidenceRefs, TestScore
 from digitflow.gate.verdict import Verdict
 from digitflow.models.bundle import ModelBundle, Signature
@@ -73,9 +73,9 @@ class TrainingFacts(Record):
         Figures on the validation samples, and costs.
     signature : Signature
         What the model takes and gives.
-    test : ImageSet
+    test : SampleSet
         What it was judged on, so that it can be judged again.
-    feedback : ImageSet or None
+    feedback : SampleSet or None
         Corrections that it was judged on too, where there were any.
     costs : Costs or None
         What it cost when it was judged.
@@ -91,8 +91,8 @@ class TrainingFacts(Record):
     libraries: dict[str, str]
     metrics: dict[str, float]
     signature: Signature
-    test: ImageSet
-    feedback: ImageSet | None = None
+    test: SampleSet
+    feedback: SampleSet | None = None
     costs: Costs | None = None
     deployment: str = COMMAND_LINE
 
@@ -167,8 +167,8 @@ def list_files(bundle: ModelBundle) -> dict[str, FileRef]:
     """Return {name: reference} of every file that a bundle is made of."""
     files: dict[str, FileRef] = {
         MODEL_FILE: bundle.model,
-        "golden-images.npy": bundle.golden.images,
-        "golden-probabilities.npy": bundle.golden.probabilities,
+        "golden-images.npy": bundle.golden.samples,
+        "golden-probabilities.npy": bundle.golden.predictions,
     }
     if bundle.reject_option is not None and bundle.reject_option.detector is not None:
         files["outliers.skops"] = bundle.reject_option.detector

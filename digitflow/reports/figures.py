@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from digitflow.data.sets import ImageSet
+from digitflow.data.sets import SampleSet
 from digitflow.errors import InputError
 from digitflow.evaluation.metrics import find_mistakes
 from digitflow.evaluation.scoring import Entry, Evaluation
@@ -293,7 +293,11 @@ class Figures(Record):
 
 
 def draw_figures(
-    store: Store, train: ImageSet, validation: ImageSet, evaluation: Evaluation, coverage: float
+    store: Store,
+    train: SampleSet,
+    validation: SampleSet,
+    evaluation: Evaluation,
+    coverage: float,
 ) -> Figures:
     """Draw samples of `train`, and what a model got wrong on the images of `validation`.
 
@@ -302,13 +306,15 @@ def draw_figures(
     coverage : float
         Share of the images that the model is to answer, 0 to 1.
     """
-    images, labels = store.open_array(validation.images), store.open_array(validation.labels)
-    probabilities = store.open_array(evaluation.probabilities)
+    images, labels = store.open_array(validation.samples), store.open_array(validation.targets)
+    probabilities = store.open_array(evaluation.predictions)
     found = find_mistakes(labels, probabilities)
     curve = trace_risk(labels, probabilities)
     counts = evaluation.metrics.confusion
     pictures = {
-        "samples": draw_samples(store.open_array(train.images), store.open_array(train.labels)),
+        "samples": draw_samples(
+            store.open_array(train.samples), store.open_array(train.targets)
+        ),
         "confusion": draw_confusion(counts),
         "errors": draw_errors(counts),
         "mistakes": draw_mistakes(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from digitflow.data.sets import ImageSet
+from digitflow.data.sets import SampleSet
 from digitflow.evaluation.scoring import Entry
 from digitflow.reports.training import DataCard
 from digitflow.store.artifacts import Store
@@ -60,7 +60,7 @@ def _read_training(record: dict[str, Any]) -> Training:
     )
 
 
-def find_sets(store: Store, run: str, task: str = "split") -> dict[str, ImageSet]:
+def find_sets(store: Store, run: str, task: str = "split") -> dict[str, SampleSet]:
     """Return the sets of images that a task of a run gave: of "split" its four parts.
 
     Nothing where they are not known, as of a run whose record was freed.
@@ -68,10 +68,10 @@ def find_sets(store: Store, run: str, task: str = "split") -> dict[str, ImageSet
     sets: dict[str, dict[str, ArrayRef]] = {}
     for name, ref in find_outputs(store, run, task).items():
         part, _, column = name.rpartition(".")
-        if isinstance(ref, ArrayRef) and column in ImageSet.model_fields:
+        if isinstance(ref, ArrayRef) and column in SampleSet.model_fields:
             sets.setdefault(part, {})[column] = ref
     return {
-        part: ImageSet.model_validate(columns)
+        part: SampleSet.model_validate(columns)
         for part, columns in sets.items()
         if {"images", "labels"} <= columns.keys()
     }

@@ -8,7 +8,7 @@ import numpy as np
 
 from digitflow.config.training import TrainConfig
 from digitflow.data.inspection import Reason
-from digitflow.data.sets import ImageSet, PreparedData
+from digitflow.data.sets import PreparedData, SampleSet
 from digitflow.evaluation.evidence import Share
 from digitflow.evaluation.metrics import Metrics
 from digitflow.evaluation.scoring import Entry, Winner, choose_winner, rank_entries
@@ -264,35 +264,35 @@ def _count_read(store: Store, data: PreparedData, winner: Winner) -> tuple[Share
     part = data.splits.validation
     if part.sources is None:
         return ()
-    sources, labels = store.open_array(part.sources), store.open_array(part.labels)
-    found = store.open_array(winner.evaluation.probabilities).argmax(axis=1)
+    sources, labels = store.open_array(part.sources), store.open_array(part.targets)
+    found = store.open_array(winner.evaluation.predictions).argmax(axis=1)
     rows = (sources == place for place in range(len(data.sources)))
     return tuple(
         Share(correct=int((found == labels)[mine].sum()), n=int(mine.sum())) for mine in rows
     )
 
 
-def _describe_part(store: Store, name: str, part: ImageSet, sources: int) -> PartCard:
-    counts = np.bincount(store.open_array(part.labels), minlength=CLASSES)
+def _describe_part(store: Store, name: str, part: SampleSet, sources: int) -> PartCard:
+    counts = np.bincount(store.open_array(part.targets), minlength=CLASSES)
     return PartCard(
         name=name,
         rows=part.rows,
         class_counts=tuple(counts.tolist()),
         writers=_count_writers(store, part),
         source_counts=_count_sources(store, part, sources),
-        images_digest=part.images.digest,
-        labels_digest=part.labels.digest,
+        images_digest=part.samples.digest,
+        labels_digest=part.targets.digest,
     )
 
 
-def _count_writers(store: Store, part: ImageSet) -> int | None:
+def _count_writers(store: Store, part: SampleSet) -> int | None:
     if part.writers is None:
         return None
     writers = np.unique(store.open_array(part.writers))
     return int((writers >= 0).sum())
 
 
-def _count_sources(store: Store, part: ImageSet, sources: int) -> tuple[int, ...]:
+def _count_sources(store: Store, part: SampleSet, sources: int) -> tuple[int, ...]:
     if part.sources is None:
         # The test images are the first part's own.
         return (part.rows, *[0] * (sources - 1)) if sources > 1 else ()

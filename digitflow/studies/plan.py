@@ -13,7 +13,7 @@ from pydantic import Field
 
 from digitflow.catalogue import EXPERIMENTS
 from digitflow.config.training import StudySettings
-from digitflow.data.sets import ImageSet, LabelledImages, open_set
+from digitflow.data.sets import LabelledImages, SampleSet, open_set
 from digitflow.errors import InputError, list_some
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef, FileRef, ModelRef, Record
@@ -26,8 +26,8 @@ class StudyData(Record):
     never learnt from, nor chosen by.
     """
 
-    train: ImageSet
-    test: ImageSet
+    train: SampleSet
+    test: SampleSet
 
 
 class Scope(Record):

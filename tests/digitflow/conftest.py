@@ -79,7 +79,7 @@ def make_comparison():
     def make(evidence, **changed):
         champion = {"champion_digest": "old", "champion_version": "3", "champion_entry": 7}
         known = {} if evidence.test.champion is None else champion
-        names = {"test_digest": "test", "n": len(evidence.test.labels)}
+        names = {"test_digest": "test", "n": len(evidence.test.targets)}
         return Comparison(**names | {"challenger_digest": "new"} | known | changed)
 
     return make

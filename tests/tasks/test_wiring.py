@@ -127,12 +127,12 @@ def test_another_name_is_another_name_and_nothing_else():
 
 
 RIGHT = """
-from digitflow.data.sets import ImageSet
+from digitflow.data.sets import SampleSet
 from digitflow.store.references import ModelRef
 from tasks.judging import find_champion, score_on_test
 from tasks.wiring import value_of
 
-def wire(model: ModelRef, images: ImageSet) -> None:
+def wire(model: ModelRef, images: SampleSet) -> None:
     future = score_on_test.submit(model, images)
     value: float = future.result().score.value
     find_champion("digits")

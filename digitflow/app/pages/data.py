@@ -17,7 +17,7 @@ from digitflow.app.resources import (
 )
 from digitflow.app.widgets import enlarge
 from digitflow.data.inspection import Reason
-from digitflow.data.sets import ImageSet, LabelledImages, open_set
+from digitflow.data.sets import LabelledImages, SampleSet, open_set
 from digitflow.errors import DamagedArtifact
 from digitflow.formatting import format_bytes, format_cell, format_count
 from digitflow.monitoring.attribution import find_nearest
@@ -97,10 +97,10 @@ def _show_sets(store: Store, training: Training) -> None:
             {
                 "set": part.name,
                 "images": part.rows,
-                "shape": " x ".join(f"{side:,}" for side in sets[part.name].images.shape)
+                "shape": " x ".join(f"{side:,}" for side in sets[part.name].samples.shape)
                 if part.name in sets
                 else f"{part.rows:,} x 28 x 28",
-                "pixels": sets[part.name].images.dtype if part.name in sets else "uint8",
+                "pixels": sets[part.name].samples.dtype if part.name in sets else "uint8",
                 "size": format_bytes(784 * part.rows),
                 "writers": "unknown" if part.writers is None else f"{part.writers:,}",
                 "what for": PURPOSES.get(part.name, ""),
@@ -143,7 +143,7 @@ def _draw_classes(counts: Mapping[str, Sequence[int]]) -> bytes:
     return draw_classes("How often each digit occurs", counts)
 
 
-def _show_samples(store: Store, sets: Mapping[str, ImageSet]) -> None:
+def _show_samples(store: Store, sets: Mapping[str, SampleSet]) -> None:
     st.subheader("Samples by class")
     part = st.selectbox("Set", list(sets), key="data-set")
     digit = st.segmented_control(
@@ -156,7 +156,7 @@ def _show_samples(store: Store, sets: Mapping[str, ImageSet]) -> None:
     images = open_set(store, sets[part])
     if digit in (None, "all"):
         st.image(
-            _draw_samples(sets[part].images.digest, images), alt="Some images of each digit"
+            _draw_samples(sets[part].samples.digest, images), alt="Some images of each digit"
         )
         return
     rows = np.flatnonzero(images.labels == int(digit or 0))
@@ -165,7 +165,7 @@ def _show_samples(store: Store, sets: Mapping[str, ImageSet]) -> None:
         f"Page (of {pages})", 1, pages, key=f"data-page-{digit}", help=f"{PER_PAGE} images each"
     )
     shown = rows[(page - 1) * PER_PAGE : page * PER_PAGE]
-    key = f"{sets[part].images.digest} {digit} {page}"
+    key = f"{sets[part].samples.digest} {digit} {page}"
     st.caption(
         f"{format_count(len(rows), 'image')} of {digit}; the row's number is above each."
     )
@@ -184,9 +184,9 @@ def _draw_rows(key: str, title: str, _images: np.ndarray, rows: np.ndarray) -> b
     return draw_gallery(title, _images[rows], [str(row) for row in rows])
 
 
-def _show_values(store: Store, train: ImageSet) -> None:
+def _show_values(store: Store, train: SampleSet) -> None:
     st.subheader("Raw, normalised and standardised values")
-    images = store.open_array(train.images)
+    images = store.open_array(train.samples)
     row = st.number_input(
         "Training image", 0, len(images) - 1, key="data-row", help="Its row in the set."
     )
@@ -196,18 +196,18 @@ def _show_values(store: Store, train: ImageSet) -> None:
     picture, numbers = st.columns([1, 3])
     picture.image(
         enlarge(images[row]),
-        caption=f"label {store.open_array(train.labels)[row]}",
+        caption=f"label {store.open_array(train.targets)[row]}",
         alt="The image",
     )
     numbers.dataframe(
-        _scale(train.images.digest, images, images[row : row + 1], stage)[0],
+        _scale(train.samples.digest, images, images[row : row + 1], stage)[0],
         column_config={
             str(place): st.column_config.NumberColumn(width=52) for place in range(28)
         },
         height=420,
     )
     st.subheader("All pixels of the training images")
-    stages = _summarise(train.images.digest, images)
+    stages = _summarise(train.samples.digest, images)
     st.dataframe(
         [
             {"values": name}
@@ -216,7 +216,7 @@ def _show_values(store: Store, train: ImageSet) -> None:
         ],
         hide_index=True,
     )
-    st.image(_draw_spread(train.images.digest, stage, images), alt="How the values are spread")
+    st.image(_draw_spread(train.samples.digest, stage, images), alt="How the values are spread")
 
 
 @st.cache_data(max_entries=10, show_spinner="measuring all pixels")
@@ -341,9 +341,9 @@ def _show_duplicates(store: Store, training: Training) -> None:
 
 @st.cache_data(max_entries=20, show_spinner="looking for the originals")
 def _draw_copies(
-    run: str, _store: Store, _images: np.ndarray, _sets: Mapping[str, ImageSet]
+    run: str, _store: Store, _images: np.ndarray, _sets: Mapping[str, SampleSet]
 ) -> bytes:
-    kept = [_store.open_array(part.images) for part in _sets.values()]
+    kept = [_store.open_array(part.samples) for part in _sets.values()]
     near = [find_nearest(part, _images, 1) for part in kept]
     best = np.argmin([distances[:, 0] for _, distances in near], axis=0)
     stayed = [kept[part][near[part][0][place, 0]] for place, part in enumerate(best)]
@@ -353,7 +353,7 @@ def _draw_copies(
     )
 
 
-def _show_suspects(store: Store, training: Training, validation: ImageSet) -> None:
+def _show_suspects(store: Store, training: Training, validation: SampleSet) -> None:
     st.subheader("Labels that are probably wrong")
     winner = training.entries[0]
     if winner.evaluation is None:
@@ -363,8 +363,8 @@ def _show_suspects(store: Store, training: Training, validation: ImageSet) -> No
         "confident, the surest first; it was not fitted on them. Some are hard, not wrong: "
         "look at them."
     )
-    labels = np.asarray(store.open_array(validation.labels))
-    found = find_suspects(labels, store.open_array(winner.evaluation.probabilities))
+    labels = np.asarray(store.open_array(validation.targets))
+    found = find_suspects(labels, store.open_array(winner.evaluation.predictions))
     if not len(found.rows):
         st.success("None: no label is confidently contradicted.")
         return
@@ -390,7 +390,7 @@ def _show_suspects(store: Store, training: Training, validation: ImageSet) -> No
     captions = [
         f"{labels[row]}, looks like {digit}" for row, digit in zip(rows, suggested, strict=True)
     ]
-    images = store.open_array(validation.images)
+    images = store.open_array(validation.samples)
     st.image(
         _draw_suspects(training.run, np.array(images[rows]), captions),
         alt="Images whose label is probably wrong",

@@ -167,7 +167,7 @@ def _show_causes(store: Store, model: str, reports: Sequence[MonitoringReport]) 
         )
         return
     culprits = find_culprits(store, found.bundle.reference, report, measure, CULPRITS)
-    learnt = sets["train"].images
+    learnt = sets["train"].samples
     key = f"{report.window.images.digest} {measure} {learnt.digest}"
     st.image(
         _draw_causes(key, culprits, store.open_array(learnt)),

@@ -155,8 +155,8 @@ def _show_data(store: Store, training: Training) -> None:
         if train is None:
             st.info("The training images are not in the store any more.")
             return
-        images = store.open_array(train.images)
-        stages = _summarise(train.images.digest, images)
+        images = store.open_array(train.samples)
+        stages = _summarise(train.samples.digest, images)
         st.dataframe(
             [
                 {"values": name}

@@ -16,7 +16,7 @@ from digitflow.app.resources import (
 from digitflow.app.widgets import to_markdown
 from digitflow.catalogue import BACKENDS
 from digitflow.config.data import Augmentation
-from digitflow.data.sets import ImageSet
+from digitflow.data.sets import SampleSet
 from digitflow.evaluation.scoring import Evaluation
 from digitflow.formatting import format_cell, format_count, format_moment, format_share
 from digitflow.predict.predictions import Unread
@@ -241,7 +241,7 @@ def _trace(
 def _show_components(store: Store, training: Training) -> None:
     st.subheader("A digit from a few components, live")
     images = _choose_images(store, find_sets(store, training.run)["train"], "components")
-    train = find_sets(store, training.run)["train"].images
+    train = find_sets(store, training.run)["train"].samples
     found = _find_components(f"{store.root} {train.digest}", store, train)
     count = st.slider(
         "Principal components",
@@ -277,16 +277,16 @@ def _find_components(key: str, _store: Store, _images: ArrayRef) -> Components:
     return find_components(_store.open_array(_images))
 
 
-def _choose_images(store: Store, images: ImageSet, key: str, most: int = 8) -> np.ndarray:
+def _choose_images(store: Store, images: SampleSet, key: str, most: int = 8) -> np.ndarray:
     """Let a person choose a digit and a place; return some images of it from there on."""
     digit = st.segmented_control(
         "Digit", [str(digit) for digit in range(10)], default="4", key=f"studies-{key}-digit"
     )
-    rows = np.flatnonzero(store.open_array(images.labels) == int(digit or 4))
+    rows = np.flatnonzero(store.open_array(images.targets) == int(digit or 4))
     first = st.number_input(
         "From image", 0, max(len(rows) - 1, 0), key=f"studies-{key}-first-{digit}"
     )
-    return np.array(store.open_array(images.images)[rows[first : first + most]])
+    return np.array(store.open_array(images.samples)[rows[first : first + most]])
 
 
 # -- augmentation ----------------------------------------------------------------------
@@ -400,8 +400,8 @@ def _show_examples(store: Store, training: Training) -> None:
     )
     wrong = st.toggle("Mistakes only", value=True, key="studies-wrong")
     validation = find_sets(store, training.run)["validation"]
-    labels = store.open_array(validation.labels)
-    probabilities = store.open_array(measured[name].probabilities)
+    labels = store.open_array(validation.targets)
+    probabilities = store.open_array(measured[name].predictions)
     predicted, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
     chosen = np.ones(len(labels), bool)
     for digits, wanted in ((labels, true), (predicted, said)):
@@ -417,7 +417,7 @@ def _show_examples(store: Store, training: Training) -> None:
         st.info("None. Choose others above.")
         return
     shown = rows[np.argsort(-sure[rows], kind="stable")][:SHOWN]
-    images = np.array(store.open_array(validation.images)[shown])
+    images = np.array(store.open_array(validation.samples)[shown])
     st.image(
         _draw_examples(images, labels[shown], predicted[shown], sure[shown]),
         alt="True and predicted digits",

@@ -143,7 +143,7 @@ def _check_superior(name: str, found: HitDifference, rules: BetterLimits) -> Che
 
 
 def _check_feedback(feedback: ScoredSet, rules: BetterLimits, seed: int) -> Check:
-    if len(feedback.labels):
+    if len(feedback.targets):
         return _check_superior("feedback", compare_set(feedback, rules, seed), rules)
     return Check(
         id="better.feedback",

@@ -14,13 +14,13 @@ NAMES = {"ece": "calibration error", "brier": "Brier score", "log_loss": "log lo
 def run(evidence: Evidence, limits: GateLimits, seed: int) -> list[Check]:
     """Hold ECE, Brier score and log loss to a limit, and to the champion's by a margin."""
     test = evidence.test
-    figures = measure_calibration(test.labels, test.challenger)
-    checks = list(_check_limits(figures, len(test.labels), limits))
+    figures = measure_calibration(test.targets, test.challenger)
+    checks = list(_check_limits(figures, len(test.targets), limits))
     if test.champion is None:
         return checks
     drawn = make_bootstrap(limits.better, seed)
     compared = compare_calibration(
-        test.labels, test.challenger, test.champion, test.writers, drawn
+        test.targets, test.challenger, test.champion, test.writers, drawn
     )
     return [*checks, *(_check_margin(name, compared[name], limits) for name in NAMES)]
 

@@ -9,7 +9,7 @@ from digitflow.gate.check import Check
 
 def run(evidence: Evidence, limits: GateLimits, seed: int) -> list[Check]:
     """Hold the accuracy on the test images to `floor.min_accuracy`."""
-    hits = evidence.test.challenger.argmax(axis=1) == evidence.test.labels
+    hits = evidence.test.challenger.argmax(axis=1) == evidence.test.targets
     n, correct, floor = len(hits), int(hits.sum()), limits.floor.min_accuracy
     reached = correct / n >= floor
     place = "at or above" if reached else "under"

@@ -50,7 +50,7 @@ def run(evidence: Evidence, limits: GateLimits, seed: int) -> list[Check]:
 def _slice_test(test: ScoredSet, pairs: int) -> Iterator[_Slice]:
     ours, theirs = _read_hits(test)
     for label in range(test.challenger.shape[1]):
-        rows = test.labels == label
+        rows = test.targets == label
         yield _count(f"class {label}", ours[rows], theirs[rows])
     if test.series is not None:
         for series in np.unique(test.series[test.series >= 0]).tolist():
@@ -65,7 +65,7 @@ def _slice_pairs(test: ScoredSet, pairs: int) -> Iterator[_Slice]:
     Chosen by both models' confusions together, so that the choice favours neither.
     """
     ours, theirs = _read_classes(test)
-    labels, k = test.labels.astype(np.int64), test.challenger.shape[1]
+    labels, k = test.targets.astype(np.int64), test.challenger.shape[1]
     cells = np.concatenate([labels * k + ours, labels * k + theirs])
     counts = np.bincount(cells, minlength=k**2).reshape(k, k)
     confused = np.triu(counts + counts.T, 1)
@@ -84,10 +84,10 @@ def _read_classes(scored: ScoredSet) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read_hits(scored: ScoredSet) -> tuple[np.ndarray, np.ndarray]:
-    if not len(scored.labels):
+    if not len(scored.targets):
         return np.empty(0, bool), np.empty(0, bool)
     ours, theirs = _read_classes(scored)
-    return ours == scored.labels, theirs == scored.labels
+    return ours == scored.targets, theirs == scored.targets
 
 
 def _count(name: str, ours: np.ndarray, theirs: np.ndarray) -> _Slice:

@@ -74,10 +74,10 @@ def train(store, digits):
 
 
 def fit(store, splits, candidate):
-    parts = splits.train.images, splits.calibration.images, splits.validation.images
+    parts = splits.train.samples, splits.calibration.samples, splits.validation.samples
     prepared = prepare_recipe(store, candidate.recipe, *parts, 42)
     choice = EstimatorChoice.from_candidate(candidate, 42)
-    labels = splits.train.labels, splits.calibration.labels
+    labels = splits.train.targets, splits.calibration.targets
     model = fit_candidate(store, choice, prepared, *labels)
     evaluation = evaluate_candidate(store, model, prepared, splits.validation)
     return Entry(candidate=candidate, fitted=model, evaluation=evaluation), prepared
@@ -85,19 +85,19 @@ def fit(store, splits, candidate):
 
 def crown(store, run, splits, entry, prepared):
     """Register a candidate as a run does, and promote it."""
-    read, validation = entry.evaluation.probabilities, splits.validation
+    read, validation = entry.evaluation.predictions, splits.validation
     bundle = ModelBundle(
         model=entry.fitted.model,
         reject_option=choose_thresholds(
             store,
-            (prepared.train, splits.train.labels),
+            (prepared.train, splits.train.targets),
             (prepared.validation, validation.labels),
             read,
             SelectiveRule(),
         ),
         golden=record_golden(store, entry.fitted.model, validation),
         reference=record_reference(
-            store, splits.train.images, splits.train.labels, read, 42, (None, None)
+            store, splits.train.samples, splits.train.targets, read, 42, (None, None)
         ),
     )
     verdict = judge(store, bundle, splits.test)
@@ -105,7 +105,7 @@ def crown(store, run, splits, entry, prepared):
         run=run,
         config="model: digits-sample\nseed: 42\n",
         seed=42,
-        data={"train": splits.train.images.digest},
+        data={"train": splits.train.samples.digest},
         code="c0de",
         libraries={"numpy": np.__version__},
         metrics={"validation_accuracy": entry.evaluation.metrics.accuracy},

@@ -68,7 +68,7 @@ def test_the_threshold_decides_precision_and_recall(studied, trained, open_page)
     slider.set_value(slider.max / 2).run()
     assert not page.exception
     scores = trained.open_array(found["scores"].arrays["scores"])
-    wanted = trained.open_array(data.train.labels) == 5
+    wanted = trained.open_array(data.train.targets) == 5
     facts = measure_answers(wanted, scores >= page.slider[0].value)
     shown = {each.label: each.value for each in page.metric}
     assert shown["precision"] == f"{100 * facts['precision']:.2f} %"

@@ -3,7 +3,7 @@
 import pytest
 
 from digitflow.config.gate import GateLimits
-from digitflow.data.sets import ImageSet
+from digitflow.data.sets import SampleSet
 from digitflow.evaluation.collecting import Baseline, Challenger, collect_evidence
 from digitflow.evaluation.evidence import Costs, Share, TestResult, score_accuracy
 from digitflow.models.bundle import Golden, LoadCheck, ModelBundle
@@ -17,12 +17,12 @@ def _array(digest):
 
 
 def _images(digest):
-    return ImageSet(images=_array(digest), labels=_array(f"{digest} labels"))
+    return SampleSet(samples=_array(digest), targets=_array(f"{digest} labels"))
 
 
 def _bundle(digest):
     golden = Golden(
-        images=_array("golden"), probabilities=_array("p"), libraries={}, machine="here"
+        samples=_array("golden"), predictions=_array("p"), libraries={}, machine="here"
     )
     model = ModelRef(digest=digest, path=digest, bytes=1)
     return ModelBundle(model=model, reject_option=None, golden=golden)
@@ -50,7 +50,7 @@ class Asked:
 
     def score(self, who, on, model, images):
         score = score_accuracy(model.digest, on, 1, 1)
-        result = TestResult(score=score, probabilities=_array(f"{model.digest} {on}"))
+        result = TestResult(score=score, predictions=_array(f"{model.digest} {on}"))
         return self._ask(f"score {who} on {on}", result)
 
     def alter(self, model, test, limits, seed):
@@ -78,7 +78,7 @@ def test_both_models_read_the_same_images_and_only_the_challenger_is_tried_furth
         "load new",
         "time new and old",
     }
-    assert refs.test.images == CHALLENGER.test
+    assert refs.test.samples == CHALLENGER.test
     assert refs.feedback.champion.score.model_digest == "old"
     assert (refs.costs.latency_ms, refs.champion_costs.latency_ms) == (0, 1)
     assert (refs.costs.memory_mb, refs.costs.fit_seconds) == (90.0, 7.0)

@@ -42,7 +42,7 @@ def test_what_was_not_seen_was_not_repeated(wrong):
 def make_result(store, share):
     score = score_accuracy("m", "t", 1, 3)
     probabilities = store.put_array(np.full((3, 10), share))
-    return TestResult(score=score, probabilities=probabilities)
+    return TestResult(score=score, predictions=probabilities)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def readings(store):
         np.array([0, 4, 4], np.int32),
     )
     return ScoredRefs(
-        images=store_set(store, data),
+        samples=store_set(store, data),
         challenger=make_result(store, 0.1),
         champion=make_result(store, 0.2),
     )
@@ -63,7 +63,7 @@ def readings(store):
 def test_a_dossier_opens_what_both_models_read_and_who_wrote_it(store, readings):
     refs = EvidenceRefs(test=readings, robustness={"blur": Share(correct=2, n=3)})
     evidence = load_evidence(store, EvidenceRefs.model_validate_json(refs.model_dump_json()))
-    assert evidence.test.labels.tolist() == [0, 1, 2]
+    assert evidence.test.targets.tolist() == [0, 1, 2]
     assert evidence.test.writers.tolist() == [5, 5, -1]
     assert evidence.test.series.tolist() == [0, 4, 4]
     assert (evidence.test.challenger == 0.1).all()

@@ -50,7 +50,7 @@ def test_an_evaluation_of_features_is_that_of_the_whole_pipeline(store, scored):
     assert evaluation.metrics.accuracy == (pipeline.predict(images) == labels).mean()
     assert evaluation.latency_ms > 0
     np.testing.assert_array_equal(
-        store.open_array(evaluation.probabilities), pipeline.predict_proba(images)
+        store.open_array(evaluation.predictions), pipeline.predict_proba(images)
     )
 
 

@@ -28,7 +28,7 @@ def _make_entry(name, wrong=None, sure=0.9):
         fitted=FittedModel(model=ModelRef(digest="m", path="p", bytes=7), fit_seconds=1.0),
         evaluation=Evaluation(
             metrics=measure_predictions(labels, probabilities),
-            probabilities=array,
+            predictions=array,
             latency_ms=1.0,
         ),
     )

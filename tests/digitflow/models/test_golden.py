@@ -77,9 +77,9 @@ def break_off(golden, probabilities, store):
 
 def test_golden_images_are_few_of_every_digit_and_always_the_same(made):
     store, model, golden, images = made
-    assert golden.images.shape == (32, 28, 28)
-    assert golden.probabilities.shape == (32, 10)
-    assert golden.probabilities.dtype == "float64"
+    assert golden.samples.shape == (32, 28, 28)
+    assert golden.predictions.shape == (32, 10)
+    assert golden.predictions.dtype == "float64"
     assert record_golden(store, model, images) == golden
     assert record_golden(store, model, images, count=5).images.shape == (5, 28, 28)
 
@@ -142,7 +142,7 @@ def test_a_store_that_was_moved_still_repeats_them(made, tmp_path):
 
 def test_another_label_or_a_changed_bit_is_no_repetition(made):
     store, model, golden, _ = made
-    pipeline, expected = load_model(model, store), store.open_array(golden.probabilities)
+    pipeline, expected = load_model(model, store), store.open_array(golden.predictions)
     tried = repeats(pipeline, break_off(golden, expected[:, ::-1], store), store)
     assert tried.labels_differ > 20
     assert not tried.repeated
@@ -175,7 +175,7 @@ def test_without_images_nothing_is_repeated(made):
 
 def test_changed_golden_images_are_noticed(made, tmp_path):
     store, model, golden, _ = made
-    path = store.path_of(golden.images)
+    path = store.path_of(golden.samples)
     content = path.read_bytes()
     path.chmod(0o644)
     try:
@@ -237,7 +237,7 @@ def test_made_with_other_versions_but_reading_the_same_is_a_warning(made, caplog
 
 def test_made_with_other_versions_and_reading_otherwise_is_refused(made):
     store, model, golden, _ = made
-    expected = np.array(store.open_array(golden.probabilities))
+    expected = np.array(store.open_array(golden.predictions))
     expected[0] = expected[0, ::-1]
     other = make_older(golden, probabilities=store.put_array(expected))
     with pytest.raises(InputError, match=r"scikit-learn 1.8.0 \(here is .* read as another"):

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from digitflow.data.sets import ImageSet
+from digitflow.data.sets import SampleSet
 from digitflow.errors import StorageError
 from digitflow.models.bundle import Golden, ModelBundle, RejectOption
 from digitflow.registry import cleanup, listing, mlflow
@@ -158,8 +158,8 @@ def test_nothing_is_freed_while_a_run_goes_on(store, two_runs):
 
 def _keep_version(store, monkeypatch):
     """Let the registry keep one version; return what it is made of and was judged on."""
-    names = ("images", "labels", "writers", "series")
-    images = ImageSet(
+    names = ("samples", "targets", "writers", "series")
+    images = SampleSet(
         **{name: store.put_array(np.full(3, value)) for value, name in enumerate(names)}
     )
     golden = [store.put_array(np.full(4, number)) for number in range(2)]
@@ -172,7 +172,7 @@ def _keep_version(store, monkeypatch):
         reject_option=RejectOption(
             coverage=0.9, min_probability=0.5, risk=0.1, detector=detector, max_outlier_score=1
         ),
-        golden=Golden(images=golden[0], probabilities=golden[1], libraries={}, machine=""),
+        golden=Golden(samples=golden[0], predictions=golden[1], libraries={}, machine=""),
     )
     found = SimpleNamespace(
         bundle=bundle,

@@ -74,7 +74,7 @@ def test_a_damaged_file_comes_back_from_mlflow(project, second):
 @pytest.mark.parametrize("name", ["model.skops", "golden-probabilities.npy"])
 def test_a_version_that_is_damaged_everywhere_is_refused(project, second, name):
     first = listing.list_history(project.store, "digits")[1].champion.bundle
-    ref = first.model if name == "model.skops" else first.golden.probabilities
+    ref = first.model if name == "model.skops" else first.golden.predictions
     spoil(project.store.path_of(ref))
     for copy in copies(project, name):
         spoil(copy)

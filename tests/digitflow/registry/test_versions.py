@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from digitflow.data.sets import ImageSet
+from digitflow.data.sets import SampleSet
 from digitflow.evaluation.evidence import Costs, TestScore
 from digitflow.gate.verdict import Comparison, Verdict
 from digitflow.models.bundle import SIGNATURE, Golden, ModelBundle, Reference, RejectOption
@@ -24,7 +24,7 @@ RELEASE = ModelBundle(
         coverage=0.99, min_probability=0.4, risk=0.01, detector=SCREEN, max_outlier_score=9.0
     ),
     golden=Golden(
-        images=array("g"), probabilities=array("p"), libraries={"numpy": "2"}, machine="any"
+        samples=array("g"), predictions=array("p"), libraries={"numpy": "2"}, machine="any"
     ),
 )
 FACTS = TrainingFacts(
@@ -36,7 +36,7 @@ FACTS = TrainingFacts(
     libraries={"numpy": "2.4"},
     metrics={"validation_accuracy": 0.5, "validation_log_loss": float("nan")},
     signature=SIGNATURE,
-    test=ImageSet(images=array("i"), labels=array("l"), writers=array("w")),
+    test=SampleSet(samples=array("i"), targets=array("l"), writers=array("w")),
     costs=Costs(
         latency_ms=1.0, latency_p95_ms=2.0, bytes=10, memory_mb=400.0, fit_seconds=None
     ),
@@ -107,7 +107,7 @@ def test_a_release_is_its_model_its_golden_arrays_and_its_screen():
 
 def test_of_a_reference_the_arrays_are_files_and_what_names_them_is_not():
     arrays = ("statistics", "components", "projected", "predicted", "confidence")
-    refs = dict.fromkeys(arrays, RELEASE.golden.images)
+    refs = dict.fromkeys(arrays, RELEASE.golden.samples)
     bundle = RELEASE.model_copy(
         update={"reference": Reference(columns=("ink",), classes=10, **refs)}
     )

@@ -32,7 +32,7 @@ def _make_entry(name: str, wrong: int) -> Entry:
     return Entry(
         candidate=Candidate(name=name, estimator="svm", recipe="strokes"),
         fitted=FittedModel(model=MODEL, fit_seconds=75.2),
-        evaluation=Evaluation(metrics=metrics, probabilities=ARRAY, latency_ms=1.25),
+        evaluation=Evaluation(metrics=metrics, predictions=ARRAY, latency_ms=1.25),
     )
 
 
@@ -74,7 +74,7 @@ REJECT_OPTION = RejectOption(
     coverage=0.99, min_probability=0.6, risk=0.004, detector=MODEL, max_outlier_score=1.0
 )
 
-GOLDEN = Golden(images=ARRAY, probabilities=ARRAY, libraries={}, machine="x86_64")
+GOLDEN = Golden(samples=ARRAY, predictions=ARRAY, libraries={}, machine="x86_64")
 
 CHAMPION = Champion(
     name="digits",

@@ -1,6 +1,6 @@
 """What a training left behind is read again as it was written."""
 
-from digitflow.data.sets import ImageSet
+from digitflow.data.sets import SampleSet
 from digitflow.reports.records import find_sets, find_training, list_trainings
 from digitflow.store.references import ArrayRef, FileRef
 from digitflow.store.runs import find_outputs, open_run
@@ -35,7 +35,7 @@ def make_ref(name, shape):
 
 def test_the_sets_of_a_split_are_found_by_name(store):
     images, labels = make_ref("a", (3, 28, 28)), make_ref("b", (3,))
-    part = ImageSet(images=images, labels=labels)
+    part = SampleSet(samples=images, targets=labels)
     quarantine = FileRef(digest="q", path="quarantine/q.csv", bytes=3)
     with open_run(store, "r") as log:
         outputs = describe_outputs({"train": part, "test": part, "quarantine": quarantine})

@@ -42,7 +42,7 @@ def test_each_figure_is_held_to_its_limit(make_evidence, make_scored, name):
 
 def test_probabilities_that_fit_worse_than_the_champions_fail(make_evidence, make_scored):
     test = make_scored(wins=60, losses=10)
-    vague = ScoredSet(test.labels, soften(test.challenger, 0.03), test.champion)
+    vague = ScoredSet(test.targets, soften(test.challenger, 0.03), test.champion)
     found = ask(make_evidence(vague))
     assert found["ece_margin"].verdict == "fail"
     assert found["ece_margin"].delta > 0.01

@@ -21,7 +21,7 @@ def store(any_database):
 def make_champion():
     def make(version, name="digits"):
         model = ModelRef(digest=f"m{version}", path=f"models/m{version}.skops", bytes=10)
-        golden = Golden(images=ARRAY, probabilities=ARRAY, libraries={}, machine="any")
+        golden = Golden(samples=ARRAY, predictions=ARRAY, libraries={}, machine="any")
         return Champion(
             name=name,
             version=str(version),

@@ -27,7 +27,7 @@ def test_the_detector_is_shipped_with_its_threshold(make_study, store, run_plan)
     tuned = found["threshold"].values
     assert tuned["precision"] >= 0.95
     shipped = load_model(found["shipped"].models["detector"], store)
-    answers = shipped.predict(np.asarray(store.open_array(data.test.images)))
+    answers = shipped.predict(np.asarray(store.open_array(data.test.samples)))
     counts = np.array(found["shipped"].values["tuned"]["confusion"])
     assert counts[:, 1].sum() == answers.sum()
     assert shipped.threshold == tuned["threshold"]
@@ -37,7 +37,7 @@ def test_a_threshold_is_the_lowest_that_reaches_its_precision(make_study, store,
     scope, data = make_study(600)
     found = run_plan(plan_section("detector", scope), data)
     scores = store.open_array(found["scores"].arrays["scores"])
-    wanted = store.open_array(data.train.labels) == 5
+    wanted = store.open_array(data.train.targets) == 5
     threshold = found["threshold"].values["threshold"]
 
     def measure(at):
