@@ -65,6 +65,9 @@ class Catalogue:
 SOURCES = Catalogue("digitflow.data.sources", "load", "source")
 """`fingerprint(source) -> str` and `load(source) -> Digits`."""
 
+TABLE_SOURCES = Catalogue("digitflow.data.sources", "load_table", "table source")
+"""`fingerprint(source) -> str` and `load_table(source) -> Table`."""
+
 BACKENDS = Catalogue("digitflow.augment.backends", "write_copies", "augmentation backend")
 """`count_copies(settings) -> int` and `write_copies(images, settings, seed, out)`."""
 

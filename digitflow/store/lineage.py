@@ -34,6 +34,7 @@ RESULT_LIBRARIES = {
     "numpy": ("numpy",),
     "optuna": ("optuna",),
     "pandas": ("pandas", "pyarrow"),
+    "pandera": ("pandera",),
     "scipy": ("scipy",),
     "skops": ("skops",),
     "sklearn": ("scikit-learn", "scipy", "numpy"),

@@ -54,8 +54,12 @@ def digest_bytes(*parts: bytes | memoryview) -> str:
 
 
 def digest_array(array: np.ndarray) -> str:
-    """Return the digest of an array's dtype, shape and C-ordered bytes."""
-    head = f"{array.dtype.str} {array.shape}".encode()
+    """Return the digest of an array's dtype, shape and C-ordered bytes.
+
+    A structured array's dtype is the names and types of its fields.
+    """
+    dtype = array.dtype.descr if array.dtype.names else array.dtype.str
+    head = f"{dtype} {array.shape}".encode()
     flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
     return digest_bytes(head, flat.data)
 

@@ -1,0 +1,133 @@
+"""Where tables come from, what their columns hold, and how their rows are parted."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from digitflow.config.data import Section, SplitShares
+
+ColumnType = Literal["number", "integer", "category"]
+SklearnName = Literal["california_housing", "diabetes", "breast_cancer", "wine", "iris"]
+
+
+class Column(Section):
+    """What the cells of one column must hold."""
+
+    type: ColumnType = Field(
+        "number", description="number, integer (a whole number) or category (a text)"
+    )
+    min: float | None = Field(None, description="smallest value; empty: any")
+    max: float | None = Field(None, description="largest value; empty: any")
+    unit: str | None = Field(None, description="of its values, as reports write it")
+    values: tuple[str, ...] | None = Field(
+        None, min_length=1, description="known categories; empty: those of the training rows"
+    )
+    nullable: bool = Field(True, description="whether cells may be missing")
+    required: bool = Field(True, description="whether a table must have the column")
+    capped: float | None = Field(
+        None, description="value at which measurements were cut off; such cells are counted"
+    )
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> "Column":
+        if self.type == "category":
+            _require_unset(self, "min", "max", "capped")
+        else:
+            _require_unset(self, "values")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min must be at most max ({self.max:g}), got {self.min:g}")
+        return self
+
+
+def _require_unset(column: Column, *keys: str) -> None:
+    wrong = [key for key in keys if getattr(column, key) is not None]
+    if wrong:
+        raise ValueError(f"a column of type {column.type} has no {', '.join(wrong)}")
+
+
+class FileTable(Section):
+    """A CSV, Parquet or JSON lines file with a row for each example."""
+
+    kind: Literal["file"] = "file"
+    file: Path = Field(description="the CSV, Parquet or JSON lines file")
+    test_file: Path | None = Field(
+        None, description="rows to judge champions on; else a part of `file`"
+    )
+
+
+class SklearnTable(Section):
+    """A table that scikit-learn brings along, or fetches."""
+
+    kind: Literal["sklearn"] = "sklearn"
+    name: SklearnName = Field(
+        description="california_housing is fetched once from the network; the others are "
+        "part of scikit-learn"
+    )
+
+
+class DistrictsTable(Section):
+    """The districts of California in 1990, or invented ones of the same columns."""
+
+    kind: Literal["districts"] = "districts"
+    file: Path | None = Field(
+        None,
+        description="the districts' CSV; else DIGITFLOW_HOUSING_FILE; else districts are "
+        "generated",
+    )
+    rows: int = Field(5000, ge=500, le=1_000_000, description="districts, where generated")
+    seed: int = Field(0, ge=0, lt=2**32, description="draws the generated districts")
+
+
+AnyTable = Annotated[
+    FileTable | SklearnTable | DistrictsTable,
+    Field(discriminator="kind"),
+]
+
+
+class TableRules(Section):
+    """What a table must hold before anything is trained."""
+
+    max_quarantined: float = Field(
+        0.01, ge=0, le=1, description="share of bad rows above which the run stops"
+    )
+    min_rows: int = Field(100, ge=10, description="usable rows that a table must have")
+    min_per_class: int = Field(
+        10, ge=2, description="usable rows that every class must have, in a classification"
+    )
+    duplicates: Literal["quarantine", "keep"] = Field(
+        "quarantine",
+        description="rows of the same identity are set aside, or are examples like others",
+    )
+
+
+class Strata(Section):
+    """Groups of rows by one column, of which every part gets its share."""
+
+    column: str = Field(description="by whose values rows are grouped")
+    edges: tuple[float, ...] = Field(
+        (), description="of a number's intervals, each with its upper edge; empty: by category"
+    )
+
+    @model_validator(mode="after")
+    def _edges_ascend(self) -> "Strata":
+        if any(low >= high for low, high in pairwise(self.edges)):
+            raise ValueError(f"edges must ascend, got {list(self.edges)}")
+        return self
+
+
+class TableShares(SplitShares):
+    """How much of a table is set aside, and what tells one row from another."""
+
+    by: Literal["shuffle", "hash"] = Field(
+        "shuffle",
+        description="shuffle, stratified; or hash: a row's part follows from its identity, "
+        "whatever rows are added",
+    )
+    stratify: Strata | None = Field(
+        None, description="groups with equal shares in all parts; empty: the classes"
+    )
+    identity: tuple[str, ...] = Field(
+        (), description="columns that together tell one row from another; empty: all features"
+    )

@@ -1,0 +1,91 @@
+"""Files of tables: CSV, Parquet, and JSON lines."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from digitflow.errors import InputError, list_some
+from digitflow.store.references import digest_file, digest_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz")
+
+
+def require_table_file(path: Path, suffixes: tuple[str, ...] = SUFFIXES) -> None:
+    """Say so if a path is no file of one of these kinds.
+
+    Raises
+    ------
+    InputError
+        If its name ends otherwise, or there is no such file.
+    """
+    if not path.name.lower().endswith(suffixes):
+        raise InputError(f"a table must be one of {', '.join(suffixes)}, got {path}")
+    if not path.is_file():
+        raise InputError(f"there is no table {path}")
+
+
+def digest_tables(*paths: Path) -> str:
+    """Return a digest of files' contents.
+
+    Raises
+    ------
+    InputError
+        If one can't be read.
+    """
+    try:
+        return digest_json([digest_file(path) for path in paths])
+    except OSError as exc:
+        raise InputError(f"can't read the table: {exc}") from exc
+
+
+def read_frame(path: Path) -> "pd.DataFrame":
+    """Read a table; nothing is guessed of what its cells mean.
+
+    Returns
+    -------
+    DataFrame
+        A CSV's cells as text, NaN where one is empty or says NA or NaN; those of Parquet and
+        JSON lines as they are.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or without rows, or two columns have one name.
+    """
+    require_table_file(path)
+    try:
+        frame = _read_any(path)
+    # Errors of pyarrow and of a JSON parser are ValueErrors or OSErrors; of gzip, EOFErrors.
+    except (OSError, EOFError, ValueError) as exc:
+        raise InputError(f"can't read the table {path}: {exc!s:.300}") from exc
+    if frame.empty:
+        raise InputError(f"the table {path} has no rows")
+    repeated = frame.columns[frame.columns.duplicated()]
+    if len(repeated):
+        raise InputError(f"{path} has columns of the same name: {list_some(repeated)}")
+    return frame
+
+
+def _read_any(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    kind = path.name.lower().removesuffix(".gz").rpartition(".")[2]
+    if kind == "parquet":
+        return pd.read_parquet(path)
+    if kind == "jsonl":
+        return pd.read_json(path, lines=True, dtype=False, convert_dates=False)
+    return _read_csv(path)
+
+
+def _read_csv(path: Path) -> "pd.DataFrame":
+    import pyarrow as pa
+    from pyarrow.csv import ConvertOptions, open_csv, read_csv
+
+    with open_csv(path) as reader:
+        names = reader.schema.names
+    options = ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True
+    )
+    return read_csv(path, convert_options=options).to_pandas()
