@@ -26,6 +26,7 @@ VARIABLE = "DIGITFLOW_DATABASE_URL"
 # In this order: the last one ends it.
 SHARING_A_SERVICE = ("test_by_itself", "test_unattended", "test_service")
 MNIST_FOLDER = Path(__file__).parents[1] / "../shared/data/mnist"
+HOUSING_FILE = Path(__file__).parents[1] / "../shared/data/housing/housing.csv"
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +36,15 @@ def mnist_folder() -> Path:
     if not folder.is_dir():
         pytest.skip(f"MNIST's IDX files are not in {folder}; DIGITFLOW_MNIST_DIR names another")
     return folder
+
+
+@pytest.fixture(scope="session")
+def housing_file() -> Path:
+    """The CSV of California's districts; the test is skipped where there is none."""
+    file = Path(os.environ.get("DIGITFLOW_HOUSING_FILE") or HOUSING_FILE).resolve()
+    if not file.is_file():
+        pytest.skip(f"the districts' CSV is not {file}; DIGITFLOW_HOUSING_FILE names another")
+    return file
 
 
 @pytest.fixture(scope="session")

@@ -16,13 +16,13 @@ from typer.testing import CliRunner
 
 from digitflow.catalogue import ESTIMATORS, RECIPES
 from digitflow.cli.main import app
-from digitflow.config import data, gate, reading, training
+from digitflow.config import data, gate, reading, table, training
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "artifacts" / "README.md"]
 SECTIONS = [
     value
-    for module in (data, gate, reading, training)
+    for module in (data, gate, reading, table, training)
     for _, value in inspect.getmembers(module, inspect.isclass)
     if issubclass(value, BaseModel) and value.__module__ == module.__name__
 ]

@@ -129,5 +129,5 @@ class TableShares(SplitShares):
         None, description="groups with equal shares in all parts; empty: the classes"
     )
     identity: tuple[str, ...] = Field(
-        (), description="columns that together tell one row from another; empty: all features"
+        (), description="columns that together tell one row from another; empty: all of them"
     )

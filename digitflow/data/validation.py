@@ -1,15 +1,20 @@
 """What digits must hold before anything is trained; what does not goes to quarantine."""
 
-import csv
-import io
 import logging
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
 from digitflow.config.data import ValidationRules
 from digitflow.data.inspection import REASONS, Problem, Reason, RowInspection, inspect_rows
+from digitflow.data.quarantine import (
+    find_duplicates,
+    note_copies,
+    require_few,
+    store_quarantine,
+)
 from digitflow.data.sets import (
     CLASSES,
     CheckedSets,
@@ -23,39 +28,6 @@ from digitflow.data.sets import (
 from digitflow.errors import InputError, list_some
 from digitflow.images.frame import digest_image
 from digitflow.store.artifacts import Store
-from digitflow.store.references import FileRef
-
-
-@dataclass(frozen=True)
-class Duplicates:
-    """Which images of a set are copies of one another.
-
-    Attributes
-    ----------
-    keys : ndarray of shape (n,), bytes
-        A digest of each image, to find it in other sets.
-    repeated : ndarray of shape (n,), bool
-        True for every image that occurs earlier in the set.
-    conflicting : ndarray of shape (n,), bool
-        True for every image that occurs with two or more labels.
-    """
-
-    keys: np.ndarray
-    repeated: np.ndarray
-    conflicting: np.ndarray
-
-
-def find_duplicates(images: np.ndarray, labels: np.ndarray) -> Duplicates:
-    """Find exact copies in images, uint8 (n, 28, 28), with labels, uint8 (n,)."""
-    keys = np.array([digest_image(image) for image in images], "S64")
-    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
-    repeated = np.ones(len(keys), dtype=bool)
-    repeated[first] = False
-    # A group conflicts if any of its labels differs from that of its first image.
-    conflicts = np.zeros(len(first), dtype=bool)
-    conflicts[group[labels != labels[first][group]]] = True
-    return Duplicates(keys, repeated, conflicts[group])
-
 
 logger = logging.getLogger(__name__)
 
@@ -150,47 +122,35 @@ def check_feedback(data: LabelledImages) -> LabelledImages:
 def _mark_duplicates(train: RowInspection, test: RowInspection | None) -> tuple[str, ...]:
     """Mark training rows that are copies; return notes on copies inside the test set."""
     rows = train.usable
-    found = find_duplicates(train.images[rows], train.labels[rows])
+    found = find_duplicates(_digest_images(train), train.labels[rows])
     notes: tuple[str, ...] = ()
     if test is not None:
-        inside = find_duplicates(test.images[test.usable], test.labels[test.usable])
+        inside = find_duplicates(_digest_images(test), test.labels[test.usable])
         train.mark("duplicate of a test image", rows[np.isin(found.keys, inside.keys)])
-        notes = _note_copies(inside, test.usable)
+        notes = note_copies(inside, test.usable, "test images", "label")
     train.mark("conflicting duplicate", rows[found.conflicting])
     train.mark("duplicate", rows[found.repeated])
     return notes
 
 
-def _note_copies(found: Duplicates, rows: np.ndarray) -> tuple[str, ...]:
-    marked = {
-        "are copies of earlier test images": found.repeated,
-        "have a copy with another label": found.conflicting,
-    }
-    return tuple(
-        f"{mask.sum()} test images {what}: rows {list_some(rows[mask].tolist())}; "
-        "they are kept, the test set is frozen"
-        for what, mask in marked.items()
-        if mask.any()
-    )
+def _digest_images(split: RowInspection) -> np.ndarray:
+    """Return a digest of each usable image."""
+    return np.array([digest_image(image) for image in split.images[split.usable]], "S64")
 
 
 def _check_shares(splits: list[RowInspection], limit: float) -> None:
-    over = [split for split in splits if len(split.faulty) > limit * len(split.faults)]
-    if not over:
-        return
-    counts = "; ".join(
-        f"{split.name} {len(split.faulty)} of {len(split.faults)} "
-        f"({len(split.faulty) / len(split.faults):.2%})"
-        for split in over
-    )
-    advice = [
-        text for reason, text in _ADVICE.items() if any(s.find(reason).size for s in over)
+    def explain(names: Collection[str]) -> str:
+        over = [split for split in splits if split.name in names]
+        return " ".join([f"{_summarise(over)}.", *_advise(over)])
+
+    counts = {str(split.name): (len(split.faulty), len(split.faults)) for split in splits}
+    require_few(counts, limit, "images", explain)
+
+
+def _advise(splits: list[RowInspection]) -> list[str]:
+    return [
+        text for reason, text in _ADVICE.items() if any(s.find(reason).size for s in splits)
     ]
-    raise InputError(
-        f"too many images can't be used: {counts}, validation.max_quarantined allows "
-        f"{limit:.2%}. {_summarise(over)}. "
-        + " ".join([*advice, "Correct the data, or raise validation.max_quarantined."])
-    )
 
 
 def _summarise(splits: list[RowInspection]) -> str:
@@ -234,7 +194,11 @@ def validate_digits(store: Store, raw: RawSets, rules: ValidationRules) -> Check
         test=None if checked.test is None else store_set(store, checked.test),
         problems=dict(Counter(f"{p.split}: {p.reason}" for p in checked.problems)),
         notes=checked.notes,
-        quarantine=_store_quarantine(store, checked.problems),
+        quarantine=store_quarantine(
+            store,
+            ["split", "row", "label", "reason"],
+            ([p.split, p.row, p.label, p.reason] for p in checked.problems),
+        ),
         quarantined_images=None if images is None else store.put_array(images),
     )
 
@@ -242,13 +206,3 @@ def validate_digits(store: Store, raw: RawSets, rules: ValidationRules) -> Check
 def validate_feedback(store: Store, raw: RawSets) -> SampleSet:
     """Return the corrections that can be used; one that can't is named in a warning."""
     return store_set(store, check_feedback(open_set(store, raw.train)))
-
-
-def _store_quarantine(store: Store, problems: tuple[Problem, ...]) -> FileRef | None:
-    if not problems:
-        return None
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["split", "row", "label", "reason"])
-    writer.writerows([p.split, p.row, p.label, p.reason] for p in problems)
-    return store.put_bytes(text.getvalue().encode(), "quarantine", ".csv")

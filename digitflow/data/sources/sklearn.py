@@ -1,5 +1,6 @@
 """The tables that scikit-learn brings along, and the one of California that it fetches."""
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from digitflow.config.table import SklearnTable
@@ -52,7 +53,9 @@ def _fetch_california() -> "pd.DataFrame":
     from sklearn.datasets import fetch_california_housing
 
     try:
-        bunch: Any = fetch_california_housing(as_frame=True, n_retries=1, delay=0.5)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Retry downloading", UserWarning)
+            bunch: Any = fetch_california_housing(as_frame=True, n_retries=1, delay=0.5)
     # No network is a URLError (an OSError); a damaged answer ends as one of the others.
     except (OSError, EOFError, ValueError) as exc:
         raise InputError(

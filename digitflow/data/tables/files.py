@@ -1,7 +1,9 @@
 """Files of tables: CSV, Parquet, and JSON lines."""
 
+import gzip
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from digitflow.errors import InputError, list_some
 from digitflow.store.references import digest_file, digest_json
@@ -57,7 +59,7 @@ def read_frame(path: Path) -> "pd.DataFrame":
     require_table_file(path)
     try:
         frame = _read_any(path)
-    # Errors of pyarrow and of a JSON parser are ValueErrors or OSErrors; of gzip, EOFErrors.
+    # Errors of pyarrow and of JSON are ValueErrors or OSErrors; of gzip, EOFErrors too.
     except (OSError, EOFError, ValueError) as exc:
         raise InputError(f"can't read the table {path}: {exc!s:.300}") from exc
     if frame.empty:
@@ -75,7 +77,7 @@ def _read_any(path: Path) -> "pd.DataFrame":
     if kind == "parquet":
         return pd.read_parquet(path)
     if kind == "jsonl":
-        return pd.read_json(path, lines=True, dtype=False, convert_dates=False)
+        return pd.DataFrame.from_records(_read_objects(path))
     return _read_csv(path)
 
 
@@ -89,3 +91,14 @@ def _read_csv(path: Path) -> "pd.DataFrame":
         column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True
     )
     return read_csv(path, convert_options=options).to_pandas()
+
+
+def _read_objects(path: Path) -> list[dict[str, Any]]:
+    """Read JSON lines by Python: pandas guesses what may be a date."""
+    content = path.read_bytes()
+    text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+    rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+    wrong = [number for number, row in enumerate(rows) if not isinstance(row, dict)]
+    if wrong:
+        raise ValueError(f"each line must be an object, not so in rows {list_some(wrong)}")
+    return rows

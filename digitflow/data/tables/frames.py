@@ -148,14 +148,17 @@ def to_frame(records: np.ndarray) -> "pd.DataFrame":
     return pd.DataFrame({name: open_field(name) for name in records.dtype.names or ()})
 
 
-def identify_rows(records: np.ndarray, by: Collection[str] = ()) -> np.ndarray:
+def identify_rows(
+    records: np.ndarray, by: Collection[str] = (), targets: np.ndarray | None = None
+) -> np.ndarray:
     """Return a digest of what tells each row from others.
 
     Parameters
     ----------
     records : ndarray of shape (n,), structured
     by : collection of str, optional
-        The fields that count; all of them if there are none. Their order doesn't matter.
+        The fields that count, in any order; without them all fields and the targets.
+    targets : ndarray of shape (n,), float64, optional
 
     Returns
     -------
@@ -165,9 +168,10 @@ def identify_rows(records: np.ndarray, by: Collection[str] = ()) -> np.ndarray:
     """
     names = sorted(by or records.dtype.names or ())
     cells = [_list_cells(records[name]) for name in names]
+    if not by and targets is not None:
+        cells.append(_list_cells(targets))
     head = _SEPARATOR.join(name.encode() for name in names)
-    rows = zip(*cells, strict=True)
-    digests = [digest_bytes(head, _SEPARATOR.join(row)) for row in rows]
+    digests = [digest_bytes(head, _SEPARATOR.join(row)) for row in zip(*cells, strict=True)]
     return np.array(digests, f"S{_DIGEST_CHARACTERS}")
 
 
