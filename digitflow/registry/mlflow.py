@@ -7,18 +7,22 @@ import logging
 import os
 import platform
 import shutil
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from zipfile import ZipFile
 
 from digitflow.errors import StorageError
 from digitflow.models.bundle import ModelBundle, Signature
+from digitflow.models.soundness import list_types
 from digitflow.registry.versions import MIRROR_FILE, MODEL_FILE, Registration, list_files
 from digitflow.store.artifacts import Store, storage_errors
 from digitflow.store.databases import write_first_line
+from digitflow.store.lineage import installed_version
 
 TAG = "digitflow."
 DIGEST_TAG = f"{TAG}model_digest"
@@ -92,10 +96,10 @@ def find_folder(store: Store, run_id: str) -> Path | None:
 
 def _write_page(page: Path, run_id: str, model: Path, signature: Signature) -> None:
     """Write MLflow's page on a model. We never read it: anybody could change it."""
-    import skops.io
     from mlflow.models import Model
-    from sklearn import __version__ as sklearn_version
 
+    with ZipFile(model) as archive:
+        types, _ = list_types(archive)
     about = Model(artifact_path=MODEL_FOLDER, run_id=run_id, signature=_describe(signature))
     about.add_flavor(
         "python_function",
@@ -107,9 +111,10 @@ def _write_page(page: Path, run_id: str, model: Path, signature: Signature) -> N
     about.add_flavor(
         "sklearn",
         pickled_model=MODEL_FILE,
-        sklearn_version=sklearn_version,
+        # By its metadata: nothing here needs what its import, and skops', takes seconds for.
+        sklearn_version=installed_version("scikit-learn"),
         serialization_format="skops",
-        skops_trusted_types=skops.io.get_untrusted_types(file=model),
+        skops_trusted_types=types,
     )
     about.save(str(page))
 
@@ -185,9 +190,35 @@ def _initialise_database(store: Store) -> None:
         if path.exists():
             return
         uri = _database_uri(unfinished)
-        MlflowClient(uri, uri).search_registered_models()
+        with _unsynchronised(unfinished):
+            MlflowClient(uri, uri).search_registered_models()
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished.replace(path)
+
+
+@contextmanager
+def _unsynchronised(path: Path) -> Iterator[None]:
+    """Let SQLite not wait for the disk at each of MLflow's hundred steps to a first database.
+
+    That takes seconds, for a file that nobody uses before it is whole.
+    """
+    from sqlalchemy import Engine, event
+
+    def hurry(connection: Any, _record: Any) -> None:
+        if not isinstance(connection, sqlite3.Connection):
+            return  # another thread's, of a history on a server
+        _, _, file = connection.execute("PRAGMA database_list").fetchone()
+        if Path(file) == path.resolve():
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute("PRAGMA journal_mode = MEMORY")
+
+    event.listen(Engine, "connect", hurry)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", hurry)
 
 
 def _database_uri(path: Path) -> str:
