@@ -140,8 +140,10 @@ def _store_features(
 
 
 def _measure_width(ready: Sequence[Any], rows: np.ndarray) -> tuple[int, ...]:
-    """Return the shape of what the steps make of one row, tried on an empty one."""
-    return _apply(ready, np.zeros((1, *rows.shape[1:]), rows.dtype)).shape[1:]
+    """Return the shape of what the steps make of one row, the first or an empty one."""
+    # An empty row is none that a recipe of a table could say much of, but has its width.
+    row = rows[:1] if len(rows) else np.zeros((1, *rows.shape[1:]), rows.dtype)
+    return _apply(ready, row).shape[1:]
 
 
 def _transform_into(

@@ -176,6 +176,7 @@ _NUMBERS = frozenset(
     for name in ("bool", "bool_", "float32", "float64", "int32", "int64", "str_", "uint8")
 )
 TRUSTED_TYPES: dict[str, frozenset[str]] = {
+    "DTypeNode": frozenset({"numpy.dtype"}),
     "DictNode": frozenset({"builtins.dict"}),
     "JsonNode": frozenset({"builtins.str"}),
     "ListNode": frozenset({"builtins.list"}),
@@ -198,6 +199,8 @@ TRUSTED_TYPES: dict[str, frozenset[str]] = {
             "sklearn.calibration._CalibratedClassifier",
             "sklearn.calibration._SigmoidCalibration",
             "sklearn.calibration._TemperatureScaling",
+            "sklearn.compose._column_transformer.ColumnTransformer",
+            "sklearn.compose._column_transformer.make_column_selector",
             "sklearn.decomposition._pca.PCA",
             "sklearn.dummy.DummyClassifier",
             "sklearn.ensemble._forest.ExtraTreesClassifier",
@@ -205,6 +208,7 @@ TRUSTED_TYPES: dict[str, frozenset[str]] = {
             "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
             "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
             "sklearn.frozen._frozen.FrozenEstimator",
+            "sklearn.impute._base.SimpleImputer",
             "sklearn.isotonic.IsotonicRegression",
             "sklearn.linear_model._logistic.LogisticRegression",
             "sklearn.linear_model._ridge.RidgeClassifier",
@@ -216,7 +220,10 @@ TRUSTED_TYPES: dict[str, frozenset[str]] = {
             "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
             "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
             "sklearn.pipeline.Pipeline",
+            "sklearn.preprocessing._data.MinMaxScaler",
             "sklearn.preprocessing._data.StandardScaler",
+            "sklearn.preprocessing._encoders.OneHotEncoder",
+            "sklearn.preprocessing._encoders.OrdinalEncoder",
             "sklearn.preprocessing._label.LabelBinarizer",
             "sklearn.preprocessing._label.LabelEncoder",
             "sklearn.svm._classes.SVC",
@@ -225,6 +232,7 @@ TRUSTED_TYPES: dict[str, frozenset[str]] = {
         }
     ),
     "RandomStateNode": frozenset({"numpy.random.mtrand.RandomState"}),
+    "SliceNode": frozenset({"builtins.slice"}),
     "TreeNode": frozenset({"sklearn.tree._tree.Tree"}),
     "TupleNode": frozenset({"builtins.tuple"}),
     "TypeNode": frozenset({f"builtins.{name}" for name in ("bool", "float", "int", "str")})
