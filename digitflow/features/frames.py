@@ -247,7 +247,9 @@ def prepare_categories(encoding: str = "onehot") -> Pipeline:
     onehot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     ordinal = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
     impute = SimpleImputer(strategy="most_frequent", keep_empty_features=True)
-    return Pipeline([("impute", impute), ("encode", onehot if encoding == "onehot" else ordinal)])
+    return Pipeline(
+        [("impute", impute), ("encode", onehot if encoding == "onehot" else ordinal)]
+    )
 
 
 def select_columns(parts: Sequence[tuple[str, Any, Any]]) -> FrameTransformer:

@@ -13,6 +13,8 @@ from digitflow.config.gate import GateLimits
 from digitflow.config.training import StudySettings
 from digitflow.data.sets import CheckedSets, Digits, LabelledImages, store_set
 from digitflow.data.sources import mnist as mnist_source
+from digitflow.data.sources.districts import generate_districts
+from digitflow.data.tables.frames import infer_columns, to_records
 from digitflow.data.validation import check_digits
 from digitflow.evaluation.evidence import Costs, Evidence, ScoredSet, Share
 from digitflow.gate.verdict import Comparison
@@ -24,6 +26,31 @@ COSTS = Costs(
     latency_ms=1.0, latency_p95_ms=2.0, bytes=1_000_000, memory_mb=400.0, fit_seconds=60.0
 )
 LOADS = LoadCheck(exact=True, n=32, labels_differ=0, largest_difference=0.0, memory_mb=400.0)
+
+
+TABLE_RECIPES = ("columns", "districts")
+
+
+@pytest.fixture(scope="session")
+def district_records():
+    """1,700 generated districts as records, with gaps."""
+    frame = generate_districts(1700, 0).drop(columns="median_house_value")
+    records = to_records(frame, infer_columns(frame))
+    records.flags.writeable = False
+    return records
+
+
+@pytest.fixture(scope="session")
+def samples_of(district_records, handwriting):
+    """What a recipe takes, by its name: 1,700 images, or as many records of a table."""
+    images = handwriting.images[:1700]
+    return lambda name: district_records if name in TABLE_RECIPES else images
+
+
+@pytest.fixture
+def samples(name, samples_of):
+    """What the recipe `name` takes."""
+    return samples_of(name)
 
 
 def read_digits(labels, hits):

@@ -21,8 +21,6 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from digitflow.catalogue import ESTIMATORS, RECIPES
-from digitflow.config.data import BuiltinSource
-from digitflow.data.sources.builtin import load
 from digitflow.errors import DamagedArtifact, InputError
 from digitflow.features.preparing import build_steps
 from digitflow.models.fitting import build_estimator
@@ -77,11 +75,11 @@ def test_a_stored_model_predicts_the_same_and_equal_models_are_one_file(store, n
 
 
 @pytest.mark.parametrize("name", RECIPES.names())
-def test_every_recipe_is_stored(store, name):
-    images = load(BuiltinSource()).train.images[:150]
-    recipe = Pipeline(build_steps(name, 0)).fit(images)
+def test_every_recipe_is_stored(store, name, samples):
+    rows = samples[:150]
+    recipe = Pipeline(build_steps(name, 0)).fit(rows)
     loaded = load_model(dump_model(recipe, store), store)
-    np.testing.assert_array_equal(loaded.transform(images), recipe.transform(images))
+    np.testing.assert_array_equal(loaded.transform(rows), recipe.transform(rows))
     assert dump_model(loaded, store) == dump_model(recipe, store)
 
 
