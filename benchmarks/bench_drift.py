@@ -22,7 +22,8 @@ from digitflow.data.sets import LabelledImages
 from digitflow.data.sources.mnist import load
 from digitflow.data.splits import choose_subset
 from digitflow.features.preparing import build_steps
-from digitflow.models.fitting import build_estimator, predict_in_chunks
+from digitflow.models.fitting import build_estimator
+from digitflow.models.predicting import predict_in_chunks
 from digitflow.monitoring.drift import Limits, calibrate_limits
 from digitflow.monitoring.measures import (
     DescribedWindow,

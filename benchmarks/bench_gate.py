@@ -29,7 +29,7 @@ from multiprocessing import get_context
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from digitflow.config.gate import GateLimits
+from digitflow.config.gate import DigitsLimits
 from digitflow.evaluation.evidence import Costs, Evidence, ScoredSet, Share
 from digitflow.evaluation.resampling import wilson_interval
 from digitflow.gate.verdict import Comparison, Verdict, judge
@@ -41,7 +41,7 @@ IMAGES, WRITERS, PROLIFIC, FEWEST = 10_000, 297, 50, 5
 CHAMPION_ERROR = 0.013
 # Relative variance of a writer's errors: what both models share, what each has of its own.
 SHARED, OWN = 0.55, 0.1
-LIMITS = GateLimits()
+LIMITS = DigitsLimits()
 # Digits that are taken for one another more than others.
 CONFUSED = {4: 9, 9: 4, 3: 5, 5: 3, 7: 2, 2: 7, 8: 3, 6: 0, 0: 6, 1: 7}
 COSTS = Costs(

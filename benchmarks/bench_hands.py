@@ -37,8 +37,8 @@ from styles import Pictures, draw_all
 
 from digitflow.augment.copies import augment_images
 from digitflow.config.data import list_parts, name_parts
+from digitflow.config.digits import DigitsConfig
 from digitflow.config.reading import load_config
-from digitflow.config.training import TrainConfig
 from digitflow.data.sets import LabelledImages, SampleSet, fingerprint_source, ingest_digits
 from digitflow.data.splits import split_digits
 from digitflow.data.validation import validate_digits
@@ -117,7 +117,7 @@ def main(shown: str | None = None) -> int:
     return judge(tables)
 
 
-def train_candidate(config: TrainConfig) -> Reader:
+def train_candidate(config: DigitsConfig) -> Reader:
     """Take the steps of a run with one candidate, and no server."""
     began = time.process_time()
     candidate = next(one for one in config.candidates if one.name == CANDIDATE)

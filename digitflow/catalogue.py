@@ -68,6 +68,9 @@ SOURCES = Catalogue("digitflow.data.sources", "load", "source")
 TABLE_SOURCES = Catalogue("digitflow.data.sources", "load_table", "table source")
 """`fingerprint(source) -> str` and `load_table(source) -> Table`."""
 
+PAGES = Catalogue("digitflow.reports", "describe_page", "kind of page")
+"""`describe_page(store, config, data, winner, bundle, others) -> dict` for its template."""
+
 BACKENDS = Catalogue("digitflow.augment.backends", "write_copies", "augmentation backend")
 """`count_copies(settings) -> int` and `write_copies(images, settings, seed, out)`."""
 

@@ -51,6 +51,21 @@ def format_share(share: float) -> str:
     return "not a number" if math.isnan(share) else f"{100 * share:.2f} %"
 
 
+def format_figure(name: str, value: float, unit: str = "") -> str:
+    """Write a figure of a model as its kind is written, with its unit.
+
+    >>> format_figure("accuracy", 0.99514), format_figure("RMSE", 39123.4, "USD")
+    ('99.51 %', '39,123 USD')
+    """
+    if name == "accuracy":
+        return format_share(value)
+    written = f"{value:,.0f}" if abs(value) >= 1000 else format_number(value)
+    return f"{written} {unit}".rstrip() if name in _OF_UNIT else written
+
+
+_OF_UNIT = ("RMSE", "MAE", "median error", "bias")
+
+
 def format_number(value: float) -> str:
     """Write a number to four digits.
 

@@ -11,6 +11,7 @@ from prefect.futures import PrefectFuture
 from prefect.states import Completed
 
 from digitflow.config.gate import RobustnessLimits
+from digitflow.config.reading import AnyConfig
 from digitflow.config.training import TrainConfig
 from digitflow.data.sets import PreparedData, SampleSet
 from digitflow.errors import ChampionMoved
@@ -37,7 +38,6 @@ from tasks.judging import (
     score_on_test,
 )
 from tasks.publishing import label_flow_run, publish_verdict
-from tasks.training import ingest_source, validate_feedback
 from tasks.wiring import RunContext, named, settle
 
 logger = logging.getLogger(__name__)
@@ -48,9 +48,9 @@ JUDGING_ATTEMPTS = 3
 TASKS = 7
 
 
-@flow(name="judge-digits", flow_run_name=partial(name_run, "judge-"), task_runner=TASK_THREADS)
-def judge_digits(
-    config: str | TrainConfig = "configs/digits.yaml",
+@flow(name="judge", flow_run_name=partial(name_run, "judge-"), task_runner=TASK_THREADS)
+def judge_model(
+    config: str | AnyConfig = "configs/digits.yaml",
     challenger: str = "challenger",
     against: str | None = None,
 ) -> State:
@@ -86,13 +86,13 @@ def judge_and_promote(
     bundle: ModelBundle,
     fit_seconds: float,
     data: PreparedData,
-    judging: SampleSet | None,
+    feedback: SampleSet | None,
 ) -> Decision:
-    """Judge on the frozen test images; again if the champion changed meanwhile.
+    """Judge on the frozen test samples; again if the champion changed meanwhile.
 
-    `judging` are corrections that nothing learnt from; the config may name others.
+    `feedback` are corrections that nothing learnt from.
     """
-    feedback, test = ingest_feedback(config) or judging, data.splits.test
+    test = data.splits.test
     challenger = Challenger(bundle, test, feedback, fit_seconds)
     for _ in range(JUDGING_ATTEMPTS):
         champion = find_champion(config.model)
@@ -103,7 +103,7 @@ def judge_and_promote(
         if verdict.outcome == "unchanged":
             return Decision(verdict=verdict, refs=refs, champion=champion)
         verdict, why = ask_if_wanted(config, verdict, bundle, champion)
-        facts = describe_training(run.log, config, entries, data, refs)
+        facts = describe_training(run.log, config, entries, data, bundle, refs)
         version = register_challenger(config.model, bundle, verdict, facts)
         now = act_on(run, config.model, version, verdict, champion, why)
         if not isinstance(now, ChampionMoved):
@@ -136,14 +136,6 @@ def ask_if_wanted(
         return verdict, ""
     comparison = f"{bundle.model.digest}-{'none' if champion is None else champion.version}"
     return ask_person(verdict, config.gate.approval, comparison)
-
-
-def ingest_feedback(config: TrainConfig) -> SampleSet | None:
-    """Return the corrections set aside for the gate, where the config names any."""
-    source = config.gate.feedback
-    if source is None:
-        return None
-    return validate_feedback(ingest_source(source))
 
 
 class AskByTasks:

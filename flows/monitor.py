@@ -6,6 +6,7 @@ from prefect import flow
 from prefect.client.schemas import State
 from prefect.states import Completed
 
+from digitflow.config.reading import AnyConfig
 from digitflow.config.training import TrainConfig
 from digitflow.evaluation.evidence import Share
 from digitflow.monitoring.window import MonitoringReport, assess_window
@@ -32,12 +33,12 @@ TASKS = 8
 @flow(
     name="monitor-digits", flow_run_name=partial(name_run, "monitor-"), task_runner=TASK_THREADS
 )
-def monitor_digits(config: str | TrainConfig = "configs/digits.yaml") -> State:
+def monitor_digits(config: str | AnyConfig = "configs/digits.yaml") -> State:
     """Compare the champion's latest predictions with what it learnt from.
 
     Parameters
     ----------
-    config : str or TrainConfig
+    config : str or config
         Path of a config file, or the config itself.
     """
     settings = resolve_config(config)

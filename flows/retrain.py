@@ -8,6 +8,7 @@ from prefect import flow
 from prefect.client.schemas import State
 from prefect.states import Cancelled, Completed
 
+from digitflow.config.reading import AnyConfig
 from digitflow.config.training import TrainConfig
 from digitflow.feedback.learning import add_training_event, count_new, list_training_events
 from digitflow.registry.training import resolve_config
@@ -20,12 +21,12 @@ REASON = "drift"
 
 
 @flow(name="retrain-on-drift", flow_run_name=name_run, task_runner=TASK_THREADS)
-def retrain_on_drift(config: str | TrainConfig = "configs/digits.yaml") -> State:
+def retrain_on_drift(config: str | AnyConfig = "configs/digits.yaml") -> State:
     """Train with the corrections so far, unless that was done lately or brings nothing new.
 
     Parameters
     ----------
-    config : str or TrainConfig
+    config : str or config
         Path of a config file, or the config itself.
     """
     if (earlier := find_earlier_run()) is not None:

@@ -8,8 +8,8 @@ from prefect import flow
 from prefect.futures import PrefectFuture
 
 from digitflow.config.data import list_parts
-from digitflow.config.training import TrainConfig
-from digitflow.registry.training import resolve_config
+from digitflow.config.digits import DigitsConfig
+from digitflow.registry.training import resolve_digits
 from digitflow.studies.chapter import Chapter
 from digitflow.studies.data import describe_scope
 from digitflow.studies.plan import (
@@ -23,9 +23,9 @@ from digitflow.studies.plan import (
 )
 from digitflow.studies.report import SectionResult
 from flows.run import TASK_THREADS, name_run, run_job
+from tasks.digits import ingest_source, validate_digits
 from tasks.publishing import publish_chapter, publish_study
 from tasks.studies import choose_digits, draw_chapter, run_experiment, write_report
-from tasks.training import ingest_source, validate_digits
 from tasks.wiring import RunContext, named, settle, value_of
 
 # Of the digits before the first section, and of the report and its link after the last.
@@ -36,7 +36,7 @@ TASKS_A_SECTION = 2
 
 @flow(name="study-digits", flow_run_name=partial(name_run, "study-"), task_runner=TASK_THREADS)
 def study_digits(
-    sections: Sequence[str] = (), config: str | TrainConfig = "configs/digits.yaml"
+    sections: Sequence[str] = (), config: str | DigitsConfig = "configs/digits.yaml"
 ) -> str:
     """Compute the sections' experiments, write their report; return the run's name.
 
@@ -47,13 +47,13 @@ def study_digits(
     config : str or TrainConfig
         Path of a config file, or the config itself.
     """
-    settings, chosen = resolve_config(config), choose_sections(sections)
+    settings, chosen = resolve_digits(config), choose_sections(sections)
     return run_job(
         lambda run: study_once(run, settings, chosen), settings, "study", OTHER_TASKS
     )
 
 
-def study_once(run: RunContext, config: TrainConfig, sections: Sequence[str]) -> str:
+def study_once(run: RunContext, config: DigitsConfig, sections: Sequence[str]) -> str:
     """Go through all sections; what is cached is not computed again."""
     # What is published of a data set is published of it alone.
     source = list_parts(config.source)[0]

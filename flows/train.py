@@ -1,4 +1,4 @@
-"""The main job: from raw digits to a promoted champion, or to a reasoned no."""
+"""The main job: from raw data to a promoted champion, or to a reasoned no."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -8,46 +8,29 @@ from prefect.client.schemas import State
 from prefect.futures import PrefectFuture
 from prefect.states import Cancelled
 
-from digitflow.config.data import name_parts
+from digitflow.config.reading import AnyConfig
 from digitflow.config.training import Candidate, TrainConfig
-from digitflow.data.sets import PreparedData, SampleSet, Splits
-from digitflow.evaluation.evidence import Share
-from digitflow.evaluation.robustness import Photographed
+from digitflow.data.sets import PreparedData, SampleSet
 from digitflow.evaluation.scoring import Entry, Evaluation, Winner, choose_winner
-from digitflow.feedback.learning import NOTHING, Corrections
-from digitflow.models.bundle import ModelBundle
+from digitflow.feedback.learning import NOTHING
 from digitflow.models.fitting import EstimatorChoice, FittedModel, PreparedFeatures
 from digitflow.registry.champion import is_missing
 from digitflow.registry.training import resolve_config
 from digitflow.registry.versions import Decision
 from flows.judge import judge_and_promote
 from flows.run import TASK_THREADS, find_earlier_run, name_run, run_job
-from tasks.judging import (
-    check_test_images,
-    is_repeated,
-    photograph_digits,
-    prepare_registry,
-    read_photographs,
-)
-from tasks.publishing import announce, draw_figures, file_report, publish_run, write_report
+from tasks.judging import check_test_samples, is_repeated, prepare_registry
+from tasks.publishing import announce, file_report, publish_run, write_report
 from tasks.training import (
-    augment_images,
-    choose_judging,
-    choose_thresholds,
     evaluate_candidate,
-    ingest_source,
-    learn_corrections,
     prepare_recipe,
     read_corrections,
-    record_golden,
-    record_reference,
     record_training,
     refit_winner,
-    split_digits,
     train_candidate,
-    validate_digits,
 )
 from tasks.wiring import RunContext, named, settle, value_of
+from tasks.workloads import choose_workload
 
 # Ingest to split before the candidates; scoring, gate and report after them.
 OTHER_TASKS = 14
@@ -58,37 +41,35 @@ class Parts(NamedTuple):
 
     Attributes
     ----------
-    splits : Splits
-    augmented : SampleSet or None
-        `splits.train` with its altered copies, where the config wants some.
+    data : PreparedData
     features : mapping
         By recipe, and by whether they are of the altered copies too.
     """
 
-    splits: Splits
-    augmented: SampleSet | None
+    data: PreparedData
     features: Mapping[tuple[str, bool], PrefectFuture[PreparedFeatures]]
 
-    def choose_images(self, candidate: Candidate) -> SampleSet:
-        """Return the images that a candidate is trained on."""
-        if candidate.augmented and self.augmented is not None:
-            return self.augmented
-        return self.splits.train
+    def choose_samples(self, candidate: Candidate) -> SampleSet:
+        """Return the samples that a candidate is trained on."""
+        return self.data.choose_training(candidate.wants_copies())
 
     def choose_features(self, candidate: Candidate) -> PrefectFuture[PreparedFeatures]:
-        """Return the features of those images."""
-        return self.features[
-            candidate.recipe, candidate.augmented and self.augmented is not None
-        ]
+        """Return the features of those samples."""
+        return self.features[key_features(self.data, candidate)]
 
 
-@flow(name="train-digits", flow_run_name=name_run, task_runner=TASK_THREADS)
-def train_digits(config: str | TrainConfig = "configs/digits.yaml") -> str | State:
-    """Train, judge and promote; return the run's name.
+def key_features(data: PreparedData, candidate: Candidate) -> tuple[str, bool]:
+    """Return what tells a candidate's features from those of others."""
+    return candidate.recipe, candidate.wants_copies() and data.augmented is not None
+
+
+@flow(name="train", flow_run_name=name_run, task_runner=TASK_THREADS)
+def train_model(config: str | AnyConfig = "configs/digits.yaml") -> str | State:
+    """Train on any config, judge and promote; return the run's name.
 
     Parameters
     ----------
-    config : str or TrainConfig
+    config : str or config
         Path of a config file, or the config itself.
     """
     if (earlier := find_earlier_run()) is not None:
@@ -96,45 +77,35 @@ def train_digits(config: str | TrainConfig = "configs/digits.yaml") -> str | Sta
     return train(resolve_config(config))
 
 
-def train(config: TrainConfig) -> str:
+def train(config: AnyConfig) -> str:
     """Do the job within the flow run that this is called in; return the run's name."""
     tasks = 3 * len(config.candidates) + OTHER_TASKS
     return run_job(lambda run: train_once(run, config), config, "train", tasks, config.model)
 
 
-def train_once(run: RunContext, config: TrainConfig) -> str:
+def train_once(run: RunContext, config: AnyConfig) -> str:
     """Go through the whole job; what is cached is not computed again."""
     registry = prepare_registry.submit() if is_missing(run.store) else None
-    photographed = start_photographs(config)
-    raw = ingest_source(config.source)
-    checked = validate_digits(raw, config.validation)
-    splits = split_digits(checked, config.split, config.seed)
-    check_test_images(config.model, splits.test, config.gate)
+    workload = choose_workload(config)
+    try_others = workload.start_others()
+    data = workload.prepare()
+    check_test_samples(config.model, data.splits.test, config.gate)
     corrections = read_corrections() if config.feedback.learn else NOTHING
-    splits, judging = use_corrections(config, splits, corrections)
-    augmented = augment_if_asked(config, splits)
-    parts = Parts(splits, augmented, prepare_features(config, splits, augmented))
+    feedback = workload.find_feedback(data, corrections)
+    data = workload.augment(workload.learn(data, corrections))
+    parts = Parts(data, prepare_features(config, data))
     entries = train_and_evaluate(config, parts)
     winner = choose_winner(entries)
     fitted = refit_if_asked(config, winner, parts)
-    bundle = complete_bundle(config, winner, fitted, parts)
-    drawn = draw_figures.submit(
-        splits.train, splits.validation, winner.evaluation, config.selective.coverage
-    )
-    data = PreparedData(
-        source=config.source.kind,
-        origin=raw.origin,
-        checked=checked,
-        splits=splits,
-        augmented=augmented,
-        sources=name_parts(config.source),
-    )
+    prepared = parts.choose_features(winner.candidate).result()
+    bundle = workload.complete(winner, fitted, prepared, data)
+    drawn = workload.draw(data, winner)
     if registry is not None:
         registry.result()
     decision = judge_and_promote(
-        run, config, entries, bundle, fitted.fit_seconds, data, judging
+        run, config, entries, bundle, fitted.fit_seconds, data, feedback
     )
-    others = read_others(photographed, bundle)
+    others = try_others(bundle)
     write_report(config, data, entries, decision, bundle, others, drawn.result())
     record_training(config.model, decision.verdict.outcome, corrections.last)
     announce_decision(run, config.model, decision)
@@ -142,42 +113,24 @@ def train_once(run: RunContext, config: TrainConfig) -> str:
     return run.log.run
 
 
-def use_corrections(
-    config: TrainConfig, splits: Splits, corrections: Corrections
-) -> tuple[Splits, SampleSet | None]:
-    """Add what people said to the training images; return also what judges."""
-    judging = corrections.judging and choose_judging(corrections.judging, splits)
-    if corrections.training is None:
-        return splits, judging
-    train = learn_corrections(splits, corrections.training, config.feedback.repeat)
-    return splits.model_copy(update={"train": train}), judging
-
-
-def augment_if_asked(config: TrainConfig, splits: Splits) -> SampleSet | None:
-    """Return the training images with altered copies, where the config wants some."""
-    if config.augment is None:
-        return None
-    return augment_images(splits.train, config.augment, config.seed)
-
-
 def prepare_features(
-    config: TrainConfig, splits: Splits, augmented: SampleSet | None
+    config: TrainConfig, data: PreparedData
 ) -> dict[tuple[str, bool], PrefectFuture[PreparedFeatures]]:
-    """Start each recipe once for each set of training images that a candidate wants."""
-    held = splits.calibration.samples, splits.validation.samples
+    """Start each recipe once for each set of training samples that a candidate wants."""
+    held = data.splits.calibration.samples, data.splits.validation.samples
     features = {}
     for candidate in config.candidates:
-        recipe, train, on = candidate.recipe, splits.train, "images"
-        if candidate.augmented and augmented is not None:
-            train, on = augmented, "images and copies"
-        if (key := (recipe, train is augmented)) not in features:
+        if (key := key_features(data, candidate)) not in features:
+            recipe, with_copies = key
+            on = "samples and copies" if with_copies else "samples"
             prepare = named(prepare_recipe, f"prepare {recipe} on {on}")
-            features[key] = prepare.submit(recipe, train.samples, *held, config.seed)
+            train = data.choose_training(with_copies).samples
+            features[key] = prepare.submit(recipe, train, *held, config.seed)
     return features
 
 
 def train_and_evaluate(config: TrainConfig, parts: Parts) -> list[Entry]:
-    """Train all candidates in parallel and compare them on validation images."""
+    """Train all candidates in parallel and compare them on validation samples."""
     started = [start_candidate(config, parts, candidate) for candidate in config.candidates]
     return [
         wait_for_entry(candidate, parts, fitted, evaluation)
@@ -193,11 +146,11 @@ def start_candidate(
     fitted = named(train_candidate, f"train {candidate.name}").submit(
         EstimatorChoice.from_candidate(candidate, config.seed),
         prepared,
-        parts.choose_images(candidate).targets,
-        parts.splits.calibration.targets,
+        parts.choose_samples(candidate).targets,
+        parts.data.splits.calibration.targets,
     )
     evaluation = named(evaluate_candidate, f"evaluate {candidate.name}").submit(
-        value_of(fitted), prepared, parts.splits.validation
+        value_of(fitted), prepared, parts.data.splits.validation
     )
     return fitted, evaluation
 
@@ -209,12 +162,14 @@ def wait_for_entry(
     evaluation: PrefectFuture[Evaluation],
 ) -> Entry:
     """Wait for a candidate; what failed is reported, and the others go on."""
+    _, with_copies = key_features(parts.data, candidate)
     prepared = settle(parts.choose_features(candidate), Exception)
     model = prepared if isinstance(prepared, Exception) else settle(fitted, Exception)
     found = model if isinstance(model, Exception) else settle(evaluation, Exception)
     if isinstance(model, Exception) or isinstance(found, Exception):
-        return Entry(candidate=candidate, error=str(found) or type(found).__name__)
-    return Entry(candidate=candidate, fitted=model, evaluation=found)
+        error = str(found) or type(found).__name__
+        return Entry(candidate=candidate, error=error, with_copies=with_copies)
+    return Entry(candidate=candidate, fitted=model, evaluation=found, with_copies=with_copies)
 
 
 def refit_if_asked(config: TrainConfig, winner: Winner, parts: Parts) -> FittedModel:
@@ -225,59 +180,9 @@ def refit_if_asked(config: TrainConfig, winner: Winner, parts: Parts) -> FittedM
     return named(refit_winner, f"refit {candidate.name}")(
         EstimatorChoice.from_candidate(candidate, config.seed),
         parts.choose_features(candidate).result(),
-        parts.choose_images(candidate),
-        parts.splits,
+        parts.choose_samples(candidate),
+        parts.data.splits,
     )
-
-
-def complete_bundle(
-    config: TrainConfig, winner: Winner, fitted: FittedModel, parts: Parts
-) -> ModelBundle:
-    """Add to the fitted pipeline when it is unsure, and what it must repeat."""
-    name, splits, prepared = (
-        winner.candidate.name,
-        parts.splits,
-        parts.choose_features(winner.candidate).result(),
-    )
-    read = winner.evaluation.predictions
-    reject_option = named(choose_thresholds, f"choose when {name} is unsure").submit(
-        (prepared.train, parts.choose_images(winner.candidate).targets),
-        (prepared.validation, splits.validation.targets),
-        read,
-        config.selective,
-    )
-    golden = named(record_golden, f"note what {name} must repeat").submit(
-        fitted.model, splits.validation
-    )
-    reference = named(record_reference, f"note what {name} learnt from").submit(
-        splits.train.samples,
-        splits.train.targets,
-        read,
-        config.seed,
-        (splits.train.sources, splits.validation.sources),
-    )
-    return ModelBundle(
-        model=fitted.model,
-        reject_option=reject_option.result(),
-        golden=golden.result(),
-        reference=reference.result(),
-    )
-
-
-def start_photographs(config: TrainConfig) -> PrefectFuture[dict[str, Photographed]] | None:
-    """Start to photograph digits by other hands, where the config asks for some."""
-    if not config.photographs:
-        return None
-    return photograph_digits.submit(config.photographs, config.seed)
-
-
-def read_others(
-    photographed: PrefectFuture[dict[str, Photographed]] | None, bundle: ModelBundle
-) -> dict[str, Share]:
-    """Read the photographs of other hands, once the challenger is judged."""
-    if photographed is None:
-        return {}
-    return read_photographs(bundle.model, photographed.result())
 
 
 def announce_decision(run: RunContext, model: str, decision: Decision) -> None:

@@ -6,6 +6,7 @@ from prefect import flow
 from prefect.client.schemas import State
 from prefect.states import Completed
 
+from digitflow.config.reading import AnyConfig
 from digitflow.config.training import TrainConfig
 from digitflow.feedback.corrections import REFUSED, Taken, take_pictures
 from digitflow.feedback.learning import add_training_event, count_new
@@ -19,12 +20,12 @@ NOTHING = Taken(new=0, seen=0, refused={})
 
 
 @flow(name="watch-inbox", flow_run_name=partial(name_run, "watch-"))
-def watch_inbox(config: str | TrainConfig = "configs/digits.yaml") -> State:
+def watch_inbox(config: str | AnyConfig = "configs/digits.yaml") -> State:
     """Take new pictures in; announce a new dataset when enough is new to learn from.
 
     Parameters
     ----------
-    config : str or TrainConfig
+    config : str or config
         Path of a config file, or the config itself.
     """
     settings, store = resolve_config(config), open_store()

@@ -14,19 +14,11 @@ score_altered = cached_task(
 check_loading = cached_task(golden.check_golden, run_name="load in a fresh process")
 measure_costs = cached_task(scoring.measure_costs, run_name="measure costs", in_process=True)
 
-# What others wrote, photographed: no model learns from it, none is chosen by it.
-photograph_digits = cached_task(
-    robustness.photograph_digits, run_name="photograph other hands", in_process=True
-)
-read_photographs = cached_task(
-    robustness.read_photographs, run_name="read other hands", in_process=True
-)
-
 prepare_registry = plain_task(
     champion.initialise, run_name="prepare the registry", in_process=True
 )
-check_test_images = plain_task(
-    judging.check_test_images, run_name="look at the champion's test images"
+check_test_samples = plain_task(
+    judging.check_test_samples, run_name="look at the champion's test samples"
 )
 find_champion = plain_task(champion.read_champion, run_name="find the champion")
 judge_challenger = plain_task(judging.judge_challenger, run_name="gate")

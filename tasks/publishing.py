@@ -23,14 +23,14 @@ from digitflow.formatting import format_number, format_signed
 from digitflow.gate.verdict import Verdict
 from digitflow.monitoring.window import MonitoringReport
 from digitflow.registry import promotion
-from digitflow.reports import figures, training
-from digitflow.reports.figures import Figures
+from digitflow.reports import training
 from digitflow.reports.monitoring import ShownPage
+from digitflow.reports.pictures import Figures
 from digitflow.store.artifacts import Store
 from digitflow.store.runs import RunLog, summarise_tasks
 from digitflow.studies.chapter import Chapter
 from digitflow.studies.report import write_chapter
-from tasks.wiring import cached_task, plain_task
+from tasks.wiring import plain_task
 
 SECONDS_BETWEEN_UPDATES = 0.5
 # Characters; the server refuses the event of an artifact that is several times larger.
@@ -84,15 +84,6 @@ class ProgressArtifact:
         self._updated = time.monotonic()
 
 
-PICTURES = {
-    "samples": "Training images",
-    "confusion": "Confusions of the winner, on the validation images",
-    "errors": "Errors of the winner, on the validation images",
-    "mistakes": "What the winner was surest of and wrong about",
-    "risk": "What saying unsure buys",
-}
-
-
 def show_run(
     log: RunLog, model: str, verdict: Verdict, version: str | None, drawn: Figures
 ) -> None:
@@ -107,9 +98,8 @@ def show_run(
     publish_leaderboard(model, [Entry.model_validate(row) for row in rows])
     publish_verdict(model, verdict)
     publish_arrays(model, list(summarise_tasks(log.events).values()))
-    for name, title in PICTURES.items():
-        png = log.store.read_bytes(getattr(drawn, name))
-        publish_picture(model, name, title, png)
+    for name, picture in drawn.pictures.items():
+        publish_picture(model, name, picture.title, log.store.read_bytes(picture.png))
 
 
 def publish_leaderboard(model: str, entries: Sequence[Entry]) -> None:
@@ -117,23 +107,19 @@ def publish_leaderboard(model: str, entries: Sequence[Entry]) -> None:
     create_table_artifact(
         table=[_describe_entry(entry) for entry in entries],
         key=f"leaderboard-{model}",
-        description="Candidates on the validation images, best first.",
+        description="Candidates on the validation samples, best first.",
     )
 
 
 def _describe_entry(entry: Entry) -> dict[str, Any]:
     evaluation, fitted = entry.evaluation, entry.fitted
-    metrics = evaluation and evaluation.metrics
+    figures = evaluation.metrics.list_figures() if evaluation else {}
     return {
         "candidate": entry.candidate.name,
         "recipe": entry.candidate.recipe,
-        "accuracy": metrics and _round(metrics.accuracy),
-        "F1": metrics and _round(metrics.f1),
-        "log loss": metrics and _round(metrics.log_loss),
-        "Brier": metrics and _round(metrics.brier),
-        "ECE": metrics and _round(metrics.ece),
+        **{name: _round(value) for name, value in figures.items()},
         "fit (s)": fitted and fitted.fit_seconds,
-        "one image (ms)": evaluation and evaluation.latency_ms,
+        "one sample (ms)": evaluation and evaluation.latency_ms,
         "bytes": fitted and fitted.model.bytes,
         "error": entry.error,
     }
@@ -266,7 +252,6 @@ def show_chapter(store: Store, model: str, chapter: Chapter) -> None:
     )
 
 
-draw_figures = cached_task(figures.draw_figures, run_name="draw figures", in_process=True)
 write_report = plain_task(training.write_report, run_name="report")
 file_report = plain_task(promotion.attach_report, run_name="file the report")
 publish_run = plain_task(show_run, run_name="publish")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from digitflow.evaluation.metrics import Metrics
+from digitflow.evaluation.metrics import ClassificationMetrics
 from digitflow.predict.predictions import Prediction, Status
 from digitflow.reports.charts import COLOURS
 
@@ -166,7 +166,7 @@ def show_probabilities(shares: Mapping[str, np.ndarray | None], height: int = 29
     st.vega_lite_chart(rows, spec, height=height, alt=said or "No probabilities yet")
 
 
-def show_report(metrics: Metrics, means: bool = False) -> None:
+def show_report(metrics: ClassificationMetrics, means: bool = False) -> None:
     """Show precision, recall and F1 of each digit; with `means`, a last row of their means."""
     rows = [
         {

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from digitflow.formatting import format_bytes, format_seconds
+from digitflow.formatting import format_bytes, format_figure, format_seconds
 
 if TYPE_CHECKING:
     from digitflow.evaluation.scoring import Entry
@@ -78,6 +78,10 @@ class ProgressHandler(logging.Handler):
         self.status.update(escape(", ".join(self.running)) or "working")
 
 
+# Of a leaderboard's row, in eighty columns.
+FIGURES = 3
+
+
 def _describe_end(event: dict[str, Any]) -> str:
     if event["event"] == "computed":
         return f"{event['seconds']:8.2f} s"
@@ -85,7 +89,7 @@ def _describe_end(event: dict[str, Any]) -> str:
 
 
 def print_training(record: dict[str, Any]) -> None:
-    """Print leaderboard, verdict, the champion's accuracy and the report's path."""
+    """Print leaderboard, verdict, the champion's score and the report's path."""
     from digitflow.evaluation.scoring import Entry
     from digitflow.registry.versions import Champion
 
@@ -100,11 +104,11 @@ def print_training(record: dict[str, Any]) -> None:
         OUTPUT.print("[bold]champion[/]  none")
     else:
         champion = Champion.model_validate(record["champion"])
-        low, high = champion.score.interval
+        score = champion.score
         OUTPUT.print(
             f"[bold]champion[/]  {champion.name} version {champion.version}: "
-            f"test accuracy {champion.score.value:.2%} "
-            f"(95 % interval {low:.2%} to {high:.2%}, {champion.score.n:,} images)"
+            f"test {score.metric} {score.written} "
+            f"(95 % interval {score.written_interval}, {score.n:,} samples)"
         )
     OUTPUT.print(f"[bold]report[/]    {escape(record['report'])}")
 
@@ -150,25 +154,30 @@ def print_field(name: str, text: str, width: int = 9) -> None:
 
 
 def leaderboard_table(entries: "Sequence[Entry]") -> Table:
-    """Lay out the leaderboard, best first; figures are of the validation images."""
-    table = make_table("candidate", "recipe", title="leaderboard, on validation images")
-    for name in ("accuracy", "F1", "log loss", "fit", "1 image", "size"):
+    """Lay out the leaderboard, best first; figures are of the validation samples."""
+    table = make_table("candidate", "recipe", title="leaderboard, on validation samples")
+    figures = _choose_figures(entries)
+    for name in (*figures, "fit", "1 sample", "size"):
         table.add_column(name, justify="right", no_wrap=True)
     for row, entry in enumerate(entries):
-        table.add_row(*_leaderboard_cells(entry), style=None if row else "bold")
+        table.add_row(*_leaderboard_cells(entry, figures), style=None if row else "bold")
     return table
 
 
-def _leaderboard_cells(entry: "Entry") -> list[str]:
+def _choose_figures(entries: "Sequence[Entry]") -> list[str]:
+    """Return the figures that eighty columns have room for."""
+    measured = (entry.evaluation.metrics for entry in entries if entry.evaluation is not None)
+    return next((list(metrics.list_figures())[:FIGURES] for metrics in measured), [])
+
+
+def _leaderboard_cells(entry: "Entry", figures: Sequence[str]) -> list[str]:
     head = [entry.candidate.name, entry.candidate.recipe]
     if entry.fitted is None or entry.evaluation is None:
-        return [*head, "failed", *[""] * 5]
-    metrics = entry.evaluation.metrics
+        return [*head, "failed", *[""] * (len(figures) + 2)]
+    found = entry.evaluation.metrics.list_figures()
     return [
         *head,
-        f"{metrics.accuracy:.2%}",
-        f"{metrics.f1:.4f}",
-        f"{metrics.log_loss:.4f}",
+        *(format_figure(name, found[name]) for name in figures),
         f"{entry.fitted.fit_seconds:.1f} s",
         f"{entry.evaluation.latency_ms:.1f} ms",
         format_bytes(entry.fitted.model.bytes),

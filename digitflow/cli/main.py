@@ -131,10 +131,10 @@ def train(
 
     def run_flow() -> str:
         _require_person(checked)
-        from flows.train import train_digits
+        from flows.train import train_model
 
         # A state is what only a deployment's run returns.
-        return cast("str", train_digits(checked))
+        return cast("str", train_model(checked))
 
     with show_progress(debug):
         record = _launch(run_flow, debug)
@@ -157,10 +157,10 @@ def study(
 ) -> None:
     """Run the studies of handwritten digits: experiments, figures, tables, one report."""
     from digitflow.cli.console import print_study, show_progress
-    from digitflow.registry.training import resolve_config
+    from digitflow.registry.training import resolve_digits
     from digitflow.studies.plan import choose_sections
 
-    chosen, checked = choose_sections(sections or ()), resolve_config(str(config))
+    chosen, checked = choose_sections(sections or ()), resolve_digits(str(config))
     if train_size is not None:
         changed = checked.study.model_copy(update={"train_size": train_size})
         checked = checked.model_copy(update={"study": changed})
@@ -313,9 +313,9 @@ def schema(
 
         described = Notifications.model_json_schema()
     else:
-        from digitflow.config.training import TrainConfig
+        from digitflow.config.reading import describe_configs
 
-        described = TrainConfig.model_json_schema()
+        described = describe_configs()
     typer.echo(json.dumps(described, indent=2, ensure_ascii=False))
 
 

@@ -165,7 +165,7 @@ def _shorten_entry(store: "Store", entry: "Entry") -> dict[str, Any]:
     return entry.model_dump(mode="json", exclude={"verdict", "champion"}) | {
         "outcome": None if entry.verdict is None else entry.verdict.outcome,
         "reason": None if entry.verdict is None else entry.verdict.reason,
-        "test_accuracy": entry.champion.score.value,
+        "score": entry.champion.score.model_dump(mode="json"),
         "deployment": run.get("deployment"),
         "report": run.get("report"),
     }

@@ -9,6 +9,7 @@ from rich.markup import escape
 from digitflow.cli.console import CHECK_SIGNS, OUTPUT, make_table, print_field, print_outcome
 from digitflow.formatting import (
     format_bytes,
+    format_figure,
     format_moment,
     format_number,
     format_seconds,
@@ -32,13 +33,13 @@ def print_versions(versions: Sequence[Mapping[str, Any]]) -> None:
     if not versions:
         OUTPUT.print("no model is registered yet: `digitflow train` makes one")
     for model, listed in groupby(versions, key=lambda version: version["model"]):
-        columns = ("version", "registered", "accuracy", "verdict", "aliases")
+        columns = ("version", "registered", "test score", "verdict", "aliases")
         table = make_table(*columns, title=model)
         for version in listed:
             table.add_row(
                 version["version"],
                 format_moment(version["registered_at"]),
-                format_share(version["score"]["value"]),
+                _write_score(version["score"]),
                 OUTCOMES.get(version["outcome"], version["outcome"]),
                 ", ".join(version["aliases"]),
             )
@@ -66,12 +67,12 @@ def print_registration(shown: Mapping[str, Any]) -> None:
 def _describe_registration(shown: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield (label, text) of what a version is known by."""
     facts, bundle, score = shown["facts"], shown["bundle"], shown["score"]
-    low, high = score["interval"]
+    low, high = (format_figure(score["metric"], bound) for bound in score["interval"])
     yield "registered", format_moment(shown["registered_at"])
     yield "run", f"{facts['run']}, of {facts['deployment']}"
-    figure = f"{score['metric']} {format_share(score['value'])} on {score['n']:,} samples"
-    yield "test", f"{figure} (95 % interval {format_share(low)} to {format_share(high)})"
-    yield "test images", score["test_digest"]
+    figure = f"{score['metric']} {_write_score(score)} on {score['n']:,} samples"
+    yield "test", f"{figure} (95 % interval {low} to {high})"
+    yield "test samples", score["test_digest"]
     yield "metrics", _join(facts["metrics"], format_number)
     if facts["costs"] is not None:
         yield "costs", _describe_costs(facts["costs"])
@@ -92,7 +93,7 @@ def _describe_registration(shown: Mapping[str, Any]) -> Iterator[tuple[str, str]
 def _describe_bundle(bundle: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     golden, reject_option = bundle["golden"], bundle["reject_option"]
     count = golden["samples"]["shape"][0]
-    yield "golden", f"{count} images, made with {_join(golden['libraries'], str)}"
+    yield "golden", f"{count} samples, made with {_join(golden['libraries'], str)}"
     yield "made on", golden["machine"]
     if reject_option is not None:
         threshold = format_share(reject_option["min_probability"])
@@ -107,7 +108,7 @@ def _describe_costs(costs: Mapping[str, Any]) -> str:
     latencies = (costs["latency_ms"], costs["latency_p95_ms"])
     if None not in latencies:
         median, p95 = (format_seconds(value / 1000) for value in latencies)
-        parts.append(f"one image {median} (95 % within {p95})")
+        parts.append(f"one sample {median} (95 % within {p95})")
     if costs["memory_mb"] is not None:
         parts.append(f"{format_number(costs['memory_mb'])} MB of memory")
     if costs["fit_seconds"] is not None:
@@ -126,10 +127,10 @@ def print_history(entries: Sequence[Mapping[str, Any]]) -> None:
 
 def _print_entries(entries: Sequence[Mapping[str, Any]]) -> None:
     for entry in entries:
-        accuracy = format_share(entry["test_accuracy"])
+        score = entry["score"]
         OUTPUT.print(
             f"[bold]{entry['id']:>4}[/]  version {entry['version']}  {entry['kind']}  "
-            f"{format_moment(entry['at'])}  test accuracy {accuracy}"
+            f"{format_moment(entry['at'])}  test {score['metric']} {_write_score(score)}"
         )
         print_field("", escape(f"by {entry['who']}: {entry['why']}"), 5)
         if entry["reason"] and entry["reason"] != entry["why"]:
@@ -209,7 +210,7 @@ def print_verdict(verdict: Mapping[str, Any]) -> None:
     if verdict["checks"]:
         OUTPUT.print(table)
     looks = verdict["comparison"]["looks"]
-    OUTPUT.print(f"challengers judged on these test images so far: {looks}")
+    OUTPUT.print(f"challengers judged on these test samples so far: {looks}")
     print_outcome(verdict)
 
 
@@ -228,6 +229,10 @@ def print_rollback(champion: Mapping[str, Any]) -> None:
         f"[bold]champion[/]  {champion['name']} version {champion['version']}, loaded and "
         "checked"
     )
+
+
+def _write_score(score: Mapping[str, Any]) -> str:
+    return format_figure(score["metric"], score["value"], score["unit"])
 
 
 def _join(values: Mapping[str, Any], write: Any) -> str:

@@ -7,10 +7,13 @@ from pydantic import Field, model_validator
 
 from digitflow.config.data import ImagesSource, Section, TableSource, offer_choice
 
-CheckName = Literal[
+ClassificationCheck = Literal["floor", "better", "slices", "calibration", "budgets", "loads"]
+DigitsCheck = Literal[
     "floor", "better", "slices", "calibration", "robustness", "budgets", "loads"
 ]
-CHECKS: tuple[CheckName, ...] = typing.get_args(CheckName)
+RegressionCheck = Literal[
+    "max_error", "lower_error", "slice_errors", "coverage", "budgets", "loads"
+]
 
 
 class FloorLimits(Section):
@@ -44,8 +47,56 @@ class SliceLimits(Section):
     significance: float = Field(
         0.05, gt=0, lt=0.5, description="error rate over all slices together (Holm)"
     )
-    min_images: int = Field(50, ge=1, description="images below which a slice says nothing")
+    min_samples: int = Field(50, ge=1, description="samples below which a slice says nothing")
+
+
+class ClassSliceLimits(SliceLimits):
+    """The same of classes, and of pairs of them."""
+
     pairs: int = Field(5, ge=0, description="how many of the most confused pairs are slices")
+
+
+class MaxErrorLimits(Section):
+    """How good a regression must be whatever the champion is."""
+
+    max_rmse: float | None = Field(
+        None, gt=0, description="highest root mean squared error on the test samples"
+    )
+    min_r2: float = Field(
+        0.0, ge=-1, le=1, description="least share of the targets' variance that is explained"
+    )
+
+
+class LowerErrorLimits(BetterLimits):
+    """When a regression is better than the champion, and not only lucky."""
+
+    margin: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="how much worse may still count as equal, as a share of the champion's "
+        "mean squared error",
+    )
+
+
+class SliceErrorLimits(SliceLimits):
+    """Where a regression must not be worse, however good it is on the whole."""
+
+    margin: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="how much worse on a slice is worth a warning, as a share of the "
+        "champion's mean squared error there",
+    )
+
+
+class CoverageLimits(Section):
+    """How far the share of true values within prediction intervals may be off."""
+
+    tolerance: float = Field(
+        0.02, gt=0, lt=0.5, description="on the test samples, either way, in shares of 1"
+    )
 
 
 class CalibrationLimits(Section):
@@ -96,26 +147,23 @@ class Approval(Section):
     timeout_minutes: float = Field(1440, gt=0, description="after which it counts as no")
 
 
-class GateLimits(Section):
-    """What a challenger must show before it becomes champion."""
+def offer_checks(names: object) -> typing.Any:
+    """Return the field `checks`: each of these names, by default all of them, in this order."""
+    return Field(
+        typing.get_args(names),
+        min_length=1,
+        description="which checks are made, in this order",
+    )
 
-    checks: tuple[CheckName, ...] = Field(
-        CHECKS, min_length=1, description="which checks are made, in this order"
-    )
-    floor: FloorLimits = Field(default_factory=FloorLimits)
-    better: BetterLimits = Field(default_factory=BetterLimits)
-    slices: SliceLimits = Field(default_factory=SliceLimits)
-    calibration: CalibrationLimits = Field(default_factory=CalibrationLimits)
-    robustness: RobustnessLimits = Field(default_factory=RobustnessLimits)
+
+class GateLimits(Section):
+    """What a challenger must show before it becomes champion, whatever it predicts."""
+
+    checks: tuple[str, ...] = ()
     budgets: BudgetLimits = Field(default_factory=BudgetLimits)
-    feedback: Annotated[ImagesSource | TableSource, Field(discriminator="kind")] | None = Field(
-        None,
-        description="corrections set aside for the gate: a slice of their own",
-        json_schema_extra=offer_choice,
-    )
     approval: Approval | None = Field(None, description="ask a person before promoting")
     accept_new_test: bool = Field(
-        False, description="judge a champion again on other test images than before"
+        False, description="judge a champion again on other test samples than before"
     )
 
     @model_validator(mode="after")
@@ -123,3 +171,43 @@ class GateLimits(Section):
         if len(set(self.checks)) < len(self.checks):
             raise ValueError(f"each check is made once, got {', '.join(self.checks)}")
         return self
+
+    def find_alterations(self) -> RobustnessLimits | None:
+        """Return how altered test samples must be read; None where none are altered."""
+        return None
+
+
+class ClassificationLimits(GateLimits):
+    """What a classifier must show before it becomes champion."""
+
+    checks: tuple[ClassificationCheck, ...] = offer_checks(ClassificationCheck)
+    floor: FloorLimits = Field(default_factory=FloorLimits)
+    better: BetterLimits = Field(default_factory=BetterLimits)
+    slices: ClassSliceLimits = Field(default_factory=ClassSliceLimits)
+    calibration: CalibrationLimits = Field(default_factory=CalibrationLimits)
+
+
+class DigitsLimits(ClassificationLimits):
+    """What a classifier of digits must show before it becomes champion."""
+
+    checks: tuple[DigitsCheck, ...] = offer_checks(DigitsCheck)  # type: ignore[assignment]
+    robustness: RobustnessLimits = Field(default_factory=RobustnessLimits)
+    feedback: Annotated[ImagesSource | TableSource, Field(discriminator="kind")] | None = Field(
+        None,
+        description="corrections set aside for the gate: a slice of their own",
+        json_schema_extra=offer_choice,
+    )
+
+    def find_alterations(self) -> RobustnessLimits | None:
+        """Return how altered test images must be read, where that is checked."""
+        return self.robustness if "robustness" in self.checks else None
+
+
+class RegressionLimits(GateLimits):
+    """What a regression must show before it becomes champion."""
+
+    checks: tuple[RegressionCheck, ...] = offer_checks(RegressionCheck)
+    max_error: MaxErrorLimits = Field(default_factory=MaxErrorLimits)
+    lower_error: LowerErrorLimits = Field(default_factory=LowerErrorLimits)
+    slices: SliceErrorLimits = Field(default_factory=SliceErrorLimits)
+    coverage: CoverageLimits = Field(default_factory=CoverageLimits)

@@ -4,16 +4,25 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from digitflow.config.data import Section
-from digitflow.config.training import TrainConfig
+from digitflow.config.digits import DigitsConfig
+from digitflow.config.table import ClassificationConfig, RegressionConfig
 from digitflow.errors import InputError, list_some
 
 Part = TypeVar("Part", bound=Section)
 
+AnyConfig = DigitsConfig | RegressionConfig | ClassificationConfig
+"""Every kind of training run."""
 
-def load_config(path: Path) -> TrainConfig:
+
+def describe_configs() -> dict[str, Any]:
+    """Return the JSON schema of a config, of whichever kind."""
+    return TypeAdapter(AnyConfig).json_schema()
+
+
+def load_config(path: Path) -> AnyConfig:
     """Read and check a YAML config; relative paths in it are relative to its folder.
 
     Raises
@@ -21,7 +30,7 @@ def load_config(path: Path) -> TrainConfig:
     InputError
         If the file is missing, is no YAML mapping, or has a wrong key or value.
     """
-    return _anchor_paths(parse_yaml(_read_text(path), str(path)), path.parent)
+    return _anchor(parse_yaml(_read_text(path), str(path)), path.parent)
 
 
 def load_section(path: Path, kind: type[Part]) -> Part:
@@ -36,7 +45,7 @@ def load_section(path: Path, kind: type[Part]) -> Part:
     return _parse_section({} if values is None else values, kind, str(path))
 
 
-def parse_yaml(text: str, where: str = "config") -> TrainConfig:
+def parse_yaml(text: str, where: str = "config") -> AnyConfig:
     """Check a config's text; `where` names it in errors.
 
     Raises
@@ -44,10 +53,10 @@ def parse_yaml(text: str, where: str = "config") -> TrainConfig:
     InputError
         If it is no YAML mapping, or has a wrong key or value.
     """
-    return _parse_section(_read_yaml(text, where), TrainConfig, where)
+    return _parse_config(_read_yaml(text, where), where)
 
 
-def parse_config(values: dict[str, Any], where: str = "config") -> TrainConfig:
+def parse_config(values: dict[str, Any], where: str = "config") -> AnyConfig:
     """Check a config's values; `where` names them in errors.
 
     Raises
@@ -55,7 +64,19 @@ def parse_config(values: dict[str, Any], where: str = "config") -> TrainConfig:
     InputError
         If a key is unknown or a value doesn't fit.
     """
-    return _parse_section(values, TrainConfig, where)
+    return _parse_config(values, where)
+
+
+def choose_kind(values: Any) -> type[AnyConfig]:
+    """Return the kind of config that values are of, by `workload` and `task`."""
+    if not isinstance(values, dict) or values.get("workload", "digits") != "table":
+        return DigitsConfig
+    is_classification = values.get("task") == "classification"
+    return ClassificationConfig if is_classification else RegressionConfig
+
+
+def _parse_config(values: Any, where: str) -> AnyConfig:
+    return _parse_section(values, choose_kind(values), where)
 
 
 def _read_text(path: Path) -> str:
@@ -90,14 +111,6 @@ def _describe(error: Any) -> str:
     if error["type"] == "missing":
         return f"{place} is missing"
     return f"{place}: {error['msg'].removeprefix('Value error, ')} (got {error['input']!r:.80})"
-
-
-def _anchor_paths(config: TrainConfig, folder: Path) -> TrainConfig:
-    gate = config.gate
-    if gate.feedback is not None:
-        gate = gate.model_copy(update={"feedback": _anchor(gate.feedback, folder)})
-    anchored = {name: _anchor(getattr(config, name), folder) for name in ("source", "feedback")}
-    return config.model_copy(update=anchored | {"gate": gate})
 
 
 def _anchor(section: Part, folder: Path) -> Part:

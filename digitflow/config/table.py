@@ -1,4 +1,4 @@
-"""Where tables come from, what their columns hold, and how their rows are parted."""
+"""A training run on a table: where it comes from, its columns, its parts, what is predicted."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from digitflow.config.data import Section, SplitShares
+from digitflow.config.data import Section, SplitShares, offer_choice
+from digitflow.config.gate import ClassificationLimits, RegressionLimits
+from digitflow.config.training import Classifier, TrainConfig
 
 ColumnType = Literal["number", "integer", "category"]
 SklearnName = Literal["california_housing", "diabetes", "breast_cancer", "wine", "iris"]
@@ -131,3 +133,55 @@ class TableShares(SplitShares):
     identity: tuple[str, ...] = Field(
         (), description="columns that together tell one row from another; empty: all of them"
     )
+
+
+class IntervalRule(Section):
+    """How far the true value may be from the predicted one."""
+
+    coverage: float = Field(
+        0.9, gt=0.5, lt=1, description="share of true values within their interval"
+    )
+
+
+class TableConfig(TrainConfig):
+    """A training run, from a table to a verdict."""
+
+    workload: Literal["table"] = Field(description="what is learnt from: rows of a table")
+    source: AnyTable = Field(
+        description="where the table comes from", json_schema_extra=offer_choice
+    )
+    target: str = Field(description="the column that is predicted")
+    columns: dict[str, Column] = Field(
+        default_factory=dict,
+        description="the columns that are used, the target too; empty: all, by what they hold",
+    )
+    validation: TableRules = Field(default_factory=TableRules)
+    split: TableShares = Field(default_factory=TableShares)
+    slices: tuple[Strata, ...] = Field(
+        (), description="parts of the test rows that the gate looks at by themselves"
+    )
+
+    @model_validator(mode="after")
+    def _target_is_declared(self) -> "TableConfig":
+        if self.columns and self.target not in self.columns:
+            raise ValueError(
+                f"columns must describe the target {self.target!r} too, they describe "
+                f"{', '.join(self.columns)}"
+            )
+        return self
+
+
+class RegressionConfig(TableConfig):
+    """A training run that learns to predict values."""
+
+    task: Literal["regression"] = Field(description="what the target holds: values")
+    gate: RegressionLimits = Field(default_factory=RegressionLimits)
+    intervals: IntervalRule = Field(default_factory=IntervalRule)
+
+
+class ClassificationConfig(TableConfig):
+    """A training run that learns to tell classes apart."""
+
+    task: Literal["classification"] = Field(description="what the target holds: classes")
+    candidates: tuple[Classifier, ...] = Field(min_length=1)
+    gate: ClassificationLimits = Field(default_factory=ClassificationLimits)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from pydantic import Field
 
 from digitflow.catalogue import SOURCES
 from digitflow.config.data import Source
@@ -74,12 +75,24 @@ class Digits:
 
 
 class SampleSet(Record):
-    """References to images (n, 28, 28), labels (n,) and, where known, who wrote them (n,).
+    """References to samples, what is true of each and, where known, whose they are.
 
-    The columns are those of `LabelledImages`.
-
-    Of images with altered copies, `parents` (n,), int64, says of each the row of the original;
-    None where all are originals.
+    Attributes
+    ----------
+    samples : ArrayRef
+        Images uint8 (n, 28, 28); rows of a table, structured (n,), a field a column.
+    targets : ArrayRef
+        Classes (n,), whole numbers from 0; of a regression values, float64 (n,).
+    writers, series, sources : ArrayRef or None
+        As in `LabelledImages`.
+    parents : ArrayRef or None
+        Of samples with altered copies, int64 (n,): the row of each one's original.
+    slices : dict of str to ArrayRef
+        Bool (n,): parts that the gate looks at by themselves.
+    classes : tuple of str
+        What the classes are called; empty where they are numbers, or targets are values.
+    unit : str
+        Of values; empty where they have none.
     """
 
     samples: ArrayRef
@@ -88,10 +101,13 @@ class SampleSet(Record):
     series: ArrayRef | None = None
     sources: ArrayRef | None = None
     parents: ArrayRef | None = None
+    slices: dict[str, ArrayRef] = Field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    unit: str = ""
 
     @property
     def rows(self) -> int:
-        """How many images there are."""
+        """How many samples there are."""
         return self.targets.shape[0]
 
 
@@ -145,8 +161,12 @@ class PreparedData(Record):
     augmented: SampleSet | None
     sources: tuple[str, ...] = ()
 
+    def choose_training(self, with_copies: bool) -> SampleSet:
+        """Return what a candidate is trained on: with altered copies where there are some."""
+        return self.augmented if with_copies and self.augmented else self.splits.train
+
     def parts(self) -> dict[str, SampleSet]:
-        """Return each set of images by name, in the order of their use."""
+        """Return each set of samples by name, in the order of their use."""
         names = type(self.splits).model_fields
         parts = {name: getattr(self.splits, name) for name in names}
         return parts if self.augmented is None else parts | {"augmented": self.augmented}

@@ -214,21 +214,25 @@ def choose_subset(labels: np.ndarray, size: int, seed: int) -> np.ndarray:
 
 
 def choose_rows(labels: np.ndarray, count: int, seed: int | None = None) -> np.ndarray:
-    """Return the numbers of at most `count` rows, digit by digit in turns.
+    """Return the numbers of at most `count` rows, class by class in turns.
 
     Parameters
     ----------
     labels : ndarray of shape (n,)
+        Classes; where they are values (floats), rows are evenly spread over their order.
     count : int
         Rows to choose; all of them if there are fewer.
     seed : int, optional
-        Draws them; None takes the first of each digit.
+        Draws them; None takes the first of each class.
 
     Returns
     -------
     ndarray of shape (min(count, n),), int64
-        Sorted. Digits differ by one row at most, as far as there are enough of each.
+        Sorted. Classes differ by one row at most, as far as there are enough of each.
     """
+    if np.issubdtype(labels.dtype, np.floating):
+        places = np.linspace(0, len(labels) - 1, min(count, len(labels))).round()
+        return np.sort(np.argsort(labels, kind="stable")[places.astype(np.int64)])
     order = np.arange(len(labels))
     if seed is not None:
         order = np.random.default_rng(seed).permutation(order)

@@ -117,11 +117,8 @@ def collect_evidence(
     if other is not None and other.digest == model.digest:
         return EvidenceRefs(test=scored())
     loads = ask.load(challenger.bundle)
-    altered = (
-        ask.alter(model, test, limits.robustness, seed)
-        if "robustness" in limits.checks
-        else None
-    )
+    alterations = limits.find_alterations()
+    altered = None if alterations is None else ask.alter(model, test, alterations, seed)
     feedback = challenger.feedback
     said = None if feedback is None else _score_both(ask, model, baseline, feedback, "feedback")
     refs = EvidenceRefs(
@@ -129,6 +126,7 @@ def collect_evidence(
         feedback=None if said is None else said(),
         robustness=(altered and altered()) or {},
         loads=loads(),
+        intervals=challenger.bundle.intervals,
     )
     # Alone at last: what is timed must not share the machine.
     costs = ask.time((model,) if other is None else (model, other), test)()

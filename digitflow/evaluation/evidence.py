@@ -8,9 +8,12 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from digitflow.data.sets import SampleSet, open_set
+from digitflow.data.sets import SampleSet
+from digitflow.evaluation.metrics import check_predictions
+from digitflow.evaluation.regression import bound_rmse, check_values
 from digitflow.evaluation.resampling import wilson_interval
-from digitflow.models.bundle import LoadCheck
+from digitflow.formatting import format_figure
+from digitflow.models.bundle import LoadCheck, PredictionIntervals
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef, Record
 
@@ -74,6 +77,8 @@ class TestScore(Record):
         Samples.
     interval : (float, float)
         Of 95 %, low and high, in the figure's unit.
+    unit : str
+        Of the figure; empty where it has none.
     higher_is_better : bool
         Whether a model with a higher figure is better.
     """
@@ -86,28 +91,68 @@ class TestScore(Record):
     value: float
     n: int = Field(ge=0)
     interval: tuple[float, float]
+    unit: str = ""
     higher_is_better: bool = True
 
+    @property
+    def written(self) -> str:
+        """The figure as people read it: "99.44 %", "39,123 USD"."""
+        return format_figure(self.metric, self.value, self.unit)
 
-def score_accuracy(
-    model_digest: str, test_digest: str, correct: int | None, n: int
+    @property
+    def written_interval(self) -> str:
+        """Its interval, as "99.27 % to 99.57 %"."""
+        low, high = (format_figure(self.metric, bound) for bound in self.interval)
+        return f"{low} to {high}"
+
+
+def score_predictions(
+    model_digest: str, test_digest: str, scored: "ScoredSet", predictions: np.ndarray | None
 ) -> TestScore:
-    """Return so many right answers of n as a score; NaN where that is not known."""
-    value, interval = math.nan, (math.nan, math.nan)
-    if correct is not None and n:
-        value, interval = correct / n, wilson_interval(correct, n)
-    return TestScore(
+    """Return a model's figure on a set: accuracy, or of values their RMSE.
+
+    NaN where that is not known: there are no samples, or no predictions of each.
+    """
+    score = TestScore(
         model_digest=model_digest,
         test_digest=test_digest,
-        metric="accuracy",
-        value=value,
-        n=n,
-        interval=interval,
+        metric="RMSE" if scored.has_values else "accuracy",
+        value=math.nan,
+        n=len(scored.targets),
+        interval=(math.nan, math.nan),
+        unit=scored.unit,
+        higher_is_better=not scored.has_values,
     )
+    if predictions is None or not _can_be_scored(scored, predictions):
+        return score
+    value, interval = (_score_values if scored.has_values else _score_classes)(
+        scored.targets, predictions
+    )
+    return score.model_copy(update={"value": value, "interval": interval})
+
+
+def _can_be_scored(scored: "ScoredSet", predictions: np.ndarray) -> bool:
+    fits = np.ndim(predictions) == (1 if scored.has_values else 2)
+    fits = fits and len(predictions) == len(scored.targets) > 0
+    return fits and bool(np.isfinite(predictions).all())
+
+
+def _score_classes(
+    targets: np.ndarray, predictions: np.ndarray
+) -> tuple[float, tuple[float, float]]:
+    correct = int((predictions.argmax(axis=1) == targets).sum())
+    return correct / len(targets), wilson_interval(correct, len(targets))
+
+
+def _score_values(
+    targets: np.ndarray, predictions: np.ndarray
+) -> tuple[float, tuple[float, float]]:
+    errors = predictions - targets
+    return float(np.sqrt(np.mean(errors**2))), bound_rmse(errors)
 
 
 class TestResult(Record):
-    """A model's score on the test samples, and the probabilities (n, k) behind it."""
+    """A model's score on the test samples, and the predictions behind it: see `ScoredSet`."""
 
     __test__: ClassVar[bool] = False
     score: TestScore
@@ -116,16 +161,21 @@ class TestResult(Record):
 
 @dataclass(frozen=True)
 class ScoredSet:
-    """Both models on the same images.
+    """Both models on the same samples.
 
     Attributes
     ----------
-    targets : ndarray of shape (n,), uint8
-        True digits, 0 to 9.
-    challenger, champion : ndarray of shape (n, 10), float64
-        Probabilities; champion None where there is none.
+    targets : ndarray of shape (n,)
+        True classes, whole numbers from 0; of a regression true values, float64.
+    challenger, champion : ndarray of shape (n, k) or (n,), float64
+        Probabilities of the classes; of a regression values. Champion None where there is
+        none.
     writers, series : ndarray of shape (n,), int32, or None
         Who wrote each, and of which series of writers; -1 where unknown.
+    slices : mapping of str to ndarray of shape (n,), bool
+        Parts of the samples that are looked at by themselves.
+    unit : str
+        Of values; empty where they have none.
     """
 
     targets: np.ndarray
@@ -133,6 +183,18 @@ class ScoredSet:
     champion: np.ndarray | None
     writers: np.ndarray | None = None
     series: np.ndarray | None = None
+    slices: Mapping[str, np.ndarray] = field(default_factory=dict)
+    unit: str = ""
+
+    @property
+    def has_values(self) -> bool:
+        """Whether what is predicted are values, not classes."""
+        return self.challenger.ndim == 1
+
+    def check_predictions(self, predictions: np.ndarray) -> None:
+        """Raise an InputError where predictions are not as they must be for these targets."""
+        check = check_values if self.has_values else check_predictions
+        check(self.targets, predictions)
 
 
 @dataclass(frozen=True)
@@ -151,6 +213,8 @@ class Evidence:
         The challenger on altered test images, by the alteration's name.
     loads : LoadCheck or None
         None where it was not tried.
+    intervals : PredictionIntervals or None
+        The challenger's; None where it has none.
     """
 
     test: ScoredSet
@@ -159,6 +223,7 @@ class Evidence:
     champion_costs: Costs | None = None
     robustness: Mapping[str, Share] = field(default_factory=dict)
     loads: LoadCheck | None = None
+    intervals: PredictionIntervals | None = None
 
 
 class ScoredRefs(Record):
@@ -184,6 +249,8 @@ class EvidenceRefs(Record):
         The challenger on altered test images.
     loads : LoadCheck or None
         Whether a fresh process repeated the challenger's golden predictions.
+    intervals : PredictionIntervals or None
+        The challenger's; None where it has none.
     """
 
     test: ScoredRefs
@@ -192,6 +259,7 @@ class EvidenceRefs(Record):
     champion_costs: Costs | None = None
     robustness: dict[str, Share] = Field(default_factory=dict)
     loads: LoadCheck | None = None
+    intervals: PredictionIntervals | None = None
 
 
 def load_evidence(store: Store, refs: EvidenceRefs) -> Evidence:
@@ -204,15 +272,22 @@ def load_evidence(store: Store, refs: EvidenceRefs) -> Evidence:
         champion_costs=refs.champion_costs,
         robustness=refs.robustness,
         loads=refs.loads,
+        intervals=refs.intervals,
     )
 
 
 def _load_scored(store: Store, readings: ScoredRefs) -> ScoredSet:
-    data, champion = open_set(store, readings.samples), readings.champion
+    samples, champion = readings.samples, readings.champion
+
+    def open_known(ref: ArrayRef | None) -> np.ndarray | None:
+        return None if ref is None else store.open_array(ref)
+
     return ScoredSet(
-        targets=data.labels,
+        targets=store.open_array(samples.targets),
         challenger=store.open_array(readings.challenger.predictions),
         champion=None if champion is None else store.open_array(champion.predictions),
-        writers=data.writers,
-        series=data.series,
+        writers=open_known(samples.writers),
+        series=open_known(samples.series),
+        slices={name: store.open_array(ref) for name, ref in samples.slices.items()},
+        unit=readings.challenger.score.unit,
     )

@@ -1,17 +1,61 @@
-"""What is measured of a classifier, from its probabilities."""
+"""What is measured of a classifier, from its probabilities; and what all metrics have."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from digitflow.errors import InputError, list_some
 from digitflow.evaluation.resampling import wilson_interval
+from digitflow.formatting import format_figure
 from digitflow.store.references import Record
 
 CALIBRATION_BINS = 15
 CONFUSED_PAIRS = 10
 # Rows of float32 probabilities sum to 1 within 1e-6; a row this far off is a mistake.
 TOLERANCE = 1e-4
+
+
+class Metrics(Record):
+    """Figures over `n` samples; candidates are ranked, listed and drawn by these alone.
+
+    `unit` is that of a target that has one.
+    """
+
+    n: int
+    unit: str = ""
+
+    @property
+    @abstractmethod
+    def main(self) -> tuple[str, float]:
+        """Name and value of the figure that candidates are ranked by."""
+
+    @property
+    @abstractmethod
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the main figure, low and high, in its unit."""
+
+    @property
+    def written(self) -> str:
+        """The main figure as people read it."""
+        name, value = self.main
+        return format_figure(name, value, self.unit)
+
+    @property
+    def written_interval(self) -> str:
+        """Its interval as people read it."""
+        low, high = (format_figure(self.main[0], bound) for bound in self.interval)
+        return f"{low} to {high}"
+
+    @property
+    @abstractmethod
+    def order(self) -> tuple[float, ...]:
+        """Sorts candidates, the best first."""
+
+    @abstractmethod
+    def list_figures(self) -> dict[str, float]:
+        """Return the figures of a row of the leaderboard by name, the main one first."""
 
 
 class ClassMetrics(Record):
@@ -32,8 +76,8 @@ class ConfusedPair(Record):
     count: int
 
 
-class Metrics(Record):
-    """Figures over `n` images, as plain numbers.
+class ClassificationMetrics(Metrics):
+    """Figures of a classifier over `n` images, as plain numbers.
 
     Attributes
     ----------
@@ -61,7 +105,7 @@ class Metrics(Record):
         The most frequent confusions, at most ten, most frequent first.
     """
 
-    n: int
+    kind: Literal["classification"] = "classification"
     correct: int
     accuracy: float
     precision: float
@@ -75,12 +119,45 @@ class Metrics(Record):
     confused_pairs: tuple[ConfusedPair, ...]
 
     @property
+    def main(self) -> tuple[str, float]:
+        """The accuracy."""
+        return "accuracy", self.accuracy
+
+    @property
     def interval(self) -> tuple[float, float]:
         """The 95 % interval of the accuracy (Wilson), low and high, in 0..1."""
         return wilson_interval(self.correct, self.n)
 
+    @property
+    def order(self) -> tuple[float, ...]:
+        """By accuracy, then by log loss."""
+        return -self.accuracy, self.log_loss
 
-def measure_predictions(labels: np.ndarray, probabilities: np.ndarray) -> Metrics:
+    def list_figures(self) -> dict[str, float]:
+        """Return accuracy, F1, log loss, Brier score and calibration error."""
+        return {
+            "accuracy": self.accuracy,
+            "F1": self.f1,
+            "log loss": self.log_loss,
+            "Brier": self.brier,
+            "ECE": self.ece,
+        }
+
+
+def require_classes(metrics: Metrics) -> ClassificationMetrics:
+    """Return metrics as those of a classifier, where only these make sense.
+
+    Raises
+    ------
+    InputError
+        If they are of a regression.
+    """
+    if not isinstance(metrics, ClassificationMetrics):
+        raise InputError(f"this is about classes, the model is judged by {metrics.main[0]}")
+    return metrics
+
+
+def measure_predictions(labels: np.ndarray, probabilities: np.ndarray) -> ClassificationMetrics:
     """Measure predictions; the predicted class is the most probable, the lower at a tie.
 
     Parameters
@@ -104,7 +181,7 @@ def measure_predictions(labels: np.ndarray, probabilities: np.ndarray) -> Metric
     occurring = (confusion.sum(axis=0) + confusion.sum(axis=1)) > 0
     precision, recall, f1 = (float(values[occurring].mean()) for values in found[:3])
     n, correct = len(labels), int(np.trace(confusion))
-    return Metrics(
+    return ClassificationMetrics(
         n=n,
         correct=correct,
         accuracy=correct / n,

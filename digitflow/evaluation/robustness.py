@@ -16,8 +16,8 @@ from digitflow.data.splits import choose_rows
 from digitflow.evaluation.evidence import Share
 from digitflow.images.colours import to_gray
 from digitflow.images.frame import frame_pictures
-from digitflow.models.fitting import predict_in_chunks
 from digitflow.models.persistence import load_model
+from digitflow.models.predicting import predict_in_chunks
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ModelRef, Record
 

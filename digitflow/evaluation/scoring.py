@@ -3,38 +3,53 @@
 import time
 from collections.abc import Sequence
 from statistics import median
-from typing import Any
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from digitflow.config.training import Candidate
 from digitflow.data.sets import SampleSet
 from digitflow.errors import CandidateFailed, list_some
-from digitflow.evaluation.evidence import Costs, TestResult, score_accuracy
-from digitflow.evaluation.metrics import Metrics, measure_predictions
-from digitflow.models.fitting import FittedModel, PreparedFeatures, predict_in_chunks
+from digitflow.evaluation.evidence import Costs, ScoredSet, TestResult, score_predictions
+from digitflow.evaluation.metrics import ClassificationMetrics, measure_predictions
+from digitflow.evaluation.regression import RegressionMetrics, measure_values
+from digitflow.models.fitting import FittedModel, PreparedFeatures
 from digitflow.models.persistence import load_model
+from digitflow.models.predicting import Predict, choose_method, predict_in_chunks
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef, ModelRef, Record, digest_json
 
-TIMED_IMAGES = 30
+TIMED_SAMPLES = 30
 ROUNDS = 20
-TURN_IMAGES = 10
+TURN_SAMPLES = 10
 # A slow model gets fewer rounds: beyond these processor seconds no new one begins.
 MAX_SECONDS = 30.0
 _LEAST_ROUNDS = 3
 
 
 class Evaluation(Record):
-    """A candidate on the validation images: metrics, probabilities (n, 10) and costs."""
+    """A candidate on the validation samples: metrics, predictions and costs.
 
-    metrics: Metrics
+    Predictions are probabilities (n, k) of classes, or values (n,).
+    """
+
+    metrics: Annotated[ClassificationMetrics | RegressionMetrics, Field(discriminator="kind")]
     predictions: ArrayRef
     latency_ms: float
 
 
+def measure(
+    targets: np.ndarray, predictions: np.ndarray, unit: str = ""
+) -> ClassificationMetrics | RegressionMetrics:
+    """Measure probabilities (n, k) of classes, or values (n,) in a unit."""
+    if predictions.ndim == 1:
+        return measure_values(targets, predictions, unit)
+    return measure_predictions(targets, predictions)
+
+
 def digest_test_set(test: SampleSet) -> str:
-    """Return the digest by which a frozen test set is known: its images and labels."""
+    """Return the digest by which a frozen test set is known: its samples and targets."""
     return digest_json([test.samples.digest, test.targets.digest])
 
 
@@ -55,15 +70,17 @@ def evaluate_candidate(
     from threadpoolctl import threadpool_limits
 
     pipeline = load_model(fitted.model, store)
-    images, labels = store.open_array(validation.samples), store.open_array(validation.targets)
+    samples, targets = (
+        store.open_array(part) for part in (validation.samples, validation.targets)
+    )
     with threadpool_limits(threads):
-        probabilities = predict_in_chunks(pipeline[-1], store.open_array(prepared.validation))
+        predictions = predict_in_chunks(pipeline[-1], store.open_array(prepared.validation))
     with threadpool_limits(1):
-        rows = np.arange(min(TIMED_IMAGES, len(images)) + 1) % len(images)
-        seconds = _time_turn(pipeline, images[rows])
+        rows = np.arange(min(TIMED_SAMPLES, len(samples)) + 1) % len(samples)
+        seconds = _time_turn(choose_method(pipeline), samples[rows])
     return Evaluation(
-        metrics=measure_predictions(labels, probabilities),
-        predictions=store.put_array(probabilities),
+        metrics=measure(targets, predictions, validation.unit),
+        predictions=store.put_array(predictions),
         latency_ms=round(median(seconds) * 1000, 3),
     )
 
@@ -71,34 +88,34 @@ def evaluate_candidate(
 def score_on_test(
     store: Store, model: ModelRef, test: SampleSet, threads: int = 1
 ) -> TestResult:
-    """Score a whole pipeline, with its own preprocessing, on the frozen test images."""
+    """Score a whole pipeline, with its own preprocessing, on the frozen test samples."""
     from threadpoolctl import threadpool_limits
 
     pipeline = load_model(model, store)
     with threadpool_limits(threads):
-        probabilities = predict_in_chunks(pipeline, store.open_array(test.samples))
-    hits = probabilities.argmax(axis=1) == store.open_array(test.targets)
-    score = score_accuracy(model.digest, digest_test_set(test), int(hits.sum()), len(hits))
-    return TestResult(score=score, predictions=store.put_array(probabilities))
+        predictions = predict_in_chunks(pipeline, store.open_array(test.samples))
+    scored = ScoredSet(store.open_array(test.targets), predictions, None, unit=test.unit)
+    score = score_predictions(model.digest, digest_test_set(test), scored, predictions)
+    return TestResult(score=score, predictions=store.put_array(predictions))
 
 
 def measure_costs(
     store: Store, models: tuple[ModelRef, ...], test: SampleSet, rounds: int = ROUNDS
 ) -> list[Costs]:
-    """Time whole pipelines on one image after another, the models taking turns.
+    """Time whole pipelines on one sample after another, the models taking turns.
 
     Counted is this process's processor time, since a verdict must not depend on what else
-    the machine does. A turn is a few images, the first of which is not counted: it finds the
+    the machine does. A turn is a few samples, the first of which is not counted: it finds the
     caches as another model left them. Linear algebra runs in one thread.
 
     Parameters
     ----------
     models : tuple of ModelRef
-        Pipelines from uint8 (1, 28, 28) to probabilities.
+        Pipelines from samples to predictions.
     test : SampleSet
-        Where the images come from; all models get the same ones.
+        Where the samples come from; all models get the same ones.
     rounds : int
-        Turns of each model, of 10 images.
+        Turns of each model, of 10 samples.
 
     Returns
     -------
@@ -108,33 +125,36 @@ def measure_costs(
     """
     from threadpoolctl import threadpool_limits
 
-    pipelines = [load_model(model, store) for model in models]
-    images = store.open_array(test.samples)
+    methods = [choose_method(load_model(model, store)) for model in models]
+    samples = store.open_array(test.samples)
     with threadpool_limits(1):
-        seconds = _take_turns(pipelines, images, rounds)
+        seconds = _take_turns(methods, samples, rounds)
     return [_summarise(*pair) for pair in zip(models, seconds, strict=True)]
 
 
-def _take_turns(pipelines: Sequence[Any], images: np.ndarray, rounds: int) -> list[list[float]]:
+def _take_turns(
+    methods: Sequence[Predict], samples: np.ndarray, rounds: int
+) -> list[list[float]]:
     """Return the processor seconds of each counted prediction, by model."""
-    seconds: list[list[float]] = [[] for _ in pipelines]
-    order, began = list(range(len(pipelines))), time.process_time()
+    seconds: list[list[float]] = [[] for _ in methods]
+    order, began = list(range(len(methods))), time.process_time()
     for turn in range(rounds):
         if turn >= _LEAST_ROUNDS and time.process_time() - began > MAX_SECONDS:
             break
-        rows = np.arange(turn * TURN_IMAGES, (turn + 1) * TURN_IMAGES + 1) % len(images)
+        rows = np.arange(turn * TURN_SAMPLES, (turn + 1) * TURN_SAMPLES + 1) % len(samples)
         for place in order:
-            seconds[place] += _time_turn(pipelines[place], images[rows])
+            seconds[place] += _time_turn(methods[place], samples[rows])
         order.reverse()  # so that none always follows the same one
     return seconds
 
 
-def _time_turn(pipeline: Any, images: np.ndarray) -> list[float]:
-    """Return the processor seconds of a prediction of each image but the first."""
+def _time_turn(predict: Predict, samples: np.ndarray) -> list[float]:
+    """Return the processor seconds of a prediction of each sample but the first."""
     found = []
-    for image in images:
+    for place in range(len(samples)):
+        sample = samples[place : place + 1]
         began = time.process_time()
-        pipeline.predict_proba(image[None])
+        predict(sample)
         found.append(time.process_time() - began)
     return found[1:]
 
@@ -149,16 +169,20 @@ def _summarise(model: ModelRef, seconds: list[float]) -> Costs:
 
 
 class Entry(Record):
-    """One candidate's outcome: fitted and evaluated, or the error that stopped it."""
+    """One candidate's outcome: fitted and evaluated, or the error that stopped it.
+
+    `with_copies` tells whether it was trained on altered copies too.
+    """
 
     candidate: Candidate
     fitted: FittedModel | None = None
     evaluation: Evaluation | None = None
     error: str | None = None
+    with_copies: bool = False
 
 
 def rank_entries(entries: Sequence[Entry]) -> list[Entry]:
-    """Sort by accuracy on the validation images, then by log loss; failed ones last."""
+    """Sort by what the metrics of the validation samples rank by; failed ones last."""
     return sorted(entries, key=_sort_key)
 
 
@@ -184,8 +208,7 @@ def choose_winner(entries: Sequence[Entry]) -> Winner:
     return Winner(**dict(best))
 
 
-def _sort_key(entry: Entry) -> tuple[float, float, str]:
+def _sort_key(entry: Entry) -> tuple[bool, tuple[float, ...], str]:
     if entry.evaluation is None:
-        return (1.0, 0.0, entry.candidate.name)
-    metrics = entry.evaluation.metrics
-    return (-metrics.accuracy, metrics.log_loss, entry.candidate.name)
+        return True, (), entry.candidate.name
+    return False, entry.evaluation.metrics.order, entry.candidate.name

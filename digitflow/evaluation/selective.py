@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from digitflow.config.training import SelectiveRule
+from digitflow.config.digits import SelectiveRule
 from digitflow.errors import InputError
 from digitflow.models.bundle import RejectOption
 from digitflow.models.persistence import dump_model

@@ -20,9 +20,9 @@ class Check(Record):
         The check and what it asks, such as "better.superior"; the second part names the
         key of the config where there is one.
     slice : str
-        Which images or which figure: "test", "class 4", "4/9", "feedback", "shift-1".
+        Which samples or which figure: "test", "class 4", "4/9", "feedback", "shift-1".
     n : int or None
-        How many images.
+        How many samples.
     challenger, champion : float or None
         The figure of each: a share in 0..1, or in the unit that `detail` names.
     delta : float or None
@@ -71,6 +71,11 @@ class Check(Record):
             detail=detail,
             **more,
         )
+
+    @property
+    def question(self) -> str:
+        """What is asked, without the check's name."""
+        return self.id.partition(".")[2]
 
     @property
     def passed(self) -> bool:

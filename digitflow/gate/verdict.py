@@ -3,15 +3,14 @@
 import logging
 from collections.abc import Iterable, Iterator
 from math import isfinite
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from digitflow.catalogue import CHECKS
 from digitflow.config.gate import GateLimits
 from digitflow.errors import InputError, TestSetChanged
-from digitflow.evaluation.evidence import Evidence, ScoredSet, TestScore, score_accuracy
-from digitflow.evaluation.metrics import check_predictions
+from digitflow.evaluation.evidence import Evidence, ScoredSet, TestScore, score_predictions
 from digitflow.formatting import format_count
 from digitflow.gate.check import Check
 from digitflow.store.references import Record
@@ -71,19 +70,22 @@ def _find_in_set(
 ) -> Iterator[tuple[str, str]]:
     if (scored.champion is not None) != has_champion:
         names = "a champion" if has_champion else "no champion"
-        yield where, f"the comparison names {names}, its probabilities say otherwise"
+        yield where, f"the comparison names {names}, its predictions say otherwise"
     for who in ("challenger", "champion"):
-        probabilities = getattr(scored, who)
-        if probabilities is None:
+        predictions = getattr(scored, who)
+        if predictions is None:
             continue
         try:
-            check_predictions(scored.targets, probabilities)
+            scored.check_predictions(predictions)
         except InputError as exc:
-            yield where, f"the {who}'s probabilities can't be judged: {exc}"
+            yield where, f"the {who}'s predictions can't be judged: {exc}"
     for name in ("writers", "series"):
         numbers = getattr(scored, name)
         if numbers is not None and not _numbers_rows(numbers, len(scored.targets)):
             yield where, f"{name} must be {len(scored.targets):,} whole numbers"
+    for name, rows in scored.slices.items():
+        if rows.shape != scored.targets.shape or rows.dtype != np.bool_:
+            yield where, f"the slice {name} must say yes or no of {len(scored.targets):,} rows"
 
 
 def _numbers_rows(numbers: np.ndarray, n: int) -> bool:
@@ -92,7 +94,7 @@ def _numbers_rows(numbers: np.ndarray, n: int) -> bool:
 
 Outcome = Literal["bootstrap", "promote", "keep", "unchanged", "reject"]
 # Any one of these is enough to replace a champion that the challenger is not worse than.
-REASONS = ("better.superior", "better.feedback", "better.cheaper")
+REASONS = ("superior", "feedback", "cheaper")
 # What is named first when several checks stop a promotion.
 GRAVEST = ("error", "fail", "insufficient")
 
@@ -247,7 +249,7 @@ def _conclude(checks: tuple[Check, ...], has_champion: bool, same: bool) -> tupl
         return stay, "no check passed: nothing shows that it is fit"
     if not has_champion:
         return "bootstrap", f"the first champion, by absolute checks only: {checks[0].detail}"
-    found = {check.id: check for check in checks if check.id in REASONS}
+    found = {check.question: check for check in checks if check.question in REASONS}
     for name in REASONS:
         if name in found and found[name].passed:
             return "promote", found[name].detail
@@ -262,9 +264,9 @@ def _name_gravest(stopping: list[Check]) -> str:
 
 
 def _explain_keeping(found: dict[str, Check]) -> str:
-    if "better.superior" not in found:
-        return "the check `better` is not made: nothing could show that it is better"
-    return f"not shown to be better: {found['better.superior'].detail}"
+    if "superior" not in found:
+        return "no check asks whether it is better: nothing could show that"
+    return f"not shown to be better: {found['superior'].detail}"
 
 
 def _score_champion(evidence: Evidence, comparison: Comparison) -> TestScore | None:
@@ -280,26 +282,12 @@ def _score_champion(evidence: Evidence, comparison: Comparison) -> TestScore | N
 
 def _score(
     evidence: Evidence,
-    probabilities: np.ndarray | None,
+    predictions: np.ndarray | None,
     comparison: Comparison,
     digest: str | None = None,
 ) -> TestScore:
-    labels = evidence.test.targets
-    correct = _count_hits(labels, probabilities)
     model = digest or comparison.challenger_digest
-    return score_accuracy(model, comparison.test_digest, correct, len(labels))
-
-
-def _count_hits(labels: np.ndarray, probabilities: Any) -> int | None:
-    """Return how many are right; None where that can't be said."""
-    usable = (
-        probabilities is not None
-        and len(labels) > 0
-        and np.ndim(probabilities) == 2
-        and len(probabilities) == len(labels)
-        and bool(np.isfinite(probabilities).all())
-    )
-    return int((probabilities.argmax(axis=1) == labels).sum()) if usable else None
+    return score_predictions(model, comparison.test_digest, evidence.test, predictions)
 
 
 def run_check(name: str, evidence: Evidence, limits: GateLimits, seed: int) -> list[Check]:

@@ -4,6 +4,8 @@ The pipeline alone does not say when to reject its answers, nor how to tell that
 predicts what it did when it was judged.
 """
 
+from typing import Literal
+
 from digitflow.store.references import ArrayRef, ModelRef, Record
 
 
@@ -32,6 +34,30 @@ class RejectOption(Record):
     max_outlier_score: float
 
 
+class PredictionIntervals(Record):
+    """How far true values may be from predicted ones, chosen on held-out rows.
+
+    Attributes
+    ----------
+    coverage : float
+        The share of new rows whose true value is to be within, 0 to 1.
+    scale : str
+        Whether the half width is `factor` itself ("absolute") or that share of the predicted
+        value ("relative").
+    factor : float
+    mean_width : float
+        Of the intervals on those rows, in the target's unit.
+    n : int
+        Rows that they were chosen on.
+    """
+
+    coverage: float
+    scale: Literal["absolute", "relative"]
+    factor: float
+    mean_width: float
+    n: int
+
+
 class Golden(Record):
     """Samples and what a model predicted for them: it must repeat that wherever it is loaded.
 
@@ -40,7 +66,7 @@ class Golden(Record):
     samples : ArrayRef
         Samples, (k, ...).
     predictions : ArrayRef
-        float64 (k, classes), computed as one batch in one thread.
+        float64 (k, classes) or (k,), computed as one batch in one thread.
     libraries : dict of str to str
         Versions of Python and of the libraries behind the numbers.
     machine : str
@@ -61,11 +87,11 @@ class LoadCheck(Record):
     exact : bool
         Whether it had to be to the bit: same kind of processor, same versions.
     n : int
-        Golden images.
+        Golden samples.
     labels_differ : int
-        Images whose label came out otherwise.
+        Samples whose label came out otherwise.
     largest_difference : float
-        Of any probability; NaN where nothing was predicted.
+        Of any probability; of values as a share of them. NaN where nothing was predicted.
     memory_mb : float
         Peak resident memory of that process.
     error : str or None
@@ -128,10 +154,14 @@ class Signature(Record):
     method: str
 
 
-SIGNATURE = Signature(
-    inputs=("uint8", (-1, 28, 28)), outputs=("float64", (-1, 10)), method="predict_proba"
-)
-"""Of every model of digits: images to the probabilities of 0 to 9."""
+def describe_signature(golden: Golden) -> Signature:
+    """Return what a model takes and gives, as its golden samples and predictions show."""
+    samples, predictions = golden.samples, golden.predictions
+    return Signature(
+        inputs=(samples.dtype, (-1, *samples.shape[1:])),
+        outputs=(predictions.dtype, (-1, *predictions.shape[1:])),
+        method="predict" if len(predictions.shape) == 1 else "predict_proba",
+    )
 
 
 class ModelBundle(Record):
@@ -140,16 +170,19 @@ class ModelBundle(Record):
     Attributes
     ----------
     model : ModelRef
-        A pipeline from samples (digits: uint8 images (n, 28, 28)) to probabilities.
+        A pipeline from samples (digits: uint8 images (n, 28, 28)) to predictions.
     reject_option : RejectOption or None
         None where it was never chosen; then every answer counts as sure.
     golden : Golden
         What the model must repeat.
     reference : Reference or None
         None where nothing is compared with it.
+    intervals : PredictionIntervals or None
+        Of a regression; None where they were never chosen.
     """
 
     model: ModelRef
-    reject_option: RejectOption | None
+    reject_option: RejectOption | None = None
     golden: Golden
     reference: Reference | None = None
+    intervals: PredictionIntervals | None = None

@@ -1,4 +1,4 @@
-"""Fit one candidate: an estimator on features, its probabilities calibrated."""
+"""Fit one candidate: an estimator on features; a classifier's probabilities are calibrated."""
 
 import time
 import warnings
@@ -57,7 +57,7 @@ class EstimatorChoice(Record):
 
     estimator: str
     params: dict[str, Any]
-    calibration: str
+    calibration: str | None
     seed: int
     time_limit: float | None = None
 
@@ -67,14 +67,18 @@ class EstimatorChoice(Record):
         return cls(
             estimator=candidate.estimator,
             params=candidate.params,
-            calibration=candidate.calibration,
+            calibration=candidate.find_calibration(),
             seed=seed,
             time_limit=candidate.time_limit,
         )
 
 
 class FittedModel(Record):
-    """A pipeline from uint8 images (n, 28, 28) to probabilities, and what it took."""
+    """A pipeline from samples to predictions, and what it took.
+
+    `held_out` are targets and values, float64 (n,), that a regression predicted for rows which
+    the fit behind them had not seen; None where it was fitted once, on the training rows.
+    """
 
     # Two fits of one model differ in nothing else.
     NOT_IN_KEY: ClassVar[frozenset[str]] = frozenset({"fit_seconds", "warnings"})
@@ -82,17 +86,18 @@ class FittedModel(Record):
     model: ModelRef
     fit_seconds: float
     warnings: tuple[str, ...] = ()
+    held_out: tuple[ArrayRef, ArrayRef] | None = None
 
 
 def fit_candidate(
     store: Store,
     choice: EstimatorChoice,
     prepared: PreparedFeatures,
-    labels: ArrayRef,
-    calibration_labels: ArrayRef,
+    targets: ArrayRef,
+    calibration_targets: ArrayRef,
     threads: int = 1,
 ) -> FittedModel:
-    """Fit on the training rows, calibrate on others, store the whole pipeline.
+    """Fit on the training rows, calibrate a classifier on others, store the whole pipeline.
 
     Parameters
     ----------
@@ -100,8 +105,8 @@ def fit_candidate(
         What to fit.
     prepared : PreparedFeatures
         The fitted recipe, and its features of the training and calibration rows.
-    labels, calibration_labels : ArrayRef
-        uint8 (n,), of those rows.
+    targets, calibration_targets : ArrayRef
+        Classes or values (n,), of those rows.
     threads : int
         Threads that the fit may use.
 
@@ -110,11 +115,13 @@ def fit_candidate(
     CandidateFailed
         If the estimator refuses its parameters or the data.
     """
-    features, classes = store.open_array(prepared.train), store.open_array(labels)
-    held = store.open_array(prepared.calibration), store.open_array(calibration_labels)
+    features, wanted = store.open_array(prepared.train), store.open_array(targets)
+    held = store.open_array(prepared.calibration), store.open_array(calibration_targets)
 
     def fit() -> Any:
-        estimator = _build(choice, threads).fit(features, classes)
+        estimator = _build(choice, threads).fit(features, wanted)
+        if choice.calibration is None:
+            return estimator
         return _calibrate(estimator, choice.calibration, *held)
 
     return _fit_and_store(store, prepared.recipe, fit, threads)
@@ -130,35 +137,56 @@ def refit_winner(
 ) -> FittedModel:
     """Fit on training and validation rows together, calibrated on out-of-fold scores.
 
-    A group (a writer, or an image and its copies) is never in two folds, so that no score
-    comes from a model that saw its like.
+    A regression is not calibrated: what it predicts out of fold is kept for its intervals. A
+    group (a writer, or an image and its copies) is never in two folds, so that no score comes
+    from a model that saw its like.
 
     Parameters
     ----------
     train : SampleSet
         What `prepared.train` are the features of; with altered copies or without.
     splits : Splits
-        The images of the other features.
+        The samples of the other features.
     """
     parts = (train, splits.calibration, splits.validation)
     held = (prepared.train, prepared.calibration, prepared.validation)
     features = np.concatenate([store.open_array(ref) for ref in held])
-    labels = np.concatenate([store.open_array(part.targets) for part in parts])
+    targets = np.concatenate([store.open_array(part.targets) for part in parts])
     groups = np.concatenate([_group_rows(store, *pair) for pair in enumerate(parts)])
+    folds = _part_folds(targets, groups, choice)
 
     def fit() -> Any:
-        from sklearn.calibration import CalibratedClassifierCV
-        from sklearn.model_selection import StratifiedGroupKFold
-
-        splitter = StratifiedGroupKFold(REFIT_FOLDS, shuffle=True, random_state=choice.seed)
-        folds = list(splitter.split(features, labels, groups))
         estimator = _build(choice, threads)
+        if choice.calibration is None:
+            return estimator.fit(features, targets)
+        from sklearn.calibration import CalibratedClassifierCV
+
         calibrated = CalibratedClassifierCV(
             estimator, method=choice.calibration, cv=folds, ensemble=False
         )
-        return calibrated.fit(features, labels)
+        return calibrated.fit(features, targets)
 
-    return _fit_and_store(store, prepared.recipe, fit, threads)
+    fitted = _fit_and_store(store, prepared.recipe, fit, threads)
+    if choice.calibration is not None:
+        return fitted
+    from sklearn.model_selection import cross_val_predict
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(threads):
+        values = cross_val_predict(_build(choice, threads), features, targets, cv=folds)
+    held_out = store.put_array(targets), store.put_array(np.asarray(values, np.float64))
+    return fitted.model_copy(update={"held_out": held_out})
+
+
+def _part_folds(
+    targets: np.ndarray, groups: np.ndarray, choice: EstimatorChoice
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the rows of each fold's fit and of its held-out part, classes shared evenly."""
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+    kind = GroupKFold if choice.calibration is None else StratifiedGroupKFold
+    splitter = kind(REFIT_FOLDS, shuffle=True, random_state=choice.seed)
+    return list(splitter.split(targets, targets, groups))
 
 
 def _group_rows(store: Store, number: int, part: SampleSet) -> np.ndarray:
@@ -177,12 +205,12 @@ def _fit_and_store(store: Store, recipe: ModelRef, fit: Any, threads: int) -> Fi
         warnings.simplefilter("always")
         began = time.perf_counter()
         try:
-            classifier = fit()
+            estimator = fit()
         except (ValueError, TypeError, MemoryError) as exc:
             raise CandidateFailed(f"{type(exc).__name__}: {exc}") from exc
         seconds = time.perf_counter() - began
     steps = load_model(recipe, store).steps
-    pipeline = Pipeline([*steps, ("classifier", classifier)])
+    pipeline = Pipeline([*steps, ("estimator", estimator)])
     said = dict.fromkeys(str(warning.message).splitlines()[0] for warning in caught)
     return FittedModel(
         model=dump_model(pipeline, store), fit_seconds=round(seconds, 3), warnings=tuple(said)
@@ -205,7 +233,7 @@ def _calibrate(estimator: Any, method: str, features: np.ndarray, labels: np.nda
 
 
 def build_estimator(name: str, params: Mapping[str, Any], seed: int, threads: int) -> Any:
-    """Return an unfitted classifier: the module's defaults, overridden by `params`.
+    """Return an unfitted estimator: the module's defaults, overridden by `params`.
 
     Parameters
     ----------
@@ -234,13 +262,3 @@ def build_estimator(name: str, params: Mapping[str, Any], seed: int, threads: in
             f"it takes {', '.join(accepted)}"
         )
     return build(dict(params), seed, threads)
-
-
-CHUNK_ROWS = 1024
-
-
-def predict_in_chunks(model: Any, rows: np.ndarray) -> np.ndarray:
-    """Return probabilities (n, 10) float64, computed in bounded memory."""
-    starts = range(0, len(rows), CHUNK_ROWS)
-    chunks = [model.predict_proba(rows[start : start + CHUNK_ROWS]) for start in starts]
-    return np.concatenate(chunks)

@@ -1,8 +1,9 @@
-"""Golden predictions: what a model read once it must read wherever it is loaded.
+"""Golden predictions: what a model predicted once it must predict wherever it is loaded.
 
 On the same kind of processor with the same versions to the bit, elsewhere the same labels
-and probabilities within 1e-6. `python -m digitflow.models.golden` is the fresh process that
-tries it: an order on standard input, a `LoadCheck` on standard output, both JSON.
+and probabilities within 1e-6, values within that share of them. `python -m
+digitflow.models.golden` is the fresh process that tries it: an order on standard input, a
+`LoadCheck` on standard output, both JSON.
 """
 
 import logging
@@ -26,6 +27,7 @@ from digitflow.data.splits import choose_rows
 from digitflow.errors import DamagedArtifact, DigitflowError, InputError
 from digitflow.models.bundle import Golden, LoadCheck, ModelBundle
 from digitflow.models.persistence import load_model
+from digitflow.models.predicting import choose_method
 from digitflow.store.artifacts import Store
 from digitflow.store.lineage import installed_version
 from digitflow.store.references import ArrayRef, ModelRef, Record, digest_array
@@ -90,7 +92,7 @@ def _name_processor() -> str:
 
 logger = logging.getLogger(__name__)
 
-GOLDEN_IMAGES = 32
+GOLDEN_SAMPLES = 32
 TIME_LIMIT = 300.0
 # What a process may need to start and find its libraries; nothing that steers one.
 _KEPT_VARIABLES = (
@@ -107,9 +109,11 @@ class _Order(Record):
 
 
 def record_golden(
-    store: Store, model: ModelRef, images: SampleSet, count: int = GOLDEN_IMAGES
+    store: Store, model: ModelRef, samples: SampleSet, count: int = GOLDEN_SAMPLES
 ) -> Golden:
-    """Note what a model reads in `count` images, every digit among them; nothing is random.
+    """Note what a model predicts for `count` samples; nothing is random.
+
+    Every class is among them; of a regression, targets from the smallest to the largest.
 
     Raises
     ------
@@ -117,8 +121,8 @@ def record_golden(
         If the model can't be loaded.
     """
     pipeline = load_model(model, store)
-    rows = choose_rows(store.open_array(images.targets), count)
-    chosen = np.array(store.open_array(images.samples)[rows])
+    rows = choose_rows(store.open_array(samples.targets), count)
+    chosen = np.array(store.open_array(samples.samples)[rows])
     return Golden(
         samples=store.put_array(chosen),
         predictions=store.put_array(_read(pipeline, chosen)),
@@ -130,7 +134,7 @@ def record_golden(
 def check_golden(
     store: Store, model: ModelRef, golden: Golden, time_limit: float = TIME_LIMIT
 ) -> LoadCheck:
-    """Load a model in a fresh process with nothing but the package, and repeat its readings.
+    """Load a model in a fresh process with nothing but the package, and repeat its predictions.
 
     The process sees no folder of the project, no setting of the environment and one
     thread. Whatever goes wrong in it, a crash included, is in the result's `error`.
@@ -163,21 +167,35 @@ def repeats(pipeline: Any, golden: Golden, store: Store) -> LoadCheck:
     Whatever goes wrong is in the result's `error`.
     """
     try:
-        images = _open_intact(store, golden.samples)
+        samples = _open_intact(store, golden.samples)
         expected = _open_intact(store, golden.predictions)
-        found = _read(pipeline, images)
+        found = _read(pipeline, samples)
         if found.shape != expected.shape:
-            return _failed(golden, f"it reads {found.shape}, it should {expected.shape}")
+            return _failed(golden, f"it predicts {found.shape}, it should {expected.shape}")
     except Exception as exc:  # another version of a library may raise anything
         return _failed(golden, _describe(exc))
     return LoadCheck(
         exact=same_environment(golden),
-        n=len(images),
-        labels_differ=int((found.argmax(axis=1) != expected.argmax(axis=1)).sum()),
-        # Of no images there is no largest; a NaN stays one.
-        largest_difference=float(np.abs(found - expected).max()) if found.size else math.nan,
+        n=len(samples),
+        labels_differ=_count_other_labels(found, expected),
+        # Of no samples there is no largest; a NaN stays one.
+        largest_difference=_compare(found, expected) if found.size else math.nan,
         memory_mb=measure_peak_memory(),
     )
+
+
+def _count_other_labels(found: np.ndarray, expected: np.ndarray) -> int:
+    if found.ndim == 1:
+        return 0
+    return int((found.argmax(axis=1) != expected.argmax(axis=1)).sum())
+
+
+def _compare(found: np.ndarray, expected: np.ndarray) -> float:
+    """Return the largest difference; of values, as a share of them."""
+    difference = np.abs(found - expected)
+    if found.ndim == 1:
+        difference /= np.maximum(np.abs(expected), np.finfo(np.float64).tiny)
+    return float(difference.max())
 
 
 def load_bundle(bundle: ModelBundle, store: Store) -> Any:
@@ -213,14 +231,14 @@ def same_environment(golden: Golden) -> bool:
     return golden.libraries == list_libraries() and golden.machine == describe_machine()
 
 
-def _read(pipeline: Any, images: np.ndarray) -> np.ndarray:
-    """Return probabilities (k, 10), computed as one batch in one thread."""
+def _read(pipeline: Any, samples: np.ndarray) -> np.ndarray:
+    """Return predictions, computed as one batch in one thread."""
     import joblib
     from threadpoolctl import threadpool_limits
 
     # A forest adds up its trees in the order in which its threads finish.
     with threadpool_limits(1), joblib.parallel_config("sequential"):
-        return np.asarray(pipeline.predict_proba(images))
+        return np.asarray(choose_method(pipeline)(samples), np.float64)
 
 
 def _open_intact(store: Store, ref: ArrayRef) -> np.ndarray:
@@ -278,8 +296,8 @@ def _describe_failure(tried: LoadCheck) -> str:
     if tried.error is not None:
         return tried.error
     return (
-        f"of {tried.n} golden images {tried.labels_differ} are read as another digit, "
-        f"probabilities differ by up to {tried.largest_difference:.2g}."
+        f"of {tried.n} golden samples {tried.labels_differ} get another label, "
+        f"predictions differ by up to {tried.largest_difference:.2g}."
     )
 
 

@@ -52,7 +52,7 @@ def require_comparable(champion: Champion | None, test: SampleSet, limits: GateL
         gates.require_same_test(champion.score.test_digest, digest_test_set(test))
 
 
-def check_test_images(store: Store, model: str, test: SampleSet, limits: GateLimits) -> None:
+def check_test_samples(store: Store, model: str, test: SampleSet, limits: GateLimits) -> None:
     """Stop before anything is trained where the gate could not compare in the end.
 
     Raises
@@ -61,6 +61,17 @@ def check_test_images(store: Store, model: str, test: SampleSet, limits: GateLim
         It says how to accept the new images.
     """
     require_comparable(read_champion(store, model), test, limits)
+
+
+def find_frozen(store: Store, model: str, limits: GateLimits) -> SampleSet | None:
+    """Return the test samples that a model's champion was judged on.
+
+    None where there is no champion, or it may be judged again on others.
+    """
+    champion = read_champion(store, model)
+    if champion is None or limits.accept_new_test:
+        return None
+    return listing.find_registration(store, model, champion.version).facts.test
 
 
 def register_challenger(

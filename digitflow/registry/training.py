@@ -7,12 +7,14 @@ import yaml
 
 from digitflow.augment.distortions import require_known
 from digitflow.catalogue import ESTIMATORS, RECIPES
-from digitflow.config.reading import load_config, parse_config
+from digitflow.config.digits import DigitsConfig
+from digitflow.config.reading import AnyConfig, load_config, parse_config
 from digitflow.config.training import TrainConfig
 from digitflow.data.sets import PreparedData
+from digitflow.errors import InputError
 from digitflow.evaluation.evidence import EvidenceRefs
 from digitflow.evaluation.scoring import Entry, Winner, choose_winner
-from digitflow.models.bundle import SIGNATURE
+from digitflow.models.bundle import ModelBundle, describe_signature
 from digitflow.registry.versions import COMMAND_LINE, TrainingFacts
 from digitflow.store.lineage import digest_modules, find_libraries
 from digitflow.store.references import digest_json
@@ -20,10 +22,9 @@ from digitflow.store.runs import RunLog
 
 # What makes a model beside the estimators and recipes that a config names.
 _CODE = ("digitflow.data.splits", "digitflow.augment.copies", "digitflow.models.fitting")
-_FIGURES = ("accuracy", "precision", "recall", "f1", "log_loss", "brier", "ece")
 
 
-def resolve_config(config: str | Mapping[str, object] | TrainConfig) -> TrainConfig:
+def resolve_config(config: str | Mapping[str, object] | AnyConfig) -> AnyConfig:
     """Return the config itself, read from its file or form; unknown names stop here.
 
     Raises
@@ -34,11 +35,29 @@ def resolve_config(config: str | Mapping[str, object] | TrainConfig) -> TrainCon
     """
     if isinstance(config, str):
         config = load_config(Path(config))
-    elif not isinstance(config, TrainConfig):
+    elif isinstance(config, Mapping):
         config = parse_config(dict(config))
     _list_chosen(config)
-    require_known(tuple(config.gate.robustness.floors))
+    if (alterations := config.gate.find_alterations()) is not None:
+        require_known(tuple(alterations.floors))
     return config
+
+
+def resolve_digits(config: str | Mapping[str, object] | AnyConfig) -> DigitsConfig:
+    """Do as `resolve_config`, of a config of digits.
+
+    Raises
+    ------
+    InputError
+        Also if it is of another kind.
+    """
+    found = resolve_config(config)
+    if not isinstance(found, DigitsConfig):
+        raise InputError(
+            f"this is about images of digits (workload: digits), and the config of the model "
+            f"{found.model} is about a {found.workload}"
+        )
+    return found
 
 
 def describe_training(
@@ -46,6 +65,7 @@ def describe_training(
     config: TrainConfig,
     entries: Sequence[Entry],
     data: PreparedData,
+    bundle: ModelBundle,
     refs: EvidenceRefs,
 ) -> TrainingFacts:
     """Return all that a version is known by: run, config, data, code, figures."""
@@ -59,7 +79,7 @@ def describe_training(
         code=digest_json(modules),
         libraries=find_libraries(modules),
         metrics=_list_metrics(choose_winner(entries)),
-        signature=SIGNATURE,
+        signature=describe_signature(bundle.golden),
         test=refs.test.samples,
         feedback=None if refs.feedback is None else refs.feedback.samples,
         costs=refs.costs,
@@ -88,8 +108,8 @@ def _list_chosen(config: TrainConfig) -> list[str]:
 
 
 def _list_metrics(winner: Winner) -> dict[str, float]:
-    metrics = winner.evaluation.metrics
-    return {f"validation_{name}": float(getattr(metrics, name)) for name in _FIGURES} | {
+    figures = winner.evaluation.metrics.list_figures()
+    return {f"validation_{name.replace(' ', '_')}": figures[name] for name in figures} | {
         "fit_seconds": winner.fitted.fit_seconds,
         "latency_ms": winner.evaluation.latency_ms,
         "bytes": float(winner.fitted.model.bytes),

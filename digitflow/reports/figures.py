@@ -8,7 +8,7 @@ import numpy as np
 
 from digitflow.data.sets import SampleSet
 from digitflow.errors import InputError
-from digitflow.evaluation.metrics import find_mistakes
+from digitflow.evaluation.metrics import find_mistakes, require_classes
 from digitflow.evaluation.scoring import Entry, Evaluation
 from digitflow.evaluation.selective import trace_risk
 from digitflow.registry.history import Entry as HistoryEntry
@@ -23,10 +23,17 @@ from digitflow.reports.charts import (
     new_figure,
     soften_frame,
 )
+from digitflow.reports.pictures import Figures, store_pictures
 from digitflow.store.artifacts import Store
-from digitflow.store.references import FileRef, Record
 
 CLASSES = 10
+TITLES = {
+    "samples": "Training images",
+    "confusion": "Confusions of the winner, on the validation images",
+    "errors": "Errors of the winner, on the validation images",
+    "mistakes": "What the winner was surest of and wrong about",
+    "risk": "What saying unsure buys",
+}
 MISTAKES_PER_ROW = 6
 # Of the risk curve: below this, one image more or less is a jump.
 LEAST_COVERAGE = 0.05
@@ -191,7 +198,7 @@ def draw_classes(title: str, counts: Mapping[str, Sequence[int]]) -> bytes:
 
 
 def draw_tradeoff(entries: Sequence[Entry]) -> bytes:
-    """Draw accuracy against the time of one image, a point a candidate; return a PNG.
+    """Draw the main figure against the time of one sample, a point a candidate; a PNG.
 
     Those that failed are left out.
     """
@@ -200,21 +207,23 @@ def draw_tradeoff(entries: Sequence[Entry]) -> bytes:
         for entry in entries
         if entry.evaluation is not None
     ]
+    main = measured[0][1].metrics.main[0] if measured else "accuracy"
+    factor = 100 if main == "accuracy" else 1
     points = {
-        name: ([found.latency_ms], [100 * found.metrics.accuracy]) for name, found in measured
+        name: ([found.latency_ms], [factor * found.metrics.main[1]]) for name, found in measured
     }
     return draw_lines(
-        "Accuracy against the time of one image",
+        f"{main[0].upper()}{main[1:]} against the time of one sample",
         points,
-        "time of one image (ms, processor time)",
-        "accuracy (% of the validation images)",
+        "time of one sample (ms, processor time)",
+        f"{main}{' (%)' if factor == 100 else ''} on the validation samples",
         log_x=True,
         height=4.6,
     )
 
 
 def draw_champions(entries: Sequence[HistoryEntry]) -> bytes:
-    """Draw the champions' test accuracy, one entry of the history after the other; a PNG.
+    """Draw the champions' test scores, one entry of the history after the other; a PNG.
 
     Parameters
     ----------
@@ -223,18 +232,21 @@ def draw_champions(entries: Sequence[HistoryEntry]) -> bytes:
     """
     places = np.arange(1, len(entries) + 1)
     scores = [entry.champion.score for entry in entries]
-    bounds = 100 * np.array([score.interval for score in scores])
-    shares = 100 * np.array([score.value for score in scores])
+    metric, unit = scores[-1].metric, scores[-1].unit
+    name = f"test {metric}"
+    factor, unit = (100, "%") if metric == "accuracy" else (1, unit)
+    bounds = factor * np.array([score.interval for score in scores])
+    values = factor * np.array([score.value for score in scores])
     marks = {
-        f"version {entry.version}, {entry.kind}": (float(place), float(share))
-        for place, entry, share in zip(places, entries, shares, strict=True)
+        f"version {entry.version}, {entry.kind}": (float(place), float(value))
+        for place, entry, value in zip(places, entries, values, strict=True)
     }
     return draw_lines(
         "Champions, one after the other",
-        {"test accuracy": (places, shares)},
+        {name: (places, values)},
         "entry of the history (1 = the first champion)",
-        "test accuracy (%), with its 95 % interval",
-        bands={"test accuracy": (bounds[:, 0], bounds[:, 1])},
+        f"{name}{f' ({unit})' if unit else ''}, with its 95 % interval",
+        bands={name: (bounds[:, 0], bounds[:, 1])},
         marks=marks if len(marks) <= MARKED_CHAMPIONS else None,
         x_range=(0, len(entries) + 1),
     )
@@ -282,16 +294,6 @@ def _check_images(images: np.ndarray, labels: np.ndarray) -> None:
         )
 
 
-class Figures(Record):
-    """The pictures of a run, PNG: samples, confusions, errors, worst mistakes, risk."""
-
-    samples: FileRef
-    confusion: FileRef
-    errors: FileRef
-    mistakes: FileRef
-    risk: FileRef
-
-
 def draw_figures(
     store: Store,
     train: SampleSet,
@@ -310,7 +312,7 @@ def draw_figures(
     probabilities = store.open_array(evaluation.predictions)
     found = find_mistakes(labels, probabilities)
     curve = trace_risk(labels, probabilities)
-    counts = evaluation.metrics.confusion
+    counts = require_classes(evaluation.metrics).confusion
     pictures = {
         "samples": draw_samples(
             store.open_array(train.samples), store.open_array(train.targets)
@@ -322,6 +324,4 @@ def draw_figures(
         ),
         "risk": draw_risk_coverage(curve.coverage, curve.risk, coverage),
     }
-    return Figures(
-        **{name: store.put_bytes(png, "figures", ".png") for name, png in pictures.items()}
-    )
+    return store_pictures(store, pictures, TITLES)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from digitflow import formatting
+from digitflow.formatting import format_figure
 
 SHOWN_DIGEST = 12
 
@@ -24,7 +25,13 @@ def render_page(template: str, **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= _filters()
+    environment.globals["figure_of"] = write_figure
     return environment.get_template(template).render(**values)
+
+
+def write_figure(name: str, value: float | None, unit: str = "") -> str:
+    """Write a figure of a model for a page, see `format_figure`; a dash where there is none."""
+    return "–" if value is None else _keep_together(format_figure(name, value, unit))
 
 
 def _filters() -> dict[str, Callable[[Any], str]]:

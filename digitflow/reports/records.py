@@ -73,5 +73,5 @@ def find_sets(store: Store, run: str, task: str = "split") -> dict[str, SampleSe
     return {
         part: SampleSet.model_validate(columns)
         for part, columns in sets.items()
-        if {"images", "labels"} <= columns.keys()
+        if {"samples", "targets"} <= columns.keys()
     }

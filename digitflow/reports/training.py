@@ -6,19 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from digitflow.config.training import TrainConfig
-from digitflow.data.inspection import Reason
+from digitflow.catalogue import PAGES
+from digitflow.config.reading import AnyConfig
 from digitflow.data.sets import PreparedData, SampleSet
 from digitflow.evaluation.evidence import Share
-from digitflow.evaluation.metrics import Metrics
 from digitflow.evaluation.scoring import Entry, Winner, choose_winner, rank_entries
 from digitflow.gate.check import Check
 from digitflow.gate.verdict import Verdict
-from digitflow.models.bundle import ModelBundle, RejectOption
+from digitflow.models.bundle import ModelBundle
 from digitflow.registry.training import list_code, write_config
 from digitflow.registry.versions import Champion, Decision
-from digitflow.reports.figures import Figures
 from digitflow.reports.page import render_page
+from digitflow.reports.pictures import Figures, Picture
 from digitflow.store.artifacts import Store
 from digitflow.store.lineage import find_libraries, list_versions
 from digitflow.store.references import Record, digest_json
@@ -54,70 +53,72 @@ TASK_SIGNS = {
     "failed": ("✗", "failed", "bad"),
 }
 
-# What was hard in each series of photographs.
-DISTORTIONS = {
-    "plain": "dark pen on white paper, from above",
-    "perspective": "the sheet turned, and seen from aside",
-    "shadow": "uneven light, with a hard edge",
-    "texture": "grain and fibres of the paper",
-    "ink-colour": "coloured pens and paper, chalk on a board",
-    "all": "all of these at once",
-}
-
 PURPOSES = {
     "train": "fits the candidates",
-    "augmented": "the training images with their altered copies",
-    "calibration": "turns scores into probabilities",
+    "augmented": "the training samples with their altered copies",
+    "calibration": "turns scores into probabilities, or bounds errors",
     "validation": "chooses the winner",
     "test": "frozen; only the gate looks at it",
 }
 
-# Why a row is set aside, in the words of the quarantine.
-REASONS: Mapping[Reason, str] = {
-    "unreadable": "no pixel is there, as of a damaged picture",
-    "NaN pixel": "some pixels are missing",
-    "out of range": "a pixel is below 0 or above 255",
-    "not a whole number": "pixels are no whole numbers, as where they were scaled to 0..1",
-    "unknown label": "the label is none of 0 to 9, or missing",
-    "blank": "there is no ink",
-    "inverted": "dark ink on a bright border",
-    "duplicate of a test image": "equal to an image of the test set, which stays as it is",
-    "conflicting duplicate": (
-        "equal to another image with another label: nobody knows which is right, all go"
-    ),
-    "duplicate": "equal to an earlier image with the same label, which stays",
-}
-
 
 class PartCard(Record):
-    """One set of images; `class_counts` of 0 to 9, `writers` None where unknown.
+    """One set of samples.
 
-    `source_counts` are those of the parts of a mix; empty where there is one source.
+    Attributes
+    ----------
+    class_counts : tuple of int
+        Samples of each class; empty where targets are values.
+    target : tuple of float
+        Smallest, median, mean and largest target; empty where targets are classes.
+    writers : int or None
+        How many; None where that is unknown.
+    source_counts : tuple of int
+        Samples of each part of a mix; empty where there is one source.
     """
 
     name: str
     rows: int
-    class_counts: tuple[int, ...]
-    writers: int | None
+    class_counts: tuple[int, ...] = ()
+    target: tuple[float, ...] = ()
+    writers: int | None = None
     source_counts: tuple[int, ...] = ()
-    images_digest: str
-    labels_digest: str
+    samples_digest: str
+    targets_digest: str
 
 
 class DataCard(Record):
-    """Where the images come from, how they were parted, and what was wrong with them.
+    """Where the data come from, how they were parted, and what was wrong with them.
 
     `problems` counts bad rows by reason; `quarantine` is the file that names them. Of a mix,
-    `sources` names the parts, and `read` says what of each the winner read right in validation.
+    `sources` names the parts. `classes` names classes that are no numbers; `unit` is that of
+    values.
     """
 
     source: str
     origin: str
     sources: tuple[str, ...] = ()
-    read: tuple[Share, ...] = ()
+    classes: tuple[str, ...] = ()
+    unit: str = ""
     splits: tuple[PartCard, ...]
     problems: dict[str, int]
     quarantine: str | None
+
+
+@dataclass(frozen=True)
+class ShownPicture:
+    """A picture of a page: PNG, and the words beside it."""
+
+    png: bytes
+    title: str
+    alt: str
+    caption: str
+
+
+def show_picture(store: Store, picture: Picture) -> ShownPicture:
+    """Read a stored picture."""
+    words = {name: getattr(picture, name) for name in ("title", "alt", "caption")}
+    return ShownPicture(png=store.read_bytes(picture.png), **words)
 
 
 @dataclass(frozen=True)
@@ -138,14 +139,10 @@ class RunReport:
         Best first; the first was evaluated.
     champion : Champion or None
         Who is champion after the run; None where nothing was ever promoted.
-    reject_option : RejectOption or None
-        None where nothing is ever called unsure.
-    typical : float
-        The share of the digits, 0 to 1, that count as typical.
-    photographs : mapping of str to Share
-        Photographs of digits by others, read right by series; empty where none were read.
-    pictures : mapping of str to bytes
-        PNG: samples, confusion, errors, mistakes, risk.
+    pictures : mapping of str to ShownPicture
+        By their names.
+    details : mapping of str to Any
+        What the workload's part of the page says beside.
     tasks : sequence of dict
         As `digitflow.store.runs.summarise_tasks` gives them, of the states in `TASK_SIGNS`.
     notes : sequence of str
@@ -163,10 +160,8 @@ class RunReport:
     entries: Sequence[Entry]
     verdict: Verdict
     champion: Champion | None
-    reject_option: RejectOption | None
-    typical: float
-    photographs: Mapping[str, Share]
-    pictures: Mapping[str, bytes]
+    pictures: Mapping[str, ShownPicture]
+    details: Mapping[str, Any]
     tasks: Sequence[Mapping[str, Any]]
     notes: Sequence[str] = ()
 
@@ -183,7 +178,7 @@ class RunReport:
 
 def write_report(
     log: RunLog,
-    config: TrainConfig,
+    config: AnyConfig,
     data: PreparedData,
     entries: Sequence[Entry],
     decision: Decision,
@@ -196,13 +191,13 @@ def write_report(
     Parameters
     ----------
     others : mapping of str to Share
-        What the model reads in photographs of other hands, by the series.
+        What the model predicts right of other samples, tried for the report alone.
     """
     store, name = log.store, f"reports/{log.run}/index.html"
     code = list_code(config)
     verdict, champion, ranked = decision.verdict, decision.champion, rank_entries(entries)
     winner = choose_winner(entries)
-    card = describe_data(store, data, winner)
+    card = describe_data(store, data)
     versions = list_versions(find_libraries(code))
     notes = write_notes(verdict, winner, config.refit, entries, data)
     log.update(
@@ -219,7 +214,7 @@ def write_report(
         notes=notes,
         report=str(store.root / name),
     )
-    tasks = summarise_tasks(log.events).values()
+    tasks, page = summarise_tasks(log.events).values(), PAGES.load(config.workload)
     report = RunReport(
         run=log.run,
         model=config.model,
@@ -232,25 +227,24 @@ def write_report(
         entries=ranked,
         verdict=verdict,
         champion=champion,
-        reject_option=bundle.reject_option,
-        typical=config.selective.typical,
-        photographs=others,
-        pictures={picture: store.read_bytes(ref) for picture, ref in drawn},
+        pictures={name: show_picture(store, drawn.pictures[name]) for name in drawn.pictures},
+        details=page.describe_page(store, config, data, winner, bundle, others),
         tasks=[task for task in tasks if task["state"] in TASK_SIGNS],
         notes=notes,
     )
-    store.write_text(name, render_report(report))
+    store.write_text(name, render_report(report, config.workload))
     store.point("reports/latest", log.run)
 
 
-def describe_data(store: Store, data: PreparedData, winner: Winner) -> DataCard:
-    """Return the data card: rows, classes, writers, sources and digests of each part."""
+def describe_data(store: Store, data: PreparedData) -> DataCard:
+    """Return the data card: rows, targets, writers, sources and digests of each part."""
     quarantine = data.checked.quarantine
     return DataCard(
         source=data.source,
         origin=data.origin,
         sources=data.sources if len(data.sources) > 1 else (),
-        read=_count_read(store, data, winner),
+        classes=data.splits.train.classes,
+        unit=data.splits.train.unit,
         splits=tuple(
             _describe_part(store, *item, len(data.sources)) for item in data.parts().items()
         ),
@@ -259,30 +253,23 @@ def describe_data(store: Store, data: PreparedData, winner: Winner) -> DataCard:
     )
 
 
-def _count_read(store: Store, data: PreparedData, winner: Winner) -> tuple[Share, ...]:
-    """Count what the winner reads right of each part of a mix, in the validation images."""
-    part = data.splits.validation
-    if part.sources is None:
-        return ()
-    sources, labels = store.open_array(part.sources), store.open_array(part.targets)
-    found = store.open_array(winner.evaluation.predictions).argmax(axis=1)
-    rows = (sources == place for place in range(len(data.sources)))
-    return tuple(
-        Share(correct=int((found == labels)[mine].sum()), n=int(mine.sum())) for mine in rows
-    )
-
-
 def _describe_part(store: Store, name: str, part: SampleSet, sources: int) -> PartCard:
-    counts = np.bincount(store.open_array(part.targets), minlength=CLASSES)
     return PartCard(
         name=name,
         rows=part.rows,
-        class_counts=tuple(counts.tolist()),
+        **_describe_targets(store.open_array(part.targets), len(part.classes) or CLASSES),
         writers=_count_writers(store, part),
         source_counts=_count_sources(store, part, sources),
-        images_digest=part.samples.digest,
-        labels_digest=part.targets.digest,
+        samples_digest=part.samples.digest,
+        targets_digest=part.targets.digest,
     )
+
+
+def _describe_targets(targets: np.ndarray, classes: int) -> dict[str, Any]:
+    if np.issubdtype(targets.dtype, np.floating):
+        middle = np.median(targets), targets.mean()
+        return {"target": tuple(map(float, (targets.min(), *middle, targets.max())))}
+    return {"class_counts": tuple(np.bincount(targets, minlength=classes).tolist())}
 
 
 def _count_writers(store: Store, part: SampleSet) -> int | None:
@@ -310,13 +297,13 @@ def write_notes(
     """Return what a reader of the figures must know."""
     name = winner.candidate.name
     notes = [
-        "Candidates were compared on validation images that calibrated none of them; the "
-        "test images were looked at once, by the gate."
+        "Candidates were compared on validation samples that calibrated none of them; the "
+        "test samples were looked at once, by the gate."
     ]
     if refitted:
         notes.append(
-            f"What was judged is {name} fitted again on training and validation images "
-            "together, its probabilities calibrated on out-of-fold scores; the figures of the "
+            f"What was judged is {name} fitted again on training and validation samples "
+            "together, calibrated by what it predicts out of fold; the figures of the "
             "leaderboard are those of the fit that was compared."
         )
     else:
@@ -330,16 +317,14 @@ def write_notes(
     return notes
 
 
-def render_report(report: RunReport) -> str:
+def render_report(report: RunReport, workload: str) -> str:
     """Return the report as HTML; styles and pictures are inside, scripts there are none."""
     return render_page(
-        "reports/training.html.j2",
+        f"reports/{workload}.html.j2",
         report=report,
         outcome=OUTCOMES[report.verdict.outcome],
-        scale=_accuracy_scale(report.entries),
-        taken_for=_most_taken_for(report.winner.evaluation.metrics),
+        scale=_scale_figures(report.entries),
         purposes=PURPOSES,
-        distortions=DISTORTIONS,
         sign_check=sign_check,
         task_signs=TASK_SIGNS,
     )
@@ -352,20 +337,10 @@ def sign_check(check: Check) -> tuple[str, str]:
     return NO_OBSTACLE
 
 
-def _accuracy_scale(entries: Sequence[Entry]) -> Callable[[float], str]:
-    """Return what places an accuracy (0 to 1) on the leaderboard's common bar, in %."""
+def _scale_figures(entries: Sequence[Entry]) -> Callable[[float], str]:
+    """Return what places a main figure on the leaderboard's common bar, in %."""
     measured = [entry.evaluation.metrics for entry in entries if entry.evaluation is not None]
     bounds = [bound for metrics in measured for bound in metrics.interval]
     low, high = min(bounds), max(bounds)
     width = (high - low) or 1.0
-    return lambda accuracy: f"{100 * (accuracy - low) / width:.2f}"
-
-
-def _most_taken_for(metrics: Metrics) -> dict[int, tuple[int, int]]:
-    """Return for each misread digit what it was most often taken for, and how often."""
-    found = {}
-    for true, counts in enumerate(metrics.confusion):
-        errors = [0 if digit == true else count for digit, count in enumerate(counts)]
-        if any(errors):
-            found[true] = (errors.index(max(errors)), max(errors))
-    return found
+    return lambda figure: f"{100 * (figure - low) / width:.2f}"

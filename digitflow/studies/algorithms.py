@@ -9,8 +9,9 @@ from pydantic import Field
 from scipy.special import softmax
 from sklearn.pipeline import Pipeline
 
-from digitflow.models.fitting import build_estimator, predict_in_chunks
+from digitflow.models.fitting import build_estimator
 from digitflow.models.persistence import dump_model, load_model
+from digitflow.models.predicting import predict_in_chunks
 from digitflow.store.references import Record
 from digitflow.studies.data import PARTS, Split, plan_features
 from digitflow.studies.plan import Experiment, ExperimentContext, Findings, plan_experiment

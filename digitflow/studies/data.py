@@ -6,7 +6,7 @@ import numpy as np
 
 from digitflow.catalogue import RECIPES
 from digitflow.config.data import SplitShares
-from digitflow.config.training import StudySettings
+from digitflow.config.digits import StudySettings
 from digitflow.data.sets import CheckedSets, LabelledImages, open_set, store_set
 from digitflow.data.splits import choose_subset, split_rows
 from digitflow.errors import InputError, list_some

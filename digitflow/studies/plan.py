@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from digitflow.catalogue import EXPERIMENTS
-from digitflow.config.training import StudySettings
+from digitflow.config.digits import StudySettings
 from digitflow.data.sets import LabelledImages, SampleSet, open_set
 from digitflow.errors import InputError, list_some
 from digitflow.store.artifacts import Store

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from digitflow.catalogue import EXPERIMENTS
-from digitflow.config.training import TrainConfig
+from digitflow.config.digits import DigitsConfig
 from digitflow.formatting import format_cell, format_seconds
 from digitflow.registry.training import write_config
 from digitflow.reports.page import render_page
@@ -62,7 +62,7 @@ class StudyReport(Record):
 
 def write_report(
     log: RunLog,
-    config: TrainConfig,
+    config: DigitsConfig,
     origin: str,
     scope: Scope,
     sections: Sequence[SectionResult],

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from digitflow.config.data import MnistSource, SplitShares, ValidationRules
-from digitflow.config.gate import GateLimits
-from digitflow.config.training import StudySettings
+from digitflow.config.digits import StudySettings
+from digitflow.config.gate import DigitsLimits
 from digitflow.data.sets import CheckedSets, Digits, LabelledImages, store_set
 from digitflow.data.sources import mnist as mnist_source
 from digitflow.data.sources.districts import generate_districts
@@ -83,7 +83,7 @@ def make_evidence(make_scored):
     """Evidence that is beyond reproach but for what is said."""
 
     def make(test=None, feedback=None, **changed):
-        altered = GateLimits().robustness.floors
+        altered = DigitsLimits().robustness.floors
         sound = {
             "costs": COSTS,
             "champion_costs": COSTS,

@@ -111,7 +111,7 @@ def test_the_checks_of_the_config_are_those_that_there_are():
 
 def test_a_check_is_found_by_its_name(make_evidence):
     assert CHECKS.module("floor") == "digitflow.gate.checks.floor"
-    (check,) = run_check("floor", make_evidence(), gate.GateLimits(), seed=1)
+    (check,) = run_check("floor", make_evidence(), gate.DigitsLimits(), seed=1)
     assert check.id == "floor.min_accuracy"
 
 

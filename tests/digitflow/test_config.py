@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from digitflow.config.data import OpencvAugmentation
+from digitflow.config.digits import DigitsConfig
 from digitflow.config.reading import load_config, parse_config, parse_yaml
-from digitflow.config.training import TrainConfig
 from digitflow.errors import InputError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -87,11 +87,11 @@ def test_many_errors_are_bounded():
 
 def test_a_config_is_frozen():
     with pytest.raises(ValueError, match="frozen"):
-        TrainConfig().seed = 1
+        DigitsConfig().seed = 1
 
 
 def test_the_form_offers_every_augmentation_and_none():
-    offered = TrainConfig.model_json_schema()["properties"]["augment"]["anyOf"]
+    offered = DigitsConfig.model_json_schema()["properties"]["augment"]["anyOf"]
     names = {choice.get("$ref", "").rpartition("/")[2] or choice["type"] for choice in offered}
     backends = ("Shift", "Opencv", "Albumentations", "Keras")
     assert names == {*(f"{name}Augmentation" for name in backends), "null"}

@@ -76,9 +76,9 @@ def test_a_version_that_is_not_there_is_said_so(refused):
 
 
 JUDGE = """
-from flows.judge import judge_digits
+from flows.judge import judge_model
 
-judge_digits("config.yaml", "challenger", return_state=True)
+judge_model("config.yaml", "challenger", return_state=True)
 """
 
 

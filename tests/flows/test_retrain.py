@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from digitflow.config.training import MonitoringRule, TrainConfig
+from digitflow.config.digits import DigitsConfig
+from digitflow.config.training import MonitoringRule
 from digitflow.feedback.corrections import add_corrections, choose_role
 from digitflow.feedback.learning import add_training_event
 from digitflow.images.frame import digest_image
@@ -13,7 +14,7 @@ from flows.retrain import REASON, find_refusal, list_begun
 
 MODEL = "digits-sample"
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
-CONFIG = TrainConfig(model=MODEL, monitoring=MonitoringRule(cool_down_hours=2))
+CONFIG = DigitsConfig(model=MODEL, monitoring=MonitoringRule(cool_down_hours=2))
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def test_the_deployments_of_prefect_yaml_are_there(service):
     assert schedule["active"]
     assert schedule["schedule"]["cron"] == "0 2 * * *"
     # The form in the UI is made from this.
-    assert "TrainConfig" in asked["parameter_openapi_schema"]["definitions"]
+    assert "DigitsConfig" in asked["parameter_openapi_schema"]["definitions"]
 
 
 def test_the_doctor_looks_at_the_worker_the_deployments_and_the_runs(service):

@@ -22,9 +22,10 @@ from digitflow.errors import DamagedArtifact
 from digitflow.formatting import format_bytes, format_cell, format_count
 from digitflow.monitoring.attribution import find_nearest
 from digitflow.reports.charts import draw_gallery, draw_histogram, draw_image_rows
+from digitflow.reports.digits import REASONS
 from digitflow.reports.figures import draw_classes, draw_samples
 from digitflow.reports.records import Training, find_sets
-from digitflow.reports.training import PURPOSES, REASONS
+from digitflow.reports.training import PURPOSES
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef
 from digitflow.store.runs import find_outputs

@@ -15,9 +15,15 @@ from digitflow.app.resources import (
 )
 from digitflow.app.widgets import show_report
 from digitflow.errors import DigitflowError
-from digitflow.evaluation.metrics import Metrics
+from digitflow.evaluation.metrics import ClassificationMetrics
 from digitflow.evaluation.scoring import Entry
-from digitflow.formatting import format_moment, format_number, format_share, format_signed
+from digitflow.formatting import (
+    format_figure,
+    format_moment,
+    format_number,
+    format_share,
+    format_signed,
+)
 from digitflow.gate.check import Check
 from digitflow.registry.history import Entry as HistoryEntry
 from digitflow.registry.listing import list_history, list_versions
@@ -56,8 +62,13 @@ TERMS = {
     "ECE": (
         "Expected calibration error: by how much the stated probabilities are off on average."
     ),
+    "RMSE": "Root of the mean squared error, in the target's unit: 0 is perfect.",
+    "MAE": "Mean size of the errors, in the target's unit.",
+    "R2": "Share of the target's variance that is explained: 1 is perfect.",
+    "median error": "Half of the errors are smaller.",
+    "bias": "Mean of predicted less true values: 0 is best.",
     "fit": "How long the training took.",
-    "one image": "Processor time to read one image, the features included: the median.",
+    "one sample": "Processor time to read one image, the features included: the median.",
     "size": "Of the model's file.",
     "p": "How likely chance alone would show as much.",
 }
@@ -91,7 +102,7 @@ def _show_part(store: Store, model: str, part: str) -> None:
 def _show_leaderboard(training: Training) -> None:
     st.subheader("Leaderboard")
     st.caption(
-        "Figures of the validation images, a part that neither fitted nor calibrated "
+        "Figures of the validation samples, a part that neither fitted nor calibrated "
         "anything. Hover over a heading to read what it means."
     )
     st.dataframe(
@@ -99,17 +110,14 @@ def _show_leaderboard(training: Training) -> None:
         hide_index=True,
         column_config={
             "candidate": st.column_config.TextColumn(pinned=True),
-            "accuracy": st.column_config.NumberColumn(
-                "accuracy (%)", format="%.2f", help=TERMS["accuracy"]
-            ),
-            "95 % interval": st.column_config.TextColumn(help=TERMS["95 % interval"]),
             **{
-                name: st.column_config.NumberColumn(format="%.4f", help=TERMS[name])
-                for name in ("F1", "log loss", "Brier", "ECE")
+                name: st.column_config.TextColumn(help=words)
+                for name, words in TERMS.items()
+                if name not in ("fit", "one sample", "size", "p")
             },
             "fit": st.column_config.NumberColumn("fit (s)", format="%.1f", help=TERMS["fit"]),
-            "one image": st.column_config.NumberColumn(
-                "one image (ms)", format="%.2f", help=TERMS["one image"]
+            "one sample": st.column_config.NumberColumn(
+                "one sample (ms)", format="%.2f", help=TERMS["one sample"]
             ),
             "size": st.column_config.NumberColumn(
                 "size (MB)", format="%.1f", help=TERMS["size"]
@@ -119,11 +127,11 @@ def _show_leaderboard(training: Training) -> None:
     for entry in training.entries:
         if entry.error is not None:
             st.error(f"{entry.candidate.name} failed: {entry.error}")
-    st.subheader("Accuracy against latency")
-    st.caption("Up and to the left is better: more read right, in less time.")
+    st.subheader("Quality against latency")
+    st.caption("To the left is quicker; a higher accuracy, or a lower error, is better.")
     st.image(
         _draw_tradeoff(training.run, training.entries),
-        alt="Accuracy against the time of one image, a point for each candidate",
+        alt="The main figure against the time of one sample, a point for each candidate",
     )
 
 
@@ -133,21 +141,19 @@ def _describe_entry(entry: Entry) -> dict[str, Any]:
     row: dict[str, Any] = {
         "candidate": candidate.name,
         "made of": f"{candidate.estimator} on {candidate.recipe}"
-        + (", with copies" if candidate.augmented else ""),
+        + (", with copies" if entry.with_copies else ""),
     }
     if entry.fitted is None or entry.evaluation is None:
         return row
     metrics = entry.evaluation.metrics
-    low, high = metrics.interval
+    figures = metrics.list_figures()
+    main, *further = figures
     return row | {
-        "accuracy": 100 * metrics.accuracy,
-        "95 % interval": f"{format_share(low)} to {format_share(high)}",
-        "F1": metrics.f1,
-        "log loss": metrics.log_loss,
-        "Brier": metrics.brier,
-        "ECE": metrics.ece,
+        main: metrics.written,
+        "95 % interval": metrics.written_interval,
+        **{name: format_figure(name, figures[name], metrics.unit) for name in further},
         "fit": entry.fitted.fit_seconds,
-        "one image": entry.evaluation.latency_ms,
+        "one sample": entry.evaluation.latency_ms,
         "size": entry.fitted.model.bytes / 2**20,
     }
 
@@ -158,12 +164,15 @@ def _draw_tradeoff(run: str, _entries: Sequence[Entry]) -> bytes:
 
 
 def _show_side_by_side(training: Training) -> None:
-    st.subheader("Algorithms side by side")
     measured = {
         entry.candidate.name: entry.evaluation.metrics
         for entry in training.entries
         if entry.evaluation is not None
+        and isinstance(entry.evaluation.metrics, ClassificationMetrics)
     }
+    if not measured:
+        return
+    st.subheader("Algorithms side by side")
     chosen = st.multiselect(
         "Algorithms", list(measured), default=list(measured), key="models-algorithms"
     )
@@ -181,7 +190,7 @@ def _show_side_by_side(training: Training) -> None:
                 _show_algorithm(name, measured[name], errors_only)
 
 
-def _show_algorithm(name: str, metrics: Metrics, errors_only: bool) -> None:
+def _show_algorithm(name: str, metrics: ClassificationMetrics, errors_only: bool) -> None:
     low, high = metrics.interval
     st.markdown(f"#### {name}")
     st.caption(
@@ -269,7 +278,7 @@ def _show_history(store: Store, model: str) -> None:
         return
     st.image(
         _draw_champions(model, entries[0].id, entries[::-1]),
-        alt="Test accuracy of the champions, one after the other",
+        alt="Test scores of the champions, one after the other",
     )
     for entry in entries:
         _show_entry(entry, is_now=entry is entries[0])
@@ -287,8 +296,8 @@ def _show_entry(entry: HistoryEntry, is_now: bool) -> None:
         now = " :green-badge[★ champion now]" if is_now else ""
         st.markdown(f"**version {entry.version}**, {KINDS[entry.kind]}{now}")
         st.caption(
-            f"{format_moment(entry.at)} · test accuracy {format_share(score.value)} of "
-            f"{score.n:,} images · run {entry.run}"
+            f"{format_moment(entry.at)} · test {score.metric} {score.written} on "
+            f"{score.n:,} samples · run {entry.run}"
         )
         # As text: who writes a reason writes no markup of ours.
         st.text(f"by {entry.who}: {entry.why}")

@@ -13,6 +13,7 @@ from digitflow.app.resources import (
 )
 from digitflow.app.widgets import show_report
 from digitflow.data.sets import CLASSES, LabelledImages
+from digitflow.evaluation.metrics import ClassificationMetrics
 from digitflow.formatting import format_cell
 from digitflow.predict.predictions import SIGNS, Prediction
 from digitflow.predict.predictor import Predictor
@@ -118,6 +119,8 @@ def _show_evaluation(training: Training) -> None:
     if winner.evaluation is None:
         return
     metrics = winner.evaluation.metrics
+    if not isinstance(metrics, ClassificationMetrics):
+        return
     matrix, report = st.columns(2, gap="large")
     with matrix:
         st.subheader("Confusion matrix")

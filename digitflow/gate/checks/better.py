@@ -6,7 +6,7 @@ feedback, or equal and cheaper are three reasons of which one is enough.
 
 from math import isfinite, isnan
 
-from digitflow.config.gate import BetterLimits, GateLimits
+from digitflow.config.gate import BetterLimits, ClassificationLimits
 from digitflow.errors import InputError
 from digitflow.evaluation.comparison import (
     HitDifference,
@@ -24,12 +24,18 @@ SLACK = 1.05
 
 
 def check_cheaper(
-    ours: Costs | None, theirs: Costs | None, objection: str | None, rules: BetterLimits
+    name: str,
+    ours: Costs | None,
+    theirs: Costs | None,
+    objection: str | None,
+    rules: BetterLimits,
 ) -> Check:
     """Ask whether median latency or bytes fell by `cheaper`, and the other did not rise.
 
     Parameters
     ----------
+    name : str
+        Of the answer, such as "better.cheaper".
     ours, theirs : Costs or None
         Of challenger and champion; None where they were not measured.
     objection : str or None
@@ -42,7 +48,7 @@ def check_cheaper(
     """
     if ours is None or theirs is None:
         return Check(
-            id="better.cheaper",
+            id=name,
             slice="cost",
             verdict="insufficient",
             detail="the costs of both models were not measured",
@@ -61,7 +67,7 @@ def check_cheaper(
         figures = "latency", ours.latency_ms, theirs.latency_ms
     else:
         figures = "bytes", ours.bytes, theirs.bytes
-    return _compare_figures(*figures, rules.cheaper, verdict, detail)
+    return _compare_figures(name, *figures, rules.cheaper, verdict, detail)
 
 
 def _conclude(cheap: bool, objection: str | None, rules: BetterLimits) -> str:
@@ -82,10 +88,16 @@ def _write_change(ratio: float) -> str:
 
 
 def _compare_figures(
-    where: str, ours: float, theirs: float, cheaper: float, verdict: Answer, detail: str
+    name: str,
+    where: str,
+    ours: float,
+    theirs: float,
+    cheaper: float,
+    verdict: Answer,
+    detail: str,
 ) -> Check:
     return Check(
-        id="better.cheaper",
+        id=name,
         slice=where,
         challenger=ours,
         champion=theirs,
@@ -97,7 +109,7 @@ def _compare_figures(
     )
 
 
-def run(evidence: Evidence, limits: GateLimits, seed: int) -> list[Check]:
+def run(evidence: Evidence, limits: ClassificationLimits, seed: int) -> list[Check]:
     """Compare with the champion; nothing where there is none."""
     if evidence.test.champion is None:
         return []
@@ -107,7 +119,8 @@ def run(evidence: Evidence, limits: GateLimits, seed: int) -> list[Check]:
     if evidence.feedback is not None:
         checks.append(_check_feedback(evidence.feedback, rules, seed))
     objection = _question_equality(found, rules)
-    return [*checks, check_cheaper(evidence.costs, evidence.champion_costs, objection, rules)]
+    costs = evidence.costs, evidence.champion_costs
+    return [*checks, check_cheaper("better.cheaper", *costs, objection, rules)]
 
 
 def _check_non_inferior(found: HitDifference, rules: BetterLimits) -> Check:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from digitflow.config.gate import GateLimits
+from digitflow.config.gate import ClassificationLimits
 from digitflow.evaluation.comparison import Difference, compare_calibration, make_bootstrap
 from digitflow.evaluation.evidence import Evidence
 from digitflow.evaluation.metrics import measure_calibration
@@ -11,7 +11,7 @@ from digitflow.gate.check import Answer, Check
 NAMES = {"ece": "calibration error", "brier": "Brier score", "log_loss": "log loss"}
 
 
-def run(evidence: Evidence, limits: GateLimits, seed: int) -> list[Check]:
+def run(evidence: Evidence, limits: ClassificationLimits, seed: int) -> list[Check]:
     """Hold ECE, Brier score and log loss to a limit, and to the champion's by a margin."""
     test = evidence.test
     figures = measure_calibration(test.targets, test.challenger)
@@ -25,7 +25,9 @@ def run(evidence: Evidence, limits: GateLimits, seed: int) -> list[Check]:
     return [*checks, *(_check_margin(name, compared[name], limits) for name in NAMES)]
 
 
-def _check_limits(figures: dict[str, float], n: int, limits: GateLimits) -> Iterator[Check]:
+def _check_limits(
+    figures: dict[str, float], n: int, limits: ClassificationLimits
+) -> Iterator[Check]:
     for name, words in NAMES.items():
         figure, limit = figures[name], getattr(limits.calibration, f"max_{name}")
         held = figure <= limit
@@ -41,7 +43,7 @@ def _check_limits(figures: dict[str, float], n: int, limits: GateLimits) -> Iter
         )
 
 
-def _check_margin(name: str, found: Difference, limits: GateLimits) -> Check:
+def _check_margin(name: str, found: Difference, limits: ClassificationLimits) -> Check:
     margin = getattr(limits.calibration, f"{name}_margin")
     verdict, word = _answer(found, margin)
     figures = f"{found.challenger:.4f}, the champion's {found.champion:.4f}"

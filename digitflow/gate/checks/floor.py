@@ -1,13 +1,13 @@
 """Is the challenger good enough, whatever the champion is?"""
 
-from digitflow.config.gate import GateLimits
+from digitflow.config.gate import ClassificationLimits
 from digitflow.evaluation.evidence import Evidence
 from digitflow.evaluation.resampling import wilson_interval
 from digitflow.formatting import format_share
 from digitflow.gate.check import Check
 
 
-def run(evidence: Evidence, limits: GateLimits, seed: int) -> list[Check]:
+def run(evidence: Evidence, limits: ClassificationLimits, seed: int) -> list[Check]:
     """Hold the accuracy on the test images to `floor.min_accuracy`."""
     hits = evidence.test.challenger.argmax(axis=1) == evidence.test.targets
     n, correct, floor = len(hits), int(hits.sum()), limits.floor.min_accuracy

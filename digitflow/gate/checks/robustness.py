@@ -1,6 +1,6 @@
 """Is the challenger right where the picture is moved, turned, blurred or noisy?"""
 
-from digitflow.config.gate import GateLimits
+from digitflow.config.gate import DigitsLimits
 from digitflow.errors import InputError
 from digitflow.evaluation.evidence import Evidence, Share
 from digitflow.evaluation.resampling import wilson_interval
@@ -8,7 +8,7 @@ from digitflow.formatting import format_share
 from digitflow.gate.check import Check
 
 
-def run(evidence: Evidence, limits: GateLimits, seed: int) -> list[Check]:
+def run(evidence: Evidence, limits: DigitsLimits, seed: int) -> list[Check]:
     """Hold the accuracy on altered test images to the floor of each alteration."""
     return [
         _check_alteration(name, evidence.robustness.get(name), floor)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from digitflow.config.gate import GateLimits, SliceLimits
+from digitflow.config.gate import ClassificationLimits, SliceLimits
 from digitflow.evaluation.comparison import bound_paired_difference, exact_mcnemar, holm
 from digitflow.evaluation.evidence import Evidence, ScoredSet
 from digitflow.formatting import format_count, format_points
@@ -32,7 +32,7 @@ class _Slice:
         return (self.wins - self.losses) / self.n
 
 
-def run(evidence: Evidence, limits: GateLimits, seed: int) -> list[Check]:
+def run(evidence: Evidence, limits: ClassificationLimits, seed: int) -> list[Check]:
     """Compare with the champion slice by slice; nothing where there is none."""
     if evidence.test.champion is None:
         return []
@@ -40,7 +40,7 @@ def run(evidence: Evidence, limits: GateLimits, seed: int) -> list[Check]:
     if evidence.feedback is not None:
         found.append(_count("feedback", *_read_hits(evidence.feedback)))
     rules = limits.slices
-    large = [part for part in found if part.n >= rules.min_images]
+    large = [part for part in found if part.n >= rules.min_samples]
     # Losses first: here the question is whether the challenger is worse.
     p_values = holm([exact_mcnemar(part.losses, part.wins) for part in large])
     adjusted = {part.name: p for part, p in zip(large, p_values, strict=True)}
@@ -56,6 +56,8 @@ def _slice_test(test: ScoredSet, pairs: int) -> Iterator[_Slice]:
         for series in np.unique(test.series[test.series >= 0]).tolist():
             rows = test.series == series
             yield _count(f"series {series}", ours[rows], theirs[rows])
+    for name, rows in test.slices.items():
+        yield _count(name, ours[rows], theirs[rows])
     yield from _slice_pairs(test, pairs)
 
 
@@ -103,7 +105,7 @@ def _check_slice(part: _Slice, p: float | None, tested: int, rules: SliceLimits)
             slice=part.name,
             n=part.n,
             verdict="insufficient",
-            detail=f"{format_count(part.n, 'image')}, fewer than {rules.min_images:,}",
+            detail=f"{format_count(part.n, 'image')}, fewer than {rules.min_samples:,}",
             blocks=False,
         )
     verdict, word = _answer(part, p, tested, rules)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from digitflow.config.data import SplitShares, ValidationRules
-from digitflow.config.training import Candidate, SelectiveRule
+from digitflow.config.digits import DigitsCandidate, SelectiveRule
 from digitflow.data.sets import LabelledImages, PreparedData, RawSets, store_set
 from digitflow.data.splits import split_digits
 from digitflow.data.validation import validate_digits
@@ -21,7 +21,7 @@ from digitflow.evaluation.scoring import (
 from digitflow.evaluation.selective import choose_thresholds
 from digitflow.gate.check import Check
 from digitflow.gate.verdict import Comparison, Verdict
-from digitflow.models.bundle import SIGNATURE, ModelBundle
+from digitflow.models.bundle import ModelBundle, describe_signature
 from digitflow.models.fitting import EstimatorChoice, fit_candidate, prepare_recipe
 from digitflow.models.golden import record_golden
 from digitflow.monitoring.measures import record_reference
@@ -35,8 +35,8 @@ from tasks.caching import describe_outputs
 
 MODEL = "digits-sample"
 CANDIDATES = (
-    Candidate(name="tree-pixels", estimator="tree", recipe="pixels", augmented=False),
-    Candidate(name="knn-pca", estimator="knn", recipe="pca", augmented=False),
+    DigitsCandidate(name="tree-pixels", estimator="tree", recipe="pixels", augmented=False),
+    DigitsCandidate(name="knn-pca", estimator="knn", recipe="pca", augmented=False),
 )
 
 
@@ -109,7 +109,7 @@ def crown(store, run, splits, entry, prepared):
         code="c0de",
         libraries={"numpy": np.__version__},
         metrics={"validation_accuracy": entry.evaluation.metrics.accuracy},
-        signature=SIGNATURE,
+        signature=describe_signature(bundle.golden),
         test=splits.test,
         costs=Costs(
             latency_ms=entry.evaluation.latency_ms, latency_p95_ms=2.0,

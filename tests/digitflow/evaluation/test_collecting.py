@@ -2,14 +2,14 @@
 
 import pytest
 
-from digitflow.config.gate import GateLimits
+from digitflow.config.gate import DigitsLimits
 from digitflow.data.sets import SampleSet
 from digitflow.evaluation.collecting import Baseline, Challenger, collect_evidence
 from digitflow.evaluation.evidence import Costs, Share, TestResult, score_accuracy
 from digitflow.models.bundle import Golden, LoadCheck, ModelBundle
 from digitflow.store.references import ArrayRef, ModelRef
 
-LIMITS = GateLimits()
+LIMITS = DigitsLimits()
 
 
 def _array(digest):
@@ -110,7 +110,7 @@ def test_without_a_champion_there_is_nobody_to_compare_with():
 
 
 def test_altered_images_are_asked_for_where_a_check_wants_them():
-    without = GateLimits(checks=tuple(c for c in LIMITS.checks if c != "robustness"))
+    without = DigitsLimits(checks=tuple(c for c in LIMITS.checks if c != "robustness"))
     asked = Asked()
     assert collect_evidence(asked, CHALLENGER, CHAMPION, without, 42).robustness == {}
     assert not any("alter" in step for step in asked.steps)

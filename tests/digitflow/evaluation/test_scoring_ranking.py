@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from digitflow.config.training import Candidate
+from digitflow.config.digits import DigitsCandidate
 from digitflow.errors import CandidateFailed
 from digitflow.evaluation.metrics import measure_predictions
 from digitflow.evaluation.scoring import (
@@ -15,7 +15,7 @@ from digitflow.store.references import ArrayRef, ModelRef
 
 
 def _make_entry(name, wrong=None, sure=0.9):
-    candidate = Candidate(name=name, estimator="tree", recipe="pixels")
+    candidate = DigitsCandidate(name=name, estimator="tree", recipe="pixels")
     if wrong is None:
         return Entry(candidate=candidate, error="it broke")
     labels = np.arange(100) % 10

@@ -6,7 +6,7 @@ import pytest
 from sklearn.pipeline import Pipeline
 
 from digitflow.config.data import MnistSource
-from digitflow.config.training import SelectiveRule
+from digitflow.config.digits import SelectiveRule
 from digitflow.data.sources.mnist import load
 from digitflow.errors import InputError
 from digitflow.evaluation.selective import (

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from digitflow.config.gate import CHECKS, BetterLimits, FloorLimits, GateLimits
+from digitflow.config.gate import CHECKS, BetterLimits, DigitsLimits, FloorLimits
 from digitflow.errors import TestSetChanged
 from digitflow.evaluation.evidence import Costs, ScoredSet, Share
 from digitflow.evaluation.resampling import wilson_interval
@@ -18,7 +18,7 @@ from digitflow.gate.verdict import (
 )
 from digitflow.models.bundle import LoadCheck
 
-LIMITS = GateLimits()
+LIMITS = DigitsLimits()
 ABSOLUTE = {"floor", "calibration", "robustness", "budgets", "loads"}
 
 
@@ -50,7 +50,7 @@ def test_the_first_sound_model_becomes_champion_by_absolute_checks_only(decide, 
 
 
 def test_a_first_model_under_the_floor_is_rejected(decide, make_scored):
-    limits = GateLimits(floor=FloorLimits(min_accuracy=0.995))
+    limits = DigitsLimits(floor=FloorLimits(min_accuracy=0.995))
     verdict = decide(make_scored(right=990, wrong=10, champion=False), limits)
     assert verdict.outcome == "reject"
     assert not verdict.promoted
@@ -154,7 +154,7 @@ def test_the_champion_itself_need_not_be_scored_twice(
 
 
 def test_without_the_check_for_better_nothing_replaces_a_champion(decide, make_scored):
-    limits = GateLimits(checks=("floor", "loads"))
+    limits = DigitsLimits(checks=("floor", "loads"))
     verdict = decide(make_scored(wins=60, losses=0), limits)
     assert verdict.outcome == "keep"
     assert "nothing could show that it is better" in verdict.reason
@@ -162,14 +162,14 @@ def test_without_the_check_for_better_nothing_replaces_a_champion(decide, make_s
 
 
 def test_checks_that_have_nothing_to_say_promote_nothing(decide, make_scored):
-    verdict = decide(make_scored(champion=False), GateLimits(checks=("better", "slices")))
+    verdict = decide(make_scored(champion=False), DigitsLimits(checks=("better", "slices")))
     assert verdict.outcome == "reject"
     assert verdict.checks == ()
     assert "nothing shows that it is fit" in verdict.reason
 
 
 def test_checks_are_made_in_the_order_of_the_config(decide):
-    verdict = decide(limits=GateLimits(checks=("loads", "floor", "better")))
+    verdict = decide(limits=DigitsLimits(checks=("loads", "floor", "better")))
     kinds = [check.id.split(".")[0] for check in verdict.checks]
     assert list(dict.fromkeys(kinds)) == ["loads", "floor", "better"]
 
@@ -184,7 +184,7 @@ def test_what_was_not_measured_is_never_a_pass(decide, make_scored, missing):
 
 def test_a_check_that_raises_is_an_error_and_the_others_are_made(decide, make_scored, caplog):
     # So few resamples can't show so small a significance.
-    limits = GateLimits(better=BetterLimits(significance=0.001, resamples=100))
+    limits = DigitsLimits(better=BetterLimits(significance=0.001, resamples=100))
     verdict = decide(make_scored(wins=60, losses=0), limits)
     assert verdict.outcome == "keep"
     errors = [check.id for check in verdict.checks if check.verdict == "error"]

@@ -17,7 +17,7 @@ from digitflow.errors import ChampionMoved
 from digitflow.evaluation.evidence import TestScore
 from digitflow.features.recipes.pixels import FlattenImages
 from digitflow.gate.verdict import Comparison, Verdict
-from digitflow.models.bundle import SIGNATURE, ModelBundle
+from digitflow.models.bundle import ModelBundle
 from digitflow.models.golden import record_golden
 from digitflow.models.persistence import dump_model
 from digitflow.registry import history, listing, mlflow, promotion

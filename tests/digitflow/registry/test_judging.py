@@ -5,13 +5,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from digitflow.config.gate import GateLimits
+from digitflow.config.gate import DigitsLimits
 from digitflow.data.sets import LabelledImages, store_set
 from digitflow.errors import TestSetChanged
 from digitflow.evaluation.scoring import digest_test_set
 from digitflow.registry import judging
 
-ACCEPTING = GateLimits(accept_new_test=True)
+ACCEPTING = DigitsLimits(accept_new_test=True)
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def check(store, test_images, monkeypatch):
         monkeypatch.setattr(
             judging, "read_champion", lambda *_: None if registered is None else champion
         )
-        judging.check_test_images(store, "digits", test_images, limits or GateLimits())
+        judging.check_test_samples(store, "digits", test_images, limits or DigitsLimits())
 
     return check
 

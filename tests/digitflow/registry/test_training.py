@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
+from digitflow.config.digits import DigitsConfig
 from digitflow.config.reading import parse_yaml
-from digitflow.config.training import TrainConfig
 from digitflow.errors import InputError
 from digitflow.registry.training import list_code, resolve_config, write_config
 
@@ -35,7 +35,7 @@ def test_an_unknown_name_stops_before_anything_is_done(change, said):
 
 
 def test_a_written_config_reads_as_the_same():
-    config = TrainConfig(seed=7)
+    config = DigitsConfig(seed=7)
     assert parse_yaml(write_config(config)) == config
 
 

@@ -5,7 +5,7 @@ import pytest
 from digitflow.data.sets import SampleSet
 from digitflow.evaluation.evidence import Costs, TestScore
 from digitflow.gate.verdict import Comparison, Verdict
-from digitflow.models.bundle import SIGNATURE, Golden, ModelBundle, Reference, RejectOption
+from digitflow.models.bundle import Golden, ModelBundle, Reference, RejectOption
 from digitflow.registry.versions import Registration, TrainingFacts, list_files, write_pages
 from digitflow.store.references import ArrayRef, ModelRef
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from digitflow.config.training import Candidate
+from digitflow.config.digits import DigitsCandidate
 from digitflow.evaluation.evidence import Share, TestScore
 from digitflow.evaluation.metrics import measure_predictions
 from digitflow.evaluation.scoring import Entry, Evaluation
@@ -30,14 +30,16 @@ def _make_entry(name: str, wrong: int) -> Entry:
     predicted[80 : 80 + wrong] = 9
     metrics = measure_predictions(labels, np.eye(10)[predicted])
     return Entry(
-        candidate=Candidate(name=name, estimator="svm", recipe="strokes"),
+        candidate=DigitsCandidate(name=name, estimator="svm", recipe="strokes"),
         fitted=FittedModel(model=MODEL, fit_seconds=75.2),
         evaluation=Evaluation(metrics=metrics, predictions=ARRAY, latency_ms=1.25),
     )
 
 
 FAILED = Entry(
-    candidate=Candidate(name="mlp-scaled", estimator="mlp", recipe="scaled", augmented=False),
+    candidate=DigitsCandidate(
+        name="mlp-scaled", estimator="mlp", recipe="scaled", augmented=False
+    ),
     error="ran longer than 120 s and was ended",
 )
 

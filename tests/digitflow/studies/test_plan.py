@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from digitflow.catalogue import CHAPTERS
-from digitflow.config.training import StudySettings
+from digitflow.config.digits import StudySettings
 from digitflow.data.sets import LabelledImages, store_set
 from digitflow.errors import InputError
 from digitflow.studies.data import plan_features, prepare_features

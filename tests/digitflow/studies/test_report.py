@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from digitflow.config.training import StudySettings
+from digitflow.config.digits import StudySettings
 from digitflow.data.sets import LabelledImages, store_set
 from digitflow.reports.charts import draw_lines
 from digitflow.studies.chapter import Chapter, ChapterContext, Table, Text, check_number

@@ -3,13 +3,13 @@ import math
 import numpy as np
 import pytest
 
-from digitflow.config.gate import BetterLimits, GateLimits
+from digitflow.config.gate import BetterLimits, DigitsLimits
 from digitflow.errors import InputError
 from digitflow.evaluation.comparison import exact_mcnemar
 from digitflow.evaluation.evidence import Costs
 from digitflow.gate.checks.better import check_cheaper, run
 
-LIMITS = GateLimits()
+LIMITS = DigitsLimits()
 DEAR = Costs(
     latency_ms=2.0, latency_p95_ms=3.0, bytes=1_000_000, memory_mb=400.0, fit_seconds=60.0
 )
@@ -83,7 +83,7 @@ def test_a_loss_beyond_the_margin_is_inferior(make_evidence, make_scored):
 
 
 def test_the_margin_is_the_configs(make_evidence, make_scored):
-    wide = GateLimits(better=BetterLimits(margin=0.01))
+    wide = DigitsLimits(better=BetterLimits(margin=0.01))
     found = ask(make_evidence(make_scored(wins=20, losses=60)), wide)
     assert found["non_inferior"].verdict == "pass"
     assert found["superior"].verdict == "fail"

@@ -2,11 +2,11 @@ import math
 
 import pytest
 
-from digitflow.config.gate import BudgetLimits, GateLimits
+from digitflow.config.gate import BudgetLimits, DigitsLimits
 from digitflow.evaluation.evidence import Costs
 from digitflow.gate.checks.budgets import run
 
-LIMITS = GateLimits(
+LIMITS = DigitsLimits(
     budgets=BudgetLimits(latency_p95_ms=10, megabytes=5, memory_mb=500, fit_seconds=60)
 )
 SPENT = {

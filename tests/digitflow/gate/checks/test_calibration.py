@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from digitflow.config.gate import CalibrationLimits, GateLimits
+from digitflow.config.gate import CalibrationLimits, DigitsLimits
 from digitflow.evaluation.evidence import ScoredSet
 from digitflow.evaluation.metrics import measure_predictions
 from digitflow.gate.checks.calibration import run
 
-LIMITS = GateLimits()
+LIMITS = DigitsLimits()
 
 
 def ask(evidence, limits=LIMITS):
@@ -34,7 +34,7 @@ def test_figures_are_those_of_the_metrics(make_evidence, make_scored):
 
 @pytest.mark.parametrize("name", ["ece", "brier", "log_loss"])
 def test_each_figure_is_held_to_its_limit(make_evidence, make_scored, name):
-    limits = GateLimits(calibration=CalibrationLimits(**{f"max_{name}": 0.0001}))
+    limits = DigitsLimits(calibration=CalibrationLimits(**{f"max_{name}": 0.0001}))
     check = ask(make_evidence(make_scored(30, 10)), limits)[f"max_{name}"]
     assert check.verdict == "fail"
     assert check.stops

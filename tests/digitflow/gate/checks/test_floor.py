@@ -1,10 +1,10 @@
 import pytest
 
-from digitflow.config.gate import FloorLimits, GateLimits
+from digitflow.config.gate import DigitsLimits, FloorLimits
 from digitflow.evaluation.resampling import wilson_interval
 from digitflow.gate.checks.floor import run
 
-LIMITS = GateLimits(floor=FloorLimits(min_accuracy=0.9))
+LIMITS = DigitsLimits(floor=FloorLimits(min_accuracy=0.9))
 
 
 def ask(evidence):

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from digitflow.config.gate import GateLimits
+from digitflow.config.gate import DigitsLimits
 from digitflow.gate.checks.loads import run
 from digitflow.models.bundle import LoadCheck
 
@@ -10,7 +10,7 @@ from digitflow.models.bundle import LoadCheck
 def ask(make_evidence, **tried):
     sound = {"exact": True, "n": 32, "labels_differ": 0, "largest_difference": 0.0}
     loads = LoadCheck(**sound | {"memory_mb": 300.0} | tried)
-    (check,) = run(make_evidence(loads=loads), GateLimits(), seed=1)
+    (check,) = run(make_evidence(loads=loads), DigitsLimits(), seed=1)
     return check
 
 
@@ -45,6 +45,6 @@ def test_what_stopped_it_is_said(make_evidence):
 
 
 def test_what_was_not_tried_is_no_pass(make_evidence):
-    (check,) = run(make_evidence(loads=None), GateLimits(), seed=1)
+    (check,) = run(make_evidence(loads=None), DigitsLimits(), seed=1)
     assert check.verdict == ask(make_evidence, n=0).verdict == "insufficient"
     assert check.stops

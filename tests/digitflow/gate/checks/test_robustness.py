@@ -2,12 +2,12 @@ import math
 
 import pytest
 
-from digitflow.config.gate import GateLimits, RobustnessLimits
+from digitflow.config.gate import DigitsLimits, RobustnessLimits
 from digitflow.errors import InputError
 from digitflow.evaluation.evidence import Share
 from digitflow.gate.checks.robustness import run
 
-LIMITS = GateLimits(robustness=RobustnessLimits(floors={"blur": 0.8, "noise": 0.7}))
+LIMITS = DigitsLimits(robustness=RobustnessLimits(floors={"blur": 0.8, "noise": 0.7}))
 
 
 def ask(make_evidence, **shares):
@@ -39,6 +39,6 @@ def test_shares_that_cannot_be_are_refused(make_evidence, wrong):
 
 
 def test_a_floor_that_is_no_number_is_not_reached(make_evidence):
-    limits = GateLimits(robustness=RobustnessLimits(floors={"blur": math.nan}))
+    limits = DigitsLimits(robustness=RobustnessLimits(floors={"blur": math.nan}))
     evidence = make_evidence(robustness={"blur": Share(correct=100, n=100)})
     assert run(evidence, limits, seed=1)[0].verdict == "fail"

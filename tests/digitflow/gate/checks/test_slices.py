@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from digitflow.config.gate import GateLimits, SliceLimits
+from digitflow.config.gate import ClassSliceLimits, DigitsLimits
 from digitflow.evaluation.comparison import exact_mcnemar
 from digitflow.evaluation.evidence import ScoredSet
 from digitflow.gate.checks.slices import run
 
-LIMITS = GateLimits()
+LIMITS = DigitsLimits()
 
 
 def ask(evidence, limits=LIMITS):
@@ -68,7 +68,7 @@ def test_the_error_rate_is_of_all_slices_together(make_evidence):
 
 
 def test_small_slices_say_nothing_and_count_for_nothing(make_evidence):
-    limits = GateLimits(slices=SliceLimits(min_images=201))
+    limits = DigitsLimits(slices=ClassSliceLimits(min_samples=201))
     found = ask(make_evidence(make_pair(lost_fours=12)), limits)
     assert found["class 4"].verdict == "insufficient"
     assert found["class 4"].p is None
@@ -109,5 +109,5 @@ def test_a_pair_asks_only_whether_its_digits_are_taken_for_each_other(make_evide
 
 def test_no_more_pairs_than_were_confused_at_all(make_evidence):
     assert [name for name in ask(make_evidence(make_pair(2))) if "/" in name] == ["4/9"]
-    none = GateLimits(slices=SliceLimits(pairs=0))
+    none = DigitsLimits(slices=ClassSliceLimits(pairs=0))
     assert not [name for name in ask(make_evidence(make_pair(2)), none) if "/" in name]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from digitflow.config.training import StudySettings
+from digitflow.config.digits import StudySettings
 from digitflow.data.sets import LabelledImages, store_set
 from digitflow.studies.chapter import draw_chapter
 from digitflow.studies.plan import Findings, Scope, StudyData

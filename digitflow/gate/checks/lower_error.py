@@ -1,17 +1,43 @@
-"""Is one regression better than another? The questions of `better`, of squared errors."""
+"""Is a regression better than the champion? The questions of `better`, of squared errors."""
 
 from math import isnan
 
 import numpy as np
 
-from digitflow.config.gate import BetterLimits
+from digitflow.config.gate import BetterLimits, RegressionLimits
 from digitflow.errors import InputError
 from digitflow.evaluation.comparison import (
     ErrorDifference,
     compare_squared_errors,
     make_bootstrap,
 )
+from digitflow.evaluation.evidence import Evidence, ScoredSet
 from digitflow.gate.check import Answer, Check
+from digitflow.gate.checks.better import check_cheaper
+
+
+def run(evidence: Evidence, limits: RegressionLimits, seed: int) -> list[Check]:
+    """Compare with the champion; nothing where there is none."""
+    test, rules = evidence.test, limits.lower_error
+    if test.champion is None:
+        return []
+    checks = judge_errors(*list_errors(test), test.writers, rules, seed)
+    objection = None if checks[0].passed else "the errors are not shown to be equal"
+    costs = evidence.costs, evidence.champion_costs
+    return [*checks, check_cheaper("lower_error.cheaper", *costs, objection, rules)]
+
+
+def list_errors(scored: ScoredSet) -> tuple[np.ndarray, np.ndarray]:
+    """Return predicted less true values of challenger and champion.
+
+    Raises
+    ------
+    InputError
+        If there is no champion.
+    """
+    if scored.champion is None:
+        raise InputError("there is no champion to compare with")
+    return scored.challenger - scored.targets, scored.champion - scored.targets
 
 
 def judge_errors(
@@ -38,8 +64,8 @@ def judge_errors(
     Returns
     -------
     list of Check
-        "better.non_inferior" and "better.superior"; one error where the errors can't be
-        compared, NaN among them.
+        "lower_error.non_inferior" and "lower_error.superior"; one error where the errors
+        can't be compared, NaN among them.
     """
     try:
         found = compare_squared_errors(
@@ -47,7 +73,7 @@ def judge_errors(
         )
     except InputError as exc:
         detail = f"the errors can't be compared: {exc}"
-        return [Check(id="better", slice="test", verdict="error", detail=detail)]
+        return [Check(id="lower_error", slice="test", verdict="error", detail=detail)]
     return [_check_non_inferior(found, rules), _check_superior(found, rules)]
 
 
@@ -58,7 +84,9 @@ def _check_non_inferior(found: ErrorDifference, rules: BetterLimits) -> Check:
     word = "is not" if within else "may be"
     detail = f"{_describe(found)}: it {word} higher by more than {allowed:.4g}"
     verdict = _decide(found, within)
-    return Check.compare("better.non_inferior", "test", found, verdict, detail, limit=allowed)
+    return Check.compare(
+        "lower_error.non_inferior", "test", found, verdict, detail, limit=allowed
+    )
 
 
 def _check_superior(found: ErrorDifference, rules: BetterLimits) -> Check:
@@ -67,7 +95,14 @@ def _check_superior(found: ErrorDifference, rules: BetterLimits) -> Check:
     detail = f"{_describe(found)}: {word} (p = {found.p:.2g})"
     verdict = _decide(found, better)
     return Check.compare(
-        "better.superior", "test", found, verdict, detail, p=found.p, limit=0.0, blocks=False
+        "lower_error.superior",
+        "test",
+        found,
+        verdict,
+        detail,
+        p=found.p,
+        limit=0.0,
+        blocks=False,
     )
 
 

@@ -1,0 +1,208 @@
+"""What the page of a training on a table says beside: its columns, errors, their places."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from digitflow.config.table import ClassificationConfig, RegressionConfig
+from digitflow.data.sets import PreparedData, SampleSet
+from digitflow.data.tables.frames import to_frame
+from digitflow.data.tables.sets import CheckedRows
+from digitflow.errors import InputError
+from digitflow.evaluation.evidence import Share
+from digitflow.evaluation.scoring import Evaluation, Winner
+from digitflow.models.bundle import ModelBundle
+from digitflow.reports.charts import (
+    COLOURS,
+    INK,
+    NO_VALUE,
+    draw_matrix,
+    encode,
+    new_figure,
+    soften_frame,
+)
+from digitflow.reports.pictures import Figures, store_pictures
+from digitflow.store.artifacts import Store
+from digitflow.store.references import Record
+
+TITLES = {
+    "columns": "What the columns hold, in the training rows",
+    "predicted": "Predicted against true, on the validation rows",
+    "errors": "How far predictions are off, on the validation rows",
+    "map": "Where predictions are off, on the validation rows",
+    "confusion": "What was taken for what, on the validation rows",
+}
+PLACE = ("longitude", "latitude")
+COLUMNS_A_ROW = 4
+BINS = 40
+
+
+class ColumnCard(Record):
+    """A column of the training rows: how it is filled, and what is known of it."""
+
+    name: str
+    type: str
+    unit: str
+    missing: int
+    capped: int
+    values: str
+
+
+def describe_page(
+    store: Store,
+    config: RegressionConfig | ClassificationConfig,
+    data: PreparedData,
+    winner: Winner,
+    bundle: ModelBundle,
+    others: Mapping[str, Share],
+) -> dict[str, Any]:
+    """Return what reports/table.html.j2 needs beside a `RunReport`."""
+    checked = data.checked
+    if not isinstance(checked, CheckedRows):
+        raise InputError(f"a table's report is about rows, got {type(checked).__name__}")
+    train = store.open_array(data.splits.train.samples)
+    return {
+        "target": config.target,
+        "task": config.task,
+        "generated": checked.generated,
+        "intervals": bundle.intervals,
+        "columns": [_describe_column(name, checked, train) for name in checked.columns],
+        "target_missing": checked.missing.get(config.target, 0),
+        "target_capped": checked.capped.get(config.target, 0),
+        "photographs": {},
+    }
+
+
+def _describe_column(name: str, checked: CheckedRows, records: np.ndarray) -> ColumnCard:
+    column, cells = checked.columns[name], records[name]
+    return ColumnCard(
+        name=name,
+        type=column.type,
+        unit=column.unit or "",
+        missing=checked.missing.get(name, 0),
+        capped=checked.capped.get(name, 0),
+        values=_describe_text(cells) if cells.dtype.kind == "U" else _describe_numbers(cells),
+    )
+
+
+def _describe_text(cells: np.ndarray) -> str:
+    values, counts = np.unique(cells[cells != ""], return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    return ", ".join(f"{values[place]} ({counts[place]:,})" for place in order)
+
+
+def _describe_numbers(cells: np.ndarray) -> str:
+    known = cells[np.isfinite(cells)]
+    if not known.size:
+        return "none"
+    low, middle, high = np.quantile(known, [0, 0.5, 1])
+    return f"{low:,.5g} to {high:,.5g}, median {middle:,.5g}"
+
+
+def draw_figures(
+    store: Store, train: SampleSet, validation: SampleSet, evaluation: Evaluation
+) -> Figures:
+    """Draw the columns of `train`, and what a model got wrong on the rows of `validation`."""
+    records, targets = (
+        store.open_array(validation.samples),
+        store.open_array(validation.targets),
+    )
+    predictions = store.open_array(evaluation.predictions)
+    pictures = {"columns": draw_columns(store.open_array(train.samples))}
+    if predictions.ndim == 1:
+        pictures["predicted"] = draw_predicted(targets, predictions, validation.unit)
+        pictures["errors"] = draw_residuals(targets, predictions, validation.unit)
+        if set(PLACE) <= set(records.dtype.names or ()):
+            pictures["map"] = draw_error_map(records, predictions - targets, validation.unit)
+    else:
+        pictures["confusion"] = _draw_confusion(targets, predictions, validation.classes)
+    return store_pictures(store, pictures, TITLES)
+
+
+def draw_columns(records: np.ndarray) -> bytes:
+    """Draw a histogram of each column of numbers, bars of each column of texts; a PNG."""
+    frame = to_frame(records)
+    rows = -(-len(frame.columns) // COLUMNS_A_ROW)
+    figure = new_figure(9.6, 1.9 * rows + 0.3)
+    grid = list(figure.subplots(rows, COLUMNS_A_ROW, squeeze=False).flat)
+    for axes, name in zip(grid, frame.columns, strict=False):
+        cells = frame[name].dropna()
+        if cells.dtype.kind == "f":
+            axes.hist(cells, bins=BINS, color=COLOURS[0])
+        else:
+            counts = cells.value_counts()
+            axes.barh([str(value) for value in counts.index], counts, color=COLOURS[0])
+        axes.set_title(str(name), color=INK, fontsize=10)
+        axes.tick_params(labelsize=7)
+        soften_frame(axes)
+    for axes in grid[len(frame.columns) :]:
+        axes.set_axis_off()
+    return encode(figure)
+
+
+def draw_predicted(targets: np.ndarray, values: np.ndarray, unit: str) -> bytes:
+    """Draw predicted against true values, a point a row; a PNG."""
+    figure = new_figure(6.2, 5.4)
+    axes = figure.add_subplot()
+    axes.scatter(targets, values, s=5, alpha=0.35, color=COLOURS[0], linewidths=0)
+    ends = [min(targets.min(), values.min()), max(targets.max(), values.max())]
+    axes.plot(ends, ends, color=COLOURS[1], linewidth=1.2, label="predicted = true")
+    _name_axes(axes, f"true{_write_unit(unit)}", f"predicted{_write_unit(unit)}")
+    axes.legend(frameon=False)
+    return encode(figure)
+
+
+def draw_residuals(targets: np.ndarray, values: np.ndarray, unit: str) -> bytes:
+    """Draw the errors over the predicted values, and how they are spread; a PNG."""
+    figure = new_figure(9.6, 4.0)
+    left, right = figure.subplots(1, 2)
+    errors = values - targets
+    left.scatter(values, errors, s=5, alpha=0.35, color=COLOURS[0], linewidths=0)
+    left.axhline(0, color=COLOURS[1], linewidth=1.2)
+    error = f"predicted less true{_write_unit(unit)}"
+    _name_axes(left, f"predicted{_write_unit(unit)}", error)
+    right.hist(errors, bins=2 * BINS, color=COLOURS[0])
+    _name_axes(right, error, "rows")
+    return encode(figure)
+
+
+def draw_error_map(records: np.ndarray, errors: np.ndarray, unit: str) -> bytes:
+    """Draw errors at their longitude and latitude, the largest on top; a PNG."""
+    order = np.argsort(np.abs(errors), kind="stable")
+    x, y = (records[name][order] for name in PLACE)
+    limit = float(np.quantile(np.abs(errors), 0.98)) or 1.0
+    figure = new_figure(7.2, 6.2)
+    axes = figure.add_subplot()
+    drawn = axes.scatter(
+        x, y, c=errors[order], s=9, cmap="RdBu_r", vmin=-limit, vmax=limit, linewidths=0
+    )
+    figure.colorbar(drawn, label=f"predicted less true{_write_unit(unit)}")
+    axes.set_aspect(1 / max(np.cos(np.deg2rad(np.nanmean(y))), 0.1))
+    _name_axes(axes, "longitude (degrees)", "latitude (degrees)")
+    return encode(figure)
+
+
+def _draw_confusion(
+    targets: np.ndarray, predictions: np.ndarray, classes: tuple[str, ...]
+) -> bytes:
+    from sklearn.metrics import confusion_matrix
+
+    counts = confusion_matrix(
+        targets, predictions.argmax(axis=1), labels=np.arange(len(classes))
+    )
+    return draw_matrix(
+        TITLES["confusion"], counts, "predicted", "true", classes, classes, decimals=0
+    )
+
+
+def _write_unit(unit: str) -> str:
+    return f" ({unit})" if unit else ""
+
+
+def _name_axes(axes: Any, x_label: str, y_label: str) -> None:
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.grid(color=NO_VALUE, linewidth=0.8)
+    axes.set_axisbelow(True)
+    soften_frame(axes)

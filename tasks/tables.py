@@ -1,0 +1,105 @@
+"""Rows of a table as a workload: what it reads, ships with a model and draws."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from prefect.futures import PrefectFuture
+
+from digitflow.catalogue import TABLE_SOURCES
+from digitflow.config.table import ClassificationConfig, RegressionConfig
+from digitflow.data.sets import PreparedData, SampleSet
+from digitflow.data.tables import sets
+from digitflow.evaluation.evidence import Share
+from digitflow.evaluation.scoring import Winner
+from digitflow.feedback.learning import Corrections
+from digitflow.models import intervals
+from digitflow.models.bundle import ModelBundle
+from digitflow.models.fitting import FittedModel, PreparedFeatures
+from digitflow.registry import judging
+from digitflow.reports import table
+from digitflow.reports.pictures import Figures
+from tasks.training import record_golden
+from tasks.wiring import cached_task, named, plain_task
+
+fingerprint_table = plain_task(sets.fingerprint_table, run_name="fingerprint {source.kind}")
+ingest_table = cached_task(
+    sets.ingest_table,
+    run_name="ingest {source.kind}",
+    modules=lambda source, **_: (TABLE_SOURCES.module(source.kind),),
+)
+validate_table = cached_task(sets.validate_table, run_name="validate")
+find_frozen = plain_task(judging.find_frozen, run_name="look for the champion's test rows")
+split_table = cached_task(sets.split_table, run_name="split")
+choose_intervals = cached_task(
+    intervals.choose_on_held_out, run_name="choose prediction intervals", in_process=True
+)
+draw_figures = cached_task(table.draw_figures, run_name="draw figures", in_process=True)
+
+
+@dataclass(frozen=True)
+class TableWorkload:
+    """The steps of a training on a table; see `Workload`."""
+
+    config: RegressionConfig | ClassificationConfig
+
+    def prepare(self) -> PreparedData:
+        """Ingest, validate and split; rows that a champion was judged on stay test rows."""
+        config = self.config
+        raw = ingest_table(config.source, fingerprint_table(config.source))
+        checked = validate_table(
+            raw,
+            config.columns,
+            config.target,
+            config.task,
+            config.validation,
+            config.split.identity,
+        )
+        frozen = find_frozen(config.model, config.gate)
+        splits = split_table(checked, config.split, config.slices, config.seed, frozen)
+        return PreparedData(
+            source=config.source.kind,
+            origin=raw.origin,
+            checked=checked,
+            splits=splits,
+            augmented=None,
+        )
+
+    def learn(self, data: PreparedData, corrections: Corrections) -> PreparedData:
+        """Return the data as they are: corrections of digits say nothing of rows."""
+        return data
+
+    def augment(self, data: PreparedData) -> PreparedData:
+        """Return the data as they are: rows have no altered copies."""
+        return data
+
+    def find_feedback(self, data: PreparedData, corrections: Corrections) -> SampleSet | None:
+        """Return None: rows are judged by the test rows alone."""
+        return None
+
+    def complete(
+        self,
+        winner: Winner,
+        fitted: FittedModel,
+        prepared: PreparedFeatures,
+        data: PreparedData,
+    ) -> ModelBundle:
+        """Add what the pipeline must repeat and, of a regression, its prediction intervals."""
+        name, splits = winner.candidate.name, data.splits
+        golden = named(record_golden, f"note what {name} must repeat").submit(
+            fitted.model, splits.validation
+        )
+        bundle = ModelBundle(model=fitted.model, golden=golden.result())
+        if not isinstance(self.config, RegressionConfig):
+            return bundle
+        chosen = choose_intervals(
+            fitted, prepared, splits.calibration.targets, self.config.intervals.coverage
+        )
+        return bundle.model_copy(update={"intervals": chosen})
+
+    def draw(self, data: PreparedData, winner: Winner) -> PrefectFuture[Figures]:
+        """Start to draw the columns, the target, and what the winner got wrong."""
+        return draw_figures.submit(data.splits.train, data.splits.validation, winner.evaluation)
+
+    def start_others(self) -> Callable[[ModelBundle], dict[str, Share]]:
+        """Return what tries the model on nothing else."""
+        return lambda bundle: {}
