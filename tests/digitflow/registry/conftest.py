@@ -17,7 +17,7 @@ from digitflow.errors import ChampionMoved
 from digitflow.evaluation.evidence import TestScore
 from digitflow.features.recipes.pixels import FlattenImages
 from digitflow.gate.verdict import Comparison, Verdict
-from digitflow.models.bundle import ModelBundle
+from digitflow.models.bundle import ModelBundle, Signature
 from digitflow.models.golden import record_golden
 from digitflow.models.persistence import dump_model
 from digitflow.registry import history, listing, mlflow, promotion
@@ -89,7 +89,11 @@ class Project:
             "code": "cc",
             "libraries": {"numpy": np.__version__},
             "metrics": {"validation_accuracy": 0.97, "validation_log_loss": float("nan")},
-            "signature": SIGNATURE,
+            "signature": Signature(
+                inputs=("uint8", (-1, 28, 28)),
+                outputs=("float64", (-1, 10)),
+                method="predict_proba",
+            ),
             "test": self.make_images(),
         }
         return TrainingFacts(**values | changed)

@@ -5,7 +5,13 @@ import pytest
 from digitflow.data.sets import SampleSet
 from digitflow.evaluation.evidence import Costs, TestScore
 from digitflow.gate.verdict import Comparison, Verdict
-from digitflow.models.bundle import Golden, ModelBundle, Reference, RejectOption
+from digitflow.models.bundle import (
+    Golden,
+    ModelBundle,
+    Reference,
+    RejectOption,
+    describe_signature,
+)
 from digitflow.registry.versions import Registration, TrainingFacts, list_files, write_pages
 from digitflow.store.references import ArrayRef, ModelRef
 
@@ -35,7 +41,7 @@ FACTS = TrainingFacts(
     code="cc",
     libraries={"numpy": "2.4"},
     metrics={"validation_accuracy": 0.5, "validation_log_loss": float("nan")},
-    signature=SIGNATURE,
+    signature=describe_signature(RELEASE.golden),
     test=SampleSet(samples=array("i"), targets=array("l"), writers=array("w")),
     costs=Costs(
         latency_ms=1.0, latency_p95_ms=2.0, bytes=10, memory_mb=400.0, fit_seconds=None

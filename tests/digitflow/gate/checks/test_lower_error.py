@@ -2,9 +2,9 @@ import math
 
 import numpy as np
 import pytest
-from digitflow.gate.checks.lower_error import judge_errors
 
 from digitflow.config.gate import BetterLimits
+from digitflow.gate.checks.lower_error import judge_errors
 
 RULES = BetterLimits(margin=0.02)
 
