@@ -81,11 +81,10 @@ def _describe_registration(shown: Mapping[str, Any]) -> Iterator[tuple[str, str]
     yield "data", _join(facts["data"], str)
     yield "environment", _join(facts["libraries"], str)
     signature = facts["signature"]
-    (takes, rows), (gives, columns) = signature["inputs"], signature["outputs"]
-    yield (
-        "signature",
-        f"{takes} {tuple(rows)} to {gives} {tuple(columns)}, {signature['method']}",
-    )
+    columns = signature["columns"]
+    takes = f"rows of {len(columns)} columns" if columns else _write_array(signature["inputs"])
+    gives = _write_array(signature["outputs"])
+    yield "signature", f"{takes} to {gives}, {signature['method']}"
     yield "file", bundle["model"]["path"]
     yield from _describe_bundle(bundle)
 
@@ -229,6 +228,11 @@ def print_rollback(champion: Mapping[str, Any]) -> None:
         f"[bold]champion[/]  {champion['name']} version {champion['version']}, loaded and "
         "checked"
     )
+
+
+def _write_array(described: tuple[str, Sequence[int]]) -> str:
+    dtype, shape = described
+    return f"{dtype} {tuple(shape)}"
 
 
 def _write_score(score: Mapping[str, Any]) -> str:

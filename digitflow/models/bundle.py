@@ -6,6 +6,7 @@ predicts what it did when it was judged.
 
 from typing import Literal
 
+from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef, ModelRef, Record
 
 
@@ -146,21 +147,24 @@ class Reference(Record):
 class Signature(Record):
     """What a model takes and gives, each a dtype and a shape; -1 is any number of samples.
 
-    `method` is the pipeline's that is called.
+    `method` is the pipeline's that is called; `columns` are names and dtypes of a table's.
     """
 
     inputs: tuple[str, tuple[int, ...]]
     outputs: tuple[str, tuple[int, ...]]
     method: str
+    columns: tuple[tuple[str, str], ...] = ()
 
 
-def describe_signature(golden: Golden) -> Signature:
+def describe_signature(store: Store, golden: Golden) -> Signature:
     """Return what a model takes and gives, as its golden samples and predictions show."""
     samples, predictions = golden.samples, golden.predictions
+    fields = store.open_array(samples).dtype.fields or {}
     return Signature(
         inputs=(samples.dtype, (-1, *samples.shape[1:])),
         outputs=(predictions.dtype, (-1, *predictions.shape[1:])),
         method="predict" if len(predictions.shape) == 1 else "predict_proba",
+        columns=tuple((name, str(field[0])) for name, field in fields.items()),
     )
 
 

@@ -123,13 +123,17 @@ def _describe(signature: Signature) -> Any:
     """Return MLflow's description of what a model takes and gives."""
     import numpy as np
     from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
+    from mlflow.types import ColSpec, Schema, TensorSpec
 
-    inputs, outputs = (
-        Schema([TensorSpec(np.dtype(dtype), shape)])
-        for dtype, shape in (signature.inputs, signature.outputs)
-    )
-    return ModelSignature(inputs=inputs, outputs=outputs)
+    def describe_array(dtype: str, shape: tuple[int, ...]) -> Any:
+        return Schema([TensorSpec(np.dtype(dtype), shape)])
+
+    columns: list[Any] = [
+        ColSpec("string" if np.dtype(dtype).kind == "U" else "double", name, required=False)
+        for name, dtype in signature.columns
+    ]
+    inputs = Schema(columns) if columns else describe_array(*signature.inputs)
+    return ModelSignature(inputs=inputs, outputs=describe_array(*signature.outputs))
 
 
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"

@@ -79,7 +79,7 @@ def describe_training(
         code=digest_json(modules),
         libraries=find_libraries(modules),
         metrics=_list_metrics(choose_winner(entries)),
-        signature=describe_signature(bundle.golden),
+        signature=describe_signature(log.store, bundle.golden),
         test=refs.test.samples,
         feedback=None if refs.feedback is None else refs.feedback.samples,
         costs=refs.costs,

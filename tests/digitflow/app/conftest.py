@@ -109,7 +109,7 @@ def crown(store, run, splits, entry, prepared):
         code="c0de",
         libraries={"numpy": np.__version__},
         metrics={"validation_accuracy": entry.evaluation.metrics.accuracy},
-        signature=describe_signature(bundle.golden),
+        signature=describe_signature(store, bundle.golden),
         test=splits.test,
         costs=Costs(
             latency_ms=entry.evaluation.latency_ms, latency_p95_ms=2.0,

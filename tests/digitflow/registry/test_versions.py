@@ -10,7 +10,6 @@ from digitflow.models.bundle import (
     ModelBundle,
     Reference,
     RejectOption,
-    describe_signature,
 )
 from digitflow.registry.versions import Registration, TrainingFacts, list_files, write_pages
 from digitflow.store.references import ArrayRef, ModelRef
@@ -41,7 +40,9 @@ FACTS = TrainingFacts(
     code="cc",
     libraries={"numpy": "2.4"},
     metrics={"validation_accuracy": 0.5, "validation_log_loss": float("nan")},
-    signature=describe_signature(RELEASE.golden),
+    signature=Signature(
+        inputs=("uint8", (-1, 28, 28)), outputs=("float64", (-1, 10)), method="predict_proba"
+    ),
     test=SampleSet(samples=array("i"), targets=array("l"), writers=array("w")),
     costs=Costs(
         latency_ms=1.0, latency_p95_ms=2.0, bytes=10, memory_mb=400.0, fit_seconds=None
