@@ -159,7 +159,7 @@ class Signature(Record):
 def describe_signature(store: Store, golden: Golden) -> Signature:
     """Return what a model takes and gives, as its golden samples and predictions show."""
     samples, predictions = golden.samples, golden.predictions
-    fields = store.open_array(samples).dtype.fields or {}
+    fields = dict(store.open_array(samples).dtype.fields or {})
     return Signature(
         inputs=(samples.dtype, (-1, *samples.shape[1:])),
         outputs=(predictions.dtype, (-1, *predictions.shape[1:])),

@@ -10,6 +10,7 @@ from digitflow.models.bundle import (
     ModelBundle,
     Reference,
     RejectOption,
+    Signature,
 )
 from digitflow.registry.versions import Registration, TrainingFacts, list_files, write_pages
 from digitflow.store.references import ArrayRef, ModelRef
