@@ -45,8 +45,9 @@ from digitflow.data.validation import validate_digits
 from digitflow.evaluation.scoring import evaluate_candidate
 from digitflow.evaluation.selective import choose_thresholds
 from digitflow.images.frame import frame_pictures
+from digitflow.models.building import EstimatorChoice, RecipeChoice
 from digitflow.models.bundle import RejectOption
-from digitflow.models.fitting import EstimatorChoice, fit_candidate, prepare_recipe
+from digitflow.models.fitting import fit_candidate, prepare_recipe
 from digitflow.models.outliers import OutlierDetector
 from digitflow.models.persistence import load_model
 from digitflow.store.artifacts import Store
@@ -130,9 +131,14 @@ def train_candidate(config: DigitsConfig) -> Reader:
         held = splits.calibration.samples, splits.validation.samples
         threads = count_cores()
         prepared = prepare_recipe(
-            store, candidate.recipe, train.images, *held, config.seed, threads
+            store,
+            RecipeChoice.from_candidate(candidate, config),
+            train.images,
+            *held,
+            config.seed,
+            threads,
         )
-        choice = EstimatorChoice.from_candidate(candidate, config.seed)
+        choice = EstimatorChoice.from_candidate(candidate, config)
         fitted = fit_candidate(
             store, choice, prepared, train.targets, splits.calibration.targets, threads
         )

@@ -34,7 +34,7 @@ from digitflow.errors import InputError
 from digitflow.features.preparing import build_steps
 from digitflow.images.colours import to_gray
 from digitflow.images.frame import to_mnist_frame
-from digitflow.models.fitting import build_estimator
+from digitflow.models.building import build_estimator
 from digitflow.workers import count_cores
 
 MIN_PLAIN = 0.96

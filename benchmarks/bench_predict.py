@@ -41,8 +41,8 @@ from digitflow.evaluation.evidence import TestScore
 from digitflow.features.preparing import build_steps
 from digitflow.images.files import read_picture
 from digitflow.images.frame import SIDE, to_mnist_frame
+from digitflow.models.building import build_estimator
 from digitflow.models.bundle import ModelBundle
-from digitflow.models.fitting import build_estimator
 from digitflow.models.golden import record_golden
 from digitflow.models.persistence import dump_model
 from digitflow.predict.finding import frame_page

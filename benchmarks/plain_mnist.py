@@ -35,7 +35,7 @@ from digitflow.evaluation.robustness import photograph_digits, read_photographs,
 from digitflow.evaluation.scoring import measure_costs
 from digitflow.evaluation.selective import choose_thresholds, trace_risk
 from digitflow.features.preparing import build_steps
-from digitflow.models.fitting import build_estimator
+from digitflow.models.building import build_estimator
 from digitflow.models.golden import check_golden, record_golden
 from digitflow.models.persistence import dump_model
 from digitflow.reports import figures

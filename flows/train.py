@@ -13,7 +13,8 @@ from digitflow.config.training import Candidate, TrainConfig
 from digitflow.data.sets import PreparedData, SampleSet
 from digitflow.evaluation.scoring import Entry, Evaluation, Winner, choose_winner
 from digitflow.feedback.learning import NOTHING
-from digitflow.models.fitting import EstimatorChoice, FittedModel, PreparedFeatures
+from digitflow.models.building import EstimatorChoice, RecipeChoice, check_candidates
+from digitflow.models.fitting import FittedModel, PreparedFeatures
 from digitflow.registry.champion import is_missing
 from digitflow.registry.training import resolve_config
 from digitflow.registry.versions import Decision
@@ -36,17 +37,27 @@ from tasks.workloads import choose_workload
 OTHER_TASKS = 14
 
 
+class Choices(NamedTuple):
+    """What a candidate is made of, its code as it was when the run began."""
+
+    recipe: RecipeChoice
+    estimator: EstimatorChoice
+
+
 class Parts(NamedTuple):
     """What candidates are trained on and compared by.
 
     Attributes
     ----------
     data : PreparedData
+    choices : mapping
+        By the candidates' names.
     features : mapping
         By recipe, and by whether they are of the altered copies too.
     """
 
     data: PreparedData
+    choices: Mapping[str, Choices]
     features: Mapping[tuple[str, bool], PrefectFuture[PreparedFeatures]]
 
     def choose_samples(self, candidate: Candidate) -> SampleSet:
@@ -60,7 +71,7 @@ class Parts(NamedTuple):
 
 def key_features(data: PreparedData, candidate: Candidate) -> tuple[str, bool]:
     """Return what tells a candidate's features from those of others."""
-    return candidate.recipe, candidate.wants_copies() and data.augmented is not None
+    return candidate.describe_recipe(), candidate.wants_copies() and data.augmented is not None
 
 
 @flow(name="train", flow_run_name=name_run, task_runner=TASK_THREADS)
@@ -85,6 +96,8 @@ def train(config: AnyConfig) -> str:
 
 def train_once(run: RunContext, config: AnyConfig) -> str:
     """Go through the whole job; what is cached is not computed again."""
+    check_candidates(config)
+    choices = choose_candidates(config)
     registry = prepare_registry.submit() if is_missing(run.store) else None
     workload = choose_workload(config)
     try_others = workload.start_others()
@@ -93,7 +106,7 @@ def train_once(run: RunContext, config: AnyConfig) -> str:
     corrections = read_corrections() if config.feedback.learn else NOTHING
     feedback = workload.find_feedback(data, corrections)
     data = workload.augment(workload.learn(data, corrections))
-    parts = Parts(data, prepare_features(config, data))
+    parts = Parts(data, choices, prepare_features(config, choices, data))
     entries = train_and_evaluate(config, parts)
     winner = choose_winner(entries)
     fitted = refit_if_asked(config, winner, parts)
@@ -113,17 +126,29 @@ def train_once(run: RunContext, config: AnyConfig) -> str:
     return run.log.run
 
 
+def choose_candidates(config: TrainConfig) -> dict[str, Choices]:
+    """Return what each candidate is made of, by its name."""
+    return {
+        each.name: Choices(
+            RecipeChoice.from_candidate(each, config),
+            EstimatorChoice.from_candidate(each, config),
+        )
+        for each in config.candidates
+    }
+
+
 def prepare_features(
-    config: TrainConfig, data: PreparedData
+    config: TrainConfig, choices: Mapping[str, Choices], data: PreparedData
 ) -> dict[tuple[str, bool], PrefectFuture[PreparedFeatures]]:
     """Start each recipe once for each set of training samples that a candidate wants."""
     held = data.splits.calibration.samples, data.splits.validation.samples
     features = {}
     for candidate in config.candidates:
         if (key := key_features(data, candidate)) not in features:
-            recipe, with_copies = key
+            label, with_copies = key
             on = "samples and copies" if with_copies else "samples"
-            prepare = named(prepare_recipe, f"prepare {recipe} on {on}")
+            prepare = named(prepare_recipe, f"prepare {label} on {on}")
+            recipe = choices[candidate.name].recipe
             train = data.choose_training(with_copies).samples
             features[key] = prepare.submit(recipe, train, *held, config.seed)
     return features
@@ -131,7 +156,7 @@ def prepare_features(
 
 def train_and_evaluate(config: TrainConfig, parts: Parts) -> list[Entry]:
     """Train all candidates in parallel and compare them on validation samples."""
-    started = [start_candidate(config, parts, candidate) for candidate in config.candidates]
+    started = [start_candidate(parts, candidate) for candidate in config.candidates]
     return [
         wait_for_entry(candidate, parts, fitted, evaluation)
         for candidate, (fitted, evaluation) in zip(config.candidates, started, strict=True)
@@ -139,12 +164,12 @@ def train_and_evaluate(config: TrainConfig, parts: Parts) -> list[Entry]:
 
 
 def start_candidate(
-    config: TrainConfig, parts: Parts, candidate: Candidate
+    parts: Parts, candidate: Candidate
 ) -> tuple[PrefectFuture[FittedModel], PrefectFuture[Evaluation]]:
     """Start the training of a candidate, and the evaluation after it."""
     prepared = value_of(parts.choose_features(candidate))
     fitted = named(train_candidate, f"train {candidate.name}").submit(
-        EstimatorChoice.from_candidate(candidate, config.seed),
+        parts.choices[candidate.name].estimator,
         prepared,
         parts.choose_samples(candidate).targets,
         parts.data.splits.calibration.targets,
@@ -178,7 +203,7 @@ def refit_if_asked(config: TrainConfig, winner: Winner, parts: Parts) -> FittedM
     if not config.refit:
         return winner.fitted
     return named(refit_winner, f"refit {candidate.name}")(
-        EstimatorChoice.from_candidate(candidate, config.seed),
+        parts.choices[candidate.name].estimator,
         parts.choose_features(candidate).result(),
         parts.choose_samples(candidate),
         parts.data.splits,

@@ -17,8 +17,8 @@ from prefect.serializers import JSONSerializer
 from pydantic import BaseModel, Field
 
 from digitflow.errors import DamagedArtifact
+from digitflow.project.code import ProjectCode, trace_code
 from digitflow.store.artifacts import open_store
-from digitflow.store.lineage import digest_modules, find_libraries
 from digitflow.store.locks import acquire_lock, is_locked, release_lock
 from digitflow.store.references import FileRef, digest_json
 
@@ -27,11 +27,11 @@ logger = logging.getLogger(__name__)
 # Characters of an input that are kept in a run's record.
 LARGEST_INPUT = 4096
 
-Modules = Callable[..., tuple[str, ...]]
+Modules = Callable[..., tuple[str | ProjectCode, ...]]
 Note = Callable[[str, str, Mapping[str, object]], None]
 
 
-def choose_nothing(**inputs: object) -> tuple[str, ...]:
+def choose_nothing(**inputs: object) -> tuple[str | ProjectCode, ...]:
     """Return the modules that inputs select where they select none."""
     return ()
 
@@ -46,7 +46,8 @@ class ContentPolicy(CachePolicy):
         Dotted name of the plain function that the task is of.
     modules : callable
         Of the inputs, by their names: the modules that they select (an estimator's, a
-        recipe's), beside those that the function's own module imports.
+        recipe's), of ours or of a project, beside those that the function's own module
+        imports.
     measured : bool
         Whether measured times and the like count too, as where they are shown.
     note : callable, optional
@@ -75,13 +76,13 @@ class ContentPolicy(CachePolicy):
     def describe(self, inputs: Mapping[str, object]) -> dict[str, Any]:
         """Return what the key covers: function, inputs, modules and libraries."""
         roots = (self.function.rpartition(".")[0], *self.modules(**inputs))
-        modules = digest_modules(*roots)
+        modules, libraries = trace_code(roots)
         plain = {name: _to_plain(value, self.measured) for name, value in inputs.items()}
         return {
             "function": self.function,
             "inputs": {name: _shorten(value) for name, value in plain.items()},
             "modules": modules,
-            "libraries": find_libraries(modules),
+            "libraries": libraries,
         }
 
 

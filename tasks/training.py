@@ -1,6 +1,5 @@
 """From prepared data to candidates, whatever the data are: features, fits, what is compared."""
 
-from digitflow.catalogue import ESTIMATORS, RECIPES
 from digitflow.evaluation import scoring
 from digitflow.feedback import learning
 from digitflow.models import fitting, golden
@@ -8,21 +7,21 @@ from tasks.wiring import cached_task, plain_task
 
 prepare_recipe = cached_task(
     fitting.prepare_recipe,
-    run_name="prepare {recipe}",
-    modules=lambda recipe, **_: (RECIPES.module(recipe),),
+    run_name="prepare {recipe.name}",
+    modules=lambda recipe, **_: recipe.modules(),
     in_process=True,
 )
 train_candidate = cached_task(
     fitting.fit_candidate,
     run_name="train {choice.estimator}",
-    modules=lambda choice, **_: (ESTIMATORS.module(choice.estimator),),
+    modules=lambda choice, **_: choice.modules(),
     in_process=True,
     time_limit=lambda choice, **_: choice.time_limit,
 )
 refit_winner = cached_task(
     fitting.refit_winner,
     run_name="refit {choice.estimator}",
-    modules=lambda choice, **_: (ESTIMATORS.module(choice.estimator),),
+    modules=lambda choice, **_: choice.modules(),
     in_process=True,
     time_limit=lambda choice, **_: choice.time_limit,
 )

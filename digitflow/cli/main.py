@@ -122,9 +122,11 @@ def train(
 ) -> None:
     """Train the config's candidates, judge the best one, promote it if it is better."""
     from digitflow.cli.console import print_training, show_progress
+    from digitflow.models.building import check_candidates
     from digitflow.registry.training import resolve_config
 
     checked = resolve_config(str(config))
+    check_candidates(checked)
     if accept_new_test:
         gate = checked.gate.model_copy(update={"accept_new_test": True})
         checked = checked.model_copy(update={"gate": gate})
@@ -324,9 +326,11 @@ def check(
     file: Annotated[Path, typer.Argument(help="A training config.")], debug: Debug = False
 ) -> None:
     """Check a training config without training; exit code 2 if something is wrong."""
+    from digitflow.models.building import check_candidates
     from digitflow.registry.training import resolve_config
 
     config = resolve_config(str(file))
+    check_candidates(config)
     typer.echo(f"{file}: fine; model {config.model}, {len(config.candidates)} candidates")
 
 

@@ -30,7 +30,8 @@ def load_config(path: Path) -> AnyConfig:
     InputError
         If the file is missing, is no YAML mapping, or has a wrong key or value.
     """
-    return _anchor(parse_yaml(_read_text(path), str(path)), path.parent)
+    config = _anchor(parse_yaml(_read_text(path), str(path)), path.parent)
+    return config.model_copy(update={"project": config.project or path.parent.resolve()})
 
 
 def load_section(path: Path, kind: type[Part]) -> Part:

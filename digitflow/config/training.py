@@ -80,12 +80,26 @@ class Candidate(Section):
     name: str = Field(
         pattern=r"^[a-z0-9][a-z0-9-]*$", description="how it is called in every report"
     )
-    estimator: str = Field(description="a name of the catalogue, see docs/configuration.md")
-    recipe: str = Field(description="the features: a name of the catalogue, such as pca")
+    estimator: str = Field(
+        description="a name of the catalogue, see docs/configuration.md, or an import path: "
+        "sklearn.svm.SVC, my_models:build"
+    )
+    recipe: str = Field(
+        description="the features: a name of the catalogue, such as pca, or an import path: "
+        "my_features:build_steps"
+    )
     params: dict[str, Any] = Field(
         default_factory=dict, description="passed on to the estimator"
     )
+    recipe_params: dict[str, Any] = Field(
+        default_factory=dict, description="passed on to the recipe"
+    )
     time_limit: float = Field(1800, gt=0, description="seconds after which the fit is ended")
+
+    def describe_recipe(self) -> str:
+        """Return the recipe with its parameters: pca, or my_features:build_steps(parts=3)."""
+        given = ", ".join(f"{key}={value}" for key, value in self.recipe_params.items())
+        return f"{self.recipe}({given})" if given else self.recipe
 
     def wants_copies(self) -> bool:
         """Whether it is trained on altered copies too, where there are some."""
@@ -125,6 +139,9 @@ class TrainConfig(Section):
     )
     seed: int = Field(42, ge=0, lt=2**32, description="reaches everything that is random")
     candidates: tuple[Candidate, ...] = Field(min_length=1)
+    project: Path | None = Field(
+        None, description="folder of your own modules; empty: the config's folder"
+    )
     training: TrainingBudget = Field(default_factory=TrainingBudget)
     refit: bool = Field(
         False, description="fit the winner again on training and validation samples"

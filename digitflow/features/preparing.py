@@ -4,8 +4,9 @@ Steps that need no fit, or learn from chunks, are applied on the way. Only a ste
 must see all rows at once gets them, as a memory-mapped scratch array.
 """
 
+import inspect
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ import numpy as np
 
 from digitflow.catalogue import RECIPES
 from digitflow.errors import InputError
+from digitflow.project.code import ProjectCode
+from digitflow.project.importing import is_path, load_object
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef
 
@@ -26,7 +29,13 @@ CHUNK_ROWS = 1024
 
 
 def fit_recipe(
-    name: str, images: np.ndarray, seed: int, store: Store, threads: int
+    name: str,
+    images: np.ndarray,
+    seed: int,
+    store: Store,
+    threads: int,
+    params: Mapping[str, Any] | None = None,
+    code: ProjectCode | None = None,
 ) -> tuple["Pipeline", ArrayRef]:
     """Fit a recipe's steps on images and compute the images' features.
 
@@ -35,8 +44,8 @@ def fit_recipe(
 
     Parameters
     ----------
-    name : str
-        A recipe of the catalogue.
+    name, params, code
+        As `build_steps` takes them.
     images : ndarray of shape (n, 28, 28), uint8
         May be memory-mapped; read in chunks.
     seed : int
@@ -59,7 +68,7 @@ def fit_recipe(
     from sklearn.pipeline import Pipeline
     from threadpoolctl import threadpool_limits
 
-    steps = build_steps(name, seed)
+    steps = build_steps(name, seed, params, code)
     with threadpool_limits(1), ExitStack() as scratch:
         rows, ready = images, list[Any]()
         for label, step in steps:
@@ -167,13 +176,50 @@ def _iterate_chunks(n: int) -> Iterator[slice]:
     return (slice(start, start + CHUNK_ROWS) for start in range(0, n, CHUNK_ROWS))
 
 
-def build_steps(name: str, seed: int) -> list[tuple[str, Any]]:
+def build_steps(
+    name: str,
+    seed: int,
+    params: Mapping[str, Any] | None = None,
+    code: ProjectCode | None = None,
+) -> list[tuple[str, Any]]:
     """Return a recipe's named, unfitted transformers.
+
+    Parameters
+    ----------
+    name : str
+        A recipe of the catalogue, or the import path of a function like its `build_steps`.
+    seed : int
+        For steps that draw at random.
+    params : mapping, optional
+        What else the function takes, by name.
+    code : ProjectCode, optional
+        Where the import path leads, if into a project.
 
     Raises
     ------
     InputError
-        If there is no such recipe; it lists the known ones.
+        If there is no such recipe (it lists the known ones), it takes no such parameters,
+        or gives no list of names and transformers.
     """
-    steps: list[tuple[str, Any]] = RECIPES.load(name).build_steps(seed)
-    return steps
+    build = load_object(name, code) if is_path(name) else RECIPES.load(name).build_steps
+    given = {} if params is None else params
+    try:
+        inspect.signature(build).bind(seed, **given)
+    except TypeError as exc:
+        raise InputError(
+            f"the recipe {name} can't be built of the seed and {dict(given)}: {exc}; "
+            f"it is {name}{inspect.signature(build) if callable(build) else ''}"
+        ) from exc
+    return _require_steps(name, build(seed, **given))
+
+
+def _require_steps(name: str, steps: Any) -> list[tuple[str, Any]]:
+    try:
+        named = [(str(label), step) for label, step in steps]
+    except (TypeError, ValueError):
+        named = []
+    if not named or not all(hasattr(step, "transform") for _, step in named):
+        raise InputError(
+            f"the recipe {name} must give a list of (name, transformer), got {steps!r:.200}"
+        )
+    return named

@@ -2,16 +2,14 @@
 
 import time
 import warnings
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
-from digitflow.catalogue import ESTIMATORS
-from digitflow.config.training import Candidate
 from digitflow.data.sets import SampleSet, Splits
-from digitflow.errors import CandidateFailed, list_some
+from digitflow.errors import CandidateFailed
 from digitflow.features.preparing import fit_recipe, transform_images
+from digitflow.models.building import EstimatorChoice, RecipeChoice, build_estimator
 from digitflow.models.persistence import dump_model, load_model
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef, ModelRef, Record
@@ -28,7 +26,7 @@ class PreparedFeatures(Record):
 
 def prepare_recipe(
     store: Store,
-    recipe: str,
+    recipe: RecipeChoice,
     train: ArrayRef,
     calibration: ArrayRef,
     validation: ArrayRef,
@@ -36,7 +34,10 @@ def prepare_recipe(
     threads: int = 1,
 ) -> PreparedFeatures:
     """Fit a recipe on the training images, uint8 (n, 28, 28), and transform all three sets."""
-    fitted, features = fit_recipe(recipe, store.open_array(train), seed, store, threads)
+    samples = store.open_array(train)
+    fitted, features = fit_recipe(
+        recipe.name, samples, seed, store, threads, recipe.params, recipe.code
+    )
     held = (store.open_array(ref) for ref in (calibration, validation))
     calibrating, validating = (transform_images(fitted, part, store, threads) for part in held)
     return PreparedFeatures(
@@ -48,29 +49,6 @@ def prepare_recipe(
 
 
 REFIT_FOLDS = 3
-
-
-class EstimatorChoice(Record):
-    """What of a candidate shapes its model, and after how many seconds its fit is ended."""
-
-    NOT_IN_KEY: ClassVar[frozenset[str]] = frozenset({"time_limit"})
-
-    estimator: str
-    params: dict[str, Any]
-    calibration: str | None
-    seed: int
-    time_limit: float | None = None
-
-    @classmethod
-    def from_candidate(cls, candidate: Candidate, seed: int) -> "EstimatorChoice":
-        """Return the choice that a config's candidate is, fitted with this seed."""
-        return cls(
-            estimator=candidate.estimator,
-            params=candidate.params,
-            calibration=candidate.find_calibration(),
-            seed=seed,
-            time_limit=candidate.time_limit,
-        )
 
 
 class FittedModel(Record):
@@ -218,7 +196,7 @@ def _fit_and_store(store: Store, recipe: ModelRef, fit: Any, threads: int) -> Fi
 
 
 def _build(choice: EstimatorChoice, threads: int) -> Any:
-    return build_estimator(choice.estimator, dict(choice.params), choice.seed, threads)
+    return build_estimator(choice.estimator, choice.params, choice.seed, threads, choice.code)
 
 
 def _calibrate(estimator: Any, method: str, features: np.ndarray, labels: np.ndarray) -> Any:
@@ -230,35 +208,3 @@ def _calibrate(estimator: Any, method: str, features: np.ndarray, labels: np.nda
     frozen = FrozenEstimator(estimator)
     calibrated = CalibratedClassifierCV(frozen, method=method, cv=[(rows, rows)])
     return calibrated.fit(features, labels)
-
-
-def build_estimator(name: str, params: Mapping[str, Any], seed: int, threads: int) -> Any:
-    """Return an unfitted estimator: the module's defaults, overridden by `params`.
-
-    Parameters
-    ----------
-    name : str
-        An estimator of the catalogue.
-    params : mapping
-        The estimator's own parameters; their values are checked when it is fitted.
-    seed : int
-        Its random state, where it has one.
-    threads : int
-        Threads it may use, where it can use several.
-
-    Raises
-    ------
-    InputError
-        If there is no such estimator.
-    CandidateFailed
-        If it has no parameter of a name in `params`; it lists the accepted ones.
-    """
-    build = ESTIMATORS.load(name).build
-    accepted = build({}, seed, threads).get_params(deep=False)
-    unknown = [repr(key) for key in params if key not in accepted]
-    if unknown:
-        raise CandidateFailed(
-            f"the estimator {name} takes no parameter {list_some(unknown)}; "
-            f"it takes {', '.join(accepted)}"
-        )
-    return build(dict(params), seed, threads)

@@ -6,7 +6,6 @@ from pathlib import Path
 import yaml
 
 from digitflow.augment.distortions import require_known
-from digitflow.catalogue import ESTIMATORS, RECIPES
 from digitflow.config.digits import DigitsConfig
 from digitflow.config.reading import AnyConfig, load_config, parse_config
 from digitflow.config.training import TrainConfig
@@ -14,9 +13,10 @@ from digitflow.data.sets import PreparedData
 from digitflow.errors import InputError
 from digitflow.evaluation.evidence import EvidenceRefs
 from digitflow.evaluation.scoring import Entry, Winner, choose_winner
+from digitflow.models.building import list_chosen
 from digitflow.models.bundle import ModelBundle, describe_signature
+from digitflow.project.code import Code, trace_code
 from digitflow.registry.versions import COMMAND_LINE, TrainingFacts
-from digitflow.store.lineage import digest_modules, find_libraries
 from digitflow.store.references import digest_json
 from digitflow.store.runs import RunLog
 
@@ -30,14 +30,14 @@ def resolve_config(config: str | Mapping[str, object] | AnyConfig) -> AnyConfig:
     Raises
     ------
     InputError
-        If the file, a key, a value, or the name of an estimator, a recipe or an alteration
-        of the gate is wrong.
+        If the file, a key, a value, or the name of an estimator, a recipe, a module or an
+        alteration of the gate is wrong.
     """
     if isinstance(config, str):
         config = load_config(Path(config))
     elif isinstance(config, Mapping):
         config = parse_config(dict(config))
-    _list_chosen(config)
+    list_chosen(config)
     if (alterations := config.gate.find_alterations()) is not None:
         require_known(tuple(alterations.floors))
     return config
@@ -69,15 +69,15 @@ def describe_training(
     refs: EvidenceRefs,
 ) -> TrainingFacts:
     """Return all that a version is known by: run, config, data, code, figures."""
-    modules = list_code(config)
+    code = list_code(config)
     return TrainingFacts(
         run=log.run,
         deployment=log.record.get("deployment", COMMAND_LINE),
         config=write_config(config),
         seed=config.seed,
         data={name: part.samples.digest for name, part in data.parts().items()},
-        code=digest_json(modules),
-        libraries=find_libraries(modules),
+        code=digest_json(code.modules),
+        libraries=code.libraries,
         metrics=_list_metrics(choose_winner(entries)),
         signature=describe_signature(log.store, bundle.golden),
         test=refs.test.samples,
@@ -86,25 +86,14 @@ def describe_training(
     )
 
 
-def list_code(config: TrainConfig) -> dict[str, str]:
-    """Return {module: digest} of the code behind a config's models."""
-    return digest_modules(*_CODE, *_list_chosen(config))
+def list_code(config: TrainConfig) -> Code:
+    """Return the code behind a config's models."""
+    return trace_code([*_CODE, *list_chosen(config)])
 
 
 def write_config(config: TrainConfig) -> str:
     """Return the whole config, defaults included, as YAML."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-
-
-def _list_chosen(config: TrainConfig) -> list[str]:
-    """Return the modules of the estimators and recipes that a config names."""
-    return sorted(
-        {
-            module
-            for each in config.candidates
-            for module in (ESTIMATORS.module(each.estimator), RECIPES.module(each.recipe))
-        }
-    )
 
 
 def _list_metrics(winner: Winner) -> dict[str, float]:

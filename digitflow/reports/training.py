@@ -19,7 +19,7 @@ from digitflow.registry.versions import Champion, Decision
 from digitflow.reports.page import render_page
 from digitflow.reports.pictures import Figures, Picture
 from digitflow.store.artifacts import Store
-from digitflow.store.lineage import find_libraries, list_versions
+from digitflow.store.lineage import list_versions
 from digitflow.store.references import Record, digest_json
 from digitflow.store.runs import RunLog, summarise_tasks
 
@@ -198,7 +198,7 @@ def write_report(
     verdict, champion, ranked = decision.verdict, decision.champion, rank_entries(entries)
     winner = choose_winner(entries)
     card = describe_data(store, data)
-    versions = list_versions(find_libraries(code))
+    versions = list_versions(code.libraries)
     notes = write_notes(verdict, winner, config.refit, entries, data)
     log.update(
         winner=winner.candidate.name,
@@ -210,7 +210,7 @@ def write_report(
         champion=None if champion is None else champion.model_dump(mode="json"),
         data=card.model_dump(mode="json"),
         versions=versions,
-        code=digest_json(code),
+        code=digest_json(code.modules),
         notes=notes,
         report=str(store.root / name),
     )

@@ -8,6 +8,7 @@ import ast
 import platform
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -57,7 +58,7 @@ def digest_modules(*roots: str) -> dict[str, str]:
     for root in roots:
         if _module_path(root) is None:
             raise ModuleNotFoundError(f"{root} is no module of {OUR_PACKAGE}")
-    pending = [name for root in roots for name in _resolve(root)]
+    pending = [name for root in roots for name in resolve_name(root)]
     found: dict[str, _Module] = {}
     while pending:
         name = pending.pop()
@@ -99,9 +100,9 @@ class _Module:
         assert path is not None, name
         source = path.read_bytes()
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        imported = set(_iterate_imports(_parse(source), package))
+        imported = list_imports(source, package)
         self.digest = digest_bytes(source)
-        self.ours = {n for full in imported for n in _resolve(full)} - {name}
+        self.ours = {n for full in imported for n in resolve_name(full)} - {name}
         self.libraries = {n.split(".")[0] for n in imported} & RESULT_LIBRARIES.keys()
 
 
@@ -119,6 +120,24 @@ def _module_path(name: str) -> Path | None:
     return None
 
 
+def list_imports(source: bytes, package: str) -> set[str]:
+    """Return the full dotted names of all that a module imports, also inside functions.
+
+    Parameters
+    ----------
+    source : bytes
+        The module's text.
+    package : str
+        Its package, from which relative imports start; empty for none.
+
+    Raises
+    ------
+    SyntaxError, ValueError
+        If it is no Python.
+    """
+    return set(_iterate_imports(_parse(source), package))
+
+
 def _iterate_imports(tree: ast.Module, package: str) -> Iterator[str]:
     """Yield full dotted names; `from a import b` gives a.b, which may be a module."""
     for node in ast.walk(tree):
@@ -130,8 +149,8 @@ def _iterate_imports(tree: ast.Module, package: str) -> Iterator[str]:
             yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
-def _resolve(full: str) -> Iterator[str]:
-    """Yield the modules of ours that a dotted name runs: its packages and itself."""
+def resolve_name(full: str) -> Iterator[str]:
+    """Yield the modules of ours that importing a dotted name runs; none if it is not ours."""
     parts = full.split(".")
     if parts[0] != OUR_PACKAGE:
         return
@@ -142,10 +161,15 @@ def _resolve(full: str) -> Iterator[str]:
 
 
 _PARSING = threading.Lock()
+_ATTEMPTS = 20
 
 
 def _parse(source: bytes) -> ast.Module:
     # CPython 3.11 counts the depth of a tree in one place for all threads (its issue
-    # 106905): two that parse at once may raise SystemError.
+    # 106905): two that parse at once may raise SystemError. The lock keeps ours apart; a
+    # library may parse in another thread.
     with _PARSING:
+        for _ in range(_ATTEMPTS):
+            with suppress(SystemError):
+                return ast.parse(source)
         return ast.parse(source)

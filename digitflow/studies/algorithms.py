@@ -9,7 +9,7 @@ from pydantic import Field
 from scipy.special import softmax
 from sklearn.pipeline import Pipeline
 
-from digitflow.models.fitting import build_estimator
+from digitflow.models.building import build_estimator
 from digitflow.models.persistence import dump_model, load_model
 from digitflow.models.predicting import predict_in_chunks
 from digitflow.store.references import Record

@@ -9,6 +9,13 @@ from digitflow.store.artifacts import Store
 from digitflow.store.runs import list_runs
 
 NEW_CANDIDATE = {"name": "logistic-pca", "estimator": "logistic", "recipe": "pca"}
+# More neighbours than images: nobody can tell before the fit.
+FAILING = {
+    "name": "too-many",
+    "estimator": "knn",
+    "recipe": "pca",
+    "params": {"n_neighbors": 10**6},
+}
 
 
 def _read_parts(record, figure):
@@ -45,14 +52,8 @@ def test_the_same_run_again_computes_nothing_and_registers_nothing(project):
 def test_only_a_new_candidate_is_trained_and_one_that_fails_is_reported(project):
     project.config["candidates"] += [
         NEW_CANDIDATE,
-        {
-            "name": "no-depth",
-            "estimator": "tree",
-            "recipe": "pixels",
-            "params": {"max_depth": 0},
-        },
+        FAILING,
         {"name": "no-time", "estimator": "mlp", "recipe": "pixels", "time_limit": 0.05},
-        {"name": "no-such", "estimator": "knn", "recipe": "pca", "params": {"neighbours": 3}},
     ]
     record = project.train()
     new = {task for task in project.computed() if task.startswith(("prepare", "train"))}
@@ -61,18 +62,65 @@ def test_only_a_new_candidate_is_trained_and_one_that_fails_is_reported(project)
     read = {row["candidate"]["name"] for row in rows if not row["error"]}
     assert read == {"knn-pca", "tree-pixels", "logistic-pca"}
     errors = {row["candidate"]["name"]: row["error"] for row in rows if row["error"]}
-    assert "max_depth" in errors["no-depth"]
+    assert "n_neighbors" in errors["too-many"]
     assert "limit of 0.05 s" in errors["no-time"]
-    assert "neighbours" in errors["no-such"]
     assert record["status"] == "completed"
     report = (project.store.root / "reports/latest/index.html").read_text()
     assert "no-time" in report
 
 
-def test_a_run_without_any_candidate_left_fails_and_keeps_the_champion(project):
-    project.config["candidates"] = [
-        {"name": "none", "estimator": "tree", "recipe": "pixels", "params": {"max_depth": 0}}
+MY_MODELS = """
+from my_sizes import LEAVES
+from sklearn.ensemble import RandomForestClassifier
+
+def build(params, seed, threads):
+    return RandomForestClassifier(20, max_leaf_nodes=LEAVES, random_state=seed)
+"""
+MY_FEATURES = """
+from digitflow.features.recipes.scaled import build_steps as build_scaled
+from sklearn.decomposition import PCA
+
+def build_steps(seed, components=10):
+    return [*build_scaled(seed), ("pca", PCA(components, random_state=seed))]
+"""
+
+
+def test_candidates_of_ones_own_are_cached_by_their_own_modules(project):
+    for name, text in (("my_models", MY_MODELS), ("my_features", MY_FEATURES)):
+        (project.folder / f"{name}.py").write_text(text)
+    sizes = project.folder / "my_sizes.py"
+    sizes.write_text("LEAVES = 90")
+    recipe = {"recipe": "my_features:build_steps"}
+    project.config["candidates"] += [
+        {"name": "mine", "estimator": "my_models:build", **recipe},
+        {
+            "name": "theirs",
+            "estimator": "sklearn.naive_bayes.GaussianNB",
+            "recipe_params": {"components": 12},
+            **recipe,
+        },
     ]
+    record = project.train()
+    assert not [row["error"] for row in record["leaderboard"] if row["error"]]
+    assert {"train mine", "train theirs"} <= project.computed()
+    assert {
+        "prepare my_features:build_steps on samples",
+        "prepare my_features:build_steps(components=12) on samples",
+    } <= project.computed()
+    sizes.write_text("LEAVES = 91")
+    project.train()
+    assert {task for task in project.computed() if task.startswith(("prepare", "train"))} == {
+        "train mine"
+    }
+    project.run("why", "latest")
+    assert "module my_sizes" in project.output
+    project.config["candidates"][-1]["params"] = {"smoothing": 1}
+    project.run("train", "--config", "config.yaml", code=2)
+    assert "'smoothing'; it takes priors, var_smoothing" in project.errors
+
+
+def test_a_run_without_any_candidate_left_fails_and_keeps_the_champion(project):
+    project.config["candidates"] = [FAILING]
     record = project.train(code=1)
     assert record["status"] == "failed"
     assert "every candidate failed" in project.errors

@@ -3,7 +3,8 @@ import pytest
 
 from digitflow.config.data import BuiltinSource
 from digitflow.errors import DamagedArtifact
-from digitflow.models.fitting import EstimatorChoice, FittedModel
+from digitflow.models.building import EstimatorChoice
+from digitflow.models.fitting import FittedModel
 from digitflow.store.artifacts import ARTIFACTS_VARIABLE
 from tasks.caching import CheckedSerializer, ContentPolicy, StoreLocks, name_refs
 from tasks.training import evaluate_candidate, ingest_digits, train_candidate

@@ -10,7 +10,7 @@ import pytest
 
 from digitflow.data.sets import LabelledImages, store_set
 from digitflow.errors import DamagedArtifact
-from digitflow.models.fitting import EstimatorChoice
+from digitflow.models.building import EstimatorChoice, RecipeChoice
 from digitflow.store.runs import RunLog
 from tasks import judging, publishing, studies, training
 from tasks.wiring import GIVEN, RunContext, cached_task, named, plain_task, run_context
@@ -104,7 +104,7 @@ def test_a_damaged_input_is_refused_before_the_work_starts(run):
     path.chmod(0o644)
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DamagedArtifact, match=str(path)):
-        training.prepare_recipe.fn("pixels", ref, ref, ref, 1)
+        training.prepare_recipe.fn(RecipeChoice(name="pixels"), ref, ref, ref, 1)
     assert run.log.events == []
 
 

@@ -11,7 +11,7 @@ from digitflow.config.data import Augmentation
 from digitflow.data.splits import choose_subset
 from digitflow.errors import InputError
 from digitflow.features.preparing import fit_recipe, transform_images
-from digitflow.models.fitting import build_estimator
+from digitflow.models.building import build_estimator
 from digitflow.studies.algorithms import ALGORITHMS, predict_probabilities
 from digitflow.studies.data import plan_features
 from digitflow.studies.experiments.robustness import plan_alteration

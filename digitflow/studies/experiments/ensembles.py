@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from digitflow.models.fitting import build_estimator
+from digitflow.models.building import build_estimator
 from digitflow.models.persistence import dump_model
 from digitflow.studies.algorithms import ALGORITHMS, Algorithm, plan_fit, predict_probabilities
 from digitflow.studies.plan import ExperimentContext, Findings, Plan, Scope, plan_experiment

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from digitflow.evaluation.resampling import wilson_interval
-from digitflow.models.fitting import build_estimator
+from digitflow.models.building import build_estimator
 from digitflow.monitoring.attribution import find_nearest
 from digitflow.studies.algorithms import predict_probabilities
 from digitflow.studies.data import plan_features

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from digitflow.errors import InputError
-from digitflow.models.fitting import build_estimator
+from digitflow.models.building import build_estimator
 from digitflow.models.numpy_networks import Layer, compute_gradient, compute_loss, draw_weights
 from digitflow.studies.data import PARTS, plan_features
 from digitflow.studies.plan import ExperimentContext, Findings, Plan, Scope, plan_experiment

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from digitflow.config.data import SplitShares, ValidationRules
-from digitflow.config.digits import DigitsCandidate, SelectiveRule
+from digitflow.config.digits import DigitsCandidate, DigitsConfig, SelectiveRule
 from digitflow.data.sets import LabelledImages, PreparedData, RawSets, store_set
 from digitflow.data.splits import split_digits
 from digitflow.data.validation import validate_digits
@@ -21,8 +21,9 @@ from digitflow.evaluation.scoring import (
 from digitflow.evaluation.selective import choose_thresholds
 from digitflow.gate.check import Check
 from digitflow.gate.verdict import Comparison, Verdict
+from digitflow.models.building import EstimatorChoice, RecipeChoice
 from digitflow.models.bundle import ModelBundle, describe_signature
-from digitflow.models.fitting import EstimatorChoice, fit_candidate, prepare_recipe
+from digitflow.models.fitting import fit_candidate, prepare_recipe
 from digitflow.models.golden import record_golden
 from digitflow.monitoring.measures import record_reference
 from digitflow.registry import promotion
@@ -75,8 +76,8 @@ def train(store, digits):
 
 def fit(store, splits, candidate):
     parts = splits.train.samples, splits.calibration.samples, splits.validation.samples
-    prepared = prepare_recipe(store, candidate.recipe, *parts, 42)
-    choice = EstimatorChoice.from_candidate(candidate, 42)
+    prepared = prepare_recipe(store, RecipeChoice(name=candidate.recipe), *parts, 42)
+    choice = EstimatorChoice.from_candidate(candidate, DigitsConfig())
     labels = splits.train.targets, splits.calibration.targets
     model = fit_candidate(store, choice, prepared, *labels)
     evaluation = evaluate_candidate(store, model, prepared, splits.validation)

@@ -15,7 +15,7 @@ from digitflow.evaluation.robustness import (
 )
 from digitflow.features.preparing import build_steps
 from digitflow.images.frame import frame_pictures
-from digitflow.models.fitting import build_estimator
+from digitflow.models.building import build_estimator
 from digitflow.models.persistence import dump_model
 from digitflow.store.artifacts import Store
 

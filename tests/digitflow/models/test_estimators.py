@@ -16,9 +16,9 @@ from sklearn.svm import SVC
 from digitflow.catalogue import ESTIMATORS
 from digitflow.data.sources.mnist import read_idx
 from digitflow.features.preparing import fit_recipe
+from digitflow.models.building import build_estimator
 from digitflow.models.estimators.nystroem import NystroemRidge
 from digitflow.models.estimators.svm import SHARPNESS, RbfSvm, couple_pairs, score_pairs
-from digitflow.models.fitting import build_estimator
 from digitflow.models.persistence import dump_model, load_model
 from digitflow.store.artifacts import Store
 

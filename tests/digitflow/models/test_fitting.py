@@ -8,16 +8,14 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 
-from digitflow.catalogue import ESTIMATORS
 from digitflow.data.sets import LabelledImages, Splits, store_set
-from digitflow.errors import CandidateFailed, InputError
+from digitflow.errors import CandidateFailed
 from digitflow.features.preparing import build_steps, fit_recipe, transform_images
+from digitflow.models.building import EstimatorChoice, RecipeChoice
 from digitflow.models.fitting import (
     CHUNK_ROWS,
-    EstimatorChoice,
     PreparedFeatures,
     _group_rows,
-    build_estimator,
     fit_candidate,
     predict_in_chunks,
     prepare_recipe,
@@ -129,77 +127,13 @@ def test_a_writer_or_else_an_image_with_its_copies_is_one_group(store):
     np.testing.assert_array_equal(_group_rows(store, 1, written), writers)
 
 
-PROMISED = {
-    "logistic", "sgd", "knn", "tree", "forest", "extra_trees", "svm", "mlp", "nystroem",
-    "boosting", "scratch_mlp", "scratch_softmax",
-}  # fmt: skip
-
-
-def test_an_estimator_is_a_module_that_defines_build():
-    assert set(ESTIMATORS.names()) >= PROMISED
-    assert "kernels" not in ESTIMATORS.names()
-
-
-def test_an_estimator_has_the_dotted_name_of_its_module():
-    assert ESTIMATORS.module("svm") == "digitflow.models.estimators.svm"
-
-
-@pytest.mark.parametrize("name", ["kernels", "SVM", "", "bayes", "..catalogue"])
-def test_an_unknown_estimator_lists_the_known_ones(name):
-    with pytest.raises(InputError, match=r"known: boosting, extra_trees, forest, knn, .*tree"):
-        ESTIMATORS.module(name)
-
-
-@pytest.mark.parametrize("name", ESTIMATORS.names())
-def test_the_seed_and_the_threads_reach_the_estimator(name):
-    given = build_estimator(name, {}, 7, 2).get_params(deep=False)
-    assert given.get("random_state", 7) == 7
-    assert given.get("n_jobs") in (2, None)
-
-
-@pytest.mark.parametrize("name", ["forest", "extra_trees", "knn", "sgd"])
-def test_what_can_use_threads_gets_them(name):
-    assert build_estimator(name, {}, 7, 2).n_jobs == 2
-
-
-@pytest.mark.parametrize(
-    ("name", "params"),
-    [
-        ("logistic", {"C": 3.0, "max_iter": 7}),
-        ("sgd", {"alpha": 0.5}),
-        ("knn", {"n_neighbors": 9}),
-        ("tree", {"max_depth": 3}),
-        ("forest", {"n_estimators": 5}),
-        ("extra_trees", {"n_estimators": 6}),
-        ("svm", {"C": 2.0, "gamma": 0.3}),
-        ("mlp", {"hidden_layer_sizes": [12]}),
-        ("nystroem", {"n_components": 50, "random_state": 1}),
-    ],
-)
-def test_parameters_override_the_defaults(name, params):
-    given = build_estimator(name, params, 7, 1).get_params(deep=False)
-    assert {key: given[key] for key in params} == params
-
-
-@pytest.mark.parametrize("name", ESTIMATORS.names())
-def test_an_unknown_parameter_is_named_beside_the_accepted_ones(name):
-    accepted = sorted(build_estimator(name, {}, 0, 1).get_params(deep=False))
-    with pytest.raises(CandidateFailed, match=f"{name} takes no parameter 'colour'") as caught:
-        build_estimator(name, {"colour": "red", accepted[0]: None}, 0, 1)
-    assert all(parameter in str(caught.value) for parameter in accepted)
-
-
-def test_the_given_parameters_are_not_changed():
-    params = {"n_estimators": 5}
-    build_estimator("forest", params, 0, 1)
-    assert params == {"n_estimators": 5}
-
-
 @pytest.mark.parametrize("recipe", ["pixels", "pca"])
 def test_all_three_sets_are_transformed_by_what_the_training_images_fitted(store, recipe):
     images = np.random.default_rng(0).integers(0, 256, (230, 28, 28), dtype=np.uint8)
     parts = [images[:150], images[150:190], images[190:]]
-    prepared = prepare_recipe(store, recipe, *map(store.put_array, parts), seed=1, threads=1)
+    prepared = prepare_recipe(
+        store, RecipeChoice(name=recipe), *map(store.put_array, parts), seed=1, threads=1
+    )
     fitted = load_model(prepared.recipe, store)
     for part, ref in zip(
         parts, (prepared.train, prepared.calibration, prepared.validation), strict=True

@@ -18,8 +18,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from digitflow.data.sets import LabelledImages, store_set
 from digitflow.errors import DamagedArtifact, InputError
 from digitflow.features.preparing import build_steps
+from digitflow.models.building import build_estimator
 from digitflow.models.bundle import ModelBundle
-from digitflow.models.fitting import build_estimator
 from digitflow.models.golden import (
     check_golden,
     describe_machine,

@@ -23,7 +23,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from digitflow.catalogue import ESTIMATORS, RECIPES
 from digitflow.errors import DamagedArtifact, InputError
 from digitflow.features.preparing import build_steps
-from digitflow.models.fitting import build_estimator
+from digitflow.models.building import build_estimator
 from digitflow.models.persistence import dump_model, load_model
 from digitflow.models.soundness import iterate_nodes
 from digitflow.store.artifacts import Store

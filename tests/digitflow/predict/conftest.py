@@ -10,8 +10,8 @@ from sklearn.pipeline import Pipeline
 from digitflow.data.sets import store_set
 from digitflow.evaluation.evidence import TestScore
 from digitflow.features.preparing import build_steps
+from digitflow.models.building import build_estimator
 from digitflow.models.bundle import ModelBundle
-from digitflow.models.fitting import build_estimator
 from digitflow.models.golden import record_golden
 from digitflow.models.persistence import dump_model
 from digitflow.registry import history

@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 
 from digitflow.errors import DamagedArtifact, InputError
 from digitflow.features.preparing import build_steps
-from digitflow.models.fitting import build_estimator
+from digitflow.models.building import build_estimator
 from digitflow.models.persistence import dump_model
 from digitflow.predict.predictions import Prediction, Unread
 from digitflow.predict.predictor import Predictor, predict_files

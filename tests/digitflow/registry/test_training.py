@@ -40,7 +40,7 @@ def test_a_written_config_reads_as_the_same():
 
 
 def test_the_code_of_a_config_is_that_of_its_candidates_and_no_others():
-    code = list_code(resolve_config({"candidates": [TREE]}))
+    code = list_code(resolve_config({"candidates": [TREE]})).modules
     assert {
         "digitflow.data.splits",
         "digitflow.augment.copies",

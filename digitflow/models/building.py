@@ -1,0 +1,294 @@
+"""From a candidate's words to an unfitted recipe and estimator, checked before any data.
+
+An estimator is a name of the catalogue, or what an import path names: a class, a function
+that builds one, or an unfitted estimator or pipeline; of scikit-learn, of another installed
+library, or of a module of the user's project.
+"""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from digitflow.catalogue import ESTIMATORS, RECIPES
+from digitflow.config.training import Candidate, Classifier, TrainConfig
+from digitflow.errors import CandidateFailed, InputError, list_some
+from digitflow.features.preparing import build_steps
+from digitflow.project.code import ProjectCode, read_code
+from digitflow.project.importing import is_path, load_object, split_name
+from digitflow.store.references import Record
+
+# Names that a function of the user's may have among its parameters.
+_GIVEN = ("params", "seed", "threads")
+_LISTED = 60
+
+
+class RecipeChoice(Record):
+    """What of a candidate shapes its features."""
+
+    # The code counts by its modules, so that `why` names them.
+    NOT_IN_KEY: ClassVar[frozenset[str]] = frozenset({"code"})
+
+    name: str
+    params: dict[str, Any] = Field(default_factory=dict)
+    code: ProjectCode | None = None
+
+    @classmethod
+    def from_candidate(cls, candidate: Candidate, config: TrainConfig) -> "RecipeChoice":
+        """Return the recipe that a config's candidate names, its code read now."""
+        code = _read_code(candidate.recipe, config)
+        return cls(name=candidate.recipe, params=candidate.recipe_params, code=code)
+
+    def modules(self) -> tuple[str | ProjectCode, ...]:
+        """Return the code that it selects."""
+        return _list_modules(RECIPES.module, self.name, self.code)
+
+
+class EstimatorChoice(Record):
+    """What of a candidate shapes its model, and after how many seconds its fit is ended."""
+
+    NOT_IN_KEY: ClassVar[frozenset[str]] = frozenset({"time_limit", "code"})
+
+    estimator: str
+    params: dict[str, Any]
+    calibration: str | None
+    seed: int
+    time_limit: float | None = None
+    code: ProjectCode | None = None
+
+    @classmethod
+    def from_candidate(cls, candidate: Candidate, config: TrainConfig) -> "EstimatorChoice":
+        """Return the choice that a config's candidate is, its code read now."""
+        return cls(
+            estimator=candidate.estimator,
+            params=candidate.params,
+            calibration=candidate.find_calibration(),
+            seed=config.seed,
+            time_limit=candidate.time_limit,
+            code=_read_code(candidate.estimator, config),
+        )
+
+    def modules(self) -> tuple[str | ProjectCode, ...]:
+        """Return the code that it selects."""
+        return _list_modules(ESTIMATORS.module, self.estimator, self.code)
+
+
+def list_chosen(config: TrainConfig) -> list[str | ProjectCode]:
+    """Return the code of all estimators and recipes that a config names; nothing of it is run.
+
+    Raises
+    ------
+    InputError
+        If there is no such estimator, recipe or module.
+    """
+    return [
+        root
+        for each in config.candidates
+        for choice in (EstimatorChoice, RecipeChoice)
+        for root in choice.from_candidate(each, config).modules()
+    ]
+
+
+def check_candidates(config: TrainConfig) -> None:
+    """Build each candidate once, unfitted, so that what is wrong shows before data are read.
+
+    Raises
+    ------
+    InputError
+        It names the candidate and what is wrong with it: an import path, a parameter, a
+        value, the kind of estimator.
+    """
+    for each in config.candidates:
+        task = "classification" if isinstance(each, Classifier) else "regression"
+        try:
+            _check_recipe(RecipeChoice.from_candidate(each, config), config.seed)
+            _check_estimator(EstimatorChoice.from_candidate(each, config), task)
+        except (InputError, CandidateFailed) as exc:
+            raise InputError(f"candidate {each.name}: {exc}") from exc
+
+
+def build_estimator(
+    name: str,
+    params: Mapping[str, Any],
+    seed: int,
+    threads: int,
+    code: ProjectCode | None = None,
+) -> Any:
+    """Return an unfitted estimator.
+
+    Parameters
+    ----------
+    name : str
+        An estimator of the catalogue, or an import path: "sklearn.svm.SVC",
+        "my_models:build".
+    params : mapping
+        The estimator's own parameters, over the defaults; of one inside a pipeline as
+        "step__name". A function that takes `params` gets them as they are.
+    seed : int
+        Its random state, where it has one and nobody has set it.
+    threads : int
+        Threads it may use, likewise.
+    code : ProjectCode, optional
+        Where the import path leads, if into a project.
+
+    Raises
+    ------
+    InputError
+        If there is no such estimator.
+    CandidateFailed
+        If it has no parameter of a name in `params` (it lists the accepted ones), or can't
+        be built of them.
+    """
+    if not is_path(name):
+        return _build_known(name, params, seed, threads)
+    estimator = _build_found(name, load_object(name, code), params, seed, threads)
+    return _spread(estimator, {"random_state": seed, "n_jobs": threads}, params)
+
+
+def _read_code(name: str, config: TrainConfig) -> ProjectCode | None:
+    if not is_path(name):
+        return None
+    return read_code(config.project or Path.cwd(), split_name(name)[0])
+
+
+def _list_modules(
+    find: Any, name: str, code: ProjectCode | None
+) -> tuple[str | ProjectCode, ...]:
+    if not is_path(name):
+        return (find(name),)
+    return () if code is None else (code,)
+
+
+def _build_known(name: str, params: Mapping[str, Any], seed: int, threads: int) -> Any:
+    build = ESTIMATORS.load(name).build
+    _require_known(name, params, build({}, seed, threads).get_params(deep=False))
+    return build(dict(params), seed, threads)
+
+
+def _build_found(
+    name: str, found: Any, params: Mapping[str, Any], seed: int, threads: int
+) -> Any:
+    """Return what a class, a function or an unfitted estimator makes of the parameters."""
+    try:
+        if inspect.isclass(found) and hasattr(found, "get_params"):
+            return _build_class(name, found, params)
+        if hasattr(found, "get_params"):
+            return _set_params(name, _copy(found), params)
+        if callable(found):
+            return _call(name, found, params, seed, threads)
+    except (InputError, CandidateFailed):
+        raise
+    except Exception as exc:  # a user's function may raise anything
+        raise CandidateFailed(f"{name} can't be built: {type(exc).__name__}: {exc}") from exc
+    raise InputError(
+        f"{name} is a {type(found).__name__}: neither a scikit-learn estimator nor a function"
+    )
+
+
+def _build_class(name: str, found: Any, params: Mapping[str, Any]) -> Any:
+    own = {key: value for key, value in params.items() if "__" not in key}
+    _require_known(name, own, inspect.signature(found).parameters)
+    nested = {key: value for key, value in params.items() if key not in own}
+    return _set_params(name, found(**own), nested)
+
+
+def _copy(estimator: Any) -> Any:
+    from sklearn.base import clone
+
+    return clone(estimator)
+
+
+def _set_params(name: str, estimator: Any, params: Mapping[str, Any]) -> Any:
+    _require_known(name, params, estimator.get_params())
+    return estimator.set_params(**params)
+
+
+def _call(name: str, function: Any, params: Mapping[str, Any], seed: int, threads: int) -> Any:
+    """Call `build(params, seed, threads)`, or a function that names its parameters itself."""
+    accepted = inspect.signature(function).parameters
+    given = {"params": dict(params), "seed": seed, "threads": threads}
+    known = {key: value for key, value in given.items() if key in accepted}
+    if "params" in known:
+        return function(**known)
+    if not any(each.kind is each.VAR_KEYWORD for each in accepted.values()):
+        _require_known(name, params, [key for key in accepted if key not in _GIVEN])
+    return function(**known, **params)
+
+
+def _require_known(name: str, params: Mapping[str, Any], accepted: Any) -> None:
+    unknown = [repr(key) for key in params if key not in accepted]
+    if unknown:
+        raise CandidateFailed(
+            f"the estimator {name} takes no parameter {list_some(unknown)}; "
+            f"it takes {list_some(list(accepted), _LISTED) or 'none'}"
+        )
+
+
+def _spread(estimator: Any, values: Mapping[str, Any], params: Mapping[str, Any]) -> Any:
+    """Set what is the run's to say, wherever the estimator and those inside have it open."""
+    if not hasattr(estimator, "get_params"):
+        return estimator
+    found = estimator.get_params()
+    open_ = {
+        key: values[last]
+        for key, value in found.items()
+        if value is None and key not in params and (last := key.split("__")[-1]) in values
+        if not (last == "n_jobs" and _ignores_threads(_find_owner(estimator, found, key)))
+    }
+    return estimator.set_params(**open_)
+
+
+def _find_owner(estimator: Any, found: Mapping[str, Any], key: str) -> Any:
+    return found.get(key.rpartition("__")[0], estimator)
+
+
+def _ignores_threads(estimator: Any) -> bool:
+    """Tell whether it warns of threads that it does not use."""
+    from sklearn.linear_model import LogisticRegression
+
+    return type(estimator) is LogisticRegression
+
+
+def _check_recipe(choice: RecipeChoice, seed: int) -> None:
+    for _, step in build_steps(choice.name, seed, choice.params, choice.code):
+        _check_values(step)
+
+
+def _check_estimator(choice: EstimatorChoice, task: str) -> None:
+    estimator = build_estimator(choice.estimator, choice.params, choice.seed, 1, choice.code)
+    _require_kind(choice.estimator, estimator, task)
+    _check_values(estimator)
+
+
+def _require_kind(name: str, estimator: Any, task: str) -> None:
+    from sklearn.base import is_classifier, is_regressor
+
+    if not all(hasattr(estimator, needed) for needed in ("fit", "get_params", "set_params")):
+        kind = type(estimator).__name__
+        raise InputError(f"{name} gives a {kind}, which is no scikit-learn estimator")
+    fits = {"classification": is_classifier, "regression": is_regressor}
+    if not fits[task](estimator):
+        is_one = [f"made for {other}" for other, tells in fits.items() if tells(estimator)]
+        raise InputError(
+            f"{name} is {', '.join(is_one) or 'neither a classifier nor a regressor'}; "
+            f"the config's task is {task}"
+        )
+
+
+def _check_values(estimator: Any) -> None:
+    """Let scikit-learn check the values of all parameters, as far as it can without data."""
+    for part in _iterate_estimators(estimator):
+        if hasattr(part, "_parameter_constraints"):
+            try:
+                part._validate_params()
+            except ValueError as exc:
+                raise InputError(str(exc)) from exc
+
+
+def _iterate_estimators(estimator: Any) -> Iterator[Any]:
+    yield estimator
+    if hasattr(estimator, "get_params"):
+        inside = estimator.get_params().values()
+        yield from (each for each in inside if hasattr(each, "get_params"))
