@@ -15,12 +15,11 @@ from digitflow.evaluation.scoring import Entry, Evaluation, Winner, choose_winne
 from digitflow.feedback.learning import NOTHING
 from digitflow.models.building import EstimatorChoice, RecipeChoice, check_candidates
 from digitflow.models.fitting import FittedModel, PreparedFeatures
-from digitflow.registry.champion import is_missing
 from digitflow.registry.training import resolve_config
 from digitflow.registry.versions import Decision
 from flows.judge import judge_and_promote
 from flows.run import TASK_THREADS, find_earlier_run, name_run, run_job
-from tasks.judging import check_test_samples, is_repeated, prepare_registry
+from tasks.judging import check_test_samples, is_repeated
 from tasks.publishing import announce, file_report, publish_run, write_report
 from tasks.training import (
     evaluate_candidate,
@@ -98,7 +97,6 @@ def train_once(run: RunContext, config: AnyConfig) -> str:
     """Go through the whole job; what is cached is not computed again."""
     check_candidates(config)
     choices = choose_candidates(config)
-    registry = prepare_registry.submit() if is_missing(run.store) else None
     workload = choose_workload(config)
     try_others = workload.start_others()
     data = workload.prepare()
@@ -113,8 +111,6 @@ def train_once(run: RunContext, config: AnyConfig) -> str:
     prepared = parts.choose_features(winner.candidate).result()
     bundle = workload.complete(winner, fitted, prepared, data)
     drawn = workload.draw(data, winner)
-    if registry is not None:
-        registry.result()
     decision = judge_and_promote(
         run, config, entries, bundle, fitted.fit_seconds, data, feedback
     )

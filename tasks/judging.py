@@ -14,9 +14,6 @@ score_altered = cached_task(
 check_loading = cached_task(golden.check_golden, run_name="load in a fresh process")
 measure_costs = cached_task(scoring.measure_costs, run_name="measure costs", in_process=True)
 
-prepare_registry = plain_task(
-    champion.initialise, run_name="prepare the registry", in_process=True
-)
 check_test_samples = plain_task(
     judging.check_test_samples, run_name="look at the champion's test samples"
 )

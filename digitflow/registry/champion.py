@@ -19,18 +19,6 @@ from digitflow.store.references import ArrayRef, FileRef, digest_array, digest_b
 logger = logging.getLogger(__name__)
 
 
-def is_missing(store: Store) -> bool:
-    """Tell whether one of the databases is a file of the store, and not there yet."""
-    return HISTORY.is_missing(store) or mlflow.is_missing(store)
-
-
-def initialise(store: Store) -> None:
-    """Make the databases, so that nobody needs to wait for them later."""
-    HISTORY.require_tables(store)
-    with mlflow.open_client(store):
-        pass
-
-
 def read_champion(store: Store, model: str) -> Champion | None:
     """Return the champion of a registered model, or None before the first promotion.
 
