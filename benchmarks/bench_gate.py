@@ -43,7 +43,6 @@ from digitflow.evaluation.resampling import wilson_interval
 from digitflow.gate.verdict import Comparison, Verdict, judge
 from digitflow.models.bundle import LoadCheck, PredictionIntervals
 
-DRAWS = 2000
 PROCESSES = 2
 IMAGES, WRITERS, PROLIFIC, FEWEST = 10_000, 297, 50, 5
 CHAMPION_ERROR = 0.013
@@ -158,14 +157,16 @@ class Scenario:
     differ: float
     sign: str
     target: float
+    draws: int
 
 
 SCENARIOS = [
-    Scenario(name, draw, limits, gain, differ, sign, target)
-    for draw, limits, alike, challengers in (
+    Scenario(name, draw, limits, gain, differ, sign, target, draws)
+    for draw, limits, draws, alike, challengers in (
         (
             draw_digits,
             LIMITS,
+            2000,
             (0.01, 0.02),
             (
                 ("equal", 0.0, "<=", 0.05),
@@ -176,6 +177,7 @@ SCENARIOS = [
         (
             draw_values,
             RegressionLimits(),
+            1000,
             (0.98, 0.95),
             (
                 ("equal RMSE", 0.0, "<=", 0.05),
@@ -240,23 +242,25 @@ def is_as_good(verdict: Verdict) -> bool:
 
 def simulate(scenario: Scenario, pool) -> Counter:
     """Count over all draws, shared among the processes."""
-    step = DRAWS // (4 * PROCESSES)
-    parts = [range(start, min(start + step, DRAWS)) for start in range(0, DRAWS, step)]
+    draws, step = scenario.draws, scenario.draws // (4 * PROCESSES)
+    parts = [range(start, min(start + step, draws)) for start in range(0, draws, step)]
     return sum(pool.map(count_promotions, [(scenario, part) for part in parts]), Counter())
 
 
 def report(scenario: Scenario, counts: Counter) -> bool:
     """Print a scenario's rates; return whether its target holds."""
-    rate = counts["promoted"] / DRAWS
+    rate = counts["promoted"] / scenario.draws
     holds = rate <= scenario.target if scenario.sign == "<=" else rate >= scenario.target
-    low, high = wilson_interval(counts["promoted"], DRAWS)
+    low, high = wilson_interval(counts["promoted"], scenario.draws)
     word = "holds" if holds else "MISSES"
     print(
         f"{scenario.name:<21}{scenario.differ:>7.0%}{rate:>8.2%} "
-        f"({low:6.2%} to {high:6.2%}){counts['usual rule'] / DRAWS:>9.2%}   "
+        f"({low:6.2%} to {high:6.2%}){counts['usual rule'] / scenario.draws:>9.2%}   "
         f"{word} {scenario.sign} {scenario.target:.1%}"
     )
-    stopped = [f"{name} {n / DRAWS:.1%}" for name, n in counts.most_common() if "." in name]
+    stopped = [
+        f"{name} {n / scenario.draws:.1%}" for name, n in counts.most_common() if "." in name
+    ]
     print("    stopped by " + (", ".join(stopped) or "nothing"))
     return holds
 
@@ -265,7 +269,9 @@ def main() -> int:
     """Simulate those whose name has the words given, all without one; 1 if a rate misses."""
     began = time.perf_counter()
     wanted = [one for one in SCENARIOS if all(word in one.name for word in sys.argv[1:])]
-    print(f"{DRAWS:,} draws each; {IMAGES:,} images of {WRITERS} writers; {ROWS:,} rows")
+    print(
+        f"{scenario.draws:,} draws each; {IMAGES:,} images of {WRITERS} writers; {ROWS:,} rows"
+    )
     print("alike: the share of images that differ; the correlation of the errors on rows")
     head = f"{'challenger':<21}{'alike':>7}{'gate':>8}  {'(95 % interval)':<17}"
     print(head + f"{'new >= old':>10}")

@@ -1,6 +1,6 @@
 """Two models on the same rows: is one better, or only lucky?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -57,9 +57,16 @@ class HitDifference(Difference):
 
 @dataclass(frozen=True)
 class ErrorDifference(Difference):
-    """The difference of two mean squared errors; `p` is of "no smaller", one-sided."""
+    """The difference of two mean squared errors.
+
+    Attributes
+    ----------
+    p, p_worse : float
+        How likely chance shows as much, one-sided: of "no smaller", and of "no larger".
+    """
 
     p: float
+    p_worse: float
 
 
 def exact_mcnemar(wins: int, losses: int) -> float:
@@ -181,19 +188,75 @@ def compare_squared_errors(
     InputError
         If there are no rows, a value is not finite, or the arrays don't fit together.
     """
-    ours, theirs = _check_rows(challenger, champion, np.floating)
-    if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
+    everything = {"all": np.ones(len(challenger), bool)}
+    return compare_error_slices(challenger, champion, everything, groups, drawn)["all"]
+
+
+def compare_error_slices(
+    challenger: np.ndarray,
+    champion: np.ndarray,
+    slices: Mapping[str, np.ndarray],
+    groups: np.ndarray | None,
+    drawn: Bootstrap,
+) -> dict[str, ErrorDifference]:
+    """Compare the mean squared errors on parts of the rows, all by the same draws.
+
+    Parameters
+    ----------
+    challenger, champion, groups, drawn
+        As for `compare_squared_errors`.
+    slices : mapping of str to ndarray of shape (n,), bool
+        Each with at least one row.
+
+    Raises
+    ------
+    InputError
+        As for `compare_squared_errors`; or if a slice has no row.
+    """
+    pair = _check_rows(challenger, champion, np.floating)
+    if not all(np.isfinite(errors).all() for errors in pair):
         raise InputError("errors to compare must be finite numbers")
-    excess = ours.astype(np.float64) ** 2 - theirs.astype(np.float64) ** 2
-    clusters, lower, upper, draws = _draw_mean(excess, groups, drawn)
+    squared = [errors.astype(np.float64) ** 2 for errors in pair]
+    columns = [
+        column
+        for rows in slices.values()
+        for column in (rows.astype(np.float64), (squared[0] - squared[1]) * rows)
+    ]
+    sums = sum_clusters(np.stack(columns, axis=1), drawn.group_rows(groups, len(squared[0])))
+    totals = drawn.draw_totals(sums)
+    return {
+        name: _describe_slice(
+            name, [errors[rows] for errors in squared], sums[:, place], totals[:, place], drawn
+        )
+        for number, (name, rows) in enumerate(slices.items())
+        for place in [slice(2 * number, 2 * number + 2)]
+    }
+
+
+def _describe_slice(
+    name: str,
+    squared: Sequence[np.ndarray],
+    sums: np.ndarray,
+    totals: np.ndarray,
+    drawn: Bootstrap,
+) -> ErrorDifference:
+    """Return what the draws of a slice, (sizes, sums of the excess), say of it."""
+    ours, theirs = squared
+    if not len(ours):
+        raise InputError(f"the slice {name} has no row to compare on")
+    # A draw may miss all of a small slice.
+    kept = totals[totals[:, 0] > 0]
+    draws, clusters = kept[:, 1] / kept[:, 0], int(np.count_nonzero(sums[:, 0]))
+    lower, upper = drawn.find_bounds(draws, clusters)
     return ErrorDifference(
-        n=len(excess),
+        n=len(ours),
         clusters=clusters,
-        challenger=float((ours.astype(np.float64) ** 2).mean()),
-        champion=float((theirs.astype(np.float64) ** 2).mean()),
+        challenger=float(ours.mean()),
+        champion=float(theirs.mean()),
         lower=lower,
         upper=upper,
         p=float((1 + np.count_nonzero(draws >= 0)) / (1 + len(draws))),
+        p_worse=float((1 + np.count_nonzero(draws <= 0)) / (1 + len(draws))),
     )
 
 

@@ -7,11 +7,11 @@ error rate (Holm).
 from digitflow.config.gate import RegressionLimits, SliceLimits
 from digitflow.evaluation.comparison import (
     ErrorDifference,
-    compare_squared_errors,
+    compare_error_slices,
     holm,
     make_bootstrap,
 )
-from digitflow.evaluation.evidence import Evidence, ScoredSet
+from digitflow.evaluation.evidence import Evidence
 from digitflow.formatting import format_count, format_figure
 from digitflow.gate.check import Answer, Check
 from digitflow.gate.checks.lower_error import list_errors
@@ -23,32 +23,18 @@ def run(evidence: Evidence, limits: RegressionLimits, seed: int) -> list[Check]:
     if test.champion is None:
         return []
     sizes = {name: int(rows.sum()) for name, rows in test.slices.items()}
-    found = {
-        name: _compare(test, name, limits, seed)
-        for name, size in sizes.items()
-        if size >= rules.min_samples
-    }
-    adjusted = dict(zip(found, holm([worse.p for _, worse in found.values()]), strict=True))
+    large = {name: test.slices[name] for name in sizes if sizes[name] >= rules.min_samples}
+    drawn = make_bootstrap(limits.lower_error, seed)
+    found = (
+        compare_error_slices(*list_errors(test), large, test.writers, drawn) if large else {}
+    )
+    adjusted = dict(zip(found, holm([part.p_worse for part in found.values()]), strict=True))
     return [
-        _check_slice(name, found[name][0], adjusted[name], len(found), rules, test.unit)
+        _check_slice(name, found[name], adjusted[name], len(found), rules, test.unit)
         if name in found
         else _note_small(name, size, rules)
         for name, size in sizes.items()
     ]
-
-
-def _compare(
-    test: ScoredSet, name: str, limits: RegressionLimits, seed: int
-) -> tuple[ErrorDifference, ErrorDifference]:
-    """Return the difference on a slice, and the same the other way: is it worse?"""
-    rows = test.slices[name]
-    ours, theirs = (errors[rows] for errors in list_errors(test))
-    groups = None if test.writers is None else test.writers[rows]
-    drawn = make_bootstrap(limits.lower_error, seed)
-    return (
-        compare_squared_errors(ours, theirs, groups, drawn),
-        compare_squared_errors(theirs, ours, groups, drawn),
-    )
 
 
 def _check_slice(
