@@ -269,9 +269,7 @@ def main() -> int:
     """Simulate those whose name has the words given, all without one; 1 if a rate misses."""
     began = time.perf_counter()
     wanted = [one for one in SCENARIOS if all(word in one.name for word in sys.argv[1:])]
-    print(
-        f"{scenario.draws:,} draws each; {IMAGES:,} images of {WRITERS} writers; {ROWS:,} rows"
-    )
+    print(f"{IMAGES:,} images of {WRITERS} writers, 2,000 draws; {ROWS:,} rows, 1,000 draws")
     print("alike: the share of images that differ; the correlation of the errors on rows")
     head = f"{'challenger':<21}{'alike':>7}{'gate':>8}  {'(95 % interval)':<17}"
     print(head + f"{'new >= old':>10}")
