@@ -34,7 +34,13 @@ LATEST, SHOWN = 200, 50
 SECONDS_BETWEEN_LOOKS = 2
 STARTED = "monitor-started"
 # What a person may start here; the others begin by themselves.
-STARTABLE = ("train-digits", "retrain-on-drift", "study-digits", "monitor-digits")
+STARTABLE = (
+    "train-digits",
+    "train-housing",
+    "retrain-on-drift",
+    "study-digits",
+    "monitor-digits",
+)
 PLANNED = "Scheduled"
 UNFINISHED = ("PENDING", "RUNNING", "PAUSED", "CANCELLING")
 

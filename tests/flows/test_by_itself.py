@@ -57,6 +57,8 @@ def test_every_deployment_is_there_and_its_schedule_would_fire_when_it_says(serv
     assert set(found) == {
         "train-digits",
         "train-digits-nightly",
+        "train-housing",
+        "train-housing-monthly",
         "retrain-on-new-data",
         "retrain-on-drift",
         "monitor-digits",
@@ -75,6 +77,7 @@ def test_every_deployment_is_there_and_its_schedule_would_fire_when_it_says(serv
     }
     assert crons == {
         "train-digits-nightly": "0 2 * * *",
+        "train-housing-monthly": "0 3 1 * *",
         "monitor-digits": "0 * * * *",
         "watch-inbox": "*/5 * * * *",
         "study-digits-weekly": "0 4 * * 0",
@@ -83,8 +86,9 @@ def test_every_deployment_is_there_and_its_schedule_would_fire_when_it_says(serv
     for name in crons:
         run = wait_for(lambda name=name: list_scheduled(service, name))[0]
         when = datetime.fromisoformat(run["expected_start_time"])
-        minute, hour, *_, weekday = crons[name].split()
+        minute, hour, day, _, weekday = crons[name].split()
         assert hour in ("*", str(when.hour))
+        assert day in ("*", str(when.day))
         assert weekday in ("*", str(when.isoweekday() % 7))
         assert when.minute % 5 == 0 if minute == "*/5" else when.minute == int(minute)
 
@@ -106,6 +110,8 @@ def test_one_training_at_a_time_whichever_deployment_it_is_of(service):
     assert queued == {
         "train-digits",
         "train-digits-nightly",
+        "train-housing",
+        "train-housing-monthly",
         "retrain-on-new-data",
         "retrain-on-drift",
     }
