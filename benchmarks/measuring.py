@@ -15,7 +15,8 @@ from digitflow.service.environment import is_answering, prefect_environment, rea
 from digitflow.store.artifacts import Store
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-MNIST_PLACES = (REPOSITORY.parent / "shared" / "data" / "mnist",)
+DATA = REPOSITORY.parent / "shared" / "data"
+MNIST_PLACES = (DATA / "mnist",)
 SERVER_SECONDS = 120
 
 
@@ -27,6 +28,16 @@ def find_mnist():
     if found is None:
         print("skipped: no IDX files of MNIST here; name their folder in DIGITFLOW_MNIST_DIR")
     return found
+
+
+def find_housing():
+    """Return the CSV of California's districts; None, and say so, where there is none."""
+    named = os.environ.get("DIGITFLOW_HOUSING_FILE")
+    file = Path(named) if named else DATA / "housing" / "housing.csv"
+    if file.is_file():
+        return file
+    print("skipped: no districts here; name their CSV in DIGITFLOW_HOUSING_FILE")
+    return None
 
 
 @contextmanager

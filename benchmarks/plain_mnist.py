@@ -71,7 +71,7 @@ def main(folder: str, config_path: str) -> None:
         probabilities = model.predict_proba(compared_on)
         pipeline = Pipeline([*recipe.steps, ("classifier", model)])
         metrics = measure_predictions(labels[2], probabilities)
-        milliseconds = time_one_image(pipeline, digits.test.images)
+        milliseconds = time_one_sample(pipeline.predict_proba, digits.test.images)
         scores[candidate.name] = metrics, pipeline, probabilities, milliseconds
     best = max(scores, key=lambda name: (scores[name][0].accuracy, -scores[name][0].log_loss))
     metrics, pipeline, probabilities, _ = scores[best]
@@ -123,12 +123,12 @@ def compute_features(config, wanted, training, held):
     return features
 
 
-def time_one_image(pipeline, images):
-    """Return the median milliseconds of 30 predictions of one image."""
+def time_one_sample(predict, samples):
+    """Return the median milliseconds of 30 predictions of one sample."""
     seconds = []
     for row in range(31):
         began = time.perf_counter()
-        pipeline.predict_proba(images[row : row + 1])
+        predict(samples[row : row + 1])
         seconds.append(time.perf_counter() - began)
     return 1000 * median(seconds[1:])
 
