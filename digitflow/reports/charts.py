@@ -55,6 +55,49 @@ def draw_digit(axes: Any, image: np.ndarray) -> None:
     soften_frame(axes)
 
 
+def _draw_tiles(
+    axes: Any,
+    images: np.ndarray,
+    rows: int,
+    columns: int,
+    over: float = 0.0,
+    places: Sequence[int] | None = None,
+) -> np.ndarray:
+    """Draw images (k, height, width) on a grid; return their upper left corners, (k, 2).
+
+    One picture of all: axes of its own would take longer for each image than drawing it.
+
+    Parameters
+    ----------
+    over : float
+        Room for words over each row, as a share of the images' width.
+    places : sequence of int, optional
+        The cell of each image, row by row; None fills one after another.
+    """
+    from matplotlib.collections import PatchCollection
+    from matplotlib.patches import Rectangle
+
+    height, width = images.shape[1:]
+    gap = max(1, round(GAP * width))
+    words = round(over * (width + gap))
+    cells = np.arange(len(images)) if places is None else np.asarray(places)
+    x = gap + cells % columns * (width + gap)
+    y = gap + words + cells // columns * (height + gap + words)
+    size = (gap + rows * (height + gap + words), gap + columns * (width + gap))
+    canvas = np.zeros(size, np.uint8)
+    for left, top, image in zip(x, y, images, strict=True):
+        canvas[top : top + height, left : left + width] = image
+    draw_digit(axes, canvas)
+    axes.spines[:].set_visible(False)
+    corners = np.column_stack([x, y]) - 0.5
+    frames = [Rectangle((left, top), width, height) for left, top in corners]
+    axes.add_collection(
+        PatchCollection(frames, facecolor="none", edgecolor=NO_VALUE, linewidth=0.8)
+    )
+    axes.tick_params(length=0)
+    return corners
+
+
 def fill_matrix(
     axes: Any, shares: np.ndarray, texts: np.ndarray, colours: str, highest: float
 ) -> None:
@@ -78,6 +121,10 @@ def fill_matrix(
 
 
 WIDTH = 7.2
+# Of a line of words over an image, in inches.
+LINE = 0.17
+# White between two images, as a share of their width.
+GAP = 0.15
 # A line of more points than this is drawn without a marker for each.
 MARKED_POINTS = 30
 
@@ -249,14 +296,14 @@ def draw_gallery(
     """Draw k images (k, height, width), uint8 with bright ink, a caption over each."""
     rows = max(1, ceil(len(images) / columns))
     lines = max((caption.count("\n") + 1 for caption in captions if caption), default=0)
-    figure = new_figure(WIDTH, rows * (WIDTH / columns + 0.17 * lines) + 0.5)
-    figure.suptitle(title, color=INK)
-    grid = figure.subplots(rows, columns, squeeze=False).flat
-    for axes, image, caption in zip(grid, images, captions, strict=False):
-        draw_digit(axes, image)
-        axes.set_title(caption, fontsize=9, color=INK)
-    for axes in grid[len(images) :]:
-        axes.set_axis_off()
+    side, over = WIDTH / columns, LINE * lines
+    figure = new_figure(WIDTH, rows * (side + over) + 0.5)
+    axes = figure.add_subplot()
+    axes.set_title(title, color=INK)
+    corners = _draw_tiles(axes, images, rows, columns, over / side)
+    for (x, y), caption in zip(corners, captions, strict=False):
+        where = (x + images.shape[2] / 2, y - 0.6)
+        axes.text(*where, caption, ha="center", va="bottom", fontsize=9, color=INK)
     return encode(figure)
 
 
@@ -267,14 +314,15 @@ def draw_image_rows(title: str, rows: Mapping[str, np.ndarray]) -> bytes:
     """
     count = max(len(images) for images in rows.values())
     figure = new_figure(WIDTH, len(rows) * (WIDTH - 1) / count + 0.6)
-    figure.suptitle(title, color=INK)
-    grid = figure.subplots(len(rows), count, squeeze=False)
-    for line, (name, images) in zip(grid, rows.items(), strict=True):
-        for axes, image in zip(line, images, strict=False):
-            draw_digit(axes, image)
-        for axes in line[len(images) :]:
-            axes.set_axis_off()
-        line[0].set_ylabel(name, rotation=0, ha="right", va="center", color=INK)
+    axes = figure.add_subplot()
+    axes.set_title(title, color=INK)
+    places = [
+        line * count + k for line, each in enumerate(rows.values()) for k in range(len(each))
+    ]
+    images = np.concatenate(list(rows.values()))
+    corners = _draw_tiles(axes, images, len(rows), count, places=places)
+    firsts = np.cumsum([0, *(len(each) for each in rows.values())][:-1])
+    axes.set_yticks(corners[firsts, 1] + images.shape[1] / 2, rows, color=INK)
     return encode(figure)
 
 
