@@ -121,8 +121,8 @@ def fill_matrix(
 
 
 WIDTH = 7.2
-# Of a line of words over an image, in inches.
-LINE = 0.17
+# Of a line of words over an image: inches for each point that its letters are high.
+LINE = 0.019
 # White between two images, as a share of their width.
 GAP = 0.15
 # A line of more points than this is drawn without a marker for each.
@@ -291,19 +291,26 @@ def draw_matrix(
 
 
 def draw_gallery(
-    title: str, images: np.ndarray, captions: Sequence[str], columns: int = 8
+    title: str,
+    images: np.ndarray,
+    captions: Sequence[str],
+    columns: int = 8,
+    points: float = 9,
 ) -> bytes:
-    """Draw k images (k, height, width), uint8 with bright ink, a caption over each."""
+    """Draw k images (k, height, width), uint8 with bright ink, a caption over each.
+
+    The captions' letters are so many points high.
+    """
     rows = max(1, ceil(len(images) / columns))
     lines = max((caption.count("\n") + 1 for caption in captions if caption), default=0)
-    side, over = WIDTH / columns, LINE * lines
+    side, over = WIDTH / columns, LINE * points * lines
     figure = new_figure(WIDTH, rows * (side + over) + 0.5)
     axes = figure.add_subplot()
     axes.set_title(title, color=INK)
     corners = _draw_tiles(axes, images, rows, columns, over / side)
     for (x, y), caption in zip(corners, captions, strict=False):
         where = (x + images.shape[2] / 2, y - 0.6)
-        axes.text(*where, caption, ha="center", va="bottom", fontsize=9, color=INK)
+        axes.text(*where, caption, ha="center", va="bottom", fontsize=points, color=INK)
     return encode(figure)
 
 

@@ -1,7 +1,6 @@
 """The pictures of a run, drawn from what is stored and stored again."""
 
 from collections.abc import Mapping, Sequence
-from math import ceil
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from digitflow.reports.charts import (
     NO_VALUE,
     draw_bars,
     draw_digit,
+    draw_gallery,
     draw_lines,
     encode,
     fill_matrix,
@@ -124,20 +124,14 @@ def draw_mistakes(
         Of the predicted digit, 0 to 1.
     """
     _check_images(images, labels)
-    rows = max(1, ceil(len(images) / MISTAKES_PER_ROW))
-    figure = new_figure(7.2, 1.72 * rows + 0.4)
-    figure.suptitle("True digit → predicted digit, and how sure the model was")
     if len(images) == 0:
+        figure = new_figure(7.2, 2.1)
         figure.text(0.5, 0.5, "no mistakes", ha="center", va="center", color=INK, fontsize=14)
         return encode(figure)
-    grid = figure.subplots(rows, MISTAKES_PER_ROW, squeeze=False).flat
-    drawn = zip(images, labels, predicted, probability, strict=True)
-    for axes, (image, true, wrong, sure) in zip(grid, drawn, strict=False):
-        draw_digit(axes, image)
-        axes.set_title(f"{true} → {wrong}\n{100 * sure:.1f} %", fontsize=13, color=INK)
-    for axes in grid[len(images) :]:
-        axes.set_axis_off()
-    return encode(figure)
+    read = zip(labels, predicted, probability, strict=True)
+    captions = [f"{true} → {wrong}\n{100 * sure:.1f} %" for true, wrong, sure in read]
+    title = "True digit → predicted digit, and how sure the model was"
+    return draw_gallery(title, images, captions, columns=MISTAKES_PER_ROW, points=13)
 
 
 def draw_risk_coverage(coverage: np.ndarray, risk: np.ndarray, chosen: float) -> bytes:
