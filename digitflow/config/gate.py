@@ -77,6 +77,10 @@ class LowerErrorLimits(BetterLimits):
         description="how much worse may still count as equal, as a share of the champion's "
         "mean squared error",
     )
+    # An equal model passes as often as this says, and the gate promises one in twenty at most.
+    significance: float = Field(
+        0.04, gt=0, lt=0.5, description="one-sided error rate of the tests and intervals"
+    )
 
 
 class SliceErrorLimits(SliceLimits):
