@@ -83,11 +83,18 @@ ESTIMATORS = Catalogue("digitflow.models.estimators", "build", "estimator")
 CHECKS = Catalogue("digitflow.gate.checks", "run", "check")
 """`run(evidence, limits, seed) -> list of Check`; what it raises is an error of the gate."""
 
-EXPERIMENTS = Catalogue("digitflow.studies.experiments", "plan", "section")
-"""`plan(scope) -> tuple of Experiment`."""
 
-CHAPTERS = Catalogue("digitflow.studies.chapters", "compose", "chapter")
-"""`compose(context) -> Chapter`."""
+def find_sections(workload: str) -> Catalogue:
+    """Return the sections of the studies about a kind of data: "digits", "table".
+
+    Each has `plan(scope) -> tuple of Experiment`.
+    """
+    return Catalogue(f"digitflow.studies.{workload}.experiments", "plan", "section")
+
+
+def find_chapters(workload: str) -> Catalogue:
+    """Return the chapters of these sections: `compose(context) -> Chapter`."""
+    return Catalogue(f"digitflow.studies.{workload}.chapters", "compose", "chapter")
 
 
 @cache

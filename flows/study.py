@@ -1,4 +1,4 @@
-"""The studies: everything that is known to teach about the digits, in one report."""
+"""The studies: everything that is known to teach about a model's data, in one report."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -7,36 +7,35 @@ from functools import partial
 from prefect import flow
 from prefect.futures import PrefectFuture
 
-from digitflow.config.data import list_parts
 from digitflow.config.digits import DigitsConfig
-from digitflow.registry.training import resolve_digits
+from digitflow.config.reading import AnyConfig
+from digitflow.config.table import RegressionConfig
+from digitflow.registry.training import resolve_studied
 from digitflow.studies.chapter import Chapter
-from digitflow.studies.data import describe_scope
 from digitflow.studies.plan import (
     Experiment,
     Findings,
-    Scope,
     StudyData,
     check_plan,
     choose_sections,
     plan_section,
 )
 from digitflow.studies.report import SectionResult
+from digitflow.studies.scope import Scope
 from flows.run import TASK_THREADS, name_run, run_job
-from tasks.digits import ingest_source, validate_digits
 from tasks.publishing import publish_chapter, publish_study
-from tasks.studies import choose_digits, draw_chapter, run_experiment, write_report
+from tasks.studies import draw_chapter, prepare_study, run_experiment, write_report
 from tasks.wiring import RunContext, named, settle, value_of
 
-# Of the digits before the first section, and of the report and its link after the last.
+# Of the data before the first section, and of the report and its link after the last.
 OTHER_TASKS = 6
 # The chapter of a section, and what it shows in the UI.
 TASKS_A_SECTION = 2
 
 
-@flow(name="study-digits", flow_run_name=partial(name_run, "study-"), task_runner=TASK_THREADS)
-def study_digits(
-    sections: Sequence[str] = (), config: str | DigitsConfig = "configs/digits.yaml"
+@flow(name="study", flow_run_name=partial(name_run, "study-"), task_runner=TASK_THREADS)
+def study_model(
+    sections: Sequence[str] = (), config: str | AnyConfig = "configs/digits.yaml"
 ) -> str:
     """Compute the sections' experiments, write their report; return the run's name.
 
@@ -44,29 +43,27 @@ def study_digits(
     ----------
     sections : sequence of str
         Names of sections; none of them means all.
-    config : str or TrainConfig
+    config : str or config
         Path of a config file, or the config itself.
     """
-    settings, chosen = resolve_digits(config), choose_sections(sections)
+    settings = resolve_studied(config)
+    chosen = choose_sections(settings.workload, sections)
     return run_job(
         lambda run: study_once(run, settings, chosen), settings, "study", OTHER_TASKS
     )
 
 
-def study_once(run: RunContext, config: DigitsConfig, sections: Sequence[str]) -> str:
+def study_once(
+    run: RunContext, config: DigitsConfig | RegressionConfig, sections: Sequence[str]
+) -> str:
     """Go through all sections; what is cached is not computed again."""
-    # What is published of a data set is published of it alone.
-    source = list_parts(config.source)[0]
-    raw = ingest_source(source)
-    checked = validate_digits(raw, config.validation)
-    data = choose_digits(checked, config.split, config.study.train_size, config.seed)
-    scope = describe_scope(source.kind, checked, data, config.seed, config.study)
+    origin, data, scope = prepare_study(config)
     plans = {section: plan_section(section, scope) for section in sections}
     expect_tasks(run, plans)
     studied = [
         study_section(run, section, plan, scope, data) for section, plan in plans.items()
     ]
-    write_report(config, raw.origin, scope, studied)
+    write_report(config, origin, scope, studied)
     chapters = [section.chapter for section in studied if section.chapter is not None]
     publish_study(config.model, len(chapters), len(studied))
     for chapter in chapters:

@@ -39,6 +39,7 @@ STARTABLE = (
     "train-housing",
     "retrain-on-drift",
     "study-digits",
+    "study-housing",
     "monitor-digits",
 )
 PLANNED = "Scheduled"
@@ -146,25 +147,28 @@ def _offer_start(client: "SyncPrefectClient") -> None:
     )
     chosen = known[name]
     st.caption(chosen.description or "")
-    parameters = {
-        "config": st.text_input(
-            "Config",
-            str(chosen.parameters.get("config", "")),
-            help="Path of a config file, from the project's folder.",
-            key=f"monitor-config-{name}",
-        )
-    } | _choose_sections(name)
+    config = st.text_input(
+        "Config",
+        str(chosen.parameters.get("config", "")),
+        help="Path of a config file, from the project's folder.",
+        key=f"monitor-config-{name}",
+    )
+    parameters = {"config": config} | _choose_sections(chosen, config)
     if st.button("Start", type="primary", key="monitor-start"):
         _start(client, chosen, parameters)
 
 
-def _choose_sections(name: str) -> dict[str, Any]:
-    if name != "study-digits":
+def _choose_sections(deployment: "DeploymentResponse", config: str) -> dict[str, Any]:
+    if "studies" not in deployment.tags:
         return {}
+    from digitflow.registry.training import resolve_studied
     from digitflow.studies.plan import list_sections
 
     sections = st.multiselect(
-        "Sections", list_sections(), key="monitor-sections", help="None of them means all."
+        "Sections",
+        list_sections(resolve_studied(config).workload),
+        key=f"monitor-sections-{deployment.name}",
+        help="None of them means all.",
     )
     return {"sections": sections}
 

@@ -152,25 +152,26 @@ def study(
     ] = None,
     config: ConfigFile = DEFAULT_CONFIG,
     train_size: Annotated[
-        int | None, typer.Option(min=1, help="Number of training images (default: all).")
+        int | None, typer.Option(min=1, help="Number of training samples (default: all).")
     ] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Run the studies of handwritten digits: experiments, figures, tables, one report."""
+    """Run the studies of digits, or of a table: experiments, figures, tables, one report."""
     from digitflow.cli.console import print_study, show_progress
-    from digitflow.registry.training import resolve_digits
+    from digitflow.registry.training import resolve_studied
     from digitflow.studies.plan import choose_sections
 
-    chosen, checked = choose_sections(sections or ()), resolve_digits(str(config))
+    checked = resolve_studied(str(config))
+    chosen = choose_sections(checked.workload, sections or ())
     if train_size is not None:
         changed = checked.study.model_copy(update={"train_size": train_size})
         checked = checked.model_copy(update={"study": changed})
 
     def run_flow() -> str:
-        from flows.study import study_digits
+        from flows.study import study_model
 
-        return study_digits(chosen, checked)
+        return study_model(chosen, checked)
 
     with show_progress(debug):
         record = _launch(run_flow, debug)

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -143,6 +143,46 @@ class IntervalRule(Section):
     )
 
 
+Choice = str | int | float | bool | None
+
+
+class SearchRule(Section):
+    """Which combinations of parameters a study tries.
+
+    A name is a parameter of the estimator, or with `recipe.` before it of the recipe.
+    """
+
+    folds: int = Field(3, ge=2, le=20, description="of cross-validation, of each combination")
+    grid: tuple[dict[str, tuple[Choice, ...]], ...] = Field(
+        ({"max_features": (0.3, 0.6, 1.0), "min_samples_leaf": (1, 3)},),
+        description="values of each parameter; every combination of each grid is tried",
+    )
+    ranges: dict[str, tuple[int, int]] = Field(
+        default_factory=lambda: {"min_samples_leaf": (1, 10)},
+        description="whole numbers that each parameter is drawn from, the upper one left out",
+    )
+    draws: int = Field(10, ge=0, le=1000, description="combinations that are drawn from them")
+
+
+class TableStudy(Section):
+    """Numbers of the studies that a user may want to change."""
+
+    train_size: int | None = Field(None, ge=50, description="so many training rows; empty: all")
+    recipe: str = Field("columns", description="the features that models learn from")
+    recipe_params: dict[str, Any] = Field(
+        default_factory=dict, description="passed on to the recipe"
+    )
+    ratios: dict[str, tuple[str, str]] = Field(
+        default_factory=dict, description="combined features to look at: one column by another"
+    )
+    size: str | None = Field(
+        None, description="column that sets the size of a dot on the map; empty: all alike"
+    )
+    folds: int = Field(10, ge=2, le=20, description="of cross-validation, of each model")
+    trees: int = Field(100, ge=1, le=10_000, description="of each forest")
+    search: SearchRule = Field(default_factory=SearchRule)
+
+
 class TableConfig(TrainConfig):
     """A training run, from a table to a verdict."""
 
@@ -177,6 +217,7 @@ class RegressionConfig(TableConfig):
     task: Literal["regression"] = Field(description="what the target holds: values")
     gate: RegressionLimits = Field(default_factory=RegressionLimits)
     intervals: IntervalRule = Field(default_factory=IntervalRule)
+    study: TableStudy = Field(default_factory=TableStudy)
 
 
 class ClassificationConfig(TableConfig):

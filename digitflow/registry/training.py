@@ -8,6 +8,7 @@ import yaml
 from digitflow.augment.distortions import require_known
 from digitflow.config.digits import DigitsConfig
 from digitflow.config.reading import AnyConfig, load_config, parse_config
+from digitflow.config.table import RegressionConfig
 from digitflow.config.training import TrainConfig
 from digitflow.data.sets import PreparedData
 from digitflow.errors import InputError
@@ -43,21 +44,23 @@ def resolve_config(config: str | Mapping[str, object] | AnyConfig) -> AnyConfig:
     return config
 
 
-def resolve_digits(config: str | Mapping[str, object] | AnyConfig) -> DigitsConfig:
-    """Do as `resolve_config`, of a config of digits.
+def resolve_studied(
+    config: str | Mapping[str, object] | AnyConfig,
+) -> DigitsConfig | RegressionConfig:
+    """Do as `resolve_config`, of a config that studies can be made of.
 
     Raises
     ------
     InputError
-        Also if it is of another kind.
+        Also if there are none of its kind.
     """
     found = resolve_config(config)
-    if not isinstance(found, DigitsConfig):
-        raise InputError(
-            f"this is about images of digits (workload: digits), and the config of the model "
-            f"{found.model} is about a {found.workload}"
-        )
-    return found
+    if isinstance(found, DigitsConfig | RegressionConfig):
+        return found
+    raise InputError(
+        f"there are studies of digits (workload: digits) and of regressions (workload: table, "
+        f"task: regression); the config of the model {found.model} is about a {found.task}"
+    )
 
 
 def describe_training(

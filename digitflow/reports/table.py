@@ -9,7 +9,6 @@ from digitflow.config.table import ClassificationConfig, RegressionConfig
 from digitflow.data.sets import PreparedData, SampleSet
 from digitflow.data.tables.frames import to_frame
 from digitflow.data.tables.sets import CheckedRows
-from digitflow.errors import InputError
 from digitflow.evaluation.evidence import Share
 from digitflow.evaluation.scoring import Evaluation, Winner
 from digitflow.models.bundle import ModelBundle
@@ -22,6 +21,7 @@ from digitflow.reports.charts import (
     new_figure,
     soften_frame,
 )
+from digitflow.reports.columns import BINS, PLACE, draw_columns, draw_map
 from digitflow.reports.pictures import Figures, store_pictures
 from digitflow.store.artifacts import Store
 from digitflow.store.references import Record
@@ -33,9 +33,6 @@ TITLES = {
     "map": "Where predictions are off, on the validation rows",
     "confusion": "What was taken for what, on the validation rows",
 }
-PLACE = ("longitude", "latitude")
-COLUMNS_A_ROW = 4
-BINS = 40
 
 
 class ColumnCard(Record):
@@ -58,9 +55,7 @@ def describe_page(
     others: Mapping[str, Share],
 ) -> dict[str, Any]:
     """Return what reports/table.html.j2 needs beside a `RunReport`."""
-    checked = data.checked
-    if not isinstance(checked, CheckedRows):
-        raise InputError(f"a table's report is about rows, got {type(checked).__name__}")
+    checked = CheckedRows.of(data.checked)
     train = store.open_array(data.splits.train.samples)
     return {
         "target": config.target,
@@ -109,36 +104,22 @@ def draw_figures(
         store.open_array(validation.targets),
     )
     predictions = store.open_array(evaluation.predictions)
-    pictures = {"columns": draw_columns(store.open_array(train.samples))}
+    columns = to_frame(store.open_array(train.samples))
+    pictures = {"columns": draw_columns(TITLES["columns"], columns)}
     if predictions.ndim == 1:
         pictures["predicted"] = draw_predicted(targets, predictions, validation.unit)
         pictures["errors"] = draw_residuals(targets, predictions, validation.unit)
         if set(PLACE) <= set(records.dtype.names or ()):
-            pictures["map"] = draw_error_map(records, predictions - targets, validation.unit)
+            pictures["map"] = draw_map(
+                TITLES["map"],
+                np.stack([records[name] for name in PLACE], axis=1),
+                predictions - targets,
+                f"predicted less true{_write_unit(validation.unit)}",
+                signed=True,
+            )
     else:
         pictures["confusion"] = _draw_confusion(targets, predictions, validation.classes)
     return store_pictures(store, pictures, TITLES)
-
-
-def draw_columns(records: np.ndarray) -> bytes:
-    """Draw a histogram of each column of numbers, bars of each column of texts; a PNG."""
-    frame = to_frame(records)
-    rows = -(-len(frame.columns) // COLUMNS_A_ROW)
-    figure = new_figure(9.6, 1.9 * rows + 0.3)
-    grid = list(figure.subplots(rows, COLUMNS_A_ROW, squeeze=False).flat)
-    for axes, name in zip(grid, frame.columns, strict=False):
-        cells = frame[name].dropna()
-        if cells.dtype.kind == "f":
-            axes.hist(cells, bins=BINS, color=COLOURS[0])
-        else:
-            counts = cells.value_counts()
-            axes.barh([str(value) for value in counts.index], counts, color=COLOURS[0])
-        axes.set_title(str(name), color=INK, fontsize=10)
-        axes.tick_params(labelsize=7)
-        soften_frame(axes)
-    for axes in grid[len(frame.columns) :]:
-        axes.set_axis_off()
-    return encode(figure)
 
 
 def draw_predicted(targets: np.ndarray, values: np.ndarray, unit: str) -> bytes:
@@ -164,22 +145,6 @@ def draw_residuals(targets: np.ndarray, values: np.ndarray, unit: str) -> bytes:
     _name_axes(left, f"predicted{_write_unit(unit)}", error)
     right.hist(errors, bins=2 * BINS, color=COLOURS[0])
     _name_axes(right, error, "rows")
-    return encode(figure)
-
-
-def draw_error_map(records: np.ndarray, errors: np.ndarray, unit: str) -> bytes:
-    """Draw errors at their longitude and latitude, the largest on top; a PNG."""
-    order = np.argsort(np.abs(errors), kind="stable")
-    x, y = (records[name][order] for name in PLACE)
-    limit = float(np.quantile(np.abs(errors), 0.98)) or 1.0
-    figure = new_figure(7.2, 6.2)
-    axes = figure.add_subplot()
-    drawn = axes.scatter(
-        x, y, c=errors[order], s=9, cmap="RdBu_r", vmin=-limit, vmax=limit, linewidths=0
-    )
-    figure.colorbar(drawn, label=f"predicted less true{_write_unit(unit)}")
-    axes.set_aspect(1 / max(np.cos(np.deg2rad(np.nanmean(y))), 0.1))
-    _name_axes(axes, "longitude (degrees)", "latitude (degrees)")
     return encode(figure)
 
 

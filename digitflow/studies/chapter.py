@@ -9,11 +9,11 @@ from typing import Annotated, Concatenate, Literal, ParamSpec
 import numpy as np
 from pydantic import Field
 
-from digitflow.catalogue import CHAPTERS
-from digitflow.data.sets import LabelledImages, open_set
+from digitflow.catalogue import find_chapters
 from digitflow.store.artifacts import Store
 from digitflow.store.references import FileRef, Record
-from digitflow.studies.plan import Findings, Scope, StudyData
+from digitflow.studies.plan import Findings, StudyData
+from digitflow.studies.scope import Scope
 
 Cell = str | int | float | None
 P = ParamSpec("P")
@@ -102,7 +102,8 @@ class Table(Record):
 class PublishedFigure(Record):
     """A figure that others published, what was measured here, and whether they agree.
 
-    They are of all of MNIST: in a chapter on other digits they are left out.
+    They are of certain data, all of MNIST or all districts: in a chapter on others they are
+    left out.
     """
 
     kind: Literal["published"] = "published"
@@ -139,7 +140,7 @@ class ChapterContext:
     scope : Scope
         What the study was about.
     data : StudyData
-        References to the digits, to show some of them.
+        References to the samples, to show some of them.
     results : mapping of str to Findings
         By the name of the experiment: all of the section's plan.
     """
@@ -151,14 +152,6 @@ class ChapterContext:
         self.scope = scope
         self.data = data
         self.results = results
-
-    def train(self) -> LabelledImages:
-        """Open the training images, memory-mapped."""
-        return open_set(self.store, self.data.train)
-
-    def test(self) -> LabelledImages:
-        """Open the test images, memory-mapped."""
-        return open_set(self.store, self.data.test)
 
     def gather(
         self, name: Callable[..., str], *choices: Iterable[str]
@@ -222,9 +215,9 @@ def draw_chapter(
     results : mapping of str to Findings
         By the names of the section's experiments, all of them.
     """
-    compose = CHAPTERS.load(section).compose
+    compose = find_chapters(scope.workload).load(section).compose
     chapter: Chapter = compose(ChapterContext(store, scope, data, results))
-    if scope.is_mnist:
+    if scope.is_published:
         return chapter
     parts = (part for part in chapter.parts if not isinstance(part, PublishedFigure))
     return chapter.model_copy(update={"parts": tuple(parts)})

@@ -11,16 +11,16 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from digitflow.catalogue import EXPERIMENTS
-from digitflow.config.digits import StudySettings
-from digitflow.data.sets import LabelledImages, SampleSet, open_set
+from digitflow.catalogue import find_sections
+from digitflow.data.sets import SampleSet
 from digitflow.errors import InputError, list_some
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef, FileRef, ModelRef, Record
+from digitflow.studies.scope import Scope
 
 
 class StudyData(Record):
-    """The digits of a study: what is learnt from, and what tells how well.
+    """The samples of a study: what is learnt from, and what tells how well.
 
     `train` keeps the order of its source, since published figures depend on it. `test` is
     never learnt from, nor chosen by.
@@ -28,40 +28,6 @@ class StudyData(Record):
 
     train: SampleSet
     test: SampleSet
-
-
-class Scope(Record):
-    """What a section must know to plan its experiments, before any is computed.
-
-    Attributes
-    ----------
-    source : str
-        Kind of the source: "mnist", "builtin", ...
-    train_rows, test_rows : int
-        How many images there are.
-    complete : bool
-        Whether these are all images of the source, as published figures need.
-    writers : bool
-        Whether it is known who wrote the training images; `test_writers`: the test images.
-    seed : int
-        For whatever is drawn at random.
-    settings : StudySettings
-        The config's section `study`.
-    """
-
-    source: str
-    train_rows: int
-    test_rows: int
-    complete: bool
-    writers: bool
-    test_writers: bool
-    seed: int
-    settings: StudySettings
-
-    @property
-    def is_mnist(self) -> bool:
-        """Whether this is the whole of MNIST, of which the published figures are."""
-        return self.source == "mnist" and self.complete
 
 
 class Experiment(Record):
@@ -75,28 +41,40 @@ class Experiment(Record):
     name : str
         How it is called, once in a section: "random forest on 80/20".
     function : str
-        Dotted name, "digitflow.studies.experiments.algorithms.fit_algorithm", of a function
-        `(context, **params) -> Findings`.
+        Dotted name, "digitflow.studies.digits.experiments.algorithms.judge_model", of a
+        function `(context, **params) -> Findings`.
     params : dict
         Plain JSON values. All that shapes the result beside the data and the seed.
     needs : tuple of str
         Names of experiments, before this one in the plan, whose findings it is given.
+    selected : tuple of str
+        Dotted names of modules that its parameters select, a recipe or an estimator: their
+        source counts as that of its own module does.
     time_limit : float or None
         Seconds after which it is ended.
     """
 
-    NOT_IN_KEY: ClassVar[frozenset[str]] = frozenset({"name", "time_limit"})
+    NOT_IN_KEY: ClassVar[frozenset[str]] = frozenset({"name", "selected", "time_limit"})
 
     name: str
     function: str
     params: dict[str, Any] = Field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    selected: tuple[str, ...] = ()
     time_limit: float | None = None
 
     @property
     def module(self) -> str:
         """The dotted name of the module that computes it."""
         return self.function.rpartition(".")[0]
+
+    def modules(self) -> tuple[str, ...]:
+        """Return the names of the modules whose source shapes its findings."""
+        return (self.module, *self.selected)
+
+    def select(self, *modules: str) -> "Experiment":
+        """Return it as one whose parameters select these modules."""
+        return self.model_copy(update={"selected": modules})
 
 
 Plan = tuple[Experiment, ...]
@@ -154,7 +132,7 @@ class ExperimentContext:
     store : Store
         Where arrays and models are read from and kept.
     data : StudyData
-        References to the digits.
+        References to the samples.
     seed : int
         For whatever is drawn at random.
     threads : int
@@ -180,14 +158,6 @@ class ExperimentContext:
         """Open arrays, memory-mapped, that a needed experiment found, in the order asked."""
         found = self.given[name].arrays
         return tuple(self.store.open_array(found[array]) for array in arrays)
-
-    def train(self) -> LabelledImages:
-        """Open the training images, memory-mapped: uint8 (n, 28, 28), labels 0 to 9."""
-        return open_set(self.store, self.data.train)
-
-    def test(self) -> LabelledImages:
-        """Open the test images, memory-mapped."""
-        return open_set(self.store, self.data.test)
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:
@@ -234,30 +204,33 @@ def compute(
     )
 
 
-# The order of the report; a section that is not named here comes after these.
-ORDER = (
-    "explore",
-    "detector",
-    "strategies",
-    "algorithms",
-    "tuning",
-    "augmentation",
-    "multilabel",
-    "multioutput",
-    "ensembles",
-    "scratch",
-    "errors",
-    "robustness",
-)
+# The order of the reports; a section that is not named here comes after these.
+ORDER = {
+    "digits": (
+        "explore",
+        "detector",
+        "strategies",
+        "algorithms",
+        "tuning",
+        "augmentation",
+        "multilabel",
+        "multioutput",
+        "ensembles",
+        "scratch",
+        "errors",
+        "robustness",
+    ),
+    "table": ("explore",),
+}
 
 
-def list_sections() -> list[str]:
-    """Return the names of the sections, in the order of the report."""
-    known = EXPERIMENTS.names()
-    return sorted(known, key=lambda name: (*ORDER, name).index(name))
+def list_sections(workload: str) -> list[str]:
+    """Return the names of the sections about a kind of data, in the order of the report."""
+    known, order = find_sections(workload).names(), ORDER.get(workload, ())
+    return sorted(known, key=lambda name: (*order, name).index(name))
 
 
-def choose_sections(names: Sequence[str]) -> list[str]:
+def choose_sections(workload: str, names: Sequence[str]) -> list[str]:
     """Return the named sections in the order of the report, each once; all if none is named.
 
     Raises
@@ -265,7 +238,7 @@ def choose_sections(names: Sequence[str]) -> list[str]:
     InputError
         If there is no such section; it lists the known ones.
     """
-    known = list_sections()
+    known = list_sections(workload)
     unknown = [name for name in dict.fromkeys(names) if name not in known]
     if unknown:
         raise InputError(
@@ -280,10 +253,10 @@ def plan_section(name: str, scope: Scope) -> Plan:
     Raises
     ------
     InputError
-        If there is no such section, or its study can't be made of these digits.
+        If there is no such section, or its study can't be made of these samples.
     """
-    (section,) = choose_sections((name,))
-    return drop_repeated(EXPERIMENTS.load(section).plan(scope))
+    (section,) = choose_sections(scope.workload, (name,))
+    return drop_repeated(find_sections(scope.workload).load(section).plan(scope))
 
 
 def check_plan(plan: Sequence[Experiment]) -> None:

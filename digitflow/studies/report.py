@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from digitflow.catalogue import EXPERIMENTS
+from digitflow.catalogue import find_sections
 from digitflow.config.digits import DigitsConfig
+from digitflow.config.table import RegressionConfig
 from digitflow.formatting import format_cell, format_seconds
 from digitflow.registry.training import write_config
 from digitflow.reports.page import render_page
@@ -12,7 +13,7 @@ from digitflow.store.lineage import digest_modules, find_libraries, list_version
 from digitflow.store.references import Record, digest_json
 from digitflow.store.runs import RunLog
 from digitflow.studies.chapter import Cell, Chapter, Figure, Part, PublishedFigure, Table, Text
-from digitflow.studies.plan import Scope
+from digitflow.studies.scope import AnyScope
 
 STUDY_FILE = "study.json"
 
@@ -49,12 +50,13 @@ class StudyReport(Record):
     """Everything that the report says."""
 
     run: str
+    model: str
     started: str
     seconds: float
     cores: int
     source: str
     origin: str
-    scope: Scope
+    scope: AnyScope
     versions: dict[str, str]
     config: str
     sections: tuple[SectionResult, ...]
@@ -62,15 +64,17 @@ class StudyReport(Record):
 
 def write_report(
     log: RunLog,
-    config: DigitsConfig,
+    config: DigitsConfig | RegressionConfig,
     origin: str,
-    scope: Scope,
+    scope: AnyScope,
     sections: Sequence[SectionResult],
 ) -> None:
     """Write the page, its tables and results.md into reports/<run>, and the run's record."""
-    modules = digest_modules(*(EXPERIMENTS.module(each.section) for each in sections))
+    known = find_sections(scope.workload)
+    modules = digest_modules(*(known.module(each.section) for each in sections))
     study = StudyReport(
         run=log.run,
+        model=config.model,
         started=log.record["started"],
         seconds=log.seconds(),
         cores=log.record["cores"],
@@ -194,10 +198,10 @@ def write_results(study: StudyReport) -> str:
     scope = study.scope
     cores = f"{study.cores} core{'' if study.cores == 1 else 's'}"
     lines = [
-        "# Results of the studies",
+        f"# Results of the studies of {study.model}",
         "",
         f"Source `{study.source}`: {scope.train_rows:,} training and {scope.test_rows:,} test "
-        f"images. "
+        f"{scope.samples}. "
         f"Run {study.run} on {cores}, {format_seconds(study.seconds)}. `digitflow study` makes "
         f"this page, its figures and its tables as CSV.",
         "",

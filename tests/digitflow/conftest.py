@@ -19,7 +19,7 @@ from digitflow.data.validation import check_digits
 from digitflow.evaluation.evidence import Costs, Evidence, ScoredSet, Share
 from digitflow.gate.verdict import Comparison
 from digitflow.models.bundle import LoadCheck
-from digitflow.studies.data import choose_digits, describe_scope
+from digitflow.studies.digits.data import choose_digits, describe_scope
 from digitflow.studies.plan import check_plan, compute
 
 COSTS = Costs(

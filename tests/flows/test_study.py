@@ -130,18 +130,14 @@ def _wait_for_experiments(project, process, count):
 FAILING = """
 from prefect import flow
 
-from digitflow.registry.training import resolve_config
-from digitflow.studies.data import plan_features
+from digitflow.registry.training import resolve_studied
+from digitflow.studies.digits.data import plan_features
 from flows.run import run_job
-from flows.study import choose_digits, describe_scope, ingest_source
-from flows.study import study_section, validate_digits
+from flows.study import prepare_study, study_section
 
 
 def study_broken(run, settings):
-    raw = ingest_source(settings.source)
-    checked = validate_digits(raw, settings.validation)
-    data = choose_digits(checked, settings.split, 200, settings.seed)
-    scope = describe_scope("builtin", checked, data, settings.seed, settings.study)
+    _, data, scope = prepare_study(settings)
     good = plan_features("pixels")
     params = {"recipe": "pixel", "split": "own"}
     broken = good.model_copy(update={"name": "broken", "params": params})
@@ -152,7 +148,7 @@ def study_broken(run, settings):
 
 @flow(flow_run_name="failing")
 def fail(config: str):
-    settings = resolve_config(config)
+    settings = resolve_studied(config)
     run_job(lambda run: study_broken(run, settings), settings, "study", 1)
 
 

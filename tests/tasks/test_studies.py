@@ -3,10 +3,23 @@
 import numpy as np
 import pytest
 
+from digitflow.config.digits import StudySettings
 from digitflow.data.sets import LabelledImages, store_set
-from digitflow.studies.data import plan_features
+from digitflow.studies.digits.data import plan_features
 from digitflow.studies.plan import Findings, StudyData
+from digitflow.studies.scope import DigitsScope
 from tasks.studies import draw_chapter, run_experiment
+
+SCOPE = DigitsScope(
+    source="builtin",
+    train_rows=1437,
+    test_rows=360,
+    complete=True,
+    writers=False,
+    test_writers=False,
+    seed=42,
+    settings=StudySettings(),
+)
 
 
 @pytest.fixture
@@ -61,21 +74,21 @@ def test_a_large_input_counts_by_its_digest(describe):
 
 def test_a_picture_is_in_no_key_of_what_is_computed(describe):
     modules = describe()["modules"]
-    assert "digitflow.studies.data" in modules
+    assert "digitflow.studies.digits.data" in modules
     assert not any("chapters" in name or "charts" in name for name in modules)
 
 
 def _describe_chapter(seconds=1.0):
     found = {"a": Findings(values={"x": 1}, measured={"seconds": seconds})}
-    inputs = {"section": "explore", "scope": None, "data": None, "results": found}
+    inputs = {"section": "explore", "scope": SCOPE, "data": None, "results": found}
     return draw_chapter.cache_policy.describe(inputs)
 
 
 def test_a_chapter_depends_on_its_own_module_and_no_other():
     modules = _describe_chapter()["modules"]
-    assert "digitflow.studies.chapters.explore" in modules
+    assert "digitflow.studies.digits.chapters.explore" in modules
     assert "digitflow.reports.charts" in modules
-    assert "digitflow.studies.chapters.detector" not in modules
+    assert "digitflow.studies.digits.chapters.detector" not in modules
 
 
 def test_a_chapter_shows_the_seconds_and_is_drawn_again_for_others():

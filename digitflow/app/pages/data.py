@@ -29,8 +29,8 @@ from digitflow.reports.training import PURPOSES
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef
 from digitflow.store.runs import find_outputs
-from digitflow.studies.experiments.errors import find_suspects
-from digitflow.studies.experiments.explore import measure_columns, summarise_stages
+from digitflow.studies.digits.experiments.errors import find_suspects
+from digitflow.studies.digits.experiments.explore import measure_columns, summarise_stages
 
 PARTS = ("Sets", "Samples", "Values", "Quarantine", "Duplicates", "Label errors")
 STAGES = {

@@ -23,7 +23,7 @@ from digitflow.reports.figures import draw_classes, draw_confusion
 from digitflow.reports.records import Training, find_sets, find_training
 from digitflow.reports.training import PURPOSES, DataCard
 from digitflow.store.artifacts import Store
-from digitflow.studies.experiments.explore import summarise_stages
+from digitflow.studies.digits.experiments.explore import summarise_stages
 
 SIDE = 28
 GONE = "The record of the training that made it is not in the store any more."

@@ -27,9 +27,9 @@ from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef
 from digitflow.store.runs import find_outputs, list_runs
 from digitflow.studies.chapter import Chapter, Figure, Part, PublishedFigure, Table, Text
-from digitflow.studies.chapters.detector import draw_thresholds, span_thresholds
-from digitflow.studies.experiments.detector import measure_answers, trace_curves
-from digitflow.studies.experiments.explore import Components, find_components
+from digitflow.studies.digits.chapters.detector import draw_thresholds, span_thresholds
+from digitflow.studies.digits.experiments.detector import measure_answers, trace_curves
+from digitflow.studies.digits.experiments.explore import Components, find_components
 from digitflow.studies.report import StudyReport, group_parts, read_study
 
 PARTS = ("Figures", "Threshold", "Components", "Augmentation", "Examples")

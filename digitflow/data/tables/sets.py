@@ -14,6 +14,7 @@ from digitflow.data.sets import CheckedSets, SampleSet, Splits
 from digitflow.data.tables.frames import Table, identify_rows, text_dtype
 from digitflow.data.tables.splits import number_strata, split_rows
 from digitflow.data.tables.validation import CheckedTable, Rows, Task, check_table
+from digitflow.errors import InputError
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef, FileRef, Record
 
@@ -53,6 +54,13 @@ class CheckedRows(CheckedSets):
     missing: dict[str, int] = Field(default_factory=dict)
     capped: dict[str, int] = Field(default_factory=dict)
     generated: bool = False
+
+    @classmethod
+    def of(cls, checked: CheckedSets) -> "CheckedRows":
+        """Return what was checked if it is rows of a table; `InputError` else."""
+        if not isinstance(checked, cls):
+            raise InputError(f"expected rows of a table, got {type(checked).__name__}")
+        return checked
 
 
 def fingerprint_table(source: AnyTable) -> str:
@@ -139,7 +147,7 @@ def split_table(
         shares,
         checked.test is not None,
         seed,
-        None if frozen is None else _identify_set(store, frozen, shares),
+        None if frozen is None else identify_set(store, frozen, shares.identity),
     )
     sets = {name: take_rows(store, data, rows) for name, rows in parts.items()}
     test = checked.test or sets["test"]
@@ -197,9 +205,10 @@ def _store_slices(
     return {name: store.put_array(rows) for name, rows in found.items()}
 
 
-def _identify_set(store: Store, part: SampleSet, shares: TableShares) -> np.ndarray:
+def identify_set(store: Store, part: SampleSet, identity: tuple[str, ...]) -> np.ndarray:
+    """Return what tells each stored row from others, see `identify_rows`."""
     records, targets = store.open_array(part.samples), store.open_array(part.targets)
-    return identify_rows(records, shares.identity, targets)
+    return identify_rows(records, identity, targets)
 
 
 def _store_rows(store: Store, table: CheckedTable, rows: Rows, task: Task) -> SampleSet:

@@ -68,7 +68,7 @@ def split_rows(
 
     rest, parts = np.arange(len(keys)), {}
     if not has_test:
-        parts["test"] = cut(rest, "test") if frozen is None else _find_frozen(keys, frozen)
+        parts["test"] = cut(rest, "test") if frozen is None else find_frozen(keys, frozen)
         rest = np.setdiff1d(rest, parts["test"])
     held = cut(rest, "validation")
     parts["train"] = np.setdiff1d(rest, held)
@@ -120,8 +120,19 @@ def number_strata(
     return np.unique(cells, return_inverse=True)[1].astype(np.int64)
 
 
-def _find_frozen(keys: np.ndarray, frozen: np.ndarray) -> np.ndarray:
-    """Return the rows of these identities, each as often as it is among them."""
+def find_frozen(keys: np.ndarray, frozen: np.ndarray) -> np.ndarray:
+    """Return the rows of these identities, each as often as it is among them.
+
+    Parameters
+    ----------
+    keys, frozen : ndarray of shape (n,) and (m,), bytes
+        Identities of all rows, and of those that are looked for.
+
+    Raises
+    ------
+    TestSetChanged
+        If some are missing.
+    """
     wanted, rows = Counter(frozen.tolist()), []
     for row, key in enumerate(keys.tolist()):
         if wanted[key] > 0:

@@ -5,7 +5,7 @@ import pytest
 
 from digitflow.store.runs import open_run
 from digitflow.studies.chapter import draw_chapter
-from digitflow.studies.experiments.detector import measure_answers
+from digitflow.studies.digits.experiments.detector import measure_answers
 from digitflow.studies.plan import plan_section
 from digitflow.studies.report import SectionResult, StudyReport, write_study
 from tasks.caching import describe_outputs
@@ -34,7 +34,7 @@ def studied(trained, make_study, run_plan):
             elapsed=1.0, worked=1.0, experiments=len(found), computed=len(found),
         )  # fmt: skip
         study = StudyReport(
-            run=RUN, started="2026-01-02T00:00:00+00:00", seconds=1.0, cores=2,
+            run=RUN, model="digits-sample", started="2026-01-02T00:00:00+00:00", seconds=1.0, cores=2,
             source="builtin", origin="the built-in digits", scope=scope, versions={},
             config="", sections=(section,),
         )  # fmt: skip

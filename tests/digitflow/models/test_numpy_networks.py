@@ -19,7 +19,7 @@ from digitflow.models.numpy_networks import (
     run_forward,
 )
 from digitflow.models.persistence import dump_model, load_model
-from digitflow.studies.experiments.scratch import check_gradient
+from digitflow.studies.digits.experiments.scratch import check_gradient
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_wrong_gradient_would_be_found(problem, monkeypatch):
         loss, gradients = compute_gradient(*arguments)
         return loss, [(1.01 * matrix, bias) for matrix, bias in gradients]
 
-    monkeypatch.setattr("digitflow.studies.experiments.scratch.compute_gradient", lie)
+    monkeypatch.setattr("digitflow.studies.digits.experiments.scratch.compute_gradient", lie)
     assert check_gradient(layers, rows, places, 0.0, 1000, np.random.default_rng(1)) > 5e-3
 
 

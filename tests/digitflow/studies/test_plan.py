@@ -7,17 +7,15 @@ from importlib import import_module
 import numpy as np
 import pytest
 
-from digitflow.catalogue import CHAPTERS
 from digitflow.config.digits import StudySettings
 from digitflow.data.sets import LabelledImages, store_set
 from digitflow.errors import InputError
-from digitflow.studies.data import plan_features, prepare_features
+from digitflow.studies.digits.data import plan_features, prepare_features
 from digitflow.studies.plan import (
     ORDER,
     Experiment,
     ExperimentContext,
     Findings,
-    Scope,
     StudyData,
     check_plan,
     choose_sections,
@@ -26,9 +24,10 @@ from digitflow.studies.plan import (
     plan_experiment,
     plan_section,
 )
+from digitflow.studies.scope import DigitsScope
 
 SCOPES = {
-    "mnist": Scope(
+    "mnist": DigitsScope(
         source="mnist",
         train_rows=60_000,
         test_rows=10_000,
@@ -38,7 +37,7 @@ SCOPES = {
         seed=42,
         settings=StudySettings(),
     ),
-    "builtin": Scope(
+    "builtin": DigitsScope(
         source="builtin",
         train_rows=1437,
         test_rows=360,
@@ -52,21 +51,25 @@ SCOPES = {
 
 
 def test_all_sections_are_there_in_their_order():
-    assert tuple(list_sections()) == ORDER
+    for workload, order in ORDER.items():
+        assert tuple(list_sections(workload)) == order
 
 
 def test_sections_are_chosen_once_and_in_order():
-    assert choose_sections(("detector", "explore", "detector")) == ["explore", "detector"]
-    assert choose_sections(()) == list(ORDER)
+    assert choose_sections("digits", ("detector", "explore", "detector")) == [
+        "explore",
+        "detector",
+    ]
+    assert choose_sections("digits", ()) == list(ORDER["digits"])
 
 
 def test_an_unknown_section_lists_the_known_ones():
     with pytest.raises(InputError, match=r"no section detektor; known: explore, detector, .*"):
-        choose_sections(("detektor", "explore"))
+        choose_sections("digits", ("detektor", "explore"))
 
 
 @pytest.mark.parametrize("scope", SCOPES.values(), ids=SCOPES)
-@pytest.mark.parametrize("section", ORDER)
+@pytest.mark.parametrize("section", ORDER["digits"])
 def test_every_plan_can_be_carried_out_and_has_a_chapter(section, scope):
     plan = plan_section(section, scope)
     check_plan(plan)
@@ -77,14 +80,15 @@ def test_every_plan_can_be_carried_out_and_has_a_chapter(section, scope):
         assert inspect.get_annotations(function)["return"] is Findings
         inspect.signature(function).bind("context", **experiment.params)
         json.dumps(experiment.params, allow_nan=False)
-    assert CHAPTERS.module(section) == f"digitflow.studies.chapters.{section}"
+    chapter = find_chapters(scope.workload).module(section)
+    assert chapter == f"digitflow.studies.digits.chapters.{section}"
 
 
 def test_an_experiment_is_planned_by_its_function():
     planned = plan_experiment("a", prepare_features, "b", "c", recipe="pixels", split="own")
     assert planned == Experiment(
         name="a",
-        function="digitflow.studies.data.prepare_features",
+        function="digitflow.studies.digits.data.prepare_features",
         params={"recipe": "pixels", "split": "own"},
         needs=("b", "c"),
     )

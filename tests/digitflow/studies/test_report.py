@@ -7,7 +7,7 @@ from digitflow.config.digits import StudySettings
 from digitflow.data.sets import LabelledImages, store_set
 from digitflow.reports.charts import draw_lines
 from digitflow.studies.chapter import Chapter, ChapterContext, Table, Text, check_number
-from digitflow.studies.plan import Scope, StudyData
+from digitflow.studies.plan import StudyData
 from digitflow.studies.report import (
     SectionResult,
     StudyReport,
@@ -15,8 +15,9 @@ from digitflow.studies.report import (
     write_results,
     write_study,
 )
+from digitflow.studies.scope import DigitsScope
 
-SCOPE = Scope(
+SCOPE = DigitsScope(
     source="mnist",
     train_rows=60_000,
     test_rows=10_000,
@@ -79,6 +80,7 @@ def study(store):
     )
     return StudyReport(
         run="study-digits-1",
+        model="digits",
         started="2026-11-24T08:00:00+00:00",
         seconds=62.0,
         cores=2,
