@@ -14,7 +14,6 @@ from digitflow.evaluation.scoring import Evaluation, Winner
 from digitflow.models.bundle import ModelBundle
 from digitflow.reports.charts import (
     COLOURS,
-    INK,
     NO_VALUE,
     draw_matrix,
     encode,

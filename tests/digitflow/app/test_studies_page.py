@@ -34,8 +34,8 @@ def studied(trained, make_study, run_plan):
             elapsed=1.0, worked=1.0, experiments=len(found), computed=len(found),
         )  # fmt: skip
         study = StudyReport(
-            run=RUN, model="digits-sample", started="2026-01-02T00:00:00+00:00", seconds=1.0, cores=2,
-            source="builtin", origin="the built-in digits", scope=scope, versions={},
+            run=RUN, model="digits-sample", started="2026-01-02T00:00:00+00:00", seconds=1.0,
+            cores=2, source="builtin", origin="the built-in digits", scope=scope, versions={},
             config="", sections=(section,),
         )  # fmt: skip
         write_study(trained, study)

@@ -7,6 +7,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 
+from digitflow.catalogue import find_chapters
 from digitflow.config.digits import StudySettings
 from digitflow.data.sets import LabelledImages, store_set
 from digitflow.errors import InputError
