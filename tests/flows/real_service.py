@@ -22,7 +22,7 @@ PASSWORD = "admin:not a secret"
 # 359 test images and one candidate: what matters is what follows what, not how well it reads.
 GATE = {
     "floor": {"min_accuracy": 0.5},
-    "slices": {"min_images": 30},
+    "slices": {"min_samples": 30},
     "calibration": dict.fromkeys(("max_ece", "max_brier", "max_log_loss"), 1.0)
     | dict.fromkeys(("ece_margin", "brier_margin", "log_loss_margin"), 1.0),
     "robustness": {"images": 60, "floors": {"shift-1": 0.5, "inverted": 0.5}},

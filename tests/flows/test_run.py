@@ -22,7 +22,7 @@ from digitflow.errors import DamagedArtifact
 from digitflow.registry.training import resolve_config
 from digitflow.store.references import ArrayRef
 from flows.run import TASK_THREADS, run_job
-from tasks.training import validate_feedback
+from tasks.digits import validate_feedback
 from tasks.wiring import cached_task, named, plain_task, settle, value_of
 
 

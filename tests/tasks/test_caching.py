@@ -7,7 +7,8 @@ from digitflow.models.building import EstimatorChoice
 from digitflow.models.fitting import FittedModel
 from digitflow.store.artifacts import ARTIFACTS_VARIABLE
 from tasks.caching import CheckedSerializer, ContentPolicy, StoreLocks, name_refs
-from tasks.training import evaluate_candidate, ingest_digits, train_candidate
+from tasks.digits import ingest_digits
+from tasks.training import evaluate_candidate, train_candidate
 
 CHOICE = {"estimator": "tree", "params": {}, "calibration": "sigmoid", "seed": 1}
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from digitflow.reports.digits import REASONS
 from digitflow.reports.records import find_sets, list_trainings
-from digitflow.reports.training import REASONS
 
 MODEL = "digits-sample"
 

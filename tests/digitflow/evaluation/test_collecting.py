@@ -1,15 +1,17 @@
 """Which evidence is asked for, of whom, and in which order; whoever is asked."""
 
+import numpy as np
 import pytest
 
 from digitflow.config.gate import DigitsLimits
 from digitflow.data.sets import SampleSet
 from digitflow.evaluation.collecting import Baseline, Challenger, collect_evidence
-from digitflow.evaluation.evidence import Costs, Share, TestResult, score_accuracy
+from digitflow.evaluation.evidence import Costs, ScoredSet, Share, TestResult, score_predictions
 from digitflow.models.bundle import Golden, LoadCheck, ModelBundle
 from digitflow.store.references import ArrayRef, ModelRef
 
 LIMITS = DigitsLimits()
+READ = ScoredSet(np.array([1]), np.array([[0.0, 1.0]]), None)
 
 
 def _array(digest):
@@ -49,7 +51,7 @@ class Asked:
         return wait
 
     def score(self, who, on, model, images):
-        score = score_accuracy(model.digest, on, 1, 1)
+        score = score_predictions(model.digest, on, READ, READ.challenger)
         result = TestResult(score=score, predictions=_array(f"{model.digest} {on}"))
         return self._ask(f"score {who} on {on}", result)
 

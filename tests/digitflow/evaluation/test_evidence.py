@@ -8,10 +8,11 @@ from digitflow.evaluation.evidence import (
     EvidenceRefs,
     LoadCheck,
     ScoredRefs,
+    ScoredSet,
     Share,
     TestResult,
     load_evidence,
-    score_accuracy,
+    score_predictions,
 )
 
 
@@ -40,9 +41,10 @@ def test_what_was_not_seen_was_not_repeated(wrong):
 
 
 def make_result(store, share):
-    score = score_accuracy("m", "t", 1, 3)
-    probabilities = store.put_array(np.full((3, 10), share))
-    return TestResult(score=score, predictions=probabilities)
+    probabilities = np.full((3, 10), share)
+    scored = ScoredSet(np.arange(3), probabilities, None)
+    score = score_predictions("m", "t", scored, probabilities)
+    return TestResult(score=score, predictions=store.put_array(probabilities))
 
 
 @pytest.fixture

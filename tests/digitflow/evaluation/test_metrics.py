@@ -13,7 +13,11 @@ from sklearn.metrics import (
 )
 
 from digitflow.errors import InputError
-from digitflow.evaluation.metrics import Metrics, find_mistakes, measure_predictions
+from digitflow.evaluation.metrics import (
+    ClassificationMetrics,
+    find_mistakes,
+    measure_predictions,
+)
 
 DIGITS = np.arange(10)
 
@@ -165,7 +169,7 @@ def test_a_tie_goes_to_the_lower_digit():
 def test_metrics_survive_json():
     metrics = measure_predictions(*random_predictions())
     text = json.dumps(metrics.model_dump(mode="json"), allow_nan=False)
-    assert Metrics.model_validate_json(text) == metrics
+    assert ClassificationMetrics.model_validate_json(text) == metrics
 
 
 def test_a_hair_above_one_is_one():

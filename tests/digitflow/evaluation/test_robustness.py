@@ -88,8 +88,8 @@ def test_every_series_is_of_the_same_digits(taken):
     assert {part.taken for part in series.values()} == {EACH}
     plain = series["plain"].digits
     assert plain.rows == EACH
-    assert plain.images.shape == (EACH, 28, 28)
-    labels = store.open_array(plain.labels)
+    assert plain.samples.shape == (EACH, 28, 28)
+    labels = store.open_array(plain.targets)
     assert len(np.unique(labels)) > 3
 
 
@@ -114,7 +114,7 @@ def test_photographs_without_a_digit_count_as_wrong(taken):
     store, series = taken
     empty = store.put_array(np.zeros((0, 28, 28), np.uint8))
     none = store.put_array(np.zeros(0, np.uint8))
-    digits = series["plain"].digits.model_copy(update={"images": empty, "labels": none})
+    digits = series["plain"].digits.model_copy(update={"samples": empty, "targets": none})
     lost = series["plain"].model_copy(update={"digits": digits})
     blank = Pipeline(build_steps("pixels", 0)).fit(np.zeros((2, 28, 28), np.uint8))
     ref = dump_model(blank, store)

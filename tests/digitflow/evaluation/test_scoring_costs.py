@@ -6,7 +6,7 @@ from sklearn.pipeline import Pipeline
 
 from digitflow.data.sets import store_set
 from digitflow.evaluation import scoring
-from digitflow.evaluation.scoring import TURN_IMAGES, measure_costs
+from digitflow.evaluation.scoring import TURN_SAMPLES, measure_costs
 from digitflow.features.preparing import build_steps
 from digitflow.models.persistence import dump_model
 
@@ -28,7 +28,7 @@ class Clock:
             self.asked.append((name, int(images[0, 0, 0])))
             self.now += next(seconds)
 
-        return type("Model", (), {"predict_proba": staticmethod(predict_proba)})
+        return predict_proba
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ IMAGES = np.broadcast_to(np.arange(25, dtype=np.uint8)[:, None, None], (25, 28, 
 def test_models_take_turns_on_the_same_images(clock):
     models = [clock.model(name, repeat(0.001)) for name in "ab"]
     scoring._take_turns(models, IMAGES, 3)
-    turn = TURN_IMAGES + 1
+    turn = TURN_SAMPLES + 1
     asked = [clock.asked[start : start + turn] for start in range(0, len(clock.asked), turn)]
     assert [part[0][0] for part in asked] == ["a", "b", "b", "a", "a", "b"]
     for one, other in zip(asked[::2], asked[1::2], strict=True):
@@ -61,16 +61,16 @@ def test_the_first_of_a_turn_is_not_counted(clock):
     def cold_then_warm():
         while True:
             yield 1.0
-            yield from [0.002] * TURN_IMAGES
+            yield from [0.002] * TURN_SAMPLES
 
     (seconds,) = scoring._take_turns([clock.model("a", cold_then_warm())], IMAGES, 2)
-    np.testing.assert_allclose(seconds, [0.002] * 2 * TURN_IMAGES)
+    np.testing.assert_allclose(seconds, [0.002] * 2 * TURN_SAMPLES)
 
 
 def test_a_slow_model_gets_fewer_rounds(clock):
     models = [clock.model("slow", repeat(5.0)), clock.model("quick", repeat(0.001))]
     slow, quick = scoring._take_turns(models, IMAGES, 20)
-    assert len(slow) == len(quick) == 3 * TURN_IMAGES
+    assert len(slow) == len(quick) == 3 * TURN_SAMPLES
 
 
 def test_the_median_and_the_95th_percentile_are_milliseconds(store, data):

@@ -13,15 +13,14 @@ from digitflow.errors import CandidateFailed
 from digitflow.features.preparing import build_steps, fit_recipe, transform_images
 from digitflow.models.building import EstimatorChoice, RecipeChoice
 from digitflow.models.fitting import (
-    CHUNK_ROWS,
     PreparedFeatures,
     _group_rows,
     fit_candidate,
-    predict_in_chunks,
     prepare_recipe,
     refit_winner,
 )
 from digitflow.models.persistence import dump_model, load_model
+from digitflow.models.predicting import CHUNK_ROWS, predict_in_chunks
 
 TREE = EstimatorChoice(estimator="tree", params={"max_depth": 6}, calibration="sigmoid", seed=3)
 

@@ -7,6 +7,7 @@ from functools import cache
 import joblib
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_digits
 from sklearn.frozen import FrozenEstimator
@@ -70,9 +71,9 @@ def made(tmp_path_factory):
     return store, model, record_golden(store, model, images), images
 
 
-def break_off(golden, probabilities, store):
+def break_off(golden, predictions, store):
     """Return golden predictions that say otherwise."""
-    return golden.model_copy(update={"probabilities": store.put_array(probabilities)})
+    return golden.model_copy(update={"predictions": store.put_array(predictions)})
 
 
 def test_golden_images_are_few_of_every_digit_and_always_the_same(made):
@@ -81,7 +82,7 @@ def test_golden_images_are_few_of_every_digit_and_always_the_same(made):
     assert golden.predictions.shape == (32, 10)
     assert golden.predictions.dtype == "float64"
     assert record_golden(store, model, images) == golden
-    assert record_golden(store, model, images, count=5).images.shape == (5, 28, 28)
+    assert record_golden(store, model, images, count=5).samples.shape == (5, 28, 28)
 
 
 def test_a_fresh_process_repeats_them_to_the_bit(made):
@@ -108,7 +109,7 @@ def test_a_model_reads_in_one_thread(made):
     store, _, golden, _ = made
     threads = []
 
-    class Counting:
+    class Counting(ClassifierMixin, BaseEstimator):
         def predict_proba(self, images):
             pools = [pool["num_threads"] for pool in threadpool_info()]
             threads.extend([joblib.effective_n_jobs(4), *pools])
@@ -166,8 +167,8 @@ def test_without_images_nothing_is_repeated(made):
     store, model, golden, _ = made
     empty = golden.model_copy(
         update={
-            "images": store.put_array(np.zeros((0, 28, 28), np.uint8)),
-            "probabilities": store.put_array(np.zeros((0, 10))),
+            "samples": store.put_array(np.zeros((0, 28, 28), np.uint8)),
+            "predictions": store.put_array(np.zeros((0, 10))),
         }
     )
     assert not repeats(load_model(model, store), empty, store).repeated
@@ -239,8 +240,8 @@ def test_made_with_other_versions_and_reading_otherwise_is_refused(made):
     store, model, golden, _ = made
     expected = np.array(store.open_array(golden.predictions))
     expected[0] = expected[0, ::-1]
-    other = make_older(golden, probabilities=store.put_array(expected))
-    with pytest.raises(InputError, match=r"scikit-learn 1.8.0 \(here is .* read as another"):
+    other = make_older(golden, predictions=store.put_array(expected))
+    with pytest.raises(InputError, match=r"scikit-learn 1.8.0 \(here is .* get another label"):
         load_bundle(ModelBundle(model=model, reject_option=None, golden=other), store)
 
 

@@ -115,8 +115,8 @@ def _make_part(name: str, writers: int | None = None) -> PartCard:
         rows=1234,
         class_counts=tuple(range(101, 111)),
         writers=writers,
-        images_digest=f"images-of-{name}",
-        labels_digest=f"labels-of-{name}",
+        samples_digest=f"images-of-{name}",
+        targets_digest=f"labels-of-{name}",
     )
 
 

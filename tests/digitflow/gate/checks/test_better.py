@@ -94,7 +94,7 @@ def test_swapped_models_mirror(make_evidence, make_scored):
     there = ask(make_evidence(make_scored(wins=52, losses=25, writers=writers)))["superior"]
     # The same images: who wins here is who loses there.
     swapped = make_scored(wins=52, losses=25, writers=writers)
-    swapped = type(swapped)(swapped.labels, swapped.champion, swapped.challenger, writers)
+    swapped = type(swapped)(swapped.targets, swapped.champion, swapped.challenger, writers)
     back = ask(make_evidence(swapped))["superior"]
     assert back.delta == pytest.approx(-there.delta)
     assert back.interval == pytest.approx((-there.interval[1], -there.interval[0]))
@@ -164,33 +164,33 @@ def costs(latency_ms=10.0, size=1000):
     ],
 )
 def test_one_cost_must_fall_clearly_and_the_other_must_not_rise(latency_ms, size, verdict):
-    check = check_cheaper(costs(latency_ms, size), costs(), None, RULES)
+    check = check_cheaper("better.cheaper", costs(latency_ms, size), costs(), None, RULES)
     assert check.verdict == verdict
     assert not check.blocks
 
 
 def test_the_figure_shown_is_the_one_that_fell_more():
-    quicker = check_cheaper(costs(5.0, 900), costs(), None, RULES)
+    quicker = check_cheaper("better.cheaper", costs(5.0, 900), costs(), None, RULES)
     assert (quicker.slice, quicker.challenger, quicker.champion) == ("latency", 5.0, 10.0)
     assert (quicker.delta, quicker.limit) == (-5.0, 7.0)
     assert quicker.detail == "latency -50 %, file -10 %: equal and cheaper"
-    smaller = check_cheaper(costs(9.0, 400), costs(), None, RULES)
+    smaller = check_cheaper("better.cheaper", costs(9.0, 400), costs(), None, RULES)
     assert (smaller.slice, smaller.challenger, smaller.champion) == ("bytes", 400, 1000)
 
 
 def test_a_cheaper_model_that_may_be_worse_says_so():
-    check = check_cheaper(costs(1.0), costs(), "it is worse", RULES)
+    check = check_cheaper("better.cheaper", costs(1.0), costs(), "it is worse", RULES)
     assert check.verdict == "fail"
     assert check.detail.endswith("cheaper, but it is worse")
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(None, costs()), (costs(), None), (None, None)])
 def test_costs_that_were_not_measured_say_nothing(ours, theirs):
-    assert check_cheaper(ours, theirs, None, RULES).verdict == "insufficient"
+    assert check_cheaper("better.cheaper", ours, theirs, None, RULES).verdict == "insufficient"
 
 
 @pytest.mark.parametrize("wrong", [costs(math.nan), costs(math.inf), costs(0.0), costs(size=0)])
 def test_a_cost_that_is_no_positive_number_is_refused(wrong):
     for pair in ((wrong, costs()), (costs(), wrong)):
         with pytest.raises(InputError, match="positive number"):
-            check_cheaper(*pair, None, RULES)
+            check_cheaper("better.cheaper", *pair, None, RULES)

@@ -26,7 +26,7 @@ def test_without_a_champion_only_the_limits_are_asked(make_evidence, make_scored
 def test_figures_are_those_of_the_metrics(make_evidence, make_scored):
     test = make_scored(wins=30, losses=10)
     found = ask(make_evidence(test))
-    metrics = measure_predictions(test.labels, test.challenger)
+    metrics = measure_predictions(test.targets, test.challenger)
     for name in ("ece", "brier", "log_loss"):
         assert found[f"max_{name}"].challenger == getattr(metrics, name)
         assert found[f"{name}_margin"].challenger == pytest.approx(getattr(metrics, name))

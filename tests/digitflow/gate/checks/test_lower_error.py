@@ -11,7 +11,7 @@ RULES = BetterLimits(margin=0.02)
 
 def ask(ours, theirs, groups=None):
     checks = judge_errors(ours, theirs, groups, RULES, seed=1)
-    return {check.id.removeprefix("better."): check for check in checks}
+    return {check.id.removeprefix("lower_error."): check for check in checks}
 
 
 @pytest.fixture
