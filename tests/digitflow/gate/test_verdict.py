@@ -235,13 +235,20 @@ def spoil_array(scored, name, value):
     return replace(scored, **{name: spoilt})
 
 
+def spoil_slice(scored, name, value):
+    spoilt = scored.slices["some"].astype(float)
+    spoilt.flat[17] = value
+    return replace(scored, slices={"some": spoilt})
+
+
 def every_way_to_spoil(evidence, value):
     """Evidence with one number replaced, for every place that holds a float."""
     for name in ("test", "feedback"):
         for part in fields(ScoredSet):
-            if part.name in ("slices", "unit"):
+            if part.name == "unit":
                 continue
-            spoilt = spoil_array(getattr(evidence, name), part.name, value)
+            spoil = spoil_slice if part.name == "slices" else spoil_array
+            spoilt = spoil(getattr(evidence, name), part.name, value)
             yield f"{name}.{part.name}", replace(evidence, **{name: spoilt})
     for name, kind in (("costs", Costs), ("champion_costs", Costs), ("loads", LoadCheck)):
         for part in kind.model_fields:
@@ -269,9 +276,15 @@ def test_what_is_no_number_is_never_promoted_wherever_it_is(
         "writers": np.arange(9980, dtype=np.int32) % 299,
         "series": np.arange(9980, dtype=np.int32) // 33 % 2,
     }
+    some = np.arange(9980) % 2 == 0
     sound = make_evidence(
-        make_scored(wins=60, losses=20, **known),
-        make_scored(5, 1, **{name: numbers[:9906] for name, numbers in known.items()}),
+        make_scored(wins=60, losses=20, slices={"some": some}, **known),
+        make_scored(
+            wins=5,
+            losses=1,
+            slices={"some": some[:9906]},
+            **{name: numbers[:9906] for name, numbers in known.items()},
+        ),
     )
     assert judge(sound, make_comparison(sound), LIMITS, seed=1).promoted
     spoilt = dict(every_way_to_spoil(sound, value))

@@ -15,8 +15,15 @@ from digitflow.gate.verdict import Comparison, Verdict
 from digitflow.models.bundle import Golden, ModelBundle, RejectOption
 from digitflow.models.fitting import FittedModel
 from digitflow.registry.versions import Champion
-from digitflow.reports.figures import draw_confusion, draw_errors
-from digitflow.reports.training import DataCard, PartCard, RunReport, render_report
+from digitflow.reports.digits import DISTORTIONS, find_taken_for
+from digitflow.reports.figures import TITLES, draw_confusion, draw_errors
+from digitflow.reports.training import (
+    DataCard,
+    PartCard,
+    RunReport,
+    ShownPicture,
+    render_report,
+)
 from digitflow.store.references import ArrayRef, ModelRef
 
 ARRAY = ArrayRef(digest="a0", path="arrays/a0.npy", bytes=80, dtype="float64", shape=(1, 10))
@@ -31,6 +38,7 @@ def _make_entry(name: str, wrong: int) -> Entry:
     metrics = measure_predictions(labels, np.eye(10)[predicted])
     return Entry(
         candidate=DigitsCandidate(name=name, estimator="svm", recipe="strokes"),
+        with_copies=True,
         fitted=FittedModel(model=MODEL, fit_seconds=75.2),
         evaluation=Evaluation(metrics=metrics, predictions=ARRAY, latency_ms=1.25),
     )
@@ -129,12 +137,32 @@ CARD = DataCard(
 )
 
 
+def describe_details(winner: Entry) -> dict[str, Any]:
+    """What the page of digits says beside, as `digits.describe_page` returns it."""
+    metrics = winner.evaluation.metrics
+    return {
+        "metrics": metrics,
+        "taken_for": find_taken_for(metrics),
+        "reject_option": REJECT_OPTION,
+        "typical": 0.999,
+        "photographs": {"plain": Share(correct=97, n=100)},
+        "distortions": DISTORTIONS,
+        "read": (),
+    }
+
+
+ENTRIES = (_make_entry("svm-strokes", wrong=3), FAILED)
+
+
 @pytest.fixture(scope="session")
 def pictures():
     counts = _make_entry("svm", wrong=3).evaluation.metrics.confusion
     drawn = {"confusion": draw_confusion(counts), "errors": draw_errors(counts)}
     others = dict.fromkeys(("samples", "mistakes", "risk"), drawn["errors"])
-    return drawn | others
+    return {
+        name: ShownPicture(png, TITLES[name], alt="", caption="")
+        for name, png in (drawn | others).items()
+    }
 
 
 @pytest.fixture
@@ -149,13 +177,11 @@ def report(pictures) -> RunReport:
         versions={"numpy": "2.4.6"},
         config="model: digits\nseed: 42\n",
         data=CARD,
-        entries=(_make_entry("svm-strokes", wrong=3), FAILED),
+        entries=ENTRIES,
         verdict=VERDICT,
         champion=CHAMPION,
-        reject_option=REJECT_OPTION,
-        typical=0.999,
-        photographs={"plain": Share(correct=97, n=100)},
         pictures=pictures,
+        details=describe_details(ENTRIES[0]),
         tasks=TASKS,
         notes=("The winner was fitted again on training and validation images.",),
     )
@@ -165,8 +191,9 @@ def report(pictures) -> RunReport:
 def render(parse_page):
     """Render a report, some of it changed, and read the page."""
 
-    def render_changed(report: RunReport, **changes) -> Any:
-        return parse_page(render_report(replace(report, **changes)))
+    def render_changed(report: RunReport, details=None, **changes) -> Any:
+        told = {**report.details, **(details or {})}
+        return parse_page(render_report(replace(report, details=told, **changes), "digits"))
 
     return render_changed
 

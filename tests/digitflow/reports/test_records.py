@@ -23,7 +23,8 @@ def test_trainings_are_read_the_newest_first(store, report):
         pass  # it came to no report
     found = list_trainings(store, "digits")
     assert {each.run for each in found} == {"digits-1", "digits-2"}
-    assert found[0].entries == tuple(report.entries)
+    told = [entry.model_dump(mode="json") for entry in report.entries]
+    assert [entry.model_dump(mode="json") for entry in found[0].entries] == told
     assert found[0].data == report.data
     assert find_training(store, "digits-1").run == "digits-1"
     assert find_training(store, "digits-3") is find_training(store, "nobody") is None

@@ -21,9 +21,9 @@ def test_the_headline_says_what_was_promoted_and_why(report, render):
         "✓ Promoted: a new champion",
         "197 of 200 right (98.50 %), 2 more than the champion",
         "version 7 of digits",
-        "98.50 % 95 % interval 95.70 % to 99.50 %, 200 images",
+        "98.50 % 95 % interval 95.70 % to 99.50 %, 200 samples",
         "7e57" * 8,
-        "svm-strokes svm on strokes, 98.50 % on the validation images",
+        "svm-strokes svm on strokes, accuracy 98.50 % on the validation samples",
         "The winner was fitted again",
         "took 5 min 12 s",
         "started 2026-11-21 06:41:02 UTC",
@@ -82,7 +82,7 @@ def test_every_verdict_of_a_check_has_a_sign(report, verdict, render):
 def test_photographs_of_other_hands_are_reported_where_some_were_read(report, render):
     text = render(report).text
     assert "plain dark pen on white paper, from above 97 of 100 97.00 %" in text
-    assert "Other hands" not in render(report, photographs={}).text
+    assert "Other hands" not in render(report, details={"photographs": {}}).text
 
 
 def test_many_looks_at_one_test_set_are_counted(report, render):
@@ -98,7 +98,7 @@ def test_when_the_model_is_unsure_is_said_with_what_that_buys(report, render):
     text = render(report).text
     assert "below 0.6000 is unsure : 99.00 % of the validation images are answered" in text
     assert "than 99.90 % of them do is not a digit" in text
-    assert "is unsure" not in render(report, reject_option=None).text
+    assert "is unsure" not in render(report, details={"reject_option": None}).text
 
 
 def test_a_score_that_is_no_number_is_called_so(report, render):
@@ -122,10 +122,11 @@ def test_a_mix_counts_the_images_of_each_source_and_what_is_read_of_them(report,
     ]
     update = {
         "sources": ("mnist", "pen"),
-        "read": (Share(correct=199, n=200), Share(correct=98, n=100)),
         "splits": tuple(parts),
     }
-    text = render(report, data=report.data.model_copy(update=update)).text
+    read = (Share(correct=199, n=200), Share(correct=98, n=100))
+    data = report.data.model_copy(update=update)
+    text = render(report, details={"read": read}, data=data).text
     assert "part mnist pen train 1,000 234 test 1,234 0" in text
     assert re.search(r"reads right of the validation images 99\.5\d*\s% 98\.0\d*\s%", text)
 
@@ -148,7 +149,9 @@ def test_digits_name_what_they_are_mostly_taken_for(report, render):
 
 
 def test_a_perfect_winner_is_reported(report, render, make_entry):
-    text = render(report, entries=(make_entry("svm-strokes", wrong=0),)).text
+    entry = make_entry("svm-strokes", wrong=0)
+    details = {"metrics": entry.evaluation.metrics, "taken_for": {}}
+    text = render(report, details, entries=(entry,)).text
     assert "None: every image was read right." in text
     assert "200 of 200 images right, 0 wrong" in text
 
@@ -167,8 +170,7 @@ def test_a_run_without_anything_optional_is_reported(report, render):
         report,
         verdict=report.verdict.model_copy(update=changed),
         champion=None,
-        reject_option=None,
-        photographs={},
+        details={"reject_option": None, "photographs": {}},
         tasks=(),
         notes=(),
     )
