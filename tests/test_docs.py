@@ -14,15 +14,15 @@ from pydantic import BaseModel
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from digitflow.catalogue import ESTIMATORS, RECIPES
+from digitflow.catalogue import CHECKS, ESTIMATORS, RECIPES
 from digitflow.cli.main import app
-from digitflow.config import data, gate, reading, table, training
+from digitflow.config import data, digits, gate, reading, table, training
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "artifacts" / "README.md"]
 SECTIONS = [
     value
-    for module in (data, gate, reading, table, training)
+    for module in (data, digits, gate, reading, table, training)
     for _, value in inspect.getmembers(module, inspect.isclass)
     if issubclass(value, BaseModel) and value.__module__ == module.__name__
 ]
@@ -108,7 +108,7 @@ def test_every_config_names_a_schema_that_it_fits(file):
     jsonschema.validate(yaml.safe_load(text), json.loads(_read(f"configs/{name}")))
 
 
-@pytest.mark.parametrize("check", gate.CHECKS)
+@pytest.mark.parametrize("check", CHECKS.names())
 def test_every_check_of_the_gate_is_explained(check):
     assert f"`{check}`" in _read("docs/gates.md")
 

@@ -173,10 +173,10 @@ def _list_newest(store: Store, count: int) -> Iterator[dict[str, Any]]:
 def _list_paths(found: Registration) -> Iterator[str]:
     """Yield what a version is made of, and what it would be judged on again."""
     yield from (ref.path for ref in list_files(found.bundle).values())
-    for images in (found.facts.test, found.facts.feedback):
-        if images is not None:
-            parts = (images.samples, images.targets, images.writers, images.series)
-            yield from (ref.path for ref in parts if ref is not None)
+    for part in (found.facts.test, found.facts.feedback):
+        if part is not None:
+            refs = (part.samples, part.targets, part.writers, part.series)
+            yield from (ref.path for ref in (*refs, *part.slices.values()) if ref is not None)
 
 
 def _list_files(store: Store) -> Iterator[Path]:

@@ -160,7 +160,8 @@ def _keep_version(store, monkeypatch):
     """Let the registry keep one version; return what it is made of and was judged on."""
     names = ("samples", "targets", "writers", "series")
     images = SampleSet(
-        **{name: store.put_array(np.full(3, value)) for value, name in enumerate(names)}
+        **{name: store.put_array(np.full(3, value)) for value, name in enumerate(names)},
+        slices={"some": store.put_array(np.array([True, False, True]))},
     )
     golden = [store.put_array(np.full(4, number)) for number in range(2)]
     model, detector = (
@@ -181,10 +182,11 @@ def _keep_version(store, monkeypatch):
     freed = Freed(versions=["digits 1"], files=3, bytes=500, kept=[found])
     monkeypatch.setattr(cleanup, "free_versions", lambda *_: freed)
     return [
-        images.images,
-        images.labels,
+        images.samples,
+        images.targets,
         images.writers,
         images.series,
+        images.slices["some"],
         *golden,
         model,
         detector,
