@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
@@ -20,7 +19,6 @@ from digitflow.models.fitting import (
     refit_winner,
 )
 from digitflow.models.persistence import dump_model, load_model
-from digitflow.models.predicting import CHUNK_ROWS, predict_in_chunks
 
 TREE = EstimatorChoice(estimator="tree", params={"max_depth": 6}, calibration="sigmoid", seed=3)
 
@@ -141,9 +139,3 @@ def test_all_three_sets_are_transformed_by_what_the_training_images_fitted(store
         np.testing.assert_allclose(
             store.open_array(ref), fitted.transform(part), rtol=1e-4, atol=1e-4
         )
-
-
-def test_chunks_change_nothing():
-    rows = np.zeros((2 * CHUNK_ROWS + 7, 1))
-    model = DummyClassifier(strategy="prior").fit(rows, np.arange(len(rows)) % 10)
-    np.testing.assert_array_equal(predict_in_chunks(model, rows), model.predict_proba(rows))
