@@ -220,7 +220,7 @@ ORDER = {
         "errors",
         "robustness",
     ),
-    "table": ("explore",),
+    "table": ("explore", "split", "models", "search", "evaluate"),
 }
 
 

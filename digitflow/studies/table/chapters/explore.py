@@ -90,10 +90,10 @@ def _rank(correlations: dict[str, float | None]) -> dict[str, float]:
 def _show_columns(context: ChapterContext, scope: TableScope, columns: Any) -> Parts:
     frame = join_target(open_train(context), scope.target)
     units = {name: column.unit or "" for name, column in scope.columns.items()}
-    head = ("lowest", "first quartile", "median", "third quartile", "highest")
+    head = ("lowest", "25 %", "median", "75 %", "highest")
     numbers = (
-        {"column": name, "unit": units.get(name, ""), "known": facts["known"]}
-        | {"mean": facts["mean"], "standard deviation": facts["deviation"]}
+        {"column": _label(scope, name), "known": facts["known"], "mean": facts["mean"]}
+        | {"deviation": facts["deviation"]}
         | dict(zip(head, facts["quartiles"], strict=True))
         for name, facts in columns["numbers"].items()
     )
