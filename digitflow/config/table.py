@@ -11,6 +11,8 @@ from digitflow.config.gate import ClassificationLimits, RegressionLimits
 from digitflow.config.training import Classifier, TrainConfig
 
 ColumnType = Literal["number", "integer", "category"]
+# Columns that say where a row is, in degrees: who has both gets maps.
+PLACE = ("longitude", "latitude")
 SklearnName = Literal["california_housing", "diabetes", "breast_cancer", "wine", "iris"]
 
 

@@ -10,7 +10,6 @@ from digitflow.reports.charts import COLOURS, INK, NO_VALUE, encode, new_figure,
 if TYPE_CHECKING:
     import pandas as pd
 
-PLACE = ("longitude", "latitude")
 COLUMNS_A_ROW = 4
 BINS = 40
 # Points squared, of the dots of a map: the smallest, and what the largest has more.
@@ -64,6 +63,7 @@ def draw_points(
     y_label: str,
     colours: np.ndarray | None = None,
     colour_label: str = "",
+    diagonal: str = "",
 ) -> bytes:
     """Draw a dot for each pair of numbers; faint where they are many; a PNG.
 
@@ -71,6 +71,8 @@ def draw_points(
     ----------
     colours : ndarray, optional
         A number for each dot, told by its colour; the dots are large then.
+    diagonal : str, optional
+        What the line is called where both numbers are equal; without it, there is none.
     """
     figure = new_figure(7.2, 4.8)
     axes = figure.add_subplot()
@@ -80,6 +82,10 @@ def draw_points(
     else:
         dots = axes.scatter(x, y, c=colours, s=90, cmap="viridis_r", edgecolors="white")
         figure.colorbar(dots, label=colour_label)
+    if diagonal:
+        ends = [float(min(x.min(), y.min())), float(max(x.max(), y.max()))]
+        axes.plot(ends, ends, color=COLOURS[1], linewidth=1.2, label=diagonal)
+        axes.legend(frameon=False)
     _finish(axes, title, x_label, y_label)
     return encode(figure)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from digitflow.config.table import ClassificationConfig, RegressionConfig
+from digitflow.config.table import PLACE, ClassificationConfig, RegressionConfig
 from digitflow.data.sets import PreparedData, SampleSet
 from digitflow.data.tables.frames import to_frame
 from digitflow.data.tables.sets import CheckedRows
@@ -20,7 +20,7 @@ from digitflow.reports.charts import (
     new_figure,
     soften_frame,
 )
-from digitflow.reports.columns import BINS, PLACE, draw_columns, draw_map
+from digitflow.reports.columns import BINS, draw_columns, draw_map
 from digitflow.reports.pictures import Figures, store_pictures
 from digitflow.store.artifacts import Store
 from digitflow.store.references import Record

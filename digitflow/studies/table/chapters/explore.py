@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from digitflow.config.table import PLACE
 from digitflow.reports.charts import draw_bars
 from digitflow.reports.columns import (
-    PLACE,
     draw_columns,
     draw_map,
     draw_points,
