@@ -20,7 +20,7 @@ MODELS = (
     "stack",
 )
 # Those that the stack joins.
-MEMBERS = ("random forest", "extra trees", "gradient boosting")
+MEMBERS = ("linear regression", "extra trees", "gradient boosting")
 STACK_FOLDS = 3
 Recipe = dict[str, Any]
 
