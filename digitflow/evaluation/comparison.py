@@ -257,7 +257,9 @@ def _describe_slice(
     seen = _divide(np.array([mean]), np.array([error]))[0]
     lower = upper = float("nan")
     if clusters >= FEWEST_CLUSTERS:
-        low, high = np.quantile(steps, [drawn.significance, 1 - drawn.significance])
+        # Draws themselves: nothing lies between two infinite steps.
+        low = np.quantile(steps, drawn.significance, method="lower")
+        high = np.quantile(steps, 1 - drawn.significance, method="higher")
         lower, upper = float(mean - high * error), float(mean - low * error)
     return ErrorDifference(
         n=len(ours),
