@@ -69,9 +69,9 @@ def test_show_tells_all_that_a_version_carries(store, name):
     assert shown["version"] == "2"
     assert shown["aliases"] == ["challenger", "champion"]
     assert shown["verdict"]["comparison"]["champion_version"] == "1"
-    assert shown["facts"]["test"]["images"]["digest"]
+    assert shown["facts"]["test"]["samples"]["digest"]
     assert shown["facts"]["costs"]["bytes"] > 0
-    assert shown["bundle"]["golden"]["images"]["shape"] == [32, 28, 28]
+    assert shown["bundle"]["golden"]["samples"]["shape"] == [32, 28, 28]
     assert shown["facts"]["signature"]["outputs"] == ["float64", [-1, 10]]
     assert [entry["kind"] for entry in shown["history"]] == ["promote"]
     assert [judged["outcome"] for judged in shown["judgements"]] == ["promote", "keep"]

@@ -16,7 +16,7 @@ from digitflow.store.runs import list_runs, read_events
 EVERY_STAGE = (
     "ingest builtin",
     "augment shift",
-    "prepare strokes on images and copies",
+    "prepare strokes on samples and copies",
     "train svm-strokes",
     "gate",
     "register",
@@ -117,7 +117,7 @@ def test_killed_after_the_promotion_the_next_run_reports_it(project, stage):
 DAMAGES = {
     "ingest builtin": lambda path: _rewrite(path, path.read_bytes()[:-100]),
     "split": lambda path: _rewrite(path, _flip_last(path.read_bytes())),
-    "prepare pca on images": lambda path: path.unlink(),
+    "prepare pca on samples": lambda path: path.unlink(),
 }
 
 
@@ -164,7 +164,7 @@ def test_a_byte_changed_under_the_same_times_is_found_before_a_task_reads_it(pro
     )
     project.train()
     assert str(path) in project.errors.replace("\n", "")
-    assert {"split", "prepare scaled on images", "train stump"} <= project.computed()
+    assert {"split", "prepare scaled on samples", "train stump"} <= project.computed()
 
 
 def test_two_trainings_at_once_do_each_piece_of_work_once(empty_project):

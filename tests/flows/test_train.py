@@ -172,7 +172,7 @@ def test_a_mix_reads_only_what_is_new_and_is_tested_on_the_first_source_as_befor
     counts = _read_parts(record, "source_counts")
     assert counts["test"] == [359, 0]
     assert sum(counts[part][1] for part in ("train", "calibration", "validation")) == 200
-    tested = [_read_parts(one, "images_digest")["test"] for one in (before, record)]
+    tested = [_read_parts(one, "samples_digest")["test"] for one in (before, record)]
     assert tested[0] == tested[1]
 
 

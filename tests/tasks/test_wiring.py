@@ -6,14 +6,14 @@ import sys
 import numpy as np
 import pytest
 
-from digitflow.data.sets import LabelledImages, store_set
+from digitflow.data.sets import LabelledImages, Splits, store_set
 from digitflow.errors import DamagedArtifact
 from digitflow.models.building import EstimatorChoice, RecipeChoice
 from digitflow.store.runs import RunLog
-from tasks import judging, publishing, studies, training
+from tasks import digits, judging, publishing, studies, tables, training
 from tasks.wiring import GIVEN, RunContext, cached_task, named, plain_task, run_context
 
-MODULES = (judging, publishing, studies, training)
+MODULES = (digits, judging, publishing, studies, tables, training)
 TASKS = {
     f"{module.__name__}.{name}": value
     for module in MODULES
@@ -79,20 +79,17 @@ def test_the_code_that_a_key_begins_with_is_the_plain_function_itself(name):
 
 def test_what_a_task_did_is_noted_with_the_files_it_made(run):
     images = np.zeros((3, 28, 28), np.uint8)
-    digits = store_set(run.store, LabelledImages(images, np.arange(3, dtype=np.uint8)))
-    training.learn_corrections.fn(_make_splits(digits), digits, 1)
+    data = store_set(run.store, LabelledImages(images, np.arange(3, dtype=np.uint8)))
+    digits.learn_corrections.fn(_make_splits(data), data, 1)
     started, computed = run.log.events
     assert (started["event"], computed["event"]) == ("started", "computed")
     assert started["task"] == computed["task"] == "learn-corrections"
     assert computed["seconds"] >= 0
-    assert {"images", "labels"} <= {output["name"] for output in computed["outputs"]}
+    assert {"samples", "targets"} <= {output["name"] for output in computed["outputs"]}
 
 
-def _make_splits(digits):
-    from digitflow.data.sets import Splits
-
-    other = digits.model_copy(update={"images": digits.images})
-    return Splits(train=digits, calibration=other, validation=other, test=other)
+def _make_splits(data):
+    return Splits(train=data, calibration=data, validation=data, test=data)
 
 
 def test_a_damaged_input_is_refused_before_the_work_starts(run):

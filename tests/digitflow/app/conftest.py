@@ -92,7 +92,7 @@ def crown(store, run, splits, entry, prepared):
         reject_option=choose_thresholds(
             store,
             (prepared.train, splits.train.targets),
-            (prepared.validation, validation.labels),
+            (prepared.validation, validation.targets),
             read,
             SelectiveRule(),
         ),

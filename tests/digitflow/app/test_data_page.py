@@ -38,7 +38,7 @@ def test_samples_are_shown_by_class(trained, open_page, read_words, digit):
 def test_values_are_those_of_the_definition(trained, open_page, stage):
     page = open_part(open_page, "Values", **{"data-row": 3, "data-stage": stage})
     run = list_trainings(trained, MODEL)[0].run
-    images = trained.open_array(find_sets(trained, run)["train"].images) / 255
+    images = trained.open_array(find_sets(trained, run)["train"].samples) / 255
     mean, deviation = images.mean(axis=0), images.std(axis=0)
     wanted = {
         "raw": images[3] * 255,

@@ -27,7 +27,7 @@ RULE = MonitoringRule(window=60, least=60)
 def watched(trained, monkeypatch):
     """The trained store after two looks of the monitor: a calm one, then thicker strokes."""
     monkeypatch.setattr(drift, "DRAWS", 200)
-    test = find_sets(trained, list_trainings(trained, MODEL)[0].run)["test"].images
+    test = find_sets(trained, list_trainings(trained, MODEL)[0].run)["test"].samples
     images = np.array(trained.open_array(test)[::5][:60])
     reference = Predictor.load(trained, MODEL).champion.bundle.reference
     limits = calibrate_limits(trained, reference, 60, 0.01, 0.1, 0.6, 42)
