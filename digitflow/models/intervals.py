@@ -42,16 +42,18 @@ def choose_intervals(
         If there are too few rows to promise that share.
     """
     n = len(targets)
-    place = math.ceil((n + 1) * coverage)
+    place = _round_up((n + 1) * coverage)
     if place > n:
         raise InputError(
             f"{n} rows are too few for intervals of coverage {coverage:g}: it takes "
-            f"{math.ceil(coverage / (1 - coverage))}"
+            f"{_round_up(coverage / (1 - coverage))}"
         )
     found = []
     for scale in SCALES:
         sizes = _measure_sizes(values, scale)
-        factor = float(np.sort(np.abs(targets - values) / sizes)[place - 1])
+        with np.errstate(over="ignore"):  # a value of 0 has no share: infinity
+            shares = np.abs(targets - values) / sizes
+        factor = float(np.sort(shares)[place - 1])
         found.append((float((factor * sizes).mean()), scale, factor))
     width, scale, factor = min(found)
     return PredictionIntervals(
@@ -86,6 +88,11 @@ def bound_values(
     """Return the lower and upper bound of each predicted value, float64 (n,)."""
     half = intervals.factor * _measure_sizes(values, intervals.scale)
     return values - half, values + half
+
+
+def _round_up(number: float) -> int:
+    """Return the next whole number; 0.9 / (1 - 0.9) is 9, although floats make it more."""
+    return math.ceil(round(number, 9))
 
 
 def _measure_sizes(values: np.ndarray, scale: Scale) -> np.ndarray:

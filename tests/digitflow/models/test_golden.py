@@ -11,12 +11,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_digits
 from sklearn.frozen import FrozenEstimator
+from sklearn.isotonic import IsotonicRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from digitflow.data.sets import LabelledImages, store_set
+from digitflow.data.sets import LabelledImages, SampleSet, store_set
 from digitflow.errors import DamagedArtifact, InputError
 from digitflow.features.preparing import build_steps
 from digitflow.models.building import build_estimator
@@ -172,6 +173,57 @@ def test_without_images_nothing_is_repeated(made):
         }
     )
     assert not repeats(load_model(model, store), empty, store).repeated
+
+
+@pytest.fixture(scope="module")
+def regression(tmp_path_factory):
+    """A store, a regression in it, what it must repeat, and the samples of that."""
+    store = Store(tmp_path_factory.mktemp("golden") / "artifacts")
+    random = np.random.default_rng(0)
+    rows = random.uniform(1, 10, (200, 1))
+    targets = 1e5 * rows[:, 0] + random.normal(0, 1e4, 200)
+    model = dump_model(
+        Pipeline([("estimator", IsotonicRegression().fit(rows, targets))]), store
+    )
+    samples = SampleSet(samples=store.put_array(rows), targets=store.put_array(targets))
+    return store, model, record_golden(store, model, samples), samples
+
+
+def test_golden_rows_of_a_regression_go_from_the_smallest_target_to_the_largest(regression):
+    store, model, golden, samples = regression
+    rows, chosen = store.open_array(samples.samples), store.open_array(golden.samples)
+    targets = store.open_array(samples.targets)
+    places = [int(np.flatnonzero((rows == row).all(axis=1))[0]) for row in chosen]
+    ranks = np.argsort(np.argsort(targets))[places]
+    assert (golden.samples.shape, golden.predictions.shape) == ((32, 1), (32,))
+    assert {0, 199} <= set(ranks.tolist())
+    assert np.diff(np.sort(ranks)).max() < 10
+    assert record_golden(store, model, samples) == golden
+
+
+def test_a_fresh_process_repeats_values_to_the_bit(regression):
+    store, model, golden, _ = regression
+    tried = check_golden(store, model, golden)
+    assert (tried.error, tried.exact, tried.repeated) == (None, True, True)
+    assert (tried.labels_differ, tried.largest_difference) == (0, 0)
+
+
+@pytest.mark.parametrize(("share", "repeated"), [(1e-7, True), (1e-5, False)])
+def test_elsewhere_values_may_differ_by_a_millionth_of_them(regression, share, repeated):
+    store, model, golden, _ = regression
+    other = break_off(golden, (1 + share) * store.open_array(golden.predictions), store)
+    pipeline = load_model(model, store)
+    assert not repeats(pipeline, other, store).repeated
+    elsewhere = other.model_copy(update={"machine": "another"})
+    assert repeats(pipeline, elsewhere, store).largest_difference == pytest.approx(share)
+    assert repeats(pipeline, elsewhere, store).repeated == repeated
+
+
+def test_values_are_no_repetition_of_probabilities(regression):
+    store, model, golden, _ = regression
+    other = break_off(golden, np.zeros((32, 10)), store)
+    tried = repeats(load_model(model, store), other, store)
+    assert tried.error == "it predicts (32,), it should (32, 10)"
 
 
 def test_changed_golden_images_are_noticed(made, tmp_path):
