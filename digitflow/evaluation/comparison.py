@@ -10,7 +10,7 @@ from digitflow.config.gate import BetterLimits
 from digitflow.errors import InputError
 from digitflow.evaluation.evidence import ScoredSet
 from digitflow.evaluation.metrics import CALIBRATION_BINS, check_predictions
-from digitflow.evaluation.resampling import FEWEST_CLUSTERS, Bootstrap, sum_clusters
+from digitflow.evaluation.resampling import Bootstrap, sum_clusters
 from digitflow.formatting import format_count, format_points
 
 
@@ -217,50 +217,46 @@ def compare_error_slices(
     if not all(np.isfinite(errors).all() for errors in pair):
         raise InputError("errors to compare must be finite numbers")
     squared = [errors.astype(np.float64) ** 2 for errors in pair]
-    clusters = drawn.group_rows(groups, len(squared[0]))
-    parts = {name: _sum_slice(name, rows, squared, clusters) for name, rows in slices.items()}
-    totals = drawn.draw_totals(np.hstack(list(parts.values())))
-    drawn_parts = np.split(totals, len(parts), axis=1)
+    excess, clusters = squared[0] - squared[1], drawn.group_rows(groups, len(squared[0]))
+    for name, rows in slices.items():
+        if not rows.any():
+            raise InputError(f"the slice {name} has no row to compare on")
+    masks = np.stack(list(slices.values()), axis=1)
+    sizes = sum_clusters(masks.astype(np.float64), clusters)
+    sums = sum_clusters(excess[:, None] * masks, clusters)
+    drawn_sizes, drawn_sums = np.split(drawn.draw_totals(np.hstack([sizes, sums])), 2, axis=1)
+    swapped = drawn.draw_swapped(sums)
     return {
-        name: _describe_slice([errors[slices[name]] for errors in squared], sums, totals, drawn)
-        for (name, sums), totals in zip(parts.items(), drawn_parts, strict=True)
+        name: _describe_errors(
+            [errors[rows] for errors in squared],
+            sizes[:, place],
+            (drawn_sizes[:, place], drawn_sums[:, place]),
+            (sums[:, place].sum(), swapped[:, place]),
+            drawn,
+        )
+        for place, (name, rows) in enumerate(slices.items())
     }
 
 
-def _sum_slice(
-    name: str, rows: np.ndarray, squared: Sequence[np.ndarray], clusters: np.ndarray
-) -> np.ndarray:
-    """Return of each cluster: rows n, excess x, and their products x x, x n, n n."""
-    if not rows.any():
-        raise InputError(f"the slice {name} has no row to compare on")
-    columns = np.stack([rows.astype(np.float64), (squared[0] - squared[1]) * rows], axis=1)
-    n, x = sum_clusters(columns, clusters).T
-    return np.stack([n, x, x * x, x * n, n * n], axis=1)
-
-
-def _describe_slice(
-    squared: Sequence[np.ndarray], sums: np.ndarray, totals: np.ndarray, drawn: Bootstrap
+def _describe_errors(
+    squared: Sequence[np.ndarray],
+    sizes: np.ndarray,
+    totals: tuple[np.ndarray, np.ndarray],
+    swapped: tuple[float, np.ndarray],
+    drawn: Bootstrap,
 ) -> ErrorDifference:
-    """Return what the draws of a slice say of it, by the bootstrap of Student's t.
+    """Return a slice's difference: bounds by drawing clusters, p by swapping the models.
 
-    Squared errors have long tails: a few rows that make the mean also make it uncertain, and
-    percentiles of the mean alone would count them for the one side (Hesterberg 2015, "What
-    Teachers Should Know About the Bootstrap"; Hall 1988, "Theoretical comparison of bootstrap
-    confidence intervals").
+    Squared errors have long tails. The few rows that make a sample's mean skew the sample too,
+    and draws of it call too many means of equal models significant: the p-values are those
+    of a test that needs no shape, of which model made which errors.
     """
     ours, theirs = squared
-    clusters = int(np.count_nonzero(sums[:, 0]))
-    (mean,), (error,) = _estimate(sums.sum(axis=0, keepdims=True))
+    seen, draws = swapped
     # A draw may miss all of a small slice.
-    means, errors = _estimate(totals[totals[:, 0] > 0])
-    steps = _divide(means - mean, errors)
-    seen = _divide(np.array([mean]), np.array([error]))[0]
-    lower = upper = float("nan")
-    if clusters >= FEWEST_CLUSTERS:
-        # Draws themselves: nothing lies between two infinite steps.
-        low = np.quantile(steps, drawn.significance, method="lower")
-        high = np.quantile(steps, 1 - drawn.significance, method="higher")
-        lower, upper = float(mean - high * error), float(mean - low * error)
+    known = totals[0] > 0
+    clusters = int(np.count_nonzero(sizes))
+    lower, upper = drawn.find_bounds(totals[1][known] / totals[0][known], clusters)
     return ErrorDifference(
         n=len(ours),
         clusters=clusters,
@@ -268,23 +264,9 @@ def _describe_slice(
         champion=float(theirs.mean()),
         lower=lower,
         upper=upper,
-        p=float((1 + np.count_nonzero(steps <= seen)) / (1 + len(steps))),
-        p_worse=float((1 + np.count_nonzero(steps >= seen)) / (1 + len(steps))),
+        p=float((1 + np.count_nonzero(draws <= seen)) / (1 + len(draws))),
+        p_worse=float((1 + np.count_nonzero(draws >= seen)) / (1 + len(draws))),
     )
-
-
-def _estimate(totals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean excess of a row, and its standard error, of each row of sums."""
-    n, x, xx, xn, nn = totals.T
-    means = x / n
-    spread = xx - 2 * means * xn + means**2 * nn
-    return means, np.sqrt(np.maximum(spread, 0)) / n
-
-
-def _divide(distances: np.ndarray, errors: np.ndarray) -> np.ndarray:
-    """Return distances in standard errors: of nothing 0, of something without any error inf."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(distances == 0, 0.0, distances / errors)
 
 
 def _draw_mean(

@@ -80,6 +80,25 @@ class Bootstrap:
         times = np.bincount(drawn.ravel(), minlength=self.resamples * m)
         return times.reshape(self.resamples, m).astype(np.float64) @ sums
 
+    def draw_swapped(self, sums: np.ndarray) -> np.ndarray:
+        """Add up sums of differences of two models, which of the two is which drawn anew.
+
+        Between equal models each cluster's difference could as well have the other sign: a
+        randomisation test (E. J. G. Pitman 1937, "Significance tests which may be applied to
+        samples from any populations"), the wild bootstrap of a mean that is 0.
+
+        Parameters
+        ----------
+        sums : float ndarray of shape (m, k)
+            k differences, each summed over the rows of a cluster.
+
+        Returns
+        -------
+        ndarray of shape (resamples, k), float64
+        """
+        signs = np.random.default_rng(self.seed).integers(0, 2, (self.resamples, len(sums)))
+        return np.asarray((2.0 * signs - 1.0) @ sums)
+
     def find_bounds(self, draws: np.ndarray, clusters: int) -> tuple[float, float]:
         """Return a lower and an upper bound, each one-sided at the significance.
 
