@@ -18,7 +18,7 @@ from digitflow.data.tables.frames import infer_columns, to_records
 from digitflow.data.validation import check_digits
 from digitflow.evaluation.evidence import Costs, Evidence, ScoredSet, Share
 from digitflow.gate.verdict import Comparison
-from digitflow.models.bundle import LoadCheck
+from digitflow.models.bundle import LoadCheck, PredictionIntervals
 from digitflow.studies.digits.data import choose_digits, describe_scope
 from digitflow.studies.plan import check_plan, compute
 
@@ -95,6 +95,42 @@ def make_evidence(make_scored):
             feedback=feedback,
             **sound | changed,
         )
+
+    return make
+
+
+@pytest.fixture
+def make_values():
+    """Both models' values on the same rows, off by normal errors of so large deviations."""
+
+    def make(ours=40.0, theirs=50.0, n=2000, seed=0, **known):
+        random = np.random.default_rng(seed)
+        targets = random.uniform(100, 500, n)
+        # What is hard for the one is hard for the other, as of any two models.
+        shared, own = random.normal(size=(2, n))
+        errors = 0.9 * shared + 0.1 * own
+        champion = None if theirs is None else targets + theirs * shared
+        return ScoredSet(targets, targets + ours * errors, champion, unit="USD", **known)
+
+    return make
+
+
+@pytest.fixture
+def make_value_evidence(make_values):
+    """Evidence of a regression that is beyond reproach but for what is said."""
+
+    def make(test=None, **changed):
+        sound = {"costs": COSTS, "champion_costs": COSTS, "loads": LOADS}
+        test = make_values() if test is None else test
+        off = np.sort(np.abs(test.challenger - test.targets))
+        intervals = PredictionIntervals(
+            coverage=0.9,
+            scale="absolute",
+            factor=float(off[int(0.9 * len(off))]) if len(off) else 1.0,
+            mean_width=1.0,
+            n=1000,
+        )
+        return Evidence(test=test, **sound | {"intervals": intervals} | changed)
 
     return make
 

@@ -158,7 +158,7 @@ def test_a_winner_is_refitted_on_all_and_augmented_copies_are_for_training_only(
     assert project.tasks()["augment shift"] == "computed"
     assert project.tasks()["split"] == "cached"
     assert any(task.startswith("refit ") for task in project.computed())
-    assert any("out-of-fold" in note for note in record["notes"])
+    assert any("out of fold" in note for note in record["notes"])
     assert record["verdict"]["outcome"] in ("promote", "keep")
 
 

@@ -4,9 +4,16 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from digitflow.config.gate import BetterLimits, DigitsLimits, FloorLimits
+from digitflow.config.gate import (
+    BetterLimits,
+    DigitsLimits,
+    FloorLimits,
+    MaxErrorLimits,
+    RegressionLimits,
+)
 from digitflow.errors import TestSetChanged
 from digitflow.evaluation.evidence import Costs, ScoredSet, Share
+from digitflow.evaluation.regression import bound_rmse
 from digitflow.evaluation.resampling import wilson_interval
 from digitflow.gate.verdict import (
     Verdict,
@@ -406,3 +413,100 @@ def test_a_cost_that_is_no_number_is_an_error(make_evidence, name, wrong):
     (check,) = check_costs(make_evidence(**{name: costs}))
     assert check.stops
     assert next(iter(wrong)) in check.detail
+
+
+REGRESSION = RegressionLimits(max_error=MaxErrorLimits(max_rmse=70))
+
+
+@pytest.fixture
+def decide_values(make_value_evidence, make_comparison):
+    """Judge evidence of a regression, or evidence with a test set."""
+
+    def decide(test=None, limits=REGRESSION, **changed):
+        evidence = make_value_evidence(test, **changed)
+        return judge(evidence, make_comparison(evidence), limits, seed=1)
+
+    return decide
+
+
+def test_the_first_sound_regression_becomes_champion(decide_values, make_values):
+    verdict = decide_values(make_values(theirs=None))
+    assert verdict.outcome == "bootstrap"
+    assert {check.id.split(".")[0] for check in verdict.checks} == {
+        "max_error", "coverage", "budgets", "loads",
+    }  # fmt: skip
+    assert verdict.reason.startswith("the first champion, by absolute checks only: the RMSE on")
+
+
+def test_a_regression_over_its_limit_is_rejected(decide_values, make_values):
+    verdict = decide_values(make_values(ours=100.0, theirs=None))
+    assert verdict.outcome == "reject"
+    assert "over the limit of 70" in verdict.reason
+
+
+def test_a_regression_with_clearly_lower_errors_is_promoted(decide_values, make_values):
+    test = make_values(ours=40.0, theirs=50.0)
+    verdict = decide_values(test)
+    assert verdict.outcome == "promote"
+    assert "lower beyond chance" in verdict.reason
+    rmse = np.sqrt(np.mean((test.challenger - test.targets) ** 2))
+    score = verdict.challenger
+    assert (score.metric, score.unit, score.higher_is_better) == ("RMSE", "USD", False)
+    assert score.value == pytest.approx(rmse)
+    assert score.interval == bound_rmse(test.challenger - test.targets)
+    assert verdict.champion.value > score.value
+
+
+@pytest.mark.parametrize("ours", [55.5, 60.0])
+def test_a_regression_that_is_not_better_keeps_the_champion(decide_values, make_values, ours):
+    verdict = decide_values(make_values(ours=ours, theirs=50.0))
+    assert verdict.outcome == "keep"
+    assert not verdict.promoted
+
+
+def test_a_regression_that_is_worse_on_a_slice_is_not_promoted(decide_values, make_values):
+    part = np.arange(2000) % 4 == 0
+    test = make_values(ours=30.0, theirs=50.0, slices={"INLAND": part})
+    off = (test.challenger - test.targets) * np.where(part, 2.5, 1)
+    verdict = decide_values(replace(test, challenger=test.targets + off))
+    assert verdict.outcome == "keep"
+    assert stopped_by(verdict) == {"slice_errors.worse"}
+    assert verdict.reason.startswith("INLAND: RMSE")
+
+
+@pytest.mark.parametrize("missing", [{"costs": None}, {"loads": None}, {"intervals": None}])
+def test_what_was_not_measured_of_a_regression_is_never_a_pass(decide_values, missing):
+    assert decide_values(**missing).outcome == "keep"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda values: np.where(np.arange(len(values)) == 3, np.nan, values),
+        lambda values: np.where(np.arange(len(values)) == 3, -np.inf, values),
+        lambda values: values[:-1],
+    ],
+)
+@pytest.mark.parametrize("who", ["challenger", "champion"])
+def test_values_that_cannot_be_judged_promote_nothing(
+    make_value_evidence, make_values, make_comparison, who, spoil
+):
+    sound = make_value_evidence(make_values(ours=30.0))
+    test = replace(sound.test, **{who: spoil(getattr(sound.test, who))})
+    spoilt = replace(sound, test=test)
+    verdict = judge(spoilt, make_comparison(spoilt), REGRESSION, seed=1)
+    assert verdict.outcome == "keep"
+    assert "evidence" in stopped_by(verdict)
+    assert f"the {who}'s predictions can't be judged" in verdict.reason
+    # What can't be known is no figure; and it survives being written.
+    assert math.isnan(getattr(verdict, who).value)
+    again = Verdict.model_validate_json(verdict.model_dump_json())
+    assert again.model_dump_json() == verdict.model_dump_json()
+
+
+def test_a_slice_that_says_neither_yes_nor_no_is_an_error(make_value_evidence, make_values):
+    for wrong in (np.zeros(2000), np.zeros(5, bool)):
+        evidence = make_value_evidence(make_values(slices={"some": wrong}))
+        ((where, detail),) = find(evidence, n=2000)
+        assert where == "test"
+        assert "the slice some must say yes or no of 2,000 rows" in detail

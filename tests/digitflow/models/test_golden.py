@@ -215,8 +215,9 @@ def test_elsewhere_values_may_differ_by_a_millionth_of_them(regression, share, r
     pipeline = load_model(model, store)
     assert not repeats(pipeline, other, store).repeated
     elsewhere = other.model_copy(update={"machine": "another"})
-    assert repeats(pipeline, elsewhere, store).largest_difference == pytest.approx(share, rel=1e-4)
-    assert repeats(pipeline, elsewhere, store).repeated == repeated
+    tried = repeats(pipeline, elsewhere, store)
+    assert tried.largest_difference == pytest.approx(share, rel=1e-4)
+    assert tried.repeated == repeated
 
 
 def test_values_are_no_repetition_of_probabilities(regression):

@@ -1,12 +1,16 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from digitflow.config.gate import BetterLimits
-from digitflow.gate.checks.lower_error import judge_errors
+from digitflow.config.gate import BetterLimits, RegressionLimits
+from digitflow.evaluation.evidence import Costs
+from digitflow.gate.checks.lower_error import judge_errors, run
+from digitflow.gate.verdict import REASONS
 
 RULES = BetterLimits(margin=0.02)
+LIMITS = RegressionLimits()
 
 
 def ask(ours, theirs, groups=None):
@@ -72,3 +76,37 @@ def test_errors_that_cannot_be_compared_are_an_error(broken):
         (check,) = judge_errors(*pair, None, RULES, seed=1)
         assert check.verdict == "error"
         assert check.stops
+
+
+def run_on(evidence):
+    return {c.id.removeprefix("lower_error."): c for c in run(evidence, LIMITS, seed=1)}
+
+
+def test_a_regression_is_asked_the_questions_of_better(make_value_evidence, make_values):
+    test = make_values(ours=40.0, theirs=50.0)
+    found = run_on(make_value_evidence(test))
+    assert list(found) == ["non_inferior", "superior", "cheaper"]
+    assert found["superior"].passed
+    assert found["superior"].challenger == np.mean((test.challenger - test.targets) ** 2)
+    assert found["cheaper"].verdict == "fail"  # it costs the same
+
+
+def test_without_a_champion_nothing_is_compared(make_value_evidence, make_values):
+    assert run_on(make_value_evidence(make_values(theirs=None))) == {}
+
+
+@pytest.mark.parametrize(("ours", "verdict"), [(50.0, "pass"), (60.0, "fail")])
+def test_only_an_equal_regression_is_promoted_for_being_cheaper(
+    make_value_evidence, make_values, ours, verdict
+):
+    test = make_values()
+    equal = replace(test, challenger=test.targets + ours / 50 * (test.champion - test.targets))
+    dear = Costs(latency_ms=2.0, latency_p95_ms=3.0, bytes=2_000_000)
+    check = run_on(make_value_evidence(equal, champion_costs=dear))["cheaper"]
+    assert check.verdict == verdict
+    assert ("not shown to be equal" in check.detail) == (verdict == "fail")
+
+
+def test_the_question_tells_the_reasons_to_promote_whatever_the_check(make_value_evidence):
+    checks = run(make_value_evidence(), LIMITS, seed=1)
+    assert {"superior", "cheaper"} == {check.question for check in checks} & set(REASONS)
