@@ -6,6 +6,7 @@ from digitflow.catalogue import find_sections
 from digitflow.config.digits import DigitsConfig
 from digitflow.config.table import RegressionConfig
 from digitflow.formatting import format_cell, format_seconds
+from digitflow.registry import history
 from digitflow.registry.training import write_config
 from digitflow.reports.page import render_page
 from digitflow.store.artifacts import Store
@@ -47,7 +48,10 @@ class SectionResult(Record):
 
 
 class StudyReport(Record):
-    """Everything that the report says."""
+    """Everything that the report says.
+
+    `champion` is a sentence on the model's champion, empty where there is none.
+    """
 
     run: str
     model: str
@@ -59,6 +63,7 @@ class StudyReport(Record):
     scope: AnyScope
     versions: dict[str, str]
     config: str
+    champion: str
     sections: tuple[SectionResult, ...]
 
 
@@ -83,6 +88,7 @@ def write_report(
         scope=scope,
         versions=list_versions(find_libraries(modules)),
         config=write_config(config),
+        champion=describe_champion(log.store, config.model),
         sections=tuple(sections),
     )
     published = [part for _, part in list_published(study)]
@@ -96,6 +102,20 @@ def write_report(
         report=str(log.store.root / page),
     )
     log.store.point("reports/latest-study", log.run)
+
+
+def describe_champion(store: Store, model: str) -> str:
+    """Say which version is a model's champion, and its test score; empty without one."""
+    history.require(store)
+    last = history.read_last(store, model)
+    if last is None:
+        return ""
+    score = last.champion.score
+    return (
+        f"Beside the studies: the champion of {model}, version {last.version}, has a test "
+        f"{score.metric} of {score.written}, 95 % interval {score.written_interval}, on "
+        f"{score.n:,} test samples."
+    )
 
 
 def _describe_section(section: SectionResult) -> dict[str, object]:
@@ -211,6 +231,8 @@ def write_results(study: StudyReport) -> str:
         "together. What an earlier section has computed already counts in the work, and not "
         "in what elapsed.",
     ]
+    if study.champion:
+        lines += ["", study.champion]
     if published := list_published(study):
         lines += ["", "## Published figures", "", *_write_published(published)]
     for section in study.sections:

@@ -67,6 +67,9 @@ def _choose_training(store: Store) -> Training | None:
     if model is None:
         return None
     for training in list_trainings(store, model):
+        if training.record["config"]["workload"] != "digits":
+            st.info(f"{model} learns from a table: this part is about images of digits.")
+            return None
         if find_sets(store, training.run):
             return training
     show_missing(REFILL, "digitflow train")

@@ -36,7 +36,7 @@ def studied(trained, make_study, run_plan):
         study = StudyReport(
             run=RUN, model="digits-sample", started="2026-01-02T00:00:00+00:00", seconds=1.0,
             cores=2, source="builtin", origin="the built-in digits", scope=scope, versions={},
-            config="", sections=(section,),
+            config="", champion="", sections=(section,),
         )  # fmt: skip
         write_study(trained, study)
         log.update(sections=[], config={"study": {"digit": 5}})

@@ -89,6 +89,7 @@ def study(store):
         scope=SCOPE,
         versions={"numpy": "2.4"},
         config="model: digits\n",
+        champion="",
         sections=(good, bad),
     )
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from digitflow.config.table import PLACE
+from digitflow.formatting import format_figure
 from digitflow.reports.charts import draw_bars, draw_histogram
 from digitflow.reports.columns import draw_map, draw_points
 from digitflow.studies.chapter import (
@@ -63,17 +64,20 @@ def _conclude(
 ) -> tuple[str, ...]:
     best = context.results["best"].values
     low, high = found["intervals"]["t"]
-    unit = f" {scope.unit}" if scope.unit else ""
     most = {
         by: max(own, key=lambda group: group["rmse"]) for by, own in groups["groups"].items()
     }
-    told = (f"{by} {group['group']} ({group['rmse']:,.5g})" for by, group in most.items())
+    told = (f"{by} {group['group']} ({_write(group['rmse'])})" for by, group in most.items())
     return (
-        f"Test RMSE {found['figures']['RMSE']:,.5g}{unit}, 95 % interval {low:,.5g} to "
-        f"{high:,.5g}, by a forest with {tell(best['params'])} (by folds: "
-        f"{best['score']:,.5g}).",
+        f"Test RMSE {_write(found['figures']['RMSE'], scope.unit)}, 95 % interval "
+        f"{_write(low)} to {_write(high)}, by a forest with {tell(best['params'])} (by folds: "
+        f"{_write(best['score'])}).",
         f"Errors are largest (RMSE) in: {', '.join(told)}.",
     )
+
+
+def _write(rmse: float, unit: str = "") -> str:
+    return format_figure("RMSE", rmse, unit)
 
 
 def _list_published(found: Any, unit: str) -> Parts:
@@ -116,6 +120,7 @@ def _show_errors(
     unit: str,
 ) -> Parts:
     errors, cap = predicted - rows.targets, scope.columns[scope.target].capped
+    half = float(np.median(np.abs(errors)))
     within = float(np.mean(np.abs(errors) <= np.abs(rows.targets) / 10))
     capped = (
         f" Points in the last column are cut off at {cap:,.0f}: a forest, which averages, "
@@ -138,8 +143,8 @@ def _show_errors(
         context.figure(
             "errors",
             "How errors are spread",
-            f"Half of them are below {np.median(np.abs(errors)):,.5g}, whatever their sign; "
-            f"the few large ones make the RMSE.",
+            f"Half of them are below {_write(half)}, whatever their sign; the few large ones "
+            f"make the RMSE.",
             draw_histogram,
             {"test rows": errors},
             f"predicted less true{unit}",

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from digitflow.formatting import format_figure
 from digitflow.reports.charts import draw_bars
 from digitflow.studies.chapter import (
     Chapter,
@@ -74,9 +75,8 @@ def _conclude(scope: TableScope, scores: Any) -> tuple[str, ...]:
     )
 
 
-def _write(value: float, scope: TableScope) -> str:
-    text = f"{value:,.0f}" if value >= 1000 or value == 0 else f"{value:.4g}"
-    return f"{text} {scope.unit}".strip()
+def _write(rmse: float, scope: TableScope) -> str:
+    return format_figure("RMSE", rmse, scope.unit)
 
 
 def _list_published(scores: Any, unit: str) -> Parts:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from digitflow.formatting import format_figure
 from digitflow.reports.charts import draw_lines, draw_matrix
 from digitflow.reports.columns import draw_points
 from digitflow.studies.chapter import (
@@ -58,11 +59,11 @@ def _conclude(scope: TableScope, trials: Any) -> tuple[str, ...]:
         return (f"All {len(trials)} combinations are invalid.",)
     best = min(scored, key=lambda trial: trial["score"])
     worst = max(scored, key=lambda trial: trial["score"])
-    unit = f" {scope.unit}" if scope.unit else ""
     return (
         f"The {best['search']} search finds the best of {len(trials)} combinations: "
-        f"{tell(best['params'])}, RMSE {best['score']:,.5g}{unit} by "
-        f"{scope.settings.search.folds} folds; the worst has {worst['score']:,.5g}{unit}.",
+        f"{tell(best['params'])}, RMSE {format_figure('RMSE', best['score'], scope.unit)} by "
+        f"{scope.settings.search.folds} folds; the worst has "
+        f"{format_figure('RMSE', worst['score'], scope.unit)}.",
         *((f"{invalid} combinations are invalid; the searches went on.",) if invalid else ()),
     )
 

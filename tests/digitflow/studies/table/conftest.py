@@ -3,6 +3,7 @@
 import pytest
 
 from digitflow.config.reading import parse_config
+from digitflow.data.sources.districts import FILE_VARIABLE
 from digitflow.data.tables.sets import ingest_table, split_table, validate_table
 from digitflow.studies.table.data import choose_rows, describe_scope
 
@@ -55,8 +56,10 @@ DIABETES = {
 
 
 @pytest.fixture
-def make_study(store):
+def make_study(store, monkeypatch):
     """Put the rows of a study into the test's store; return its (scope, data)."""
+
+    monkeypatch.delenv(FILE_VARIABLE, raising=False)
 
     def make(values=DISTRICTS, **settings):
         config = parse_config(values | {"study": values["study"] | settings})
