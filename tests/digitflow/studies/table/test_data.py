@@ -5,7 +5,7 @@ import pytest
 
 from digitflow.data.tables.sets import identify_set
 from digitflow.errors import InputError
-from digitflow.studies.plan import ExperimentContext
+from digitflow.studies.plan import ExperimentContext, StudyData
 from digitflow.studies.table.data import find_table, open_test, open_train
 
 
@@ -46,9 +46,7 @@ def test_generated_districts_have_no_published_figures(make_study):
 
 def test_a_set_of_rows_is_looked_for_where_there_are_all(make_study, store):
     _, data = make_study()
-    bare = ExperimentContext(
-        store, type(data).__mro__[1](train=data.train, test=data.test), 42, 1
-    )
+    bare = ExperimentContext(store, StudyData(train=data.train, test=data.test), 42, 1)
     with pytest.raises(TypeError, match="expected TableData, got StudyData"):
         find_table(bare)
     assert np.isfinite(open_train(bare).targets).all()

@@ -23,8 +23,16 @@ def few_models(monkeypatch):
         monkeypatch.setattr(name, ("linear regression", "decision tree", "random forest"))
 
 
-@pytest.mark.parametrize("table", [DISTRICTS, DIABETES], ids=["districts", "diabetes"])
-@pytest.mark.parametrize("section", ORDER["table"])
+CASES = [(section, DISTRICTS) for section in ORDER["table"]] + [
+    # What these show depends on the columns: no place, no groups, no categories.
+    (section, DIABETES)
+    for section in ("explore", "split", "evaluate")
+]
+
+
+@pytest.mark.parametrize(
+    ("section", "table"), CASES, ids=[f"{section}-{table['model']}" for section, table in CASES]
+)
 def test_a_section_finds_shows_and_says_something(
     section, table, few_models, make_study, store, run_plan
 ):

@@ -1,14 +1,14 @@
 """Errors of models, by scikit-learn's own cross-validation."""
 
-import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold, cross_val_score
+from threadpoolctl import threadpool_limits
 
 from digitflow.studies.plan import ExperimentContext
 from digitflow.studies.table.data import open_train
 from digitflow.studies.table.experiments.models import fit_model, rank_features, score_fold
-from digitflow.studies.table.models import MODELS, build_pipeline, build_regressor
+from digitflow.studies.table.models import MODELS, build_pipeline
 
 RECIPE = {"name": "districts", "params": {"clusters": 3}}
 
@@ -50,9 +50,7 @@ def test_importances_name_features_and_columns(context):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_learns_more_than_the_mean(context, model):
-    rows = open_train(context)
-    half = np.arange(len(rows)) % 2 == 0
-    learnt, held = rows.take(np.flatnonzero(half)), rows.take(np.flatnonzero(~half))
-    pipeline = build_pipeline(RECIPE, build_regressor(model, 5, 42, 1), 42)
-    predicted = pipeline.fit(learnt.frame, learnt.targets).predict(held.frame)
-    assert np.mean((predicted - held.targets) ** 2) < 0.8 * held.targets.var()
+    # Threads that share busy cores wait for one another.
+    with threadpool_limits(1):
+        rmse = score_fold(context, model, RECIPE, 5, 0, 3).values["rmse"]
+    assert rmse < 0.95 * open_train(context).targets.std()

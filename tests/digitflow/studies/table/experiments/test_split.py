@@ -9,20 +9,16 @@ from digitflow.studies.plan import plan_section
 def split(make_study, run_plan):
     """Findings of the section."""
     scope, data = make_study()
-    return {
-        name: facts.values
-        for name, facts in run_plan(plan_section("split", scope), data).items()
-    }
+    found = run_plan(plan_section("split", scope), data)
+    return {name: facts.values for name, facts in found.items()}
 
 
 def test_stratified_shares_are_those_of_all_rows_to_a_row(split):
-    found, (scope_test, total) = (
-        split["proportions"],
-        (0.2, sum(split["proportions"]["counts"])),
-    )
+    found = split["proportions"]
+    total = sum(found["counts"])
     assert sum(found["overall"]) == pytest.approx(1)
     assert found["overall"] == [count / total for count in found["counts"]]
-    one_row = 1 / (scope_test * total)
+    one_row = 1 / (0.2 * total)
     assert found["stratified"] == pytest.approx(found["overall"], abs=one_row)
     assert found["random"] != pytest.approx(found["overall"], abs=one_row)
 
