@@ -84,6 +84,8 @@ def _describe_registration(shown: Mapping[str, Any]) -> Iterator[tuple[str, str]
     columns = signature["columns"]
     takes = f"rows of {len(columns)} columns" if columns else _write_array(signature["inputs"])
     gives = _write_array(signature["outputs"])
+    if facts["trusted"]:
+        yield "trusts", ", ".join(facts["trusted"])
     yield "signature", f"{takes} to {gives}, {signature['method']}"
     yield "file", bundle["model"]["path"]
     yield from _describe_bundle(bundle)

@@ -142,6 +142,11 @@ class TrainConfig(Section):
     project: Path | None = Field(
         None, description="folder of your own modules; empty: the config's folder"
     )
+    trust: tuple[str, ...] = Field(
+        (),
+        description="types and functions of your own, or of other libraries, that models may "
+        "hold: my_models.Wrapper",
+    )
     training: TrainingBudget = Field(default_factory=TrainingBudget)
     refit: bool = Field(
         False, description="fit the winner again on training and validation samples"

@@ -16,7 +16,8 @@ from digitflow.catalogue import ESTIMATORS, RECIPES
 from digitflow.config.training import Candidate, Classifier, TrainConfig
 from digitflow.errors import CandidateFailed, InputError, list_some
 from digitflow.features.preparing import build_steps
-from digitflow.project.code import ProjectCode, read_code
+from digitflow.models.persistence import check_storable
+from digitflow.project.code import ProjectCode, is_in_project, read_code
 from digitflow.project.importing import is_path, load_object, split_name
 from digitflow.store.references import Record
 
@@ -34,12 +35,18 @@ class RecipeChoice(Record):
     name: str
     params: dict[str, Any] = Field(default_factory=dict)
     code: ProjectCode | None = None
+    trust: tuple[str, ...] = ()
 
     @classmethod
     def from_candidate(cls, candidate: Candidate, config: TrainConfig) -> "RecipeChoice":
         """Return the recipe that a config's candidate names, its code read now."""
         code = _read_code(candidate.recipe, config)
-        return cls(name=candidate.recipe, params=candidate.recipe_params, code=code)
+        return cls(
+            name=candidate.recipe,
+            params=candidate.recipe_params,
+            code=code,
+            trust=_choose_trust(config, code),
+        )
 
     def modules(self) -> tuple[str | ProjectCode, ...]:
         """Return the code that it selects."""
@@ -57,17 +64,20 @@ class EstimatorChoice(Record):
     seed: int
     time_limit: float | None = None
     code: ProjectCode | None = None
+    trust: tuple[str, ...] = ()
 
     @classmethod
     def from_candidate(cls, candidate: Candidate, config: TrainConfig) -> "EstimatorChoice":
         """Return the choice that a config's candidate is, its code read now."""
+        code = _read_code(candidate.estimator, config)
         return cls(
             estimator=candidate.estimator,
             params=candidate.params,
             calibration=candidate.find_calibration(),
             seed=config.seed,
             time_limit=candidate.time_limit,
-            code=_read_code(candidate.estimator, config),
+            code=code,
+            trust=_choose_trust(config, code),
         )
 
     def modules(self) -> tuple[str | ProjectCode, ...]:
@@ -100,6 +110,7 @@ def check_candidates(config: TrainConfig) -> None:
         It names the candidate and what is wrong with it: an import path, a parameter, a
         value, the kind of estimator.
     """
+    _check_trust(config)
     for each in config.candidates:
         task = "classification" if isinstance(each, Classifier) else "regression"
         try:
@@ -151,6 +162,17 @@ def _read_code(name: str, config: TrainConfig) -> ProjectCode | None:
     if not is_path(name):
         return None
     return read_code(config.project or Path.cwd(), split_name(name)[0])
+
+
+def _choose_trust(config: TrainConfig, code: ProjectCode | None) -> tuple[str, ...]:
+    """Return what the config trusts of this code, and of installed libraries."""
+    own = set() if code is None else code.paths().keys()
+    folder = config.project or Path.cwd()
+    return tuple(
+        name
+        for name in config.trust
+        if name.rpartition(".")[0] in own or not is_in_project(folder, name)
+    )
 
 
 def _list_modules(
@@ -231,35 +253,50 @@ def _spread(estimator: Any, values: Mapping[str, Any], params: Mapping[str, Any]
     if not hasattr(estimator, "get_params"):
         return estimator
     found = estimator.get_params()
-    open_ = {
-        key: values[last]
-        for key, value in found.items()
-        if value is None and key not in params and (last := key.split("__")[-1]) in values
-        if not (last == "n_jobs" and _ignores_threads(_find_owner(estimator, found, key)))
-    }
-    return estimator.set_params(**open_)
+    for key, value in found.items():
+        owner, name = found.get(key.rpartition("__")[0], estimator), key.split("__")[-1]
+        if key not in params:
+            if value is None and name in values and _wants(owner, name):
+                estimator.set_params(**{key: values[name]})
+            elif value == "auto" and name == "algorithm" and _is_neighbours(owner):
+                # It leaves the choice to us, and of trees the arrays can't be checked.
+                estimator.set_params(**{key: "brute"})
+    return estimator
 
 
-def _find_owner(estimator: Any, found: Mapping[str, Any], key: str) -> Any:
-    return found.get(key.rpartition("__")[0], estimator)
-
-
-def _ignores_threads(estimator: Any) -> bool:
-    """Tell whether it warns of threads that it does not use."""
+def _wants(owner: Any, name: str) -> bool:
+    """Tell whether an estimator has a use for it; some warn of threads."""
     from sklearn.linear_model import LogisticRegression
 
-    return type(estimator) is LogisticRegression
+    return not (name == "n_jobs" and type(owner) is LogisticRegression)
+
+
+def _is_neighbours(owner: Any) -> bool:
+    from sklearn.neighbors._base import NeighborsBase
+
+    return isinstance(owner, NeighborsBase)
 
 
 def _check_recipe(choice: RecipeChoice, seed: int) -> None:
     for _, step in build_steps(choice.name, seed, choice.params, choice.code):
         _check_values(step)
+        check_storable(step, choice.trust)
 
 
 def _check_estimator(choice: EstimatorChoice, task: str) -> None:
     estimator = build_estimator(choice.estimator, choice.params, choice.seed, 1, choice.code)
     _require_kind(choice.estimator, estimator, task)
     _check_values(estimator)
+    check_storable(estimator, choice.trust)
+
+
+def _check_trust(config: TrainConfig) -> None:
+    folder = config.project or Path.cwd()
+    for name in config.trust:
+        found = load_object(name, read_code(folder, split_name(name)[0]))
+        if not (inspect.isclass(found) or callable(found)):
+            kind = type(found).__name__
+            raise InputError(f"trust: {name} is a {kind}, neither a class nor a function")
 
 
 def _require_kind(name: str, estimator: Any, task: str) -> None:

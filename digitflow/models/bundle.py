@@ -97,6 +97,8 @@ class LoadCheck(Record):
         Peak resident memory of that process.
     error : str or None
         What stopped it.
+    trusted : tuple of str
+        What the model holds beside scikit-learn's types and ours, because its config says so.
     """
 
     exact: bool
@@ -105,6 +107,7 @@ class LoadCheck(Record):
     largest_difference: float
     memory_mb: float
     error: str | None = None
+    trusted: tuple[str, ...] = ()
 
     @property
     def repeated(self) -> bool:

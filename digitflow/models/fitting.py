@@ -10,7 +10,7 @@ from digitflow.data.sets import SampleSet, Splits
 from digitflow.errors import CandidateFailed
 from digitflow.features.preparing import fit_recipe, transform_images
 from digitflow.models.building import EstimatorChoice, RecipeChoice, build_estimator
-from digitflow.models.persistence import dump_model, load_model
+from digitflow.models.persistence import add_code, dump_model, load_model
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef, ModelRef, Record
 
@@ -41,7 +41,7 @@ def prepare_recipe(
     held = (store.open_array(ref) for ref in (calibration, validation))
     calibrating, validating = (transform_images(fitted, part, store, threads) for part in held)
     return PreparedFeatures(
-        recipe=dump_model(fitted, store),
+        recipe=dump_model(fitted, store, recipe.trust, recipe.code),
         train=features,
         calibration=calibrating,
         validation=validating,
@@ -102,7 +102,7 @@ def fit_candidate(
             return estimator
         return _calibrate(estimator, choice.calibration, *held)
 
-    return _fit_and_store(store, prepared.recipe, fit, threads)
+    return _fit_and_store(store, choice, prepared.recipe, fit, threads)
 
 
 def refit_winner(
@@ -144,7 +144,7 @@ def refit_winner(
         )
         return calibrated.fit(features, targets)
 
-    fitted = _fit_and_store(store, prepared.recipe, fit, threads)
+    fitted = _fit_and_store(store, choice, prepared.recipe, fit, threads)
     if choice.calibration is not None:
         return fitted
     from sklearn.model_selection import cross_val_predict
@@ -175,7 +175,9 @@ def _group_rows(store: Store, number: int, part: SampleSet) -> np.ndarray:
     return rows + number * 10**9
 
 
-def _fit_and_store(store: Store, recipe: ModelRef, fit: Any, threads: int) -> FittedModel:
+def _fit_and_store(
+    store: Store, choice: EstimatorChoice, recipe: ModelRef, fit: Any, threads: int
+) -> FittedModel:
     from sklearn.pipeline import Pipeline
     from threadpoolctl import threadpool_limits
 
@@ -184,15 +186,15 @@ def _fit_and_store(store: Store, recipe: ModelRef, fit: Any, threads: int) -> Fi
         began = time.perf_counter()
         try:
             estimator = fit()
-        except (ValueError, TypeError, MemoryError) as exc:
+        except Exception as exc:  # an estimator of others may raise anything
             raise CandidateFailed(f"{type(exc).__name__}: {exc}") from exc
         seconds = time.perf_counter() - began
     steps = load_model(recipe, store).steps
     pipeline = Pipeline([*steps, ("estimator", estimator)])
     said = dict.fromkeys(str(warning.message).splitlines()[0] for warning in caught)
-    return FittedModel(
-        model=dump_model(pipeline, store), fit_seconds=round(seconds, 3), warnings=tuple(said)
-    )
+    trusted = {*recipe.trusted, *choice.trust}
+    model = dump_model(pipeline, store, trusted, add_code(recipe, store, choice.code))
+    return FittedModel(model=model, fit_seconds=round(seconds, 3), warnings=tuple(said))
 
 
 def _build(choice: EstimatorChoice, threads: int) -> Any:

@@ -158,7 +158,7 @@ def check_golden(
             )
     except subprocess.TimeoutExpired:
         return _failed(golden, f"it took longer than {time_limit:g} s and was ended")
-    return _read_answer(done, golden)
+    return _read_answer(done, golden).model_copy(update={"trusted": model.trusted})
 
 
 def repeats(pipeline: Any, golden: Golden, store: Store) -> LoadCheck:

@@ -4,11 +4,8 @@ A file of allowed types only may still hold a tree whose branches lead nowhere: 
 a prediction, scikit-learn would read beyond its memory, or never come back.
 """
 
-import importlib
-import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
-from zipfile import ZIP_STORED, ZipFile
 
 import numpy as np
 
@@ -18,10 +15,17 @@ _Rule = tuple[type, str, Callable[[Any], bool], str]
 _LEAF = -1
 _CHILDREN = ("left_child", "right_child")
 _MERSENNE_NUMBERS = 624
+_BITSET_WORDS = 8
+_MOST_JOBS = 1024
+_KERNELS = ("linear", "poly", "rbf", "sigmoid")
+_METRICS = (
+    "braycurtis", "canberra", "chebyshev", "cityblock", "cosine", "euclidean", "hamming", "l1",
+    "l2", "manhattan", "minkowski", "nan_euclidean", "sqeuclidean",
+)  # fmt: skip
 
 
 def require_sound(model: Any) -> None:
-    """Check all trees, support vector machines, neighbours and generators in a model.
+    """Check all trees, support vector machines, neighbours, clusters, encoders and generators.
 
     Raises
     ------
@@ -29,13 +33,13 @@ def require_sound(model: Any) -> None:
         If one holds what no fit can have left.
     """
     rules = _list_rules()
-    found = (text for part in _iterate_parts(model) for text in _find_wrong(part, rules))
+    found = (text for part in iterate_parts(model) for text in _find_wrong(part, rules))
     wrong = dict.fromkeys(found)
     if wrong:
         raise InputError(f"it holds what no training leaves: {list_some(wrong)}")
 
 
-def _iterate_parts(model: Any) -> Iterator[Any]:
+def iterate_parts(model: Any) -> Iterator[Any]:
     """Yield the model and all that it holds, each once."""
     pending, seen = [model], dict[int, Any]()
     while pending:
@@ -63,28 +67,47 @@ def _find_wrong(part: Any, rules: Sequence[_Rule]) -> Iterator[str]:
 
 
 def _list_rules() -> tuple[_Rule, ...]:
-    """Return types, an attribute that they have once they are fitted, and their checks."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.neighbors import KNeighborsClassifier
-    from sklearn.svm import SVC
+    """Return types, an attribute that they have once they are fitted, and their checks.
+
+    They are those of scikit-learn's that hand arrays which they were given in a file to
+    compiled code that does not check them.
+    """
+    from sklearn.base import BaseEstimator
+    from sklearn.cluster import BisectingKMeans, KMeans, MiniBatchKMeans
+    from sklearn.ensemble._bagging import BaseBagging
+    from sklearn.ensemble._forest import BaseForest
+    from sklearn.ensemble._gb import BaseGradientBoosting
+    from sklearn.ensemble._hist_gradient_boosting.gradient_boosting import (
+        BaseHistGradientBoosting,
+    )
+    from sklearn.neighbors._base import NeighborsBase
+    from sklearn.preprocessing import OneHotEncoder
+    from sklearn.svm._base import BaseLibSVM
     from sklearn.tree import BaseDecisionTree
     from sklearn.tree._tree import Tree
 
+    lost = "a tree whose branches lead nowhere"
+    other = "a tree over other features than its own"
+    boosted = "boosted trees whose branches lead nowhere"
     svm = "a support vector machine whose arrays don't fit each other"
     knn = "neighbours whose arrays don't fit each other"
+    clusters = "clusters whose centres have other features than its own"
+    encoder = "an encoder whose columns don't fit its categories"
     return (
-        (Tree, "node_count", _is_sound_tree, "a tree whose branches lead nowhere"),
-        (BaseDecisionTree, "tree_", _fits_its_tree, "a tree over other features than its own"),
-        (
-            HistGradientBoostingClassifier,
-            "_predictors",
-            _is_sound_boosting,
-            "boosted trees whose branches lead nowhere",
-        ),
-        (SVC, "support_vectors_", _is_sound_svc, svm),
-        (KNeighborsClassifier, "_fit_X", _are_sound_neighbours, knn),
+        (Tree, "node_count", _is_sound_tree, lost),
+        (BaseDecisionTree, "tree_", _fits_its_tree, other),
+        (BaseForest, "estimators_", _is_sound_forest, other),
+        (BaseBagging, "estimators_", _is_sound_bagging, other),
+        (BaseGradientBoosting, "estimators_", _is_sound_boosting, boosted),
+        (BaseHistGradientBoosting, "_predictors", _is_sound_binned_boosting, boosted),
+        (BaseLibSVM, "support_vectors_", _is_sound_svm, svm),
+        (NeighborsBase, "_fit_X", _are_sound_neighbours, knn),
+        *((kind, "cluster_centers_", _are_sound_clusters, clusters)
+          for kind in (KMeans, MiniBatchKMeans, BisectingKMeans)),
+        (OneHotEncoder, "categories_", _is_sound_encoder, encoder),
+        (BaseEstimator, "n_jobs", _has_few_jobs, f"an `n_jobs` over {_MOST_JOBS:,}"),
         (np.random.RandomState, "get_state", _is_sound_generator, "a generator past its end"),
-    )
+    )  # fmt: skip
 
 
 def _fits_its_tree(estimator: Any) -> bool:
@@ -104,32 +127,105 @@ def _is_sound_tree(tree: Any) -> bool:
     return bool((leaf | (fine[0] & fine[1] & known)).all())
 
 
-def _is_sound_boosting(boosting: Any) -> bool:
-    from sklearn.ensemble._hist_gradient_boosting.common import PREDICTOR_RECORD_DTYPE
+def _is_sound_forest(forest: Any) -> bool:
+    # It hands its trees what it has checked by the first of them.
+    return all(_is_tree_over(tree, forest.n_features_in_) for tree in forest.estimators_)
 
-    mapper, width = boosting._bin_mapper, boosting.n_features_in_
-    trees = [tree.nodes for trees in boosting._predictors for tree in trees]
-    return (
-        # Categories have tables of their own, which no recipe of ours needs.
-        boosting.is_categorical_ is None
-        and boosting._preprocessor is None
-        and not mapper.is_categorical_.any()
-        and all(nodes.dtype == PREDICTOR_RECORD_DTYPE for nodes in trees)
-        and all(_are_sound_nodes(nodes, width) for nodes in trees)
+
+def _is_sound_bagging(bagging: Any) -> bool:
+    """Whether each estimator has as many features as are picked for it."""
+    from sklearn.ensemble import IsolationForest
+
+    parts, picked = bagging.estimators_, bagging.estimators_features_
+    widths = [part.n_features_in_ for part in parts]
+    whole = isinstance(bagging, IsolationForest) and (
+        bagging._max_features == bagging.n_features_in_
+    )
+    return len(parts) == len(picked) and all(
+        width == (bagging.n_features_in_ if whole else len(columns))
+        for width, columns in zip(widths, picked, strict=True)
     )
 
 
-def _are_sound_nodes(nodes: np.ndarray, width: int) -> bool:
+def _is_tree_over(tree: Any, features: int) -> bool:
+    from sklearn.tree import BaseDecisionTree
+
+    return isinstance(tree, BaseDecisionTree) and tree.n_features_in_ == features
+
+
+def _is_sound_boosting(boosting: Any) -> bool:
+    """Whether all trees give one number, and there are as many as the columns they fill."""
+    from sklearn.dummy import DummyClassifier, DummyRegressor
+
+    trees, width = boosting.estimators_, boosting.n_features_in_
+    first, each = boosting.init_, boosting.n_trees_per_iteration_
+    if not (isinstance(first, DummyClassifier | DummyRegressor) or first == "zero"):
+        return False  # what it would begin with can't be told without running it
+    return (
+        trees.ndim == 2
+        and trees.shape[1] == each
+        and all(_is_tree_over(tree, width) for tree in trees.ravel())
+        and all(tree.tree_.n_outputs == 1 for tree in trees.ravel())
+        and all(tree.tree_.max_n_classes == 1 for tree in trees.ravel())
+        and boosting._raw_predict_init(np.zeros((1, width), np.float32)).shape == (1, each)
+    )
+
+
+def _is_sound_binned_boosting(boosting: Any) -> bool:
+    from sklearn.ensemble._hist_gradient_boosting.common import PREDICTOR_RECORD_DTYPE
+
+    categorical, width = boosting._bin_mapper.is_categorical_, boosting.n_features_in_
+    trees = [tree for trees in boosting._predictors for tree in trees]
+    return (
+        categorical.shape == (width,)
+        and all(tree.nodes.dtype == PREDICTOR_RECORD_DTYPE for tree in trees)
+        and all(_are_sound_nodes(tree, categorical) for tree in trees)
+        and 1 <= boosting._bin_mapper.n_threads <= _MOST_JOBS
+        and _keeps_its_width(boosting._preprocessor, width)
+    )
+
+
+def _are_sound_nodes(tree: Any, categorical: np.ndarray) -> bool:
+    nodes = tree.nodes
     place, count = np.arange(len(nodes)), len(nodes)
     fine = [(place < nodes[side]) & (nodes[side] < count) for side in ("left", "right")]
-    known = (nodes["feature_idx"] >= 0) & (nodes["feature_idx"] < width)
-    plain = nodes["is_categorical"] == 0
-    branch = fine[0] & fine[1] & known & plain
-    return count > 0 and bool(((nodes["is_leaf"] != 0) | branch).all())
+    known = (nodes["feature_idx"] >= 0) & (nodes["feature_idx"] < len(categorical))
+    by_category = nodes["is_categorical"] != 0
+    feature = np.where(known, nodes["feature_idx"], 0)
+    sets = tree.raw_left_cat_bitsets
+    listed = (nodes["bitset_idx"] < len(sets)) & (categorical[feature] != 0)
+    branch = fine[0] & fine[1] & known & (~by_category | listed)
+    is_whole = sets.ndim == 2 and sets.shape[1] == _BITSET_WORDS
+    return count > 0 and is_whole and bool(((nodes["is_leaf"] != 0) | branch).all())
 
 
-def _is_sound_svc(svc: Any) -> bool:
-    classes, (vectors, width) = len(svc.classes_), svc.support_vectors_.shape
+def _keeps_its_width(preprocessor: Any, width: int) -> bool:
+    """Whether what encodes categories before the trees gives as many columns as it takes."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
+
+    if preprocessor is None:
+        return True
+    if type(preprocessor) is not ColumnTransformer:
+        return False
+    parts = [part for _, part, _ in preprocessor.transformers_]
+    return (
+        all(
+            part in ("drop", "passthrough")
+            or type(part) is OrdinalEncoder
+            or (type(part) is FunctionTransformer and part.func is None)
+            for part in parts
+        )
+        and preprocessor.n_features_in_ == width
+        and preprocessor.transform(np.zeros((1, width))).shape == (1, width)
+    )
+
+
+def _is_sound_svm(svm: Any) -> bool:
+    from sklearn.base import is_classifier
+
+    vectors, width = svm.support_vectors_.shape
+    classes = len(svm.classes_) if is_classifier(svm) else 2
     pairs = classes * (classes - 1) // 2
     shapes = {
         "support_": (vectors,),
@@ -137,15 +233,17 @@ def _is_sound_svc(svc: Any) -> bool:
         "_intercept_": (pairs,),
         "_n_support": (classes,),
     }
+    counted = svm._n_support.sum() if is_classifier(svm) else svm._n_support[0]
     return (
-        all(getattr(svc, name).shape == shape for name, shape in shapes.items())
-        and (svc._n_support >= 0).all()
-        and svc._n_support.sum() == vectors
-        and svc._probA.shape in ((0,), (pairs,))
-        and svc._probB.shape == svc._probA.shape
-        and width == svc.n_features_in_ == svc.shape_fit_[1]
-        and svc._impl == "c_svc"
-        and not svc._sparse
+        all(getattr(svm, name).shape == shape for name, shape in shapes.items())
+        and bool((svm._n_support >= 0).all())
+        and counted == vectors
+        and svm._probA.shape in ((0,), (pairs,))
+        and svm._probB.shape == svm._probA.shape
+        and width == svm.n_features_in_ == svm.shape_fit_[1]
+        and svm._impl == type(svm)._impl
+        and svm.kernel in _KERNELS
+        and not svm._sparse
     )
 
 
@@ -154,165 +252,62 @@ def _are_sound_neighbours(knn: Any) -> bool:
     return (
         width == knn.n_features_in_
         and count == knn.n_samples_fit_
-        and 1 <= knn.n_neighbors <= count
+        and (knn.n_neighbors is None or 1 <= knn.n_neighbors <= count)
         and knn._fit_method == "brute"
+        and knn.effective_metric_ in _METRICS
         and set(knn.effective_metric_params_) <= {"p"}
+        and _are_sound_targets(knn, count)
     )
+
+
+def _are_sound_targets(knn: Any, count: int) -> bool:
+    targets, classes = getattr(knn, "_y", None), getattr(knn, "classes_", None)
+    if targets is None:
+        return True
+    if len(targets) != count:
+        return False
+    if classes is None or targets.ndim != 1:
+        return True
+    return bool(((targets >= 0) & (targets < len(classes))).all())
+
+
+def _are_sound_clusters(clusters: Any) -> bool:
+    centres = clusters.cluster_centers_
+    return (
+        centres.ndim == 2
+        and centres.shape[1] == clusters.n_features_in_
+        and 1 <= clusters._n_threads <= _MOST_JOBS
+    )
+
+
+def _is_sound_encoder(encoder: Any) -> bool:
+    """Whether no category is given a column beyond those that are made."""
+    categories, columns = encoder.categories_, encoder._n_features_outs
+    nothing = [None] * len(categories)
+    dropped = encoder._drop_idx_after_grouping
+    mapped = encoder._default_to_infrequent_mappings if encoder._infrequent_enabled else nothing
+    dropped = nothing if dropped is None else dropped
+    return (
+        len(categories) == len(columns) == len(mapped) == len(dropped)
+        and len(categories) == encoder.n_features_in_
+        and all(map(_are_sound_categories, categories, columns, mapped, dropped))
+    )
+
+
+def _are_sound_categories(known: np.ndarray, columns: int, mapped: Any, dropped: Any) -> bool:
+    if known.dtype.kind not in "OUS":
+        numbers = known[:-1] if len(known) and known[-1] != known[-1] else known
+        if not (numbers[:-1] < numbers[1:]).all():
+            return False  # they are searched by bisection
+    count = len(known) if mapped is None else int(mapped.max()) + 1
+    is_mapped = mapped is None or (len(mapped) == len(known) and mapped.min() >= 0)
+    is_dropped = dropped is None or 0 <= dropped < count
+    return is_mapped and is_dropped and columns >= count - (dropped is not None)
+
+
+def _has_few_jobs(estimator: Any) -> bool:
+    return estimator.n_jobs is None or abs(estimator.n_jobs) <= _MOST_JOBS
 
 
 def _is_sound_generator(generator: Any) -> bool:
     return 0 <= generator.get_state(legacy=False)["state"]["pos"] <= _MERSENNE_NUMBERS
-
-
-OUR_ESTIMATORS = ("digitflow.features.", "digitflow.models.")
-SCHEMA = "schema.json"
-# A forest of a hundred trees has 1 MB of it.
-MAX_SCHEMA_BYTES = 64 << 20
-# Parts that occur more than once share one array in the file.
-MAX_REPEATS = 8
-
-_NUMBERS = frozenset(
-    f"numpy.{name}"
-    for name in ("bool", "bool_", "float32", "float64", "int32", "int64", "str_", "uint8")
-)
-TRUSTED_TYPES: dict[str, frozenset[str]] = {
-    "DTypeNode": frozenset({"numpy.dtype"}),
-    "DictNode": frozenset({"builtins.dict"}),
-    "JsonNode": frozenset({"builtins.str"}),
-    "ListNode": frozenset({"builtins.list"}),
-    "LossNode": frozenset(
-        {
-            "sklearn._loss._loss.CyHalfBinomialLoss",
-            "sklearn._loss._loss.CyHalfMultinomialLoss",
-            "sklearn.linear_model._sgd_fast.Hinge",
-            "sklearn.linear_model._sgd_fast.ModifiedHuber",
-            "sklearn.linear_model._sgd_fast.SquaredHinge",
-        }
-    ),
-    "NdArrayNode": _NUMBERS | {"numpy.ndarray"},
-    "ObjectNode": frozenset(
-        {
-            "sklearn._loss.link.Interval",
-            "sklearn._loss.link.MultinomialLogit",
-            "sklearn._loss.loss.HalfMultinomialLoss",
-            "sklearn.calibration.CalibratedClassifierCV",
-            "sklearn.calibration._CalibratedClassifier",
-            "sklearn.calibration._SigmoidCalibration",
-            "sklearn.calibration._TemperatureScaling",
-            "sklearn.compose._column_transformer.ColumnTransformer",
-            "sklearn.compose._column_transformer.make_column_selector",
-            "sklearn.decomposition._pca.PCA",
-            "sklearn.dummy.DummyClassifier",
-            "sklearn.ensemble._forest.ExtraTreesClassifier",
-            "sklearn.ensemble._forest.RandomForestClassifier",
-            "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
-            "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-            "sklearn.frozen._frozen.FrozenEstimator",
-            "sklearn.impute._base.SimpleImputer",
-            "sklearn.isotonic.IsotonicRegression",
-            "sklearn.linear_model._logistic.LogisticRegression",
-            "sklearn.linear_model._ridge.RidgeClassifier",
-            "sklearn.linear_model._stochastic_gradient.SGDClassifier",
-            "sklearn.model_selection._classification_threshold.FixedThresholdClassifier",
-            "sklearn.naive_bayes.GaussianNB",
-            "sklearn.neighbors._classification.KNeighborsClassifier",
-            "sklearn.neural_network._multilayer_perceptron.MLPClassifier",
-            "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-            "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
-            "sklearn.pipeline.Pipeline",
-            "sklearn.preprocessing._data.MinMaxScaler",
-            "sklearn.preprocessing._data.StandardScaler",
-            "sklearn.preprocessing._encoders.OneHotEncoder",
-            "sklearn.preprocessing._encoders.OrdinalEncoder",
-            "sklearn.preprocessing._label.LabelBinarizer",
-            "sklearn.preprocessing._label.LabelEncoder",
-            "sklearn.svm._classes.SVC",
-            "sklearn.tree._classes.DecisionTreeClassifier",
-            "sklearn.tree._classes.ExtraTreeClassifier",
-        }
-    ),
-    "RandomStateNode": frozenset({"numpy.random.mtrand.RandomState"}),
-    "SliceNode": frozenset({"builtins.slice"}),
-    "TreeNode": frozenset({"sklearn.tree._tree.Tree"}),
-    "TupleNode": frozenset({"builtins.tuple"}),
-    "TypeNode": frozenset({f"builtins.{name}" for name in ("bool", "float", "int", "str")})
-    | _NUMBERS,
-}
-
-
-def list_types(archive: ZipFile) -> tuple[list[str], list[str]]:
-    """Return the types of a skops file: those on the list, and the others; nothing is made.
-
-    Raises
-    ------
-    InputError
-        If the file is packed such that reading it would take much more memory than it has.
-    KeyError, TypeError, ValueError
-        If it is no skops file.
-    """
-    sizes = _measure_members(archive)
-    nodes = list(iterate_nodes(json.loads(archive.read(SCHEMA))))
-    read = sum(sizes[node["file"]] for node in nodes if "file" in node)
-    if read > MAX_REPEATS * sum(sizes.values()):
-        raise InputError(f"it asks for its arrays again and again, {read:,} bytes in all")
-    refused = {_name_type(node) for node in nodes if not _is_allowed(node)}
-    return sorted({_name_type(node) for node in nodes} - refused), sorted(refused)
-
-
-def iterate_nodes(tree: Any) -> Iterator[dict[str, Any]]:
-    """Yield skops' nodes in the order of the document."""
-    pending = [tree]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, dict):
-            if "__loader__" in value:
-                yield value
-            pending.extend(reversed(list(value.values())))
-        elif isinstance(value, list):
-            pending.extend(reversed(value))
-
-
-def _measure_members(archive: ZipFile) -> dict[str, int]:
-    """Return the size of each member, as far as the file has as many bytes."""
-    members = archive.infolist()
-    if any(member.compress_type != ZIP_STORED for member in members):
-        raise InputError("it is compressed; digitflow writes model files uncompressed")
-    total = sum(member.file_size for member in members)
-    if total > archive.fp.seek(0, 2):  # type: ignore[union-attr]
-        raise InputError(f"it claims to hold {total:,} bytes, more than it has")
-    sizes = {member.filename: member.file_size for member in members}
-    if sizes[SCHEMA] > MAX_SCHEMA_BYTES:
-        raise InputError(f"its {SCHEMA} has {sizes[SCHEMA]:,} bytes, over {MAX_SCHEMA_BYTES:,}")
-    return sizes
-
-
-def _name_type(node: dict[str, Any]) -> str:
-    return f"{node['__module__']}.{node['__class__']}"
-
-
-def _is_allowed(node: dict[str, Any]) -> bool:
-    name, loader = _name_type(node), node["__loader__"]
-    if name in TRUSTED_TYPES.get(loader, ()):
-        return True
-    return loader == "ObjectNode" and is_our_estimator(name)
-
-
-def is_our_estimator(name: str) -> bool:
-    """Tell whether a name is a class of ours, defined there, and an estimator.
-
-    A function or an imported name would be called while loading, with arguments from the file.
-    """
-    from sklearn.base import BaseEstimator
-
-    module, _, attribute = name.rpartition(".")
-    if not module.startswith(OUR_ESTIMATORS):
-        return False
-    try:
-        found = getattr(importlib.import_module(module), attribute, None)
-    except ImportError:
-        return False
-    return (
-        isinstance(found, type)
-        and issubclass(found, BaseEstimator)
-        and found.__module__ == module
-    )

@@ -84,6 +84,19 @@ def trace_code(roots: Sequence[str | ProjectCode]) -> Code:
     return Code(ours, libraries)
 
 
+def merge_code(first: ProjectCode | None, second: ProjectCode | None) -> ProjectCode | None:
+    """Return the modules of both, as they were read in one run."""
+    if first is None or second is None:
+        return first or second
+    sources = dict(sorted((first.sources | second.sources).items()))
+    return ProjectCode(sources=sources, folder=second.folder)
+
+
+def is_in_project(folder: Path, name: str) -> bool:
+    """Tell whether "my_models.Wrapper" is of a module in the project's folder."""
+    return _find_file(folder, name.rpartition(".")[0]) is not None
+
+
 def read_code(folder: Path, module: str) -> ProjectCode | None:
     """Read a module of a project, and all of the project that it imports.
 

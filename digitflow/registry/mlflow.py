@@ -9,7 +9,7 @@ import platform
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +18,7 @@ from zipfile import ZipFile
 
 from digitflow.errors import StorageError
 from digitflow.models.bundle import ModelBundle, Signature
-from digitflow.models.soundness import list_types
+from digitflow.models.types import list_types
 from digitflow.registry.versions import MIRROR_FILE, MODEL_FILE, Registration, list_files
 from digitflow.store.artifacts import Store, storage_errors
 from digitflow.store.databases import write_first_line
@@ -38,7 +38,7 @@ def put_bundle(
     model = files.pop(MODEL_FILE)
     with TemporaryDirectory() as folder:
         page = Path(folder) / "MLmodel"
-        _write_page(page, run_id, model, signature)
+        _write_page(page, run_id, model, bundle.model.trusted, signature)
         put_files(client, store, run_id, {MODEL_FILE: model, page.name: page}, MODEL_FOLDER)
         about = Path(folder) / "bundle.json"
         about.write_text(bundle.model_dump_json(indent=2), encoding="utf-8")
@@ -94,12 +94,14 @@ def find_folder(store: Store, run_id: str) -> Path | None:
     return None if is_remote() else store.root / ARTIFACTS / run_id / "artifacts"
 
 
-def _write_page(page: Path, run_id: str, model: Path, signature: Signature) -> None:
+def _write_page(
+    page: Path, run_id: str, model: Path, trusted: Sequence[str], signature: Signature
+) -> None:
     """Write MLflow's page on a model. We never read it: anybody could change it."""
     from mlflow.models import Model
 
     with ZipFile(model) as archive:
-        types, _ = list_types(archive)
+        types, _, _ = list_types(archive, trusted)
     about = Model(artifact_path=MODEL_FOLDER, run_id=run_id, signature=_describe(signature))
     about.add_flavor(
         "python_function",

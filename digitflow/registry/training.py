@@ -86,6 +86,7 @@ def describe_training(
         test=refs.test.samples,
         feedback=None if refs.feedback is None else refs.feedback.samples,
         costs=refs.costs,
+        trusted=bundle.model.trusted,
     )
 
 

@@ -79,6 +79,8 @@ class TrainingFacts(Record):
         Corrections that it was judged on too, where there were any.
     costs : Costs or None
         What it cost when it was judged.
+    trusted : tuple of str
+        What the model holds beside scikit-learn's types and ours, because the config says so.
     deployment : str
         Whose run made it: "retrain-on-drift", ..., or "command line".
     """
@@ -94,6 +96,7 @@ class TrainingFacts(Record):
     test: SampleSet
     feedback: SampleSet | None = None
     costs: Costs | None = None
+    trusted: tuple[str, ...] = ()
     deployment: str = COMMAND_LINE
 
 

@@ -42,7 +42,16 @@ class ArrayRef(FileRef):
 
 
 class ModelRef(FileRef):
-    """A stored skops file that holds a fitted scikit-learn object."""
+    """A stored skops file that holds a fitted scikit-learn object.
+
+    Attributes
+    ----------
+    trusted : tuple of str
+        Types and functions of others in it that the config of its run trusts. The digest
+        covers their code too, where it is a project's: the file brings it along.
+    """
+
+    trusted: tuple[str, ...] = ()
 
 
 def digest_bytes(*parts: bytes | memoryview) -> str:

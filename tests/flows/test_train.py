@@ -119,6 +119,42 @@ def test_candidates_of_ones_own_are_cached_by_their_own_modules(project):
     assert "'smoothing'; it takes priors, var_smoothing" in project.errors
 
 
+MY_OWN = """
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.naive_bayes import GaussianNB
+
+class Careful(ClassifierMixin, BaseEstimator):
+    def fit(self, X, y):
+        self.inner_ = GaussianNB(var_smoothing=0.01).fit(X, y)
+        self.classes_ = self.inner_.classes_
+        return self
+
+    def predict_proba(self, X):
+        return self.inner_.predict_proba(X)
+
+    def predict(self, X):
+        return self.inner_.predict(X)
+"""
+
+
+def test_a_type_of_ones_own_is_trusted_by_the_config_and_nobody_else(project):
+    module = project.folder / "my_own.py"
+    module.write_text(MY_OWN)
+    own = {"name": "own", "estimator": "my_own:Careful", "recipe": "pca"}
+    project.config |= {"candidates": [own], "model": "mine"}
+    project.run("train", "--config", "config.yaml", code=2)
+    assert "Careful holds my_own.Careful, which nobody trusts" in project.errors
+    assert "trust: [my_own.Careful]" in project.errors
+    project.config["trust"] = ["my_own.Careful"]
+    record = project.train()
+    assert record["promoted"]
+    assert "trusting my_own.Careful" in json.dumps(record["verdict"])
+    project.run("models", "show", "--model", "mine", "champion")
+    assert "trusts" in project.output
+    module.unlink()
+    Predictor.load(project.store, "mine")
+
+
 def test_a_run_without_any_candidate_left_fails_and_keeps_the_champion(project):
     project.config["candidates"] = [FAILING]
     record = project.train(code=1)

@@ -1,6 +1,7 @@
 """Does the challenger load in a fresh process, and read there as it did here?"""
 
 from digitflow.config.gate import GateLimits
+from digitflow.errors import list_some
 from digitflow.evaluation.evidence import Evidence
 from digitflow.gate.check import Answer, Check
 from digitflow.models.bundle import LoadCheck
@@ -29,7 +30,8 @@ def _answer(tried: LoadCheck | None) -> tuple[Answer, str]:
         return "insufficient", "there are no golden images to repeat"
     how = "to the bit" if tried.exact else "within 1e-6"
     if tried.repeated and tried.largest_difference >= 0:
-        return "pass", f"a fresh process repeats {tried.n:,} golden predictions {how}"
+        lent = f", trusting {list_some(tried.trusted)}" if tried.trusted else ""
+        return "pass", f"a fresh process repeats {tried.n:,} golden predictions {how}{lent}"
     return "fail", (
         f"a fresh process does not repeat {tried.n:,} golden predictions {how}: "
         f"{tried.labels_differ:,} labels differ, probabilities by up to "

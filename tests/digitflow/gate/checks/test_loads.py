@@ -38,6 +38,13 @@ def test_predictions_that_differ_fail(make_evidence, tried):
     assert "does not repeat" in check.detail
 
 
+def test_what_the_model_is_trusted_with_is_named(make_evidence):
+    assert (
+        "trusting my_models.Wrapper"
+        in ask(make_evidence, trusted=("my_models.Wrapper",)).detail
+    )
+
+
 def test_what_stopped_it_is_said(make_evidence):
     check = ask(make_evidence, n=0, largest_difference=math.nan, error="no such file")
     assert check.verdict == "fail"
