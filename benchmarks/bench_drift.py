@@ -25,13 +25,8 @@ from digitflow.features.preparing import build_steps
 from digitflow.models.fitting import build_estimator
 from digitflow.models.predicting import predict_in_chunks
 from digitflow.monitoring.drift import Limits, calibrate_limits
-from digitflow.monitoring.measures import (
-    DescribedWindow,
-    DriftMeter,
-    describe_images,
-    open_reference,
-    record_reference,
-)
+from digitflow.monitoring.measures import DescribedWindow, DriftMeter
+from digitflow.monitoring.reference import describe_samples, open_reference, record_images
 from digitflow.store.artifacts import Store
 
 SEED = 42
@@ -62,7 +57,7 @@ class Bench:
         self.reader = Pipeline(
             [*build_steps("strokes", SEED), ("mlp", build_estimator("mlp", {}, SEED, 1))]
         ).fit(np.array(learnt.images), learnt.labels)
-        self.reference = record_reference(
+        self.reference = record_images(
             store,
             store.put_array(learnt.images),
             store.put_array(learnt.labels),
@@ -88,8 +83,8 @@ class Bench:
     def describe(self, images: np.ndarray) -> DescribedWindow:
         """Measure and read images once: windows are rows of that."""
         read = predict_in_chunks(self.reader, images)
-        statistics, projected = describe_images(images, self.meter.reference.components)
-        return DescribedWindow(statistics, projected, read.argmax(axis=1), read.max(axis=1))
+        described = describe_samples(images, self.meter.reference)
+        return DescribedWindow(*described, read.argmax(axis=1).astype(float), read.max(axis=1))
 
     def alarms(
         self, seen: DescribedWindow, limits: Limits, generator: np.random.Generator
@@ -103,7 +98,7 @@ class Bench:
 def take(seen: DescribedWindow, rows: np.ndarray) -> DescribedWindow:
     """Return some rows of what was described."""
     return DescribedWindow(
-        seen.statistics[rows], seen.projected[rows], seen.predicted[rows], seen.confidence[rows]
+        seen.statistics[rows], seen.features[rows], seen.predicted[rows], seen.confidence[rows]
     )
 
 

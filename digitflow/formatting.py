@@ -59,8 +59,17 @@ def format_figure(name: str, value: float, unit: str = "") -> str:
     """
     if name == "accuracy":
         return format_share(value)
+    return format_value(value, unit if name in _OF_UNIT else "")
+
+
+def format_value(value: float, unit: str = "") -> str:
+    """Write a value with its unit: to ones from a thousand on, else to four digits.
+
+    >>> format_value(39123.4, "USD"), format_value(0.5)
+    ('39,123 USD', '0.5000')
+    """
     written = f"{value:,.0f}" if abs(value) >= 1000 else format_number(value)
-    return f"{written} {unit}".rstrip() if name in _OF_UNIT else written
+    return f"{written} {unit}".rstrip()
 
 
 _OF_UNIT = ("RMSE", "MAE", "median error", "bias")

@@ -8,7 +8,8 @@ from prefect.states import Completed
 
 from digitflow.config.reading import AnyConfig
 from digitflow.config.training import TrainConfig
-from digitflow.evaluation.evidence import Share
+from digitflow.evaluation.evidence import TestScore
+from digitflow.feedback.corrections import find_scope
 from digitflow.monitoring.window import MonitoringReport, assess_window
 from digitflow.registry.training import resolve_config
 from digitflow.registry.versions import Champion
@@ -79,7 +80,10 @@ def look_at_champion(config: TrainConfig) -> State:
 def assess_predictions(config: TrainConfig, champion: Champion) -> MonitoringReport | None:
     """Return what is found in the latest predictions; None where they are too few."""
     reference, rule = champion.bundle.reference, config.monitoring
-    window = collect_window(config.model, champion.version, rule)
+    bundle = champion.bundle
+    window = collect_window(
+        config.model, champion.version, rule, bundle.table, bundle.intervals
+    )
     if reference is None or window is None:
         return None
     limits = calibrate_limits(
@@ -87,14 +91,16 @@ def assess_predictions(config: TrainConfig, champion: Champion) -> MonitoringRep
     )
     inspection = compare_window(reference, limits, window, config.seed)
     judged = score_corrections(champion)
-    return assess_window(config.model, champion.version, window, inspection, rule, judged)
+    scope = find_scope(config.model, bundle.workload)
+    return assess_window(
+        config.model, champion.version, scope, window, inspection, rule, judged
+    )
 
 
-def score_corrections(champion: Champion) -> Share | None:
-    """Return how many of the corrections that judge the champion reads right."""
-    images = read_corrections().judging
-    if images is None:
+def score_corrections(champion: Champion) -> TestScore | None:
+    """Return the champion's figure on the corrections that judge it."""
+    samples = read_corrections(champion.name, champion.bundle.table).judging
+    if samples is None:
         return None
-    name = f"score champion version {champion.version} on the feedback images"
-    score = named(score_on_test, name)(champion.model, images).score
-    return Share(correct=round(score.value * score.n), n=score.n)
+    name = f"score champion version {champion.version} on the feedback samples"
+    return named(score_on_test, name)(champion.model, samples).score

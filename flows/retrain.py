@@ -9,7 +9,7 @@ from prefect.client.schemas import State
 from prefect.states import Cancelled, Completed
 
 from digitflow.config.reading import AnyConfig
-from digitflow.config.training import TrainConfig
+from digitflow.feedback.corrections import find_scope
 from digitflow.feedback.learning import add_training_event, count_new, list_training_events
 from digitflow.registry.training import resolve_config
 from digitflow.store.artifacts import Store, open_store
@@ -38,7 +38,9 @@ def retrain_on_drift(config: str | AnyConfig = "configs/digits.yaml") -> State:
         if (refusal := find_refusal(store, settings, datetime.now(UTC), begun)) is not None:
             label_flow_run("nothing trained", settings.model, "nothing-trained")
             return Completed(message=refusal, name="NothingTrained")
-        _, last = count_new(store, settings.model)
+        _, last = count_new(
+            store, settings.model, find_scope(settings.model, settings.workload)
+        )
         add_training_event(store, settings.model, run, REASON, "started", last)
     return Completed(message=f"trained with the corrections so far: {train(settings)}")
 
@@ -53,14 +55,14 @@ def list_begun(store: Store, model: str) -> dict[str, datetime]:
 
 
 def find_refusal(
-    store: Store, config: TrainConfig, moment: datetime, begun: Mapping[str, datetime]
+    store: Store, config: AnyConfig, moment: datetime, begun: Mapping[str, datetime]
 ) -> str | None:
     """Return why nothing is to be trained; None where there is reason to."""
-    new, _ = count_new(store, config.model)
+    new, _ = count_new(store, config.model, find_scope(config.model, config.workload))
     if not new:
         return (
             "trained nothing: there are no corrections that were not learnt from. Say what "
-            "pictures show by `digitflow correct`; an alarm alone teaches nothing."
+            "pictures or rows are by `digitflow correct`; an alarm alone teaches nothing."
         )
     pause = timedelta(hours=config.monitoring.cool_down_hours)
     last = max(begun.values(), default=None)

@@ -101,7 +101,9 @@ def train_once(run: RunContext, config: AnyConfig) -> str:
     try_others = workload.start_others()
     data = workload.prepare()
     check_test_samples(config.model, data.splits.test, config.gate)
-    corrections = read_corrections() if config.feedback.learn else NOTHING
+    corrections = NOTHING
+    if config.feedback.learn:
+        corrections = read_corrections(config.model, data.checked.table)
     feedback = workload.find_feedback(data, corrections)
     data = workload.augment(workload.learn(data, corrections))
     parts = Parts(data, choices, prepare_features(config, choices, data))

@@ -7,8 +7,8 @@ from prefect.client.schemas import State
 from prefect.states import Completed
 
 from digitflow.config.reading import AnyConfig
-from digitflow.config.training import TrainConfig
-from digitflow.feedback.corrections import REFUSED, Taken, take_pictures
+from digitflow.feedback.corrections import find_scope
+from digitflow.feedback.inbox import REFUSED, Taken, take_pictures
 from digitflow.feedback.learning import add_training_event, count_new
 from digitflow.registry.training import resolve_config
 from digitflow.store.artifacts import Store, open_store
@@ -34,7 +34,8 @@ def watch_inbox(config: str | AnyConfig = "configs/digits.yaml") -> State:
     pictures = f"{taken.new} new pictures"
     if taken.refused:
         pictures = f"{pictures}, {len(taken.refused)} refused ({rule.inbox}/{REFUSED})"
-    new, last = count_new(store, settings.model)
+    scope = find_scope(settings.model, settings.workload)
+    new, last = count_new(store, settings.model, scope)
     found = f"{pictures}; {new} corrections to learn from, {rule.enough} are enough"
     if not is_due(store, settings):
         label_flow_run(pictures if taken.seen else "nothing due", settings.model)
@@ -45,12 +46,13 @@ def watch_inbox(config: str | AnyConfig = "configs/digits.yaml") -> State:
     return Completed(message=f"{found}: a retraining is due")
 
 
-def is_due(store: Store, config: TrainConfig) -> bool:
+def is_due(store: Store, config: AnyConfig) -> bool:
     """Tell whether enough is new since the last training, and since it was said last.
 
     What was announced is announced again when as much has come once more: a training that
     failed meanwhile is not forgotten for ever, nor asked for every minute.
     """
-    since_training, _ = count_new(store, config.model)
-    since_announced, _ = count_new(store, config.model, REASON)
+    scope = find_scope(config.model, config.workload)
+    since_training, _ = count_new(store, config.model, scope)
+    since_announced, _ = count_new(store, config.model, scope, REASON)
     return min(since_training, since_announced) >= config.feedback.enough

@@ -15,14 +15,13 @@ from digitflow.data.sources import mix
 from digitflow.evaluation import robustness, selective
 from digitflow.evaluation.evidence import Share
 from digitflow.evaluation.scoring import Winner
-from digitflow.feedback import learning
 from digitflow.feedback.learning import Corrections
 from digitflow.models.bundle import ModelBundle
 from digitflow.models.fitting import FittedModel, PreparedFeatures
-from digitflow.monitoring import measures
+from digitflow.monitoring import reference
 from digitflow.reports import figures
 from digitflow.reports.pictures import Figures
-from tasks.training import record_golden
+from tasks.training import choose_judging, learn_corrections, record_golden
 from tasks.wiring import cached_task, named, plain_task
 
 fingerprint_source = plain_task(sets.fingerprint_source, run_name="fingerprint {source.kind}")
@@ -40,15 +39,13 @@ augment_images = cached_task(
     run_name="augment {settings.backend}",
     modules=lambda settings, **_: (BACKENDS.module(settings.backend),),
 )
-learn_corrections = cached_task(learning.learn_corrections, run_name="learn from corrections")
-choose_judging = cached_task(learning.choose_judging, run_name="choose corrections to judge by")
 
 # What is shipped beside a fitted pipeline: when it is unsure, what it learnt from.
 choose_thresholds = cached_task(
     selective.choose_thresholds, run_name="choose when it is unsure", in_process=True
 )
 record_reference = cached_task(
-    measures.record_reference, run_name="note what it learnt from", in_process=True
+    reference.record_images, run_name="note what it learnt from", in_process=True
 )
 
 # What others wrote, photographed: no model learns from it, none is chosen by it.
@@ -130,7 +127,7 @@ class DigitsWorkload:
         golden = named(record_golden, f"note what {name} must repeat").submit(
             fitted.model, splits.validation
         )
-        reference = named(record_reference, f"note what {name} learnt from").submit(
+        learnt = named(record_reference, f"note what {name} learnt from").submit(
             splits.train.samples,
             splits.train.targets,
             read,
@@ -141,7 +138,7 @@ class DigitsWorkload:
             model=fitted.model,
             reject_option=reject_option.result(),
             golden=golden.result(),
-            reference=reference.result(),
+            reference=learnt.result(),
         )
 
     def draw(self, data: PreparedData, winner: Winner) -> PrefectFuture[Figures]:

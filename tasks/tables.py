@@ -9,16 +9,18 @@ from digitflow.catalogue import TABLE_SOURCES
 from digitflow.config.table import ClassificationConfig, RegressionConfig
 from digitflow.data.sets import PreparedData, SampleSet
 from digitflow.data.tables import sets
+from digitflow.data.tables.sets import CheckedRows
 from digitflow.evaluation.evidence import Share
 from digitflow.evaluation.scoring import Winner
 from digitflow.feedback.learning import Corrections
 from digitflow.models import intervals
 from digitflow.models.bundle import ModelBundle
 from digitflow.models.fitting import FittedModel, PreparedFeatures
+from digitflow.monitoring import reference
 from digitflow.registry import judging
-from digitflow.reports import table
+from digitflow.reports import table as reports
 from digitflow.reports.pictures import Figures
-from tasks.training import record_golden
+from tasks.training import choose_judging, learn_corrections, record_golden
 from tasks.wiring import cached_task, named, plain_task
 
 fingerprint_table = plain_task(sets.fingerprint_table, run_name="fingerprint {source.kind}")
@@ -33,7 +35,10 @@ split_table = cached_task(sets.split_table, run_name="split")
 choose_intervals = cached_task(
     intervals.choose_on_held_out, run_name="choose prediction intervals", in_process=True
 )
-draw_figures = cached_task(table.draw_figures, run_name="draw figures", in_process=True)
+record_reference = cached_task(
+    reference.record_rows, run_name="note what it learnt from", in_process=True
+)
+draw_figures = cached_task(reports.draw_figures, run_name="draw figures", in_process=True)
 
 
 @dataclass(frozen=True)
@@ -65,16 +70,27 @@ class TableWorkload:
         )
 
     def learn(self, data: PreparedData, corrections: Corrections) -> PreparedData:
-        """Return the data as they are: corrections of digits say nothing of rows."""
-        return data
+        """Add to the training rows what people said of others."""
+        if corrections.training is None:
+            return data
+        train = learn_corrections(
+            data.splits,
+            corrections.training,
+            self.config.feedback.repeat,
+            self.config.split.identity,
+        )
+        splits = data.splits.model_copy(update={"train": train})
+        return data.model_copy(update={"splits": splits})
 
     def augment(self, data: PreparedData) -> PreparedData:
         """Return the data as they are: rows have no altered copies."""
         return data
 
     def find_feedback(self, data: PreparedData, corrections: Corrections) -> SampleSet | None:
-        """Return None: rows are judged by the test rows alone."""
-        return None
+        """Return the corrections that are set aside to judge by."""
+        return corrections.judging and choose_judging(
+            corrections.judging, data.splits, self.config.split.identity
+        )
 
     def complete(
         self,
@@ -83,12 +99,21 @@ class TableWorkload:
         prepared: PreparedFeatures,
         data: PreparedData,
     ) -> ModelBundle:
-        """Add what the pipeline must repeat and, of a regression, its prediction intervals."""
+        """Add columns, what it must repeat, what it learnt from and, of values, intervals."""
         name, splits = winner.candidate.name, data.splits
         golden = named(record_golden, f"note what {name} must repeat").submit(
             fitted.model, splits.validation
         )
-        bundle = ModelBundle(model=fitted.model, golden=golden.result())
+        table = CheckedRows.of(data.checked).table
+        learnt = named(record_reference, f"note what {name} learnt from").submit(
+            splits.train.samples, table, winner.evaluation.predictions, self.config.seed
+        )
+        bundle = ModelBundle(
+            model=fitted.model,
+            golden=golden.result(),
+            reference=learnt.result(),
+            table=table,
+        )
         if not isinstance(self.config, RegressionConfig):
             return bundle
         chosen = choose_intervals(

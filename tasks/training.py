@@ -36,4 +36,6 @@ record_golden = cached_task(
 
 # What people said: read once a run, and noted as learnt from.
 read_corrections = plain_task(learning.read_corrections, run_name="look at corrections")
+learn_corrections = cached_task(learning.learn_corrections, run_name="learn from corrections")
+choose_judging = cached_task(learning.choose_judging, run_name="choose corrections to judge by")
 record_training = plain_task(learning.record_training, run_name="note what was learnt from")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from digitflow.cli import models, pictures, serving
+from digitflow.cli import models, predicting, serving
 from digitflow.cli.options import (
     DEFAULT_CONFIG,
     AsJson,
@@ -214,9 +214,9 @@ app.command(epilog="Example: digitflow gate challenger --dry-run")(models.gate)
 app.command(epilog="Example: digitflow rollback --to 3 --why 'sevens got worse'")(
     models.rollback
 )
-app.command(epilog="Example: digitflow predict photo.jpg --json")(pictures.predict)
-app.command(epilog="Example: digitflow correct photo.jpg 4213")(pictures.correct)
-app.command(epilog="Example: digitflow corrections --json")(pictures.corrections)
+app.command(epilog="Example: digitflow predict photo.jpg --json")(predicting.predict)
+app.command(epilog="Example: digitflow correct photo.jpg 4213")(predicting.correct)
+app.command(epilog="Example: digitflow corrections --json")(predicting.corrections)
 app.command(name="app", epilog="Example: digitflow app --port 8600")(serving.open_app)
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from digitflow.catalogue import SOURCES
 from digitflow.config.data import Source
+from digitflow.data.facts import TableFacts
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef, FileRef, Record
 
@@ -120,10 +121,10 @@ class RawSets(Record):
 
 
 class CheckedSets(Record):
-    """Clean digits, and where the bad rows went: a CSV of reasons and their images.
+    """Clean samples, and where the bad ones went: a CSV of reasons and, of images, an array.
 
-    `problems` counts the bad rows by split and reason; `notes` are sentences on what was
-    noticed and kept.
+    `problems` counts the bad ones by split and reason; `notes` are sentences on what was
+    noticed and kept; `table` is what is known of a table, None where samples are images.
     """
 
     train: SampleSet
@@ -132,6 +133,7 @@ class CheckedSets(Record):
     notes: tuple[str, ...]
     quarantine: FileRef | None
     quarantined_images: ArrayRef | None
+    table: TableFacts | None = None
 
 
 class Splits(Record):

@@ -1,50 +1,50 @@
-"""Corrections: the labels that people give to pictures, by command or by an inbox.
+"""Corrections: what people say of samples: the digit of a picture, the true value of a row.
 
-A picture that was corrected belongs for ever either to training or to the gate, by its
+A sample that was corrected belongs for ever either to training or to the gate, by its
 digest: what a model learnt from never judges it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
 
-from digitflow.data.sets import CLASSES
-from digitflow.errors import InputError
 from digitflow.feedback.tables import (
     FEEDBACK,
-    add_pictures,
+    Sample,
+    add_samples,
     define_tables,
     iterate_parts,
-    read_pictures,
+    name_images,
+    read_contents,
 )
-from digitflow.images.files import read_picture
-from digitflow.images.frame import SIDE, to_mnist_frame
 from digitflow.store.artifacts import Store
 from digitflow.store.references import Record
 from digitflow.store.runs import now
 
 Role = Literal["training", "gate"]
-# In the place of a role: the row takes back the same person's last label of the picture.
+# In the place of a role: the row takes back the same person's last word on the sample.
 WITHDRAWN = "withdrawn"
-# One picture of so many judges; the others are learnt from.
+# One sample of so many judges; the others are learnt from.
 JUDGING = 3
+DIGITS = "digits of any model"
+"""The scope of pictures. No model's name has blanks."""
 
 
 class Correction(Record):
-    """The label that somebody gave to a picture.
+    """What somebody said of a sample.
 
     Attributes
     ----------
     id : int
         Grows from correction to correction.
-    picture : str
-        Digest of the 28 x 28 image.
-    digit : int
-        0 to 9.
+    sample : str
+        Digest of the 28 x 28 image, or of the row's cells.
+    scope : str
+        Whom it tells something: see `find_scope`.
+    target : str
+        The digit, 0 to 9; of a row the class, or the value.
     role : str
         "training" or "gate".
     who, source, at : str
@@ -52,8 +52,9 @@ class Correction(Record):
     """
 
     id: int
-    picture: str
-    digit: int = Field(ge=0, lt=CLASSES)
+    sample: str
+    scope: str
+    target: str
     role: Role
     who: str
     source: str
@@ -62,35 +63,66 @@ class Correction(Record):
 
 @dataclass(frozen=True)
 class Corrected:
-    """Pictures of one role with the label on which everybody agrees.
+    """Samples of one role with the target on which everybody agrees.
 
     Attributes
     ----------
-    pictures : tuple of str
-        Digests, in the order of the first corrections.
-    images : ndarray of shape (n, 28, 28), uint8
-    labels : ndarray of shape (n,), uint8
+    samples : tuple of Sample
+        In the order of the first corrections.
+    targets : tuple of str
     last : int
         The id of the last correction there was, of any role; 0 without any.
     """
 
-    pictures: tuple[str, ...]
-    images: np.ndarray
-    labels: np.ndarray
+    samples: tuple[Sample, ...]
+    targets: tuple[str, ...]
     last: int
 
 
+def find_scope(model: str, workload: str) -> str:
+    """Return which corrections a model learns from, and is judged by.
+
+    A picture shows its digit to every model of digits; what a row is worth depends on what a
+    model predicts.
+
+    Parameters
+    ----------
+    workload : "digits" or "table"
+    """
+    return DIGITS if workload == "digits" else model
+
+
 def choose_role(digest: str) -> Role:
-    """Return what a picture is for, by its digest alone: a third judges."""
+    """Return what a sample is for, by its digest alone: a third judges."""
     return "gate" if int(digest[:8], 16) % JUDGING == 0 else "training"
 
 
 def add_corrections(
     store: Store, images: Sequence[np.ndarray], digits: Sequence[int], who: str, source: str
 ) -> int:
-    """Keep the labels that somebody gave to images (28, 28), uint8; return how many are new.
+    """Keep the digits that somebody saw in images (28, 28), uint8; see `add_targets`."""
+    targets = [str(int(digit)) for digit in digits]
+    return add_targets(store, DIGITS, name_images(images), targets, who, source)
 
-    What repeats the same person's latest label of a picture is not kept again.
+
+def add_targets(
+    store: Store,
+    scope: str,
+    samples: Sequence[Sample],
+    targets: Sequence[str],
+    who: str,
+    source: str,
+) -> int:
+    """Keep what somebody said of samples; return how many corrections are new.
+
+    What repeats the same person's latest word on a sample is not kept again.
+
+    Parameters
+    ----------
+    scope : str
+        See `find_scope`.
+    targets : sequence of str
+        As in `Correction`, one for each sample.
 
     Raises
     ------
@@ -100,17 +132,17 @@ def add_corrections(
     FEEDBACK.require_tables(store)
     table, rows, at = define_tables().tables["corrections"], [], now()
     with FEEDBACK.connect(store) as connection:
-        digests = add_pictures(connection, images)
-        given = _list_latest(connection, who, digests)
-        for digest, digit in zip(digests, digits, strict=True):
-            if given.get(digest) == digit:
+        add_samples(connection, samples)
+        digests = [sample.digest for sample in samples]
+        given = _list_latest(connection, scope, who, digests)
+        for digest, target in zip(digests, targets, strict=True):
+            if given.get(digest) == target:
                 continue
-            given[digest] = digit
-            role = choose_role(digest)
+            given[digest] = target
             rows.append(
                 {
-                    "picture": digest, "digit": int(digit), "role": role, "who": who,
-                    "source": source, "at": at,
+                    "sample": digest, "scope": scope, "target": target,
+                    "role": choose_role(digest), "who": who, "source": source, "at": at,
                 }
             )  # fmt: skip
         if rows:
@@ -119,26 +151,25 @@ def add_corrections(
     return len(rows)
 
 
-def _list_latest(connection: Any, who: str, digests: Sequence[str]) -> dict[str, int]:
-    """Return somebody's latest labels of these pictures, where there are any."""
+def _list_latest(
+    connection: Any, scope: str, who: str, digests: Sequence[str]
+) -> dict[str, str]:
+    """Return somebody's latest words on these samples, where there are any."""
     table = define_tables().tables["corrections"]
-    given: dict[str, int] = {}
+    given: dict[str, str] = {}
     for part in iterate_parts(digests):
-        query = table.select().where(table.c.who == who, table.c.picture.in_(part))
+        query = table.select().where(
+            table.c.who == who, table.c.scope == scope, table.c.sample.in_(part)
+        )
         rows = connection.execute(query.order_by(table.c.id)).mappings()
-        given |= {row["picture"]: row["digit"] for row in _drop_withdrawn(rows)}
+        given |= {row["sample"]: row["target"] for row in _drop_withdrawn(rows)}
     return given
 
 
-def withdraw_correction(store: Store, picture: str, who: str) -> bool:
-    """Take back somebody's last label of a picture; what they said before it holds again.
+def withdraw_correction(store: Store, digest: str, who: str, scope: str = DIGITS) -> bool:
+    """Take back somebody's last word on a sample; what they said before it holds again.
 
-    Nothing is removed: the withdrawal is noted, as the label was.
-
-    Parameters
-    ----------
-    picture : str
-        Digest of the image.
+    Nothing is removed: the withdrawal is noted, as the correction was.
 
     Returns
     -------
@@ -150,7 +181,9 @@ def withdraw_correction(store: Store, picture: str, who: str) -> bool:
     StorageError
         If the database can't be written.
     """
-    said = [row for row in list_corrections(store) if (row.picture, row.who) == (picture, who)]
+    said = [
+        row for row in list_corrections(store, scope) if (row.sample, row.who) == (digest, who)
+    ]
     if not said:
         return False
     taken = said[-1].model_dump(exclude={"id"}) | {"role": WITHDRAWN, "at": now()}
@@ -158,18 +191,25 @@ def withdraw_correction(store: Store, picture: str, who: str) -> bool:
     return True
 
 
-def list_corrections(store: Store) -> list[Correction]:
-    """Return the corrections that were not withdrawn, the first one first."""
+def list_corrections(store: Store, scope: str | None = None) -> list[Correction]:
+    """Return the corrections that were not withdrawn, the first one first.
+
+    Parameters
+    ----------
+    scope : str, optional
+        Only these; else all.
+    """
     rows = FEEDBACK.read_rows(store, "SELECT * FROM corrections ORDER BY id")
-    return [Correction(**row) for row in _drop_withdrawn(rows)]
+    found = (Correction(**row) for row in _drop_withdrawn(rows))
+    return [each for each in found if scope in (None, each.scope)]
 
 
 def _drop_withdrawn(rows: Iterable[Any]) -> list[Any]:
-    """Leave out rows that take back a label, and those that they take back."""
+    """Leave out rows that take back a word, and those that they take back."""
     standing: dict[int, Any] = {}
-    last: dict[tuple[str, str], list[int]] = {}
+    last: dict[tuple[str, str, str], list[int]] = {}
     for row in rows:
-        own = last.setdefault((row["picture"], row["who"]), [])
+        own = last.setdefault((row["scope"], row["sample"], row["who"]), [])
         if row["role"] != WITHDRAWN:
             standing[row["id"]] = row
             own.append(row["id"])
@@ -178,96 +218,35 @@ def _drop_withdrawn(rows: Iterable[Any]) -> list[Any]:
     return list(standing.values())
 
 
-def list_conflicts(store: Store) -> dict[str, list[Correction]]:
-    """Return the pictures that people label differently, with the latest label of each."""
+def list_conflicts(store: Store, scope: str | None = None) -> dict[str, list[Correction]]:
+    """Return the samples that people disagree on, with the latest correction of each."""
     return {
-        picture: given
-        for picture, given in _group(list_corrections(store)).items()
-        if len({correction.digit for correction in given}) > 1
+        given[0].sample: given
+        for given in _group(list_corrections(store, scope))
+        if len({correction.target for correction in given}) > 1
     }
 
 
-def read_corrected(store: Store, role: Role) -> Corrected:
-    """Return the pictures of a role on which everybody agrees; others are held back."""
-    corrections = list_corrections(store)
+def read_corrected(store: Store, role: Role, scope: str = DIGITS) -> Corrected:
+    """Return the samples of a role on which everybody agrees; others are held back."""
+    corrections = list_corrections(store, scope)
     agreed = {
-        picture: given[0].digit
-        for picture, given in _group(corrections).items()
-        if len({correction.digit for correction in given}) == 1 and given[0].role == role
+        given[0].sample: given[0].target
+        for given in _group(corrections)
+        if len({correction.target for correction in given}) == 1 and given[0].role == role
     }
-    images = read_pictures(store, agreed)
+    contents = read_contents(store, agreed)
     return Corrected(
-        pictures=tuple(agreed),
-        images=np.stack([images[picture] for picture in agreed])
-        if agreed
-        else np.empty((0, SIDE, SIDE), np.uint8),
-        labels=np.array(list(agreed.values()), np.uint8),
+        samples=tuple(Sample(digest, contents[digest]) for digest in agreed),
+        targets=tuple(agreed.values()),
         last=corrections[-1].id if corrections else 0,
     )
 
 
-def _group(corrections: Iterable[Correction]) -> dict[str, list[Correction]]:
-    """Return by picture the latest label of each person."""
-    last: dict[str, dict[str, Correction]] = {}
+def _group(corrections: Iterable[Correction]) -> list[list[Correction]]:
+    """Return for each sample the latest correction of each person."""
+    last: dict[tuple[str, str], dict[str, Correction]] = {}
     for correction in corrections:
-        last.setdefault(correction.picture, {})[correction.who] = correction
-    return {picture: list(given.values()) for picture, given in last.items()}
-
-
-TAKEN, REFUSED = "taken", "refused"
-WHO = "inbox"
-
-
-class Taken(Record):
-    """What was found in an inbox: new corrections, and {file: why it can't be used}."""
-
-    new: int
-    seen: int
-    refused: dict[str, str]
-
-
-def take_pictures(store: Store, inbox: Path) -> Taken:
-    """Keep the pictures of `inbox`/0 to `inbox`/9, a digit in each, as corrections.
-
-    What is kept moves to `inbox`/taken, what can't be used to `inbox`/refused with the
-    reason beside it: nothing is lost, and nothing is read twice. A picture is in the
-    database before it moves; one that is cut off between is kept once all the same.
-
-    Raises
-    ------
-    InputError
-        If the inbox is no folder.
-    """
-    if not inbox.is_dir():
-        raise InputError(f"the inbox {inbox} is no folder: make it, with folders 0 to 9 in it")
-    new, seen, refused = 0, 0, {}
-    for digit, path in _list_pictures(inbox):
-        seen += 1
-        try:
-            image = to_mnist_frame(read_picture(path))
-        except (InputError, MemoryError) as exc:
-            refused[str(path)] = str(exc)
-            moved = _move(path, inbox / REFUSED / str(digit))
-            moved.with_name(f"{moved.name}.why.txt").write_text(f"{exc}\n", encoding="utf-8")
-            continue
-        new += add_corrections(store, [image], [digit], WHO, str(path))
-        _move(path, inbox / TAKEN / str(digit))
-    return Taken(new=new, seen=seen, refused=refused)
-
-
-def _list_pictures(inbox: Path) -> Iterator[tuple[int, Path]]:
-    for digit in range(CLASSES):
-        for path in sorted((inbox / str(digit)).glob("*")):
-            # A name with a dot in front is still being written by some programs.
-            if path.is_file() and not path.name.startswith("."):
-                yield digit, path
-
-
-def _move(path: Path, folder: Path) -> Path:
-    """Move a file into a folder; one of the same name that is there keeps its own."""
-    folder.mkdir(parents=True, exist_ok=True)
-    target, number = folder / path.name, 1
-    while target.exists():
-        target = folder / f"{path.stem}-{number}{path.suffix}"
-        number += 1
-    return path.rename(target)
+        key = (correction.scope, correction.sample)
+        last.setdefault(key, {})[correction.who] = correction
+    return [list(given.values()) for given in last.values()]

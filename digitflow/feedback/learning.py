@@ -1,19 +1,30 @@
-"""Corrections among the training images, and which of them a model has learnt from."""
+"""Corrections among the training samples, and which of them a model has learnt from."""
+
+import logging
+from collections.abc import Sequence
 
 import numpy as np
 
-from digitflow.data.sets import LabelledImages, SampleSet, Splits, open_set, store_set
+from digitflow.data.facts import TableFacts
+from digitflow.data.sets import SampleSet, Splits
+from digitflow.data.tables.frames import identify_rows, read_cells
+from digitflow.data.tables.inspection import CheckedFrame
+from digitflow.errors import list_some
 from digitflow.feedback.corrections import (
+    DIGITS,
+    Corrected,
     Role,
     list_conflicts,
     list_corrections,
     read_corrected,
 )
-from digitflow.feedback.tables import FEEDBACK
+from digitflow.feedback.tables import FEEDBACK, open_image
 from digitflow.images.frame import digest_image
 from digitflow.store.artifacts import Store
-from digitflow.store.references import Record
+from digitflow.store.references import ArrayRef, Record
 from digitflow.store.runs import RunLog, now
+
+logger = logging.getLogger(__name__)
 
 UNKNOWN = -1  # the writer of whoever drew a correction
 
@@ -59,107 +70,193 @@ class Corrections(Record):
 NOTHING = Corrections(training=None, judging=None, last=0)
 
 
-def read_corrections(store: Store) -> Corrections:
-    """Read the corrections up to now; equal corrections are equal references."""
+def read_corrections(store: Store, model: str, table: TableFacts | None) -> Corrections:
+    """Read the corrections up to now; equal corrections are equal references.
+
+    Parameters
+    ----------
+    model : str
+        Whose they are, if it takes rows.
+    table : TableFacts or None
+        What the rows must hold that a model takes; None for one of digits.
+    """
 
     def read(role: Role) -> tuple[SampleSet | None, int]:
-        corrected = read_corrected(store, role)
-        found = LabelledImages(corrected.images, corrected.labels)
-        return (store_set(store, found) if len(found) else None), corrected.last
+        corrected = read_corrected(store, role, DIGITS if table is None else model)
+        if not corrected.samples:
+            return None, corrected.last
+        if table is None:
+            return _store_digits(store, corrected), corrected.last
+        return _store_rows(store, corrected, table), corrected.last
 
     (training, last), (judging, _) = read("training"), read("gate")
     return Corrections(training=training, judging=judging, last=last)
 
 
+def _store_digits(store: Store, corrected: Corrected) -> SampleSet:
+    images = np.stack([open_image(sample.content) for sample in corrected.samples])
+    labels = np.array([int(target) for target in corrected.targets], np.uint8)
+    return SampleSet(samples=store.put_array(images), targets=store.put_array(labels))
+
+
+def _store_rows(store: Store, corrected: Corrected, table: TableFacts) -> SampleSet | None:
+    """Store rows that are what the columns hold by now; others are passed over, and named."""
+    records, fits = open_rows([sample.content for sample in corrected.samples], table)
+    targets = number_targets(corrected.targets, table)
+    known = np.isfinite(targets)
+    if not (fits & known).all():
+        lost = [
+            sample.digest[:12]
+            for sample, usable in zip(corrected.samples, fits & known, strict=True)
+            if not usable
+        ]
+        logger.warning(
+            "corrections of rows that the table has no more columns, or class, for are passed "
+            "over: %s", list_some(lost),
+        )  # fmt: skip
+    records, targets = records[known[fits]], targets[fits & known]
+    if not len(records):
+        return None
+    return SampleSet(
+        samples=store.put_array(records),
+        targets=store.put_array(targets.astype(np.int64) if table.classes else targets),
+        classes=table.classes,
+        unit=table.unit,
+    )
+
+
+def open_rows(contents: Sequence[bytes], table: TableFacts) -> tuple[np.ndarray, np.ndarray]:
+    """Return kept rows as records, and which of them the columns have a place for.
+
+    Returns
+    -------
+    records : ndarray of shape (m,), structured
+        Of those that have one.
+    fits : ndarray of shape (n,), bool
+    """
+    frame = read_cells(contents).reindex(columns=list(table.columns))
+    checked = CheckedFrame(frame, table.columns)
+    fits = np.isin(np.arange(len(frame)), checked.good)
+    return checked.to_records(table.columns), fits
+
+
+def number_targets(targets: Sequence[str], table: TableFacts) -> np.ndarray:
+    """Return targets of rows as numbers, float64 (n,): of classes, or values.
+
+    NaN stands for a class that the table has not, or what is no number.
+    """
+    numbers = {name: float(number) for number, name in enumerate(table.classes)}
+
+    def number(text: str) -> float:
+        if table.classes:
+            return numbers.get(text, np.nan)
+        try:
+            return float(text)
+        except ValueError:
+            return np.nan
+
+    return np.array([number(text) for text in targets], np.float64)
+
+
 def learn_corrections(
-    store: Store, splits: Splits, corrections: SampleSet, repeat: int
+    store: Store,
+    splits: Splits,
+    corrections: SampleSet,
+    repeat: int,
+    identity: tuple[str, ...] = (),
 ) -> SampleSet:
-    """Add corrections to the training images, but none that validates or judges.
+    """Add corrections to the training samples, but none that validates or judges.
+
+    A training sample that one of them is equal to gives way to it.
 
     Parameters
     ----------
     repeat : int
         How often each correction is added.
+    identity : tuple of str
+        Columns that together tell one row from another; without any, all of them.
     """
-    kept = _digest_parts(store, splits.calibration, splits.validation, splits.test)
-    train = open_set(store, splits.train)
-    joined, _ = join_corrections(train, open_set(store, corrections), kept, repeat)
-    return store_set(store, joined)
+    kept = _digest_parts(store, (splits.calibration, splits.validation, splits.test), identity)
+    train = splits.train
+    remaining, chosen = choose_rows(
+        digest_samples(store.open_array(train.samples), identity),
+        digest_samples(store.open_array(corrections.samples), identity),
+        kept,
+    )
+    new = np.repeat(chosen, repeat)
+
+    def join(name: str) -> ArrayRef | None:
+        old: ArrayRef | None = getattr(train, name)
+        if old is None:
+            return None
+        rest, added = store.open_array(old)[remaining], getattr(corrections, name)
+        more = (
+            np.full(len(new), UNKNOWN, rest.dtype)
+            if added is None
+            else store.open_array(added)[new]
+        )
+        if not rest.dtype.names:
+            more = more.astype(rest.dtype)
+        return store.put_array(np.concatenate([rest, more]))
+
+    columns = ("samples", "targets", "writers", "series", "sources")
+    return train.model_copy(update={name: join(name) for name in columns})
 
 
-def choose_judging(store: Store, corrections: SampleSet, splits: Splits) -> SampleSet | None:
-    """Return the corrections that are no image of a split: those are learnt from, or judge."""
+def choose_judging(
+    store: Store, corrections: SampleSet, splits: Splits, identity: tuple[str, ...] = ()
+) -> SampleSet | None:
+    """Return the corrections that are no sample of a split: those are learnt from, or judge."""
     parts = (splits.train, splits.calibration, splits.validation, splits.test)
-    found = open_set(store, corrections)
-    rows = find_others(found.images, _digest_parts(store, *parts))
-    chosen = LabelledImages(np.array(found.images[rows]), np.array(found.labels[rows]))
-    return store_set(store, chosen) if len(rows) else None
+    samples = store.open_array(corrections.samples)
+    others = ~np.isin(
+        digest_samples(samples, identity), list(_digest_parts(store, parts, identity))
+    )
+    if not others.any():
+        return None
+    targets = store.open_array(corrections.targets)
+    return corrections.model_copy(
+        update={
+            "samples": store.put_array(np.array(samples[others])),
+            "targets": store.put_array(np.array(targets[others])),
+        }
+    )
 
 
-def _digest_parts(store: Store, *parts: SampleSet) -> set[str]:
-    digests = (digest_all(store.open_array(part.samples)) for part in parts)
-    return set[str]().union(*digests)
+def choose_rows(
+    train: np.ndarray, corrections: np.ndarray, kept: set[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the training rows that stay, and the corrections that may be learnt from.
+
+    Parameters
+    ----------
+    train, corrections : ndarrays of str
+        Digests.
+    kept : set of str
+        Digests of what must not be learnt from: validation and test samples.
+    """
+    chosen = np.flatnonzero(~np.isin(corrections, list(kept)))
+    return np.flatnonzero(~np.isin(train, corrections[chosen])), chosen
+
+
+def digest_samples(samples: np.ndarray, identity: tuple[str, ...] = ()) -> np.ndarray:
+    """Return the digests of images (n, 28, 28), or of records (n,), str (n,)."""
+    if samples.dtype.names:
+        return identify_rows(samples, identity).astype(str)
+    return np.array([digest_image(image) for image in samples], dtype=str)
+
+
+def _digest_parts(
+    store: Store, parts: Sequence[SampleSet], identity: tuple[str, ...]
+) -> set[str]:
+    found = (digest_samples(store.open_array(part.samples), identity) for part in parts)
+    return {digest for digests in found for digest in digests.tolist()}
 
 
 def record_training(log: RunLog, model: str, outcome: str, last: int) -> None:
     """Note that a run learnt from the corrections up to `last`, whatever its verdict is."""
     if last:
         add_training_event(log.store, model, log.run, "trained", outcome, last)
-
-
-def join_corrections(
-    train: LabelledImages, corrections: LabelledImages, kept: set[str], repeat: int
-) -> tuple[LabelledImages, int]:
-    """Add corrections to the training images.
-
-    Parameters
-    ----------
-    corrections : LabelledImages
-        Labels by people; a training image that one of them is equal to gives way to it.
-    kept : set of str
-        Digests of what must not be learnt from: validation and test images.
-    repeat : int
-        How often each correction is added.
-
-    Returns
-    -------
-    joined : LabelledImages
-        The training images first, in their order.
-    used : int
-        Corrections that are among them, each counted once.
-    """
-    digests = [digest_image(image) for image in corrections.images]
-    rows = [row for row, digest in enumerate(digests) if digest not in kept]
-    chosen, corrected = np.array(rows, int), {digests[row] for row in rows}
-    remaining = find_others(train.images, corrected)
-    rest = train.take(remaining)
-    new = np.repeat(chosen, repeat)
-
-    def join(name: str) -> np.ndarray | None:
-        old = getattr(rest, name)
-        if old is None:
-            return None
-        return np.concatenate([old, np.full(len(new), UNKNOWN, old.dtype)])
-
-    joined = LabelledImages(
-        images=np.concatenate([rest.images, corrections.images[new]]),
-        labels=np.concatenate([rest.labels, corrections.labels[new].astype(rest.labels.dtype)]),
-        writers=join("writers"),
-        series=join("series"),
-        sources=join("sources"),
-    )
-    return joined, len(rows)
-
-
-def find_others(images: np.ndarray, digests: set[str]) -> np.ndarray:
-    """Return the rows of images (n, 28, 28) whose digest is none of these."""
-    found = [digest_image(image) not in digests for image in images]
-    return np.flatnonzero(found)
-
-
-def digest_all(images: np.ndarray) -> set[str]:
-    """Return the digests of images (n, 28, 28)."""
-    return {digest_image(image) for image in images}
 
 
 def add_training_event(
@@ -179,11 +276,15 @@ def list_training_events(store: Store, model: str) -> list[TrainingEvent]:
     return [TrainingEvent(**row) for row in FEEDBACK.read_rows(store, query, model=model)]
 
 
-def count_new(store: Store, model: str, reason: str = "trained") -> tuple[int, int]:
-    """Return how many pictures to learn from are new to a model, and the last correction.
+def count_new(
+    store: Store, model: str, scope: str = DIGITS, reason: str = "trained"
+) -> tuple[int, int]:
+    """Return how many samples to learn from are new to a model, and the last correction.
 
     Parameters
     ----------
+    scope : str
+        Which corrections it learns from, see `find_scope`.
     reason : str
         New since the last event of this kind.
     """
@@ -193,10 +294,10 @@ def count_new(store: Store, model: str, reason: str = "trained") -> tuple[int, i
         if event.reason == reason
     ]
     since = max(known, default=0)
-    corrections, held = list_corrections(store), list_conflicts(store)
+    corrections, held = list_corrections(store, scope), list_conflicts(store, scope)
     new = {
-        row.picture
+        row.sample
         for row in corrections
-        if row.id > since and row.role == "training" and row.picture not in held
+        if row.id > since and row.role == "training" and row.sample not in held
     }
     return len(new), corrections[-1].id if corrections else 0

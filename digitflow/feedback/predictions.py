@@ -1,6 +1,6 @@
-"""Every prediction: the picture, what was read, how surely, by which version, and when."""
+"""Every prediction: of which sample, what, how surely, by which version, and when."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 
 from digitflow.errors import DigitflowError
-from digitflow.feedback.tables import FEEDBACK, add_pictures, define_tables, read_image
-from digitflow.images.frame import SIDE
+from digitflow.feedback.tables import FEEDBACK, Sample, add_samples, define_tables
 from digitflow.store.artifacts import Store
 from digitflow.store.runs import now
 
+PREDICTED = "predicted"
+"""The status of a row: no row is rejected."""
+ANSWERED = ("read", PREDICTED)
+"""Statuses of what was simply answered."""
 # Written at once; what a crash loses is no more.
 BUFFERED = 1000
 
@@ -33,7 +36,7 @@ class PredictionLog:
         self.store = store
         self.strict = strict
         self.failure: DigitflowError | None = None
-        self._images: list[np.ndarray] = []
+        self._samples: list[Sample] = []
         self._rows: list[dict[str, Any]] = []
 
     def __enter__(self) -> "PredictionLog":
@@ -44,44 +47,41 @@ class PredictionLog:
 
     def add(
         self,
-        images: np.ndarray,
-        probabilities: np.ndarray,
+        samples: Sequence[Sample],
+        predictions: np.ndarray,
         statuses: Sequence[str],
         model: str,
         version: str,
         files: str | Sequence[str | None] | None = None,
         seconds: float | None = None,
+        bounds: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> None:
-        """Keep what one version read in images.
+        """Keep what one version predicted for samples.
 
         Parameters
         ----------
-        images : ndarray of shape (n, 28, 28), uint8
-        probabilities : ndarray of shape (n, 10)
+        samples : sequence of Sample
+        predictions : ndarray of shape (n, k) or (n,)
+            Probabilities of k classes, or values.
         statuses : sequence of str
-            "read", "unsure" or "not a digit" of each.
+            "read", "unsure" or "not a digit" of each image; "predicted" of rows.
         files : str or sequence of str or None, optional
-            Where the pictures came from: one file, or one for each.
+            Where the samples came from: one file, or one for each.
         seconds : float, optional
-            How long an image took.
+            How long a sample took.
+        bounds : pair of ndarrays of shape (n,), optional
+            The intervals of values.
         """
-        at, shares = now(), np.asarray(probabilities, "<f4")
         if files is None or isinstance(files, str):
-            files = [files] * len(images)
-        self._images.extend(np.array(image) for image in images)
+            files = [files] * len(samples)
+        known = {"model": model, "version": version, "at": now(), "seconds": seconds}
+        described = _describe_predictions(np.asarray(predictions), bounds)
+        self._samples.extend(samples)
         self._rows.extend(
-            {
-                "model": model,
-                "version": version,
-                "at": at,
-                "digit": int(row.argmax()),
-                "probability": float(row.max()),
-                "probabilities": row.tobytes(),
-                "status": status,
-                "file": file,
-                "seconds": seconds,
-            }
-            for row, status, file in zip(shares, statuses, files, strict=True)
+            {"sample": sample.digest, **known, **said, "status": status, "file": file}
+            for sample, said, status, file in zip(
+                samples, described, statuses, files, strict=True
+            )
         )
         if len(self._rows) >= BUFFERED:
             self.flush()
@@ -101,18 +101,34 @@ class PredictionLog:
             if self.strict:
                 raise
             self.failure = exc
-        self._images, self._rows = [], []
+        self._samples, self._rows = [], []
 
     def _write(self) -> None:
         FEEDBACK.require_tables(self.store)
         with FEEDBACK.connect(self.store) as connection:
-            digests = add_pictures(connection, self._images)
-            rows = [
-                {"picture": digest, **row}
-                for digest, row in zip(digests, self._rows, strict=True)
-            ]
-            connection.execute(define_tables().tables["predictions"].insert(), rows)
+            add_samples(connection, self._samples)
+            connection.execute(define_tables().tables["predictions"].insert(), self._rows)
             connection.commit()
+
+
+def _describe_predictions(
+    predictions: np.ndarray, bounds: tuple[np.ndarray, np.ndarray] | None
+) -> Iterator[dict[str, Any]]:
+    """Yield the columns of each prediction's row that say what was predicted."""
+    empty = dict.fromkeys(("probability", "probabilities", "low", "high"))
+    if predictions.ndim == 2:
+        for shares in predictions.astype("<f4"):
+            yield {
+                **empty,
+                "predicted": float(shares.argmax()),
+                "probability": float(shares.max()),
+                "probabilities": shares.tobytes(),
+            }
+        return
+    low, high = bounds or (np.full(len(predictions), np.nan),) * 2
+    for value, *interval in zip(predictions.tolist(), low.tolist(), high.tolist(), strict=True):
+        known = dict(zip(("low", "high"), interval, strict=True)) if bounds else {}
+        yield {**empty, "predicted": value, **known}
 
 
 @dataclass(frozen=True)
@@ -121,23 +137,24 @@ class Recent:
 
     Attributes
     ----------
-    pictures : tuple of str
-        Digests.
-    images : ndarray of shape (n, 28, 28), uint8
-    digits : ndarray of shape (n,), uint8
+    samples : tuple of Sample
+    predicted : ndarray of shape (n,), float64
+        Numbers of classes, or values.
     probabilities : ndarray of shape (n,), float32
-        Of the digit that was read.
+        Of the class that was predicted; NaN for a value.
+    bounds : ndarray of shape (2, n), float64
+        Of the intervals of values; NaN where there are none.
     statuses : tuple of str
     at : tuple of str
         UTC, ISO 8601.
     seconds : ndarray of shape (n,), float64
-        How long an image took; NaN where that is not known.
+        How long a sample took; NaN where that is not known.
     """
 
-    pictures: tuple[str, ...]
-    images: np.ndarray
-    digits: np.ndarray
+    samples: tuple[Sample, ...]
+    predicted: np.ndarray
     probabilities: np.ndarray
+    bounds: np.ndarray
     statuses: tuple[str, ...]
     at: tuple[str, ...]
     seconds: np.ndarray
@@ -146,22 +163,23 @@ class Recent:
 def read_recent(store: Store, model: str, version: str, count: int) -> Recent:
     """Return the last predictions, at most `count`, of a version of a model."""
     query = (
-        "SELECT picture, predictions.at, digit, probability, status, seconds, image "
-        "FROM predictions JOIN pictures ON picture = digest "
+        "SELECT sample, predictions.at, predicted, probability, low, high, status, seconds, "
+        "content FROM predictions JOIN samples ON sample = digest "
         "WHERE model = :model AND version = :version ORDER BY id DESC LIMIT :count"
     )
     rows = FEEDBACK.read_rows(store, query, model=model, version=version, count=count)[::-1]
-    images = [read_image(row) for row in rows]
+
+    def gather(name: str) -> np.ndarray:
+        return np.array([np.nan if row[name] is None else row[name] for row in rows], float)
+
     return Recent(
-        pictures=tuple(row["picture"] for row in rows),
-        images=np.stack(images) if images else np.empty((0, SIDE, SIDE), np.uint8),
-        digits=np.array([row["digit"] for row in rows], np.uint8),
-        probabilities=np.array([row["probability"] for row in rows], np.float32),
+        samples=tuple(Sample(row["sample"], bytes(row["content"])) for row in rows),
+        predicted=gather("predicted"),
+        probabilities=gather("probability").astype(np.float32),
+        bounds=np.stack([gather("low"), gather("high")]),
         statuses=tuple(row["status"] for row in rows),
         at=tuple(row["at"] for row in rows),
-        seconds=np.array(
-            [np.nan if row["seconds"] is None else row["seconds"] for row in rows]
-        ),
+        seconds=gather("seconds"),
     )
 
 
@@ -180,7 +198,7 @@ def count_by_day(store: Store, model: str) -> dict[str, dict[str, int]]:
 def forget_predictions(store: Store, days: int | None, dry_run: bool = False) -> int:
     """Remove predictions that are older than so many days, if any; return how many.
 
-    What somebody corrected stays, its predictions too. Pictures that nothing refers to any
+    What somebody corrected stays, its predictions too. Samples that nothing refers to any
     more go; the file of an SQLite database keeps its size, and fills the room again.
 
     Raises
@@ -193,18 +211,18 @@ def forget_predictions(store: Store, days: int | None, dry_run: bool = False) ->
     if days is None or FEEDBACK.is_missing(store):
         return 0
     FEEDBACK.require_tables(store)
-    pictures, predictions, corrections = (
-        define_tables().tables[name] for name in ("pictures", "predictions", "corrections")
+    samples, predictions, corrections = (
+        define_tables().tables[name] for name in ("samples", "predictions", "corrections")
     )
     before = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="seconds")
-    said = select(corrections.c.picture)
-    old = (predictions.c.at < before) & predictions.c.picture.not_in(said)
+    said = select(corrections.c.sample)
+    old = (predictions.c.at < before) & predictions.c.sample.not_in(said)
     if dry_run:
         counting = select(func.count().label("n")).select_from(predictions).where(old)
         return int(FEEDBACK.select_rows(store, counting)[0]["n"])
-    used = predictions.select().with_only_columns(predictions.c.picture).union(said)
-    # Pictures first, as everybody who adds some: nobody waits for the other in a circle.
-    with FEEDBACK.removing(store, "pictures", "predictions") as connection:
+    used = predictions.select().with_only_columns(predictions.c.sample).union(said)
+    # Samples first, as everybody who adds some: nobody waits for the other in a circle.
+    with FEEDBACK.removing(store, "samples", "predictions") as connection:
         removed = connection.execute(predictions.delete().where(old)).rowcount
-        connection.execute(pictures.delete().where(pictures.c.digest.not_in(used)))
+        connection.execute(samples.delete().where(samples.c.digest.not_in(used)))
     return int(removed)

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from digitflow.feedback.corrections import Role, choose_role, list_corrections
-from digitflow.feedback.tables import FEEDBACK, iterate_parts, read_pictures
+from digitflow.feedback.corrections import DIGITS, Role, choose_role, list_corrections
+from digitflow.feedback.tables import FEEDBACK, iterate_parts, read_images
 from digitflow.store.artifacts import Store
 
 Read = Callable[[np.ndarray], np.ndarray]
@@ -121,7 +121,7 @@ def choose_questions(
     """
     seen = _list_open(store, model, latest)
     for part in iterate_parts(list(seen)):
-        images = read_pictures(store, part) if readers or measure else {}
+        images = read_images(store, part) if readers or measure else {}
         if images and readers:
             _compare_versions(seen, images, readers)
         if images and measure:
@@ -134,7 +134,7 @@ def choose_questions(
     order = sorted(
         asked, key=lambda digest: (asked[digest].status == "not a digit", -bits[digest])
     )
-    images = read_pictures(store, order[:limit])
+    images = read_images(store, order[:limit])
     return [
         Question(
             picture=digest,
@@ -162,15 +162,15 @@ def measure_bits(probabilities: Sequence[np.ndarray]) -> float:
 def _list_open(store: Store, model: str, latest: int) -> dict[str, _Seen]:
     """Return the pictures of the latest predictions that nobody labelled, the latest first."""
     query = (
-        "SELECT picture, version, probabilities, status, file, at FROM predictions "
+        "SELECT sample, version, probabilities, status, file, at FROM predictions "
         "WHERE model = :model ORDER BY id DESC LIMIT :latest"
     )
     rows = FEEDBACK.read_rows(store, query, model=model, latest=latest)
-    labelled = {correction.picture for correction in list_corrections(store)} if rows else set()
+    labelled = {row.sample for row in list_corrections(store, DIGITS)} if rows else set()
     seen: dict[str, _Seen] = {}
     for row in rows:
-        if row["picture"] not in labelled:
-            own = seen.setdefault(row["picture"], _Seen(row["status"], row["file"], row["at"]))
+        if row["sample"] not in labelled:
+            own = seen.setdefault(row["sample"], _Seen(row["status"], row["file"], row["at"]))
             own.probabilities.setdefault(row["version"], _read_probabilities(row))
     return seen
 

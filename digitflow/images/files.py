@@ -41,14 +41,16 @@ _DOTS = 200
 _PAGE_PIXELS = 1 << 24
 
 
-def find_files(name: str) -> list[str]:
-    """Return the picture files that a name stands for: itself, a folder's, a pattern's.
+def find_files(name: str, suffixes: tuple[str, ...] = SUFFIXES) -> list[str]:
+    """Return the files that a name stands for: itself, a folder's, a pattern's.
 
     Parameters
     ----------
     name : str
-        A file or `-`; a folder, whose files that end in `SUFFIXES` are listed with those of
+        A file or `-`; a folder, whose files that end in `suffixes` are listed with those of
         its folders, hidden ones left out; or a pattern like "scans/**/*.png".
+    suffixes : tuple of str
+        Of pictures unless others are named.
 
     Raises
     ------
@@ -56,27 +58,27 @@ def find_files(name: str) -> list[str]:
         If a folder holds no such file, or nothing matches a pattern.
     """
     if Path(name).is_dir() and name:
-        found = sorted(_walk(name))
+        found = sorted(_walk(name, suffixes))
     elif set(name) & set("*?[") and not Path(name).exists():
         anchor = Path(name).anchor
         matches = Path(anchor).glob(name.removeprefix(anchor))
         shown = sorted(str(match) for match in matches if not match.name.startswith("."))
-        found = [file for match in shown for file in (_walk(match) or [match])]
+        found = [file for match in shown for file in (_walk(match, suffixes) or [match])]
     else:
         return [name]
     if not found:
-        raise InputError(f"{name}: no picture file there ({', '.join(SUFFIXES)})")
+        raise InputError(f"{name}: no file there that ends in {', '.join(suffixes)}")
     return found
 
 
-def _walk(folder: str) -> list[str]:
+def _walk(folder: str, suffixes: tuple[str, ...]) -> list[str]:
     found: list[str] = []
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(each for each in folders if not each.startswith("."))
         found += (
             str(Path(place, file))
             for file in sorted(files)
-            if file.lower().endswith(SUFFIXES) and not file.startswith(".")
+            if file.lower().endswith(suffixes) and not file.startswith(".")
         )
     return found
 
@@ -109,7 +111,7 @@ def read_content(path: str | PathLike[str]) -> bytes:
         raise InputError("a picture's path is empty: name a file, or - for standard input")
     try:
         if Path(path) == STANDARD_INPUT:
-            return _read_standard_input()
+            return read_standard_input(MAX_FILE_BYTES + 1)
         if stat.S_ISFIFO(Path(path).stat().st_mode):
             return _read_pipe(path)
         with Path(path).open("rb") as file:
@@ -119,14 +121,21 @@ def read_content(path: str | PathLike[str]) -> bytes:
         raise InputError(f"can't read the picture {path}: {exc}") from exc
 
 
-def _read_standard_input() -> bytes:
+def read_standard_input(most: int = -1) -> bytes:
+    """Read standard input to its end, or at most so many bytes.
+
+    Raises
+    ------
+    InputError
+        If it is closed, or a terminal.
+    """
     if sys.stdin is None:
         raise InputError("standard input is closed: name a file instead of -, or send it one")
     if sys.stdin.isatty():
         raise InputError(
             "standard input is a terminal: name a file instead of -, or send it one"
         )
-    return sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
+    return sys.stdin.buffer.read(most)
 
 
 def _read_pipe(path: str | PathLike[str]) -> bytes:

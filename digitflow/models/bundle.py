@@ -6,6 +6,7 @@ predicts what it did when it was judged.
 
 from typing import Literal
 
+from digitflow.data.facts import TableFacts
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef, ModelRef, Record
 
@@ -123,28 +124,33 @@ class Reference(Record):
     Attributes
     ----------
     columns : tuple of str
-        The statistics' names.
+        The statistics' names; of a table its columns.
+    categories : tuple of tuple of str
+        Of each column what its values stand for; empty where they are numbers.
     classes : int
-        How many classes the model tells apart.
+        How many classes the model tells apart; 0 where it predicts values.
     statistics : ArrayRef
-        float32 (m, s) of some training samples, a column each of `columns`.
-    components : ArrayRef
-        float32 (1 + c, d): the mean sample, then the principal components.
-    projected : ArrayRef
-        float32 (m, c): the same samples along the components.
+        float32 (m, s) of some training samples, a column each of `columns`; NaN where a cell
+        is missing.
     predicted : ArrayRef
-        uint8 (k,): what the model read in the validation samples.
-    confidence : ArrayRef
-        float32 (k,): the probability of it.
+        float64 (k,): the class, or the value, that the model predicted for the validation
+        samples.
+    confidence : ArrayRef or None
+        float32 (k,): the probability of a class; None for values.
+    components : ArrayRef or None
+        Of images: float32 (1 + c, d): the mean sample, then the principal components.
+    projected : ArrayRef or None
+        Of images: float32 (m, c): the same samples along the components.
     """
 
     columns: tuple[str, ...]
+    categories: tuple[tuple[str, ...], ...]
     classes: int
     statistics: ArrayRef
-    components: ArrayRef
-    projected: ArrayRef
     predicted: ArrayRef
-    confidence: ArrayRef
+    confidence: ArrayRef | None = None
+    components: ArrayRef | None = None
+    projected: ArrayRef | None = None
 
 
 class Signature(Record):
@@ -186,6 +192,8 @@ class ModelBundle(Record):
         None where nothing is compared with it.
     intervals : PredictionIntervals or None
         Of a regression; None where they were never chosen.
+    table : TableFacts or None
+        Of a model that takes rows of a table; None where it takes images.
     """
 
     model: ModelRef
@@ -193,3 +201,9 @@ class ModelBundle(Record):
     golden: Golden
     reference: Reference | None = None
     intervals: PredictionIntervals | None = None
+    table: TableFacts | None = None
+
+    @property
+    def workload(self) -> Literal["digits", "table"]:
+        """What the model takes: images of digits, or rows of a table."""
+        return "digits" if self.table is None else "table"

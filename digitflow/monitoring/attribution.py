@@ -1,4 +1,4 @@
-"""Which pictures a measure of drift is about, and the learnt images nearest to them."""
+"""Which samples a measure of drift is about, and the learnt images nearest to some."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,9 @@ import numpy as np
 
 from digitflow.errors import InputError
 from digitflow.models.bundle import Reference
-from digitflow.monitoring.measures import DriftMeter, open_reference
-from digitflow.monitoring.window import MonitoringReport
+from digitflow.monitoring.measures import DriftMeter
+from digitflow.monitoring.reference import open_reference
+from digitflow.monitoring.window import MonitoringReport, open_window
 from digitflow.store.artifacts import Store
 
 CHUNK_ROWS = 2048
@@ -15,30 +16,30 @@ CHUNK_ROWS = 2048
 
 @dataclass(frozen=True)
 class Culprits:
-    """The pictures of a window that count most for one measure, the worst first.
+    """The samples of a window that count most for one measure, the worst first.
 
     Attributes
     ----------
     measure : str
         The measure that they were chosen for.
-    images : ndarray of shape (k, 28, 28), uint8
-    digits : ndarray of shape (k,), uint8
-        What was read in them.
+    samples : ndarray of shape (k, 28, 28), uint8, or (k,), structured
+    predicted : ndarray of shape (k,), float64
+        Numbers of classes, or values.
     scores : ndarray of shape (k,), float64
-        How much more often such a picture comes now than it was learnt, natural logarithm;
+        How much more often such a sample comes now than it was learnt, natural logarithm;
         of the domain classifier, its score.
     """
 
     measure: str
-    images: np.ndarray
-    digits: np.ndarray
+    samples: np.ndarray
+    predicted: np.ndarray
     scores: np.ndarray
 
 
 def find_culprits(
     store: Store, reference: Reference, report: MonitoringReport, measure: str, count: int = 8
 ) -> Culprits:
-    """Return the pictures of a report's window that count most for one of its measures.
+    """Return the samples of a report's window that count most for one of its measures.
 
     Parameters
     ----------
@@ -47,16 +48,15 @@ def find_culprits(
     measure : str
         The name of one of the report's findings.
     count : int
-        How many pictures, at most.
+        How many samples, at most.
     """
-    images = store.open_array(report.window.images)
-    digits, confidence = (
-        store.open_array(ref) for ref in (report.window.digits, report.window.confidence)
-    )
+    window = open_window(store, report.window)
     meter = DriftMeter(open_reference(store, reference))
-    scores = meter.attribute(images, digits, confidence, measure)
+    scores = meter.attribute(window.samples, window.predicted, window.confidence, measure)
     rows = np.argsort(-scores, kind="stable")[:count]
-    return Culprits(measure, np.array(images[rows]), digits[rows], scores[rows])
+    return Culprits(
+        measure, np.array(window.samples[rows]), window.predicted[rows], scores[rows]
+    )
 
 
 def find_nearest(

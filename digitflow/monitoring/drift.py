@@ -6,12 +6,8 @@ import numpy as np
 
 from digitflow.errors import InputError
 from digitflow.models.bundle import Reference
-from digitflow.monitoring.measures import (
-    DescribedWindow,
-    DriftMeter,
-    describe_images,
-    open_reference,
-)
+from digitflow.monitoring.measures import DescribedWindow, DriftMeter
+from digitflow.monitoring.reference import describe_samples, open_reference
 from digitflow.store.artifacts import Store
 from digitflow.store.references import Record
 
@@ -28,7 +24,7 @@ class Limits(Record):
     Attributes
     ----------
     size : int
-        Images of a window.
+        Samples of a window.
     limits : dict of str to float
         By `DriftMeter.measures`; a window alarms where any measure is above its own.
     clean : dict of str to float
@@ -61,7 +57,7 @@ def calibrate_limits(
     Parameters
     ----------
     size : int
-        Images of a window.
+        Samples of a window.
     rate : float
         Share of clean windows that may alarm, by all measures together.
     least_psi, least_auc : float
@@ -136,7 +132,7 @@ def measure_distances(
 
     # Of several statistics one is rare more often than each.
     usual = np.quantile(scale(known.statistics).max(axis=1), 1 - 1 / RARE)
-    found = scale(describe_images(images, known.components)[0]) / usual
+    found = scale(describe_samples(images, known)[0]) / usual
     return found.max(axis=1), found.argmax(axis=1)
 
 
@@ -150,15 +146,16 @@ class OpenWindow:
 
     Attributes
     ----------
-    images : ndarray of shape (n, 28, 28), uint8
-    predicted : ndarray of shape (n,), integer
-    confidence : ndarray of shape (n,), float
-        The probability of what was read.
+    samples : ndarray of shape (n, 28, 28), uint8, or (n,), structured
+    predicted : ndarray of shape (n,), float64
+        Numbers of classes, or values.
+    confidence : ndarray of shape (n,), float, or None
+        The probability of a class; None for values.
     """
 
-    images: np.ndarray
+    samples: np.ndarray
     predicted: np.ndarray
-    confidence: np.ndarray
+    confidence: np.ndarray | None
 
 
 class Finding(Record):
@@ -175,7 +172,7 @@ class Finding(Record):
 class DriftResult(Record):
     """What was found in a window; `drifted` where any finding alarms."""
 
-    images: int
+    size: int
     findings: tuple[Finding, ...]
 
     @property
@@ -200,22 +197,23 @@ def inspect_window(
     InputError
         If the window has another size than the limits are for.
     """
-    if len(window.images) != limits.size:
+    if len(window.samples) != limits.size:
         raise InputError(
-            f"the limits are for windows of {limits.size} images, got {len(window.images)}"
+            f"the limits are for windows of {limits.size} samples, got {len(window.samples)}"
         )
     meter = DriftMeter(open_reference(store, reference))
     generator = np.random.default_rng(seed)
     # Neighbours in time are alike: in order, a fold of the classifier would be one writer.
     order = generator.permutation(limits.size)
-    statistics, projected = describe_images(window.images[order], meter.reference.components)
     described = DescribedWindow(
-        statistics, projected, window.predicted[order], window.confidence[order]
+        *describe_samples(window.samples[order], meter.reference),
+        window.predicted[order],
+        None if window.confidence is None else window.confidence[order],
     )
     rows, read = (generator.permutation(count) for count in (meter.rows, meter.read))
     effects = meter.measure(described, rows, read)
     return DriftResult(
-        images=limits.size,
+        size=limits.size,
         findings=tuple(
             Finding(
                 measure=name,

@@ -1,149 +1,80 @@
-"""What a model learnt from and how it read, and how far a window of images is from it.
+"""How far a window of samples and predictions is from what a model learnt from.
 
-The reference is kept beside a model; the measures are effect sizes. Population stability
-index: N. Siddiqi, "Credit Risk Scorecards" (2006). Domain classifier: D. Lopez-Paz and
-M. Oquab, "Revisiting classifier two-sample tests" (ICLR 2017); S. Rabanser, S. Günnemann,
-Z. Lipton, "Failing loudly" (NeurIPS 2019).
+The measures are effect sizes. Population stability index: N. Siddiqi, "Credit Risk
+Scorecards" (2006). Domain classifier: D. Lopez-Paz and M. Oquab, "Revisiting classifier
+two-sample tests" (ICLR 2017); S. Rabanser, S. Günnemann, Z. Lipton, "Failing loudly"
+(NeurIPS 2019).
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from digitflow.data.splits import choose_subset
-from digitflow.images.frame import digest_image
-from digitflow.images.statistics import STATISTICS, measure_images
-from digitflow.models.bundle import Reference
-from digitflow.store.artifacts import Store
-from digitflow.store.references import ArrayRef
+from digitflow.monitoring.reference import OpenReference, describe_samples
 
-# Of the training images; more would not move the limits.
-LARGEST = 10_000
-COMPONENTS = 20
-COLUMNS = (*STATISTICS, "residual")
-"""The statistics, and what the principal components leave of an image (0 to 1, root mean
-square)."""
 BINS = 10
 FOLDS = 5
 RIDGE = 10.0
 # Standard deviations at which a feature counts as its farthest.
 FARTHEST = 5.0
-# What orders the pictures of one bin, far less than a bin differs from another.
+# What orders the samples of one bin, far less than a bin differs from another.
 ORDERING, TINY = 1e-3, 1e-12
 
 
 @dataclass(frozen=True)
-class OpenReference:
-    """A `Reference` with its arrays."""
-
-    columns: tuple[str, ...]
-    classes: int
-    statistics: np.ndarray
-    components: np.ndarray
-    projected: np.ndarray
-    predicted: np.ndarray
-    confidence: np.ndarray
-
-
-def record_reference(
-    store: Store,
-    images: ArrayRef,
-    labels: ArrayRef,
-    probabilities: ArrayRef,
-    seed: int,
-    sources: tuple[ArrayRef | None, ArrayRef | None] = (None, None),
-    threads: int = 1,
-) -> Reference:
-    """Measure some training images; keep what the model predicted for the validation images.
-
-    Parameters
-    ----------
-    images, labels : ArrayRef
-        The training images, without altered copies: those would hide what was learnt from.
-    probabilities : ArrayRef
-        float (k, classes), of the validation images.
-    sources : (ArrayRef or None, ArrayRef or None)
-        Of the training and of the validation images of a mix: which part each is from. Only
-        the first counts, on which a model is tested too: what users send need not hold a
-        share of digits that were drawn to widen what is learnt.
-    """
-    from sklearn.decomposition import PCA
-    from threadpoolctl import threadpool_limits
-
-    pictures = store.open_array(images)
-    own, own_read = (None if ref is None else store.open_array(ref) <= 0 for ref in sources)
-    rows = _find_first(pictures)
-    rows = rows if own is None else rows[own[rows]]
-    found = store.open_array(labels)[rows]
-    rows = rows[choose_subset(found, min(LARGEST, len(found)), seed)]
-    chosen = np.array(pictures[rows])
-    read = store.open_array(probabilities)
-    read = read if own_read is None else read[own_read]
-    with threadpool_limits(threads):
-        pixels = _flatten(chosen)
-        kept = min(COMPONENTS, *pixels.shape)
-        pca = PCA(kept, svd_solver="covariance_eigh").fit(pixels)
-        components = np.zeros((1 + COMPONENTS, pixels.shape[1]), np.float32)
-        components[0], components[1 : 1 + kept] = pca.mean_, pca.components_
-        statistics, projected = describe_images(chosen, components)
-    arrays = {
-        "statistics": statistics,
-        "components": components,
-        "projected": projected,
-        "predicted": read.argmax(axis=1).astype(np.uint8),
-        "confidence": read.max(axis=1).astype(np.float32),
-    }
-    stored = {name: store.put_array(array) for name, array in arrays.items()}
-    return Reference(columns=COLUMNS, classes=read.shape[1], **stored)
-
-
-def _find_first(images: np.ndarray) -> np.ndarray:
-    """Return the rows of different images: corrections are repeated for their weight."""
-    digests = [digest_image(image) for image in images]
-    return np.sort(np.unique(digests, return_index=True)[1])
-
-
-def open_reference(store: Store, reference: Reference) -> OpenReference:
-    """Open all arrays of a reference."""
-    found: dict[str, Any] = {
-        name: store.open_array(value) if isinstance(value, ArrayRef) else value
-        for name, value in reference
-    }
-    return OpenReference(**found)
-
-
-def describe_images(
-    images: np.ndarray, components: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the statistics (n, 7) and the place along the components (n, 20), float32."""
-    pixels = _flatten(images) - components[0]
-    projected = pixels @ components[1:].T
-    left = (pixels**2).mean(axis=1) - (projected**2).sum(axis=1) / pixels.shape[1]
-    residual = np.sqrt(np.maximum(left, 0))
-    return np.column_stack([measure_images(images), residual]), projected
-
-
-def _flatten(images: np.ndarray) -> np.ndarray:
-    return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
-
-
-@dataclass(frozen=True)
 class DescribedWindow:
-    """A window's images as the measures see them.
+    """A window as the measures see it.
 
     Attributes
     ----------
-    statistics : ndarray of shape (n, 7)
-    projected : ndarray of shape (n, 20)
-    predicted : ndarray of shape (m,), integer
-    confidence : ndarray of shape (m,)
+    statistics : ndarray of shape (n, s)
+    features : ndarray of shape (n, d)
+    predicted : ndarray of shape (m,)
+    confidence : ndarray of shape (m,), or None
     """
 
     statistics: np.ndarray
-    projected: np.ndarray
+    features: np.ndarray
     predicted: np.ndarray
-    confidence: np.ndarray
+    confidence: np.ndarray | None
+
+
+class _Bins:
+    """Into which bin a value goes: a tenth of the reference, or a category; the last if none.
+
+    Parameters
+    ----------
+    known : ndarray of shape (m,)
+        The reference's values, NaN where one is missing.
+    categories : int
+        How many there are, numbered from 0; 0 for numbers.
+    """
+
+    def __init__(self, known: np.ndarray, categories: int) -> None:
+        shares = np.linspace(0, 1, BINS + 1)[1:-1]
+        there = known[~np.isnan(known)]
+        is_number = categories == 0 and len(there)
+        self.edges = np.unique(np.quantile(there, shares)) if is_number else np.empty(0)
+        self.categories = categories
+        self.count = (categories or len(self.edges) + 1) + 1
+        # The bin of every value, once: parts of the reference are counted often.
+        self.known = self.place(known)
+
+    def place(self, values: np.ndarray) -> np.ndarray:
+        """Return the bin of each value (n,)."""
+        found = (
+            np.searchsorted(self.edges, values, side="right")
+            if self.categories == 0
+            else np.nan_to_num(values)
+        )
+        return np.where(np.isnan(values), self.count - 1, found).astype(np.int64)
+
+    def measure_distance(self, values: np.ndarray) -> np.ndarray:
+        """Return how far from the usual each value is, 0 to 1 (n,); 0 for categories."""
+        if not len(self.edges):
+            return np.zeros(len(values))
+        distance = np.nan_to_num(np.abs(values - np.median(self.edges)))
+        return np.asarray(distance / max(float(distance.max()), TINY))
 
 
 class DriftMeter:
@@ -157,32 +88,39 @@ class DriftMeter:
 
     def __init__(self, reference: OpenReference) -> None:
         self.reference = reference
-        shares = np.linspace(0, 1, BINS + 1)[1:-1]
-        columns = [*reference.statistics.T, reference.confidence]
-        self._edges = [np.unique(np.quantile(column, shares)) for column in columns]
-        # The bin of every row, once: parts of the reference are counted often.
-        self._bins = [
-            np.searchsorted(edges, column, side="right")
-            for column, edges in zip(columns, self._edges, strict=True)
-        ]
-        features = np.hstack([reference.statistics, reference.projected])
-        self._mean, spread = features.mean(axis=0), features.std(axis=0)
+        self._bins = {
+            f"psi.{name}": _Bins(column, len(names))
+            for name, column, names in zip(
+                reference.columns, reference.statistics.T, reference.categories, strict=True
+            )
+        }
+        self._bins["predictions"] = _Bins(reference.predicted, reference.classes)
+        if reference.confidence is not None:
+            self._bins["confidence"] = _Bins(reference.confidence, 0)
+        self._raw = reference.features
+        # A column of which every cell is missing has neither, and needs none.
+        there = np.ma.masked_invalid(self._raw)
+        self._mean, spread = (
+            there.mean(axis=0).filled(0),
+            there.std(axis=0).filled(0),
+        )
         self._spread = np.where(spread > 0, spread, 1.0)
-        self._features = self._scale(features)
+        self._features = self._scale(self._raw)
 
     @property
     def measures(self) -> tuple[str, ...]:
         """The measures' names.
 
         The population stability index of each statistic; the domain classifier's area under
-        the ROC curve; the indices of the classes predicted and of how surely.
+        the ROC curve; the indices of what was predicted and, of classes, of how surely.
         """
-        indices = (f"psi.{name}" for name in self.reference.columns)
-        return (*indices, "domain", "predictions", "confidence")
+        indices = list(self._bins)
+        place = len(self.reference.columns)
+        return (*indices[:place], "domain", *indices[place:])
 
     @property
     def rows(self) -> int:
-        """How many images the reference holds."""
+        """How many samples the reference holds."""
         return len(self._features)
 
     @property
@@ -191,13 +129,13 @@ class DriftMeter:
         return len(self.reference.predicted)
 
     def describe_rows(self, rows: np.ndarray, read: np.ndarray) -> DescribedWindow:
-        """Return some of the reference itself: images `rows`, predictions `read`."""
+        """Return some of the reference itself: samples `rows`, predictions `read`."""
         known = self.reference
         return DescribedWindow(
             known.statistics[rows],
-            known.projected[rows],
+            self._raw[rows],
             known.predicted[read],
-            known.confidence[read],
+            None if known.confidence is None else known.confidence[read],
         )
 
     def measure(
@@ -208,40 +146,33 @@ class DriftMeter:
         Parameters
         ----------
         rows, read : ndarray of int
-            The reference's images and predictions to compare with, in random order; as many
-            of the first images as the window has are what the domain classifier is asked to
+            The reference's samples and predictions to compare with, in random order; as many
+            of the first samples as the window has are what the domain classifier is asked to
             tell it from.
         """
-        columns = [*window.statistics.T, window.confidence]
-        parts = [rows] * window.statistics.shape[1] + [read]
-        indices = [
-            compare_counts(
-                np.bincount(bins[part], minlength=len(edges) + 1),
+        effects = {
+            name: compare_counts(
                 np.bincount(
-                    np.searchsorted(edges, column, side="right"), minlength=len(edges) + 1
+                    bins.known[rows if name.startswith("psi.") else read], minlength=bins.count
                 ),
+                np.bincount(bins.place(column), minlength=bins.count),
             )
-            for column, edges, bins, part in zip(
-                columns, self._edges, self._bins, parts, strict=True
+            for (name, bins), column in zip(
+                self._bins.items(), _list_columns(window), strict=True
             )
-        ]
-        classes = [
-            np.bincount(part, minlength=self.reference.classes)
-            for part in (self.reference.predicted[read], window.predicted)
-        ]
-        features = self._scale(np.hstack([window.statistics, window.projected]))
-        values = (
-            *indices[:-1],
-            tell_apart(features, self._features[rows[: len(features)]]),
-            compare_counts(*classes),
-            indices[-1],
-        )
-        return dict(zip(self.measures, map(float, values), strict=True))
+        }
+        features = self._scale(window.features)
+        effects["domain"] = tell_apart(features, self._features[rows[: len(features)]])
+        return {name: effects[name] for name in self.measures}
 
     def attribute(
-        self, images: np.ndarray, predicted: np.ndarray, confidence: np.ndarray, measure: str
+        self,
+        samples: np.ndarray,
+        predicted: np.ndarray,
+        confidence: np.ndarray | None,
+        measure: str,
     ) -> np.ndarray:
-        """Return how much each picture of a window counts for a measure, (n,).
+        """Return how much each sample of a window counts for a measure, (n,).
 
         Of an index: the logarithm of how much more often its bin comes in the window than in
         the reference; in one bin, the farther from the usual the more, by no more than tells
@@ -249,40 +180,50 @@ class DriftMeter:
 
         Parameters
         ----------
-        images : ndarray of shape (n, 28, 28), uint8
+        samples : ndarray of shape (n, 28, 28), uint8, or (n,), structured
         predicted, confidence : ndarray of shape (n,)
-            What was read, and its probability.
+            What was predicted, and its probability.
         measure : str
             One of `measures`.
         """
-        known = self.reference
-        statistics, projected = describe_images(images, known.components)
+        window = DescribedWindow(
+            *describe_samples(samples, self.reference), predicted, confidence
+        )
         if measure == "domain":
-            window = self._scale(np.hstack([statistics, projected]))
-            wanted = np.repeat([1.0, 0.0], [len(window), len(self._features)])
-            return window @ _fit_ridge(np.vstack([window, self._features]), wanted)
-        if measure == "predictions":
-            return _compare_bins(known.predicted, predicted, known.classes)
-        place = self.measures.index(measure) if measure != "confidence" else -1
-        column = [*statistics.T, confidence][place]
-        edges = self._edges[place]
-        bins = np.searchsorted(edges, column, side="right")
-        distance = np.abs(column - np.median(edges))
-        farther = distance / max(float(distance.max()), TINY)
-        return _compare_bins(self._bins[place], bins, len(edges) + 1) + ORDERING * farther
+            scaled = self._scale(window.features)
+            wanted = np.repeat([1.0, 0.0], [len(scaled), len(self._features)])
+            return scaled @ _fit_ridge(np.vstack([scaled, self._features]), wanted)
+        bins = self._bins[measure]
+        column = _list_columns(window)[list(self._bins).index(measure)]
+        counted = _compare_bins(bins.known, bins.place(column), bins.count)
+        return counted + ORDERING * bins.measure_distance(column)
 
     def _scale(self, features: np.ndarray) -> np.ndarray:
-        """Standardise, and add the squares: a window may differ by how widely it varies."""
+        """Standardise, and add the squares: a window may differ by how widely it varies.
+
+        What is missing is as the mean, and has no spread.
+        """
         scaled = ((features - self._mean) / self._spread).clip(-FARTHEST, FARTHEST)
+        scaled = np.nan_to_num(scaled)
         return np.hstack([scaled, scaled**2 - 1])
+
+
+def _list_columns(window: DescribedWindow) -> list[np.ndarray]:
+    """Return what indices are of, in the order of the bins."""
+    more = [] if window.confidence is None else [window.confidence]
+    return [*window.statistics.T, window.predicted, *more]
 
 
 def compare_counts(known: np.ndarray, found: np.ndarray) -> float:
     """Return the population stability index of two counts over the same bins.
 
-    Half an image is added to every bin, so that an empty one is far and not infinitely far.
+    Half a sample is added to every bin, so that an empty one is far and not infinitely far;
+    of a bin that is empty in both there is nothing to say.
     """
-    expected, seen = ((counts + 0.5) / (counts + 0.5).sum() for counts in (known, found))
+    used = (known + found) > 0
+    expected, seen = (
+        (counts[used] + 0.5) / (counts[used] + 0.5).sum() for counts in (known, found)
+    )
     return float(((seen - expected) * np.log(seen / expected)).sum())
 
 

@@ -5,8 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from digitflow.errors import InputError
-from digitflow.feedback.corrections import Correction, add_corrections, list_corrections
-from digitflow.feedback.tables import find_picture, read_pictures
+from digitflow.feedback.corrections import (
+    DIGITS,
+    Correction,
+    add_corrections,
+    list_corrections,
+)
+from digitflow.feedback.tables import find_sample, is_row, open_image, read_contents
 from digitflow.images.files import read_picture
 from digitflow.images.frame import digest_image
 from digitflow.images.pictures import Picture
@@ -59,7 +64,7 @@ def correct_file(
         )
     add_corrections(store, list(images), [int(digit) for digit in said], who, str(file))
     wanted = dict.fromkeys(digest_image(image) for image in images)
-    latest = {row.picture: row for row in list_corrections(store) if row.who == who}
+    latest = {row.sample: row for row in list_corrections(store, DIGITS) if row.who == who}
     return [latest[picture] for picture in wanted]
 
 
@@ -83,9 +88,10 @@ def correct_picture(store: Store, beginning: str, digit: str, who: str) -> Corre
     """
     if digit not in set("0123456789"):
         raise InputError(f"one picture shows one digit, 0 to 9, got {digit!r}")
-    picture = find_picture(store, beginning)
-    add_corrections(
-        store, list(read_pictures(store, [picture]).values()), [int(digit)], who, "its digest"
-    )
-    said = [row for row in list_corrections(store) if (row.picture, row.who) == (picture, who)]
-    return said[-1]
+    picture = find_sample(store, beginning)
+    content = read_contents(store, [picture])[picture]
+    if is_row(content):
+        raise InputError(f"{picture} is a row of a table: name its model by --model")
+    add_corrections(store, [open_image(content)], [int(digit)], who, "its digest")
+    corrections = list_corrections(store, DIGITS)
+    return [row for row in corrections if (row.sample, row.who) == (picture, who)][-1]

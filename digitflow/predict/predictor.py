@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from digitflow.errors import InputError
 from digitflow.feedback.predictions import PredictionLog
-from digitflow.images.frame import digest_image
+from digitflow.feedback.tables import name_images
 from digitflow.images.inputs import iterate_batches, to_picture
 from digitflow.images.pages import PassedOver
 from digitflow.images.pictures import Picture
@@ -91,12 +92,15 @@ class Predictor:
         Raises
         ------
         InputError
-            If there is no champion, or it reads otherwise with the installed versions.
+            If there is no champion, it takes rows of a table, or it reads otherwise with
+            the installed versions.
         DamagedArtifact
             If one of its files is missing or changed.
         """
         champion = find_champion(store, model)
         bundle = champion.bundle
+        if bundle.table is not None:
+            raise InputError(f"{champion.name} takes rows of a table, no pictures of digits")
         detector = bundle.reject_option.detector if bundle.reject_option else None
         return cls(
             champion,
@@ -323,13 +327,14 @@ class Predictor:
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, : 1 + RUNNERS_UP]
         digits = self.pipeline.classes_[order].tolist()
         shares = np.take_along_axis(probabilities, order, axis=1).tolist()
-        pictures = map(digest_image, frames)
+        samples = name_images(frames)
+        pictures = [sample.digest for sample in samples]
         rows = zip(pictures, files, digits, shares, outlier_score.tolist(), strict=True)
         found = [self._describe(*row) for row in rows]
         if self.log is not None:
             statuses = [prediction.status for prediction in found]
             names = self.champion.name, self.champion.version
-            self.log.add(frames, probabilities, statuses, *names, files, seconds / len(frames))
+            self.log.add(samples, probabilities, statuses, *names, files, seconds / len(frames))
         return found
 
     def _predict_all(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,17 +1,21 @@
 """The monitor's page: drift, known errors, reasons, speed and volume over time."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from digitflow.feedback.corrections import list_conflicts, list_corrections
+from digitflow.feedback.corrections import find_scope, list_conflicts, list_corrections
 from digitflow.feedback.learning import list_training_events
 from digitflow.feedback.predictions import count_by_day
+from digitflow.formatting import format_count
 from digitflow.monitoring.window import (
     MonitoringReport,
+    PredictionWindow,
     keep_report,
     list_reports,
+    open_window,
     read_accuracy,
 )
 from digitflow.reports.charts import draw_bars, draw_gallery, draw_lines
@@ -24,8 +28,9 @@ SHOWN_REPORTS = 200
 SHOWN_DAYS = 30
 SHOWN_IMAGES = 24
 LEAST_SHOWN = 1.0
+SHOWN_BINS = 12
 NOW, PICTURES, HISTORY, VOLUME = "Drift now", "Pictures", "Drift over time", "Volume"
-STATUSES = ("read", "unsure", "not a digit")
+PREDICTED = "Predicted values"
 
 
 Figure = tuple[str, str, bytes]
@@ -45,7 +50,8 @@ def write_page(store: Store, model: str) -> Page:
     """
     name = f"reports/monitoring-{model}/index.html"
     reports = list_reports(store, model, SHOWN_REPORTS)
-    corrections = list_corrections(store)
+    scope = reports[0].scope if reports else find_scope(model, "digits")
+    corrections = list_corrections(store, scope)
     figures = draw_figures(store, model, reports[::-1])
     page = render_page(
         "reports/monitoring.html.j2",
@@ -56,10 +62,10 @@ def write_page(store: Store, model: str) -> Page:
         figures=figures,
         corrections=corrections,
         roles={
-            role: len({row.picture for row in corrections if row.role == role})
+            role: len({row.sample for row in corrections if row.role == role})
             for role in ("training", "gate")
         },
-        conflicts=list_conflicts(store),
+        conflicts=list_conflicts(store, scope),
         training_events=list_training_events(store, model)[::-1][:SHOWN_DAYS],
     )
     store.write_text(name, page)
@@ -78,7 +84,7 @@ def write_report(store: Store, report: MonitoringReport) -> ShownPage:
     keep_report(store, report)
     page = write_page(store, report.model)
     # Hour by hour the history would fill the UI's database: it is there when it is needed.
-    wanted = (PICTURES, HISTORY) if report.drifted else (PICTURES,)
+    wanted = (PICTURES, PREDICTED, HISTORY) if report.drifted else (PICTURES, PREDICTED)
     pictures = {
         title: store.put_bytes(png, "figures", ".png")
         for title, _, png in page.figures
@@ -91,7 +97,7 @@ def draw_figures(store: Store, model: str, reports: Sequence[MonitoringReport]) 
     """Return (title, what it shows, PNG) of each figure, the oldest look at the left."""
     figures = []
     if reports:
-        figures += [_draw_latest(reports[-1]), _draw_images(store, reports[-1])]
+        figures += [_draw_latest(reports[-1]), _draw_predicted(store, reports[-1].window)]
     if len(reports) > 1:
         figures += [_draw_history(reports), _draw_errors(reports)]
         if any(report.judged is not None for report in reports):
@@ -120,13 +126,31 @@ def _draw_latest(report: MonitoringReport) -> Figure:
     return NOW, said, png
 
 
-def _draw_images(store: Store, report: MonitoringReport) -> Figure:
-    images = store.open_array(report.window.images)[-SHOWN_IMAGES:]
-    digits = store.open_array(report.window.digits)[-SHOWN_IMAGES:]
-    sure = store.open_array(report.window.confidence)[-SHOWN_IMAGES:]
-    captions = [f"{digit}\n{share:.0%}" for digit, share in zip(digits, sure, strict=True)]
-    png = draw_gallery("What was predicted last", np.array(images), captions)
+def _draw_predicted(store: Store, window: PredictionWindow) -> Figure:
+    """Draw what was predicted last: pictures themselves, of rows how often each value."""
+    opened = open_window(store, window)
+    if opened.samples.dtype.names:
+        return _draw_values(window, opened.predicted)
+    latest = slice(-SHOWN_IMAGES, None)
+    sure = np.ones(window.size) if opened.confidence is None else opened.confidence
+    captions = [
+        f"{digit:.0f}\n{share:.0%}"
+        for digit, share in zip(opened.predicted[latest], sure[latest], strict=True)
+    ]
+    png = draw_gallery("What was predicted last", np.array(opened.samples[latest]), captions)
     return PICTURES, "What was read, and how surely, the latest at the end.", png
+
+
+def _draw_values(window: PredictionWindow, predicted: np.ndarray) -> Figure:
+    if window.classes:
+        names = window.classes
+        counts = np.bincount(predicted.astype(int), minlength=len(names))
+    else:
+        counts, edges = np.histogram(predicted, SHOWN_BINS)
+        names = tuple(f"{low:,.4g} to {high:,.4g}" for low, high in pairwise(edges))
+    title = f"Predicted in the latest look: {window.target}"
+    png = draw_bars(title, names, {"rows": counts.tolist()}, "rows", 0)
+    return PREDICTED, f"Of {window.size} rows, how many were predicted to be what.", png
 
 
 def _draw_looks(
@@ -183,13 +207,14 @@ def _draw_errors(reports: Sequence[MonitoringReport]) -> Figure:
 
 def _draw_accuracy(reports: Sequence[MonitoringReport]) -> Figure:
     judged = [report.judged for report in reports]
-    shares = [100 * one.correct / one.n if one else None for one in judged]
+    last = next(one for one in reversed(judged) if one is not None)
+    values = [one.value if one else None for one in judged]
     png = _draw_looks(
-        "Accuracy on corrections that judge", {"read right": shares}, "share of them (%)"
+        "On corrections that judge", {last.metric: values}, f"{last.metric} {last.unit}".strip()
     )
-    last, version = judged[-1], reports[-1].version
-    said = "Corrections are mostly of what was read wrong: it rises where a model learns." + (
-        f" Version {version} reads {last.correct} of {last.n}." if last else ""
+    said = (
+        "Corrections are mostly of what was predicted wrong: it gets better where a model "
+        f"learns. Last: {last.metric} {last.written} on {format_count(last.n, 'correction')}."
     )
     return "Accuracy on feedback", said, png
 
@@ -199,9 +224,9 @@ def _draw_latency(reports: Sequence[MonitoringReport]) -> Figure:
         "median": [report.window.latency_ms for report in reports],
         "95 of 100 are quicker": [report.window.latency_p95_ms for report in reports],
     }
-    png = _draw_looks("Time of a prediction", lines, "time of an image (ms)")
+    png = _draw_looks("Time of a prediction", lines, "time of a sample (ms)")
     last = reports[-1].window.latency_ms
-    said = "How long the model took for an image, without finding it in a picture" + (
+    said = "How long the model took for a sample, a digit already found in its picture" + (
         f": {last:.2f} ms in the latest look." if last is not None else "."
     )
     return "Speed", said, png
@@ -209,10 +234,11 @@ def _draw_latency(reports: Sequence[MonitoringReport]) -> Figure:
 
 def _draw_volume(days: dict[str, dict[str, int]]) -> Figure:
     shown = list(days)[-SHOWN_DAYS:]
+    statuses = sorted({status for day in shown for status in days[day]})
     png = draw_bars(
         "Predictions a day",
         shown,
-        {status: [days[day].get(status, 0) for day in shown] for status in STATUSES},
+        {status: [days[day].get(status, 0) for day in shown] for status in statuses},
         "predictions",
         0,
     )

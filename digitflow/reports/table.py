@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from digitflow.config.table import PLACE, ClassificationConfig, RegressionConfig
+from digitflow.config.table import PLACE, ClassificationConfig, Column, RegressionConfig
 from digitflow.data.sets import PreparedData, SampleSet
 from digitflow.data.tables.frames import to_frame
 from digitflow.data.tables.sets import CheckedRows
@@ -61,15 +61,19 @@ def describe_page(
         "task": config.task,
         "generated": checked.generated,
         "intervals": bundle.intervals,
-        "columns": [_describe_column(name, checked, train) for name in checked.columns],
+        "columns": [
+            _describe_column(name, column, checked, train[name])
+            for name, column in checked.table.columns.items()
+        ],
         "target_missing": checked.missing.get(config.target, 0),
         "target_capped": checked.capped.get(config.target, 0),
         "photographs": {},
     }
 
 
-def _describe_column(name: str, checked: CheckedRows, records: np.ndarray) -> ColumnCard:
-    column, cells = checked.columns[name], records[name]
+def _describe_column(
+    name: str, column: Column, checked: CheckedRows, cells: np.ndarray
+) -> ColumnCard:
     return ColumnCard(
         name=name,
         type=column.type,

@@ -7,18 +7,31 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
 
 from digitflow.config.data import MnistSource, SplitShares, ValidationRules
 from digitflow.config.digits import StudySettings
 from digitflow.config.gate import DigitsLimits
-from digitflow.data.sets import CheckedSets, Digits, LabelledImages, store_set
+from digitflow.config.table import Column
+from digitflow.data.facts import TableFacts
+from digitflow.data.sets import CheckedSets, Digits, LabelledImages, SampleSet, store_set
 from digitflow.data.sources import mnist as mnist_source
 from digitflow.data.sources.districts import generate_districts
 from digitflow.data.tables.frames import infer_columns, to_records
 from digitflow.data.validation import check_digits
-from digitflow.evaluation.evidence import Costs, Evidence, ScoredSet, Share
+from digitflow.evaluation.evidence import Costs, Evidence, ScoredSet, Share, TestScore
+from digitflow.features.frames import prepare_numbers, select_columns
+from digitflow.features.preparing import build_steps
 from digitflow.gate.verdict import Comparison
-from digitflow.models.bundle import LoadCheck, PredictionIntervals
+from digitflow.models.bundle import LoadCheck, ModelBundle, PredictionIntervals
+from digitflow.models.golden import record_golden
+from digitflow.models.intervals import choose_intervals
+from digitflow.models.persistence import dump_model
+from digitflow.models.predicting import predict_in_chunks
+from digitflow.registry import history
+from digitflow.registry.versions import Champion
 from digitflow.studies.digits.data import choose_digits, describe_scope
 from digitflow.studies.plan import check_plan, compute
 
@@ -45,6 +58,90 @@ def samples_of(district_records, handwriting):
     """What a recipe takes, by its name: 1,700 images, or as many records of a table."""
     images = handwriting.images[:1700]
     return lambda name: district_records if name in TABLE_RECIPES else images
+
+
+DISTRICT_COLUMNS = {
+    "longitude": Column(min=-125, max=-114, nullable=False),
+    "latitude": Column(min=32, max=43, nullable=False),
+    "median_income": Column(min=0, max=20, unit="10000 USD"),
+    "total_bedrooms": Column(min=1),
+    "population": Column(type="integer", min=1),
+    "ocean_proximity": Column(
+        type="category", values=("<1H OCEAN", "INLAND", "ISLAND", "NEAR BAY", "NEAR OCEAN")
+    ),
+}
+PRICE = "median_house_value"
+DEAR = 200_000
+
+
+@pytest.fixture(scope="session")
+def districts():
+    """1,700 generated districts as a frame, their prices too."""
+    return generate_districts(1700, 0)
+
+
+@pytest.fixture(scope="session")
+def fitted_districts(districts):
+    """Pipelines from records of districts: one to prices, one to whether they are dear."""
+    records = to_records(districts, DISTRICT_COLUMNS)
+    prices = districts[PRICE].to_numpy(float)
+
+    income = select_columns([("income", prepare_numbers(), ["median_income"])])
+    by_income = Pipeline(
+        [("columns", income), ("model", IsotonicRegression(out_of_bounds="clip"))]
+    )
+    by_all = Pipeline(
+        [*build_steps("columns", 0), ("model", LogisticRegression(max_iter=1000))]
+    )
+    dear = (prices > DEAR).astype(int)
+    return records, prices, by_income.fit(records, prices), by_all.fit(records, dear)
+
+
+@pytest.fixture
+def crown_table(store, fitted_districts):
+    """Make a model of districts champion in the test's store; return it."""
+    records, prices, to_price, to_class = fitted_districts
+
+    def crown(model="housing", classes=()):
+        pipeline, targets = (
+            (to_class, (prices > DEAR).astype(int)) if classes else (to_price, prices)
+        )
+        ref = dump_model(pipeline, store)
+        rows = SampleSet(samples=store.put_array(records), targets=store.put_array(targets))
+        holds = (
+            Column(type="category", values=classes) if classes else Column(unit="USD", min=0)
+        )
+        bundle = ModelBundle(
+            model=ref,
+            golden=record_golden(store, ref, rows, 10),
+            intervals=None
+            if classes
+            else choose_intervals(prices, predict_in_chunks(pipeline, records), 0.9),
+            table=TableFacts(
+                columns=DISTRICT_COLUMNS, target=PRICE, holds=holds, classes=classes
+            ),
+        )
+        score = TestScore(
+            model_digest=ref.digest,
+            test_digest="t",
+            n=100,
+            metric="accuracy" if classes else "RMSE",
+            value=0.9,
+            interval=(0.8, 1.0),
+        )
+        champion = Champion(
+            name=model,
+            version="1",
+            entry=0,
+            bundle=bundle,
+            score=score,
+            run="r",
+            promoted_at="now",
+            libraries=bundle.golden.libraries,
+        )
+        return history.append_entry(store, champion, 0, "promote", "a test says so").champion
+
+    return crown
 
 
 @pytest.fixture

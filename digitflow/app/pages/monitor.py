@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -14,14 +13,21 @@ from digitflow.app.resources import (
     show_missing,
 )
 from digitflow.app.runs import show_runs
-from digitflow.feedback.corrections import list_conflicts, list_corrections
+from digitflow.data.tables.frames import to_frame
+from digitflow.feedback.corrections import (
+    DIGITS,
+    Correction,
+    find_scope,
+    list_conflicts,
+    list_corrections,
+)
 from digitflow.feedback.learning import count_new, list_training_events
-from digitflow.feedback.tables import read_pictures
+from digitflow.feedback.tables import read_images
 from digitflow.formatting import format_count, format_moment
 from digitflow.monitoring.attribution import Culprits, find_culprits, find_nearest
 from digitflow.monitoring.window import MonitoringReport, list_reports
 from digitflow.registry.history import Entry
-from digitflow.registry.listing import find_registration, list_history
+from digitflow.registry.listing import find_registration, list_history, list_versions
 from digitflow.reports.charts import draw_gallery, draw_image_rows
 from digitflow.reports.figures import draw_champions
 from digitflow.reports.monitoring import (
@@ -35,9 +41,6 @@ from digitflow.reports.monitoring import (
 )
 from digitflow.reports.records import find_sets
 from digitflow.store.artifacts import Store
-
-if TYPE_CHECKING:
-    pass
 
 PARTS = ("Runs", "Drift", "Feedback", "Accuracy")
 SHOWN, CULPRITS = 50, 8
@@ -168,12 +171,17 @@ def _show_causes(store: Store, model: str, reports: Sequence[MonitoringReport]) 
         return
     culprits = find_culprits(store, found.bundle.reference, report, measure, CULPRITS)
     learnt = sets["train"].samples
-    key = f"{report.window.images.digest} {measure} {learnt.digest}"
+    about = MEASURES.get(measure, measure)
+    if found.bundle.table is not None:
+        st.dataframe(to_frame(culprits.samples).assign(predicted=culprits.predicted))
+        st.caption(f"The rows most unusual in {about}, the worst first.")
+        return
+    key = f"{report.window.samples.digest} {measure} {learnt.digest}"
     st.image(
         _draw_causes(key, culprits, store.open_array(learnt)),
         alt="What came in, and the nearest of what was learnt",
     )
-    read, about = ", ".join(map(str, culprits.digits)), MEASURES.get(measure, measure)
+    read = ", ".join(f"{digit:.0f}" for digit in culprits.predicted)
     st.caption(f"The most unusual in {about}, the worst at the left; they were read as {read}.")
 
 
@@ -184,10 +192,10 @@ def _name_look(report: MonitoringReport) -> str:
 
 @st.cache_data(max_entries=50, show_spinner="looking for the nearest")
 def _draw_causes(key: str, _culprits: Culprits, _learnt: np.ndarray) -> bytes:
-    rows, _ = find_nearest(_learnt, _culprits.images, 1)
+    rows, _ = find_nearest(_learnt, _culprits.samples, 1)
     return draw_image_rows(
         "What came in, and the nearest of what was learnt",
-        {"came in": _culprits.images, "learnt": np.array(_learnt[rows[:, 0]])},
+        {"came in": _culprits.samples, "learnt": np.array(_learnt[rows[:, 0]])},
     )
 
 
@@ -195,15 +203,16 @@ def _show_feedback(store: Store, model: str) -> None:
     reports = list_reports(store, model, SHOWN_REPORTS)
     _show_figures(_draw(store, model, reports), (VOLUME,))
     st.subheader("Corrections")
-    corrections = list_corrections(store)
+    scope = find_scope(model, list_versions(store, model)[0].bundle.workload)
+    corrections = list_corrections(store, scope)
     if not corrections:
         show_missing(
-            "Nobody has corrected a picture yet: the page Review asks for labels, and a "
+            "Nobody has corrected a prediction yet: the page Review asks for labels, and a "
             "command takes them too.",
             "digitflow correct photo.jpg 4213",
         )
     else:
-        _show_corrections(store, model)
+        _show_corrections(store, model, scope, corrections)
     events = list_training_events(store, model)[::-1][:SHOWN]
     if events:
         st.subheader("What was learnt from corrections")
@@ -222,33 +231,36 @@ def _show_feedback(store: Store, model: str) -> None:
         )
 
 
-def _show_corrections(store: Store, model: str) -> None:
-    corrections, held = list_corrections(store), list_conflicts(store)
-    new, _ = count_new(store, model)
-    roles = Counter({row.picture: row.role for row in corrections}.values())
+def _show_corrections(
+    store: Store, model: str, scope: str, corrections: Sequence[Correction]
+) -> None:
+    held = list_conflicts(store, scope)
+    new, _ = count_new(store, model, scope)
+    roles = Counter({row.sample: row.role for row in corrections}.values())
     figures = {
-        "to learn from": (roles["training"], "Pictures that the next training learns from."),
+        "to learn from": (roles["training"], "What the next training learns from."),
         "that judge": (roles["gate"], "A third of them judges and is never learnt from."),
-        "new": (new, "Pictures to learn from that no training has seen yet."),
-        "held back": (len(held), "People disagree about what they show."),
+        "new": (new, "To learn from, and no training has seen it yet."),
+        "held back": (len(held), "People disagree about it."),
     }
     for column, (name, (count, words)) in zip(st.columns(4), figures.items(), strict=True):
         column.metric(name, count, help=words)
     latest = corrections[::-1][:SHOWN]
-    pictures = read_pictures(store, dict.fromkeys(row.picture for row in latest))
-    shown = [row for row in latest if row.picture in pictures][:24]
-    st.image(
-        _draw_corrections(
-            [pictures[row.picture] for row in shown],
-            [f"is a {row.digit}\n{row.role}" for row in shown],
-        ),
-        alt="The latest corrections",
-    )
+    if scope == DIGITS:
+        pictures = read_images(store, dict.fromkeys(row.sample for row in latest))
+        shown = [row for row in latest if row.sample in pictures][:24]
+        st.image(
+            _draw_corrections(
+                [pictures[row.sample] for row in shown],
+                [f"is a {row.target}\n{row.role}" for row in shown],
+            ),
+            alt="The latest corrections",
+        )
     st.dataframe(
         [
             {
                 "when": format_moment(row.at),
-                "digit": str(row.digit),
+                "is": row.target,
                 "used for": row.role,
                 "who": row.who,
                 "from": row.source,

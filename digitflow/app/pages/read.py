@@ -27,6 +27,7 @@ from digitflow.app.widgets import (
 from digitflow.errors import DigitflowError, InputError
 from digitflow.feedback.corrections import add_corrections, choose_role, withdraw_correction
 from digitflow.feedback.predictions import PredictionLog
+from digitflow.feedback.tables import name_images
 from digitflow.images.frame import digest_image
 from digitflow.predict.explaining import map_occlusion
 from digitflow.predict.finding import count_passed
@@ -353,7 +354,7 @@ def _keep_prediction(store: Store, view: _View) -> None:
     digit = view.digit
     with PredictionLog(store) as log:
         log.add(
-            view.frame[np.newaxis],
+            name_images([view.frame]),
             view.probabilities[np.newaxis],
             [digit.status],
             digit.model,

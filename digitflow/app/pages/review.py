@@ -20,6 +20,7 @@ from digitflow.config.reading import parse_config
 from digitflow.data.sets import CLASSES
 from digitflow.errors import DigitflowError
 from digitflow.feedback.corrections import (
+    DIGITS,
     add_corrections,
     list_corrections,
     withdraw_correction,
@@ -28,7 +29,7 @@ from digitflow.feedback.learning import count_new
 from digitflow.feedback.reviewing import LATEST, Measure, Question, choose_questions
 from digitflow.models.bundle import Reference
 from digitflow.monitoring.drift import measure_distances
-from digitflow.monitoring.measures import COLUMNS
+from digitflow.monitoring.reference import COLUMNS
 from digitflow.registry.history import CHALLENGER, find_aliases
 from digitflow.registry.listing import find_registration
 from digitflow.registry.versions import Champion
@@ -139,7 +140,7 @@ def list_pending(
     store: Store, questions: Sequence[Question], progress: Progress
 ) -> list[Question]:
     """Return the questions that nobody answered meanwhile and this person did not skip."""
-    left = {correction.picture for correction in list_corrections(store)} | progress.skipped
+    left = {row.sample for row in list_corrections(store, DIGITS)} | progress.skipped
     return [question for question in questions if question.picture not in left]
 
 

@@ -1,17 +1,20 @@
 """Files of tables: CSV, Parquet, and JSON lines."""
 
 import gzip
+import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from digitflow.errors import InputError, list_some
+from digitflow.images.files import STANDARD_INPUT, name_file, read_standard_input
 from digitflow.store.references import digest_file, digest_json
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz")
+_GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
 
 
 def require_table_file(path: Path, suffixes: tuple[str, ...] = SUFFIXES) -> None:
@@ -45,6 +48,11 @@ def digest_tables(*paths: Path) -> str:
 def read_frame(path: Path) -> "pd.DataFrame":
     """Read a table; nothing is guessed of what its cells mean.
 
+    Parameters
+    ----------
+    path : Path
+        Its kind is what its name ends in; `-` is standard input, whose kind its content tells.
+
     Returns
     -------
     DataFrame
@@ -56,48 +64,61 @@ def read_frame(path: Path) -> "pd.DataFrame":
     InputError
         If the file is missing, damaged or without rows, or two columns have one name.
     """
-    require_table_file(path)
-    try:
-        frame = _read_any(path)
+    name = name_file(path)
+    if path != STANDARD_INPUT:
+        require_table_file(path)
     # Errors of pyarrow and of JSON are ValueErrors or OSErrors; of gzip, EOFErrors too.
+    try:
+        frame = _parse_table(_read_content(path), path)
     except (OSError, EOFError, ValueError) as exc:
-        raise InputError(f"can't read the table {path}: {exc!s:.300}") from exc
+        raise InputError(f"can't read the table {name}: {exc!s:.300}") from exc
     if frame.empty:
-        raise InputError(f"the table {path} has no rows")
+        raise InputError(f"the table {name} has no rows")
     repeated = frame.columns[frame.columns.duplicated()]
     if len(repeated):
-        raise InputError(f"{path} has columns of the same name: {list_some(repeated)}")
+        raise InputError(f"{name} has columns of the same name: {list_some(repeated)}")
     return frame
 
 
-def _read_any(path: Path) -> "pd.DataFrame":
+def _read_content(path: Path) -> bytes:
+    content = read_standard_input() if path == STANDARD_INPUT else path.read_bytes()
+    return gzip.decompress(content) if content.startswith(_GZIP) else content
+
+
+def _parse_table(content: bytes, path: Path) -> "pd.DataFrame":
     import pandas as pd
 
     kind = path.name.lower().removesuffix(".gz").rpartition(".")[2]
+    if path == STANDARD_INPUT:
+        kind = _guess_kind(content)
     if kind == "parquet":
-        return pd.read_parquet(path)
+        return pd.read_parquet(io.BytesIO(content))
     if kind == "jsonl":
-        return pd.DataFrame.from_records(_read_objects(path))
-    return _read_csv(path)
+        return pd.DataFrame.from_records(_parse_objects(content))
+    return _parse_csv(content)
 
 
-def _read_csv(path: Path) -> "pd.DataFrame":
+def _guess_kind(content: bytes) -> str:
+    if content.startswith(_PARQUET):
+        return "parquet"
+    return "jsonl" if content.lstrip().startswith(b"{") else "csv"
+
+
+def _parse_csv(content: bytes) -> "pd.DataFrame":
     import pyarrow as pa
     from pyarrow.csv import ConvertOptions, open_csv, read_csv
 
-    with open_csv(path) as reader:
+    with open_csv(pa.BufferReader(content)) as reader:
         names = reader.schema.names
     options = ConvertOptions(
         column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True
     )
-    return read_csv(path, convert_options=options).to_pandas()
+    return read_csv(pa.BufferReader(content), convert_options=options).to_pandas()
 
 
-def _read_objects(path: Path) -> list[dict[str, Any]]:
+def _parse_objects(content: bytes) -> list[dict[str, Any]]:
     """Read JSON lines by Python: pandas guesses what may be a date."""
-    content = path.read_bytes()
-    text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
-    rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+    rows = [json.loads(line) for line in content.decode().splitlines() if line.strip()]
     wrong = [number for number, row in enumerate(rows) if not isinstance(row, dict)]
     if wrong:
         raise ValueError(f"each line must be an object, not so in rows {list_some(wrong)}")

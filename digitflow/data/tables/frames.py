@@ -4,7 +4,8 @@ Records are one structured array, with a field for each column: it is stored, ha
 memory-mapped like any other array.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -146,6 +147,28 @@ def to_frame(records: np.ndarray) -> "pd.DataFrame":
         return parse_categories(pd.Series(cells)) if cells.dtype.kind == "U" else cells
 
     return pd.DataFrame({name: open_field(name) for name in records.dtype.names or ()})
+
+
+def write_cells(records: np.ndarray) -> list[bytes]:
+    """Return each record's cells as JSON: an object of the fields' names, null for a gap."""
+    names = sorted(records.dtype.names or ())
+    return [
+        json.dumps({name: _write_cell(record[name]) for name in names}).encode()
+        for record in records
+    ]
+
+
+def _write_cell(cell: Any) -> str | float | None:
+    if isinstance(cell, str):
+        return str(cell) or None
+    return None if np.isnan(cell) else float(cell) + 0.0
+
+
+def read_cells(rows: Iterable[bytes]) -> "pd.DataFrame":
+    """Return rows that `write_cells` wrote as a frame."""
+    import pandas as pd
+
+    return pd.DataFrame.from_records([json.loads(row) for row in rows])
 
 
 def identify_rows(

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from digitflow.config.table import Column
-from digitflow.data.tables.frames import type_frame
+from digitflow.data.facts import describe_cells
+from digitflow.data.tables.frames import to_records, type_frame
 from digitflow.errors import InputError, list_some
+from digitflow.formatting import format_count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,8 +114,8 @@ def require_columns(frame: "pd.DataFrame", columns: Mapping[str, Column]) -> Non
     ]
     if missing:
         raise InputError(
-            f"the table lacks {len(missing)} columns: {list_some(missing)}. It has "
-            f"{list_some(frame.columns, 20)}"
+            f"the table lacks {format_count(len(missing), 'column')}: {list_some(missing)}. "
+            f"It has {list_some(frame.columns, 20)}"
         )
 
 
@@ -165,3 +167,46 @@ def _build_check(column: Column) -> Any:
 
 def _write_cell(value: Any) -> str:
     return "" if value is None or value != value else str(value)
+
+
+class CheckedFrame:
+    """Rows that somebody gives, checked by what a table's columns must hold.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As it was read.
+    columns : mapping of str to Column
+        What is expected; further columns are passed over.
+
+    Attributes
+    ----------
+    good : ndarray of shape (n,), int64
+        Places of the rows without a fault.
+    errors : dict of int to str
+        What is wrong with each other row, by its place.
+
+    Raises
+    ------
+    InputError
+        If a column is missing that is required.
+    """
+
+    def __init__(self, frame: "pd.DataFrame", columns: Mapping[str, Column]) -> None:
+        faults: dict[int, list[str]] = {}
+        for problem in inspect_frame(frame, columns):
+            said = _describe_problem(problem, columns[problem.column])
+            faults.setdefault(problem.row, []).append(said)
+        self.errors = {row: "; ".join(said) for row, said in faults.items()}
+        self.good = np.setdiff1d(np.arange(len(frame)), list(faults))
+        # A column that may be absent is one whose cells are all missing.
+        self._usable = frame.reindex(columns=list(columns)).iloc[self.good]
+
+    def to_records(self, columns: Mapping[str, Column]) -> np.ndarray:
+        """Return the rows without a fault as records of some of the columns."""
+        return to_records(self._usable, columns)
+
+
+def _describe_problem(problem: CellProblem, column: Column) -> str:
+    came = f"got {problem.value!r:.60}" if problem.value else "the cell is empty"
+    return f"{problem.column} must be {describe_cells(column)}, {came}"

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from digitflow.catalogue import TABLE_SOURCES
 from digitflow.config.table import AnyTable, Column, Strata, TableRules, TableShares
+from digitflow.data.facts import TableFacts
 from digitflow.data.quarantine import store_quarantine
 from digitflow.data.sets import CheckedSets, SampleSet, Splits
 from digitflow.data.tables.frames import Table, identify_rows, text_dtype
@@ -35,22 +36,17 @@ class RawTable(Record):
 
 
 class CheckedRows(CheckedSets):
-    """Clean rows, and what is known of the table's columns.
+    """Clean rows, and what their cells are like.
 
     Attributes
     ----------
-    columns : dict of str to Column
-        The features, as they were declared or found.
-    target : Column
-        What is predicted.
     missing, capped : dict of str to int
         Cells of a column that are missing, or have the value at which it is capped.
     generated : bool
         Whether the rows are invented.
     """
 
-    columns: dict[str, Column]
-    target: Column
+    table: TableFacts
     missing: dict[str, int] = Field(default_factory=dict)
     capped: dict[str, int] = Field(default_factory=dict)
     generated: bool = False
@@ -116,8 +112,9 @@ def validate_table(
             ((p.split, p.row, p.column, p.value, p.reason) for p in found.problems),
         ),
         quarantined_images=None,
-        columns=found.columns,
-        target=found.target,
+        table=TableFacts(
+            columns=found.columns, target=target, holds=found.target, classes=found.classes
+        ),
         missing=found.missing,
         capped=found.capped,
         generated=raw.generated,

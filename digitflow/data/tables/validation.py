@@ -122,7 +122,8 @@ def check_table(
     if rules.duplicates == "quarantine":
         notes += _mark_duplicates(splits, columns, target, identity)
     _require_usable(splits, target, task, rules)
-    features = {name: column for name, column in columns.items() if name != target}
+    present = [name for name in columns if name in table.frame and name != target]
+    features = {name: columns[name] for name in present}
     classes = (columns[target].values or ()) if task == "classification" else ()
     rows = [_take_usable(split, features, target, classes) for split in splits]
     return CheckedTable(

@@ -120,7 +120,7 @@ def describe_scope(
         seed=config.seed,
         generated=checked.generated,
         target=config.target,
-        columns=checked.columns | {config.target: checked.target},
+        columns=checked.table.columns | {config.target: checked.table.holds},
         stratify=config.split.stratify,
         test_share=config.split.test,
         settings=config.study,

@@ -25,7 +25,7 @@ from digitflow.models.building import EstimatorChoice, RecipeChoice
 from digitflow.models.bundle import ModelBundle, describe_signature
 from digitflow.models.fitting import fit_candidate, prepare_recipe
 from digitflow.models.golden import record_golden
-from digitflow.monitoring.measures import record_reference
+from digitflow.monitoring.reference import record_images
 from digitflow.registry import promotion
 from digitflow.registry.champion import read_champion
 from digitflow.registry.versions import TrainingFacts
@@ -97,7 +97,7 @@ def crown(store, run, splits, entry, prepared):
             SelectiveRule(),
         ),
         golden=record_golden(store, entry.fitted.model, validation),
-        reference=record_reference(
+        reference=record_images(
             store, splits.train.samples, splits.train.targets, read, 42, (None, None)
         ),
     )

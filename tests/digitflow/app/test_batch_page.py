@@ -78,12 +78,12 @@ def test_a_correction_in_the_table_is_kept_and_taken_back(trained, scans, open_p
     job = read(open_page("batch"), scans).session_state["batch"]
     batch.correct_rows(trained, job.rows, {1: {"is_a": "7"}})
     (said,) = list_corrections(trained)
-    assert (said.picture, said.digit) == (job.rows[1].prediction.picture, 7)
+    assert (said.sample, said.target) == (job.rows[1].prediction.picture, "7")
     row = list(csv.DictReader(io.StringIO(batch.write_csv(job))))[1]
     assert (row["digit"], row["status"]) == ("7", "corrected")
     batch.correct_rows(trained, job.rows, {1: {"is_a": "7"}})
     batch.correct_rows(trained, job.rows, {1: {"is_a": "3"}})
-    assert [row.digit for row in list_corrections(trained)] == [3]
+    assert [row.target for row in list_corrections(trained)] == ["3"]
     batch.correct_rows(trained, job.rows, {1: {"is_a": None}})
     assert list_corrections(trained) == []
 

@@ -16,6 +16,7 @@ import pytest
 from digitflow.app.main import PAGES
 from digitflow.feedback.corrections import list_corrections
 from digitflow.feedback.predictions import PredictionLog, read_recent
+from digitflow.feedback.tables import name_images
 from digitflow.images.frame import digest_image
 from digitflow.registry.history import find_champion
 from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store
@@ -260,7 +261,7 @@ def test_a_correction_by_one_click_is_in_the_database_until_it_is_taken_back(vis
     visitor.press("4")
     visitor.says("Kept as a 4")
     kept = list_corrections(store)
-    assert [row.digit for row in kept[before:]] == [4]
+    assert [row.target for row in kept[before:]] == ["4"]
     visitor.press("Undo")
     visitor.says("Taken back")
     assert len(list_corrections(store)) == before
@@ -273,7 +274,7 @@ def test_a_file_is_read_and_kept_once(visitor, store, handwriting, tmp_path):
     champion = find_champion(store)
 
     def count_kept():
-        return len(read_recent(store, champion.name, champion.version, 1000).digits)
+        return len(read_recent(store, champion.name, champion.version, 1000).samples)
 
     before = count_kept()
     visitor.open("read")
@@ -315,7 +316,14 @@ def test_five_pictures_are_reviewed_by_the_keyboard_alone(visitor, store, handwr
     images = handwriting.images[100:105]
     with PredictionLog(store) as log:
         unsure = np.full((5, 10), 0.1)
-        log.add(images, unsure, ["unsure"] * 5, champion.name, champion.version, "a scan")
+        log.add(
+            name_images(images),
+            unsure,
+            ["unsure"] * 5,
+            champion.name,
+            champion.version,
+            "a scan",
+        )
     before = len(list_corrections(store))
     visitor.open("review")
     for number, digit in enumerate("31415", start=1):
@@ -326,8 +334,8 @@ def test_five_pictures_are_reviewed_by_the_keyboard_alone(visitor, store, handwr
             f"label {number} in the database",
         )
     said = list_corrections(store)[before:]
-    assert [row.digit for row in said] == [3, 1, 4, 1, 5]
-    assert {row.picture for row in said} <= {digest_image(image) for image in images}
+    assert "".join(row.target for row in said) == "31415"
+    assert {row.sample for row in said} <= {digest_image(image) for image in images}
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -5,7 +5,7 @@ import pytest
 
 from digitflow.augment.distortions import alter_images
 from digitflow.config.training import MonitoringRule
-from digitflow.feedback.corrections import add_corrections
+from digitflow.feedback.corrections import DIGITS, add_corrections
 from digitflow.feedback.predictions import PredictionLog
 from digitflow.monitoring import drift
 from digitflow.monitoring.drift import calibrate_limits
@@ -43,7 +43,7 @@ def look(store, reference, limits, images):
     version = champion.champion.version
     window = collect_window(store, MODEL, version, RULE)
     found = compare_window(store, reference, limits, window, 42)
-    keep_report(store, assess_window(MODEL, version, window, found, RULE))
+    keep_report(store, assess_window(MODEL, version, DIGITS, window, found, RULE))
 
 
 def open_part(open_page, part, **session):

@@ -9,7 +9,7 @@ import pytest
 from digitflow.feedback.corrections import choose_role, list_corrections
 from digitflow.feedback.learning import count_new
 from digitflow.feedback.predictions import PredictionLog
-from digitflow.feedback.tables import FILE
+from digitflow.feedback.tables import FILE, name_images
 from digitflow.images.frame import digest_image
 from digitflow.store.databases import PATIENCE_VARIABLE
 
@@ -24,7 +24,9 @@ def asked(trained, handwriting):
     images = handwriting.images[: len(SHARES)]
     rows = np.stack([np.r_[share, np.full(9, (1 - share) / 9)] for share in SHARES])
     with PredictionLog(trained) as log:
-        log.add(images, rows, ["unsure"] * len(images), MODEL, "2", "<b>scan</b>.png")
+        log.add(
+            name_images(images), rows, ["unsure"] * len(images), MODEL, "2", "<b>scan</b>.png"
+        )
     return [digest_image(image) for image in images]
 
 
@@ -48,8 +50,8 @@ def test_a_key_labels_the_picture_and_the_next_one_is_asked(trained, asked, open
         assert name_asked(page) == asked[place]
         press(page, f"digit-{digit}")
     found = list_corrections(trained)
-    assert [row.picture for row in found] == asked
-    assert [row.digit for row in found] == [7, 0, 9, 1, 3]
+    assert [row.sample for row in found] == asked
+    assert "".join(row.target for row in found) == "70913"
     assert name_asked(page) == "none"
 
 
@@ -97,7 +99,7 @@ def test_a_label_that_cannot_be_kept_is_said_and_asked_again(
         other.execute("ROLLBACK")
     press(page, "digit-4")
     assert "locked" not in read_words(page)
-    assert [row.picture for row in list_corrections(trained)] == asked[:1]
+    assert [row.sample for row in list_corrections(trained)] == asked[:1]
 
 
 def test_what_somebody_else_labelled_meanwhile_is_asked_no_more(trained, asked, open_page):

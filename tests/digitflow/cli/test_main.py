@@ -14,6 +14,7 @@ from digitflow.cli.main import app
 from digitflow.errors import InputError
 from digitflow.feedback import predictions
 from digitflow.feedback.predictions import PredictionLog
+from digitflow.feedback.tables import name_images
 from digitflow.store.artifacts import open_store
 
 HEAVY = ("mlflow", "numpy", "prefect", "rich", "sqlalchemy")
@@ -46,13 +47,13 @@ def test_no_service_is_an_exit_code_of_its_own(run):
 PRINTING = {
     "at once": "main.sys.argv = ['digitflow', 'config', 'schema']",
     "rich": "main.sys.argv = ['digitflow', 'config', '--help']",
-    "late": "main.app = lambda: pictures._write_csv([], None)",
+    "late": "main.app = lambda: results.write_csv([], ['file'])",
 }
 
 
 @pytest.mark.parametrize("how", PRINTING)
 def test_a_reader_that_has_ended_ends_the_command_without_a_word(how):
-    code = f"from digitflow.cli import main, pictures\n{PRINTING[how]}\nmain.main()"
+    code = f"from digitflow.cli import main, results\n{PRINTING[how]}\nmain.main()"
     command = [sys.executable, "-c", code]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
@@ -73,7 +74,7 @@ def test_old_predictions_go_only_where_it_is_asked_for(run, monkeypatch):
     with monkeypatch.context() as patch, PredictionLog(open_store()) as log:
         patch.setattr(predictions, "now", lambda: "2020-01-01T00:00:00+00:00")
         images = np.arange(2 * 784, dtype=np.uint16).astype(np.uint8).reshape(2, 28, 28)
-        log.add(images, np.eye(10)[[3, 3]], ["read", "read"], "digits", "1")
+        log.add(name_images(images), np.eye(10)[[3, 3]], ["read", "read"], "digits", "1")
 
     def count(*options):
         return json.loads(run("gc", "--json", *options).stdout)["predictions"]

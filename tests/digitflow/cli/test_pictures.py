@@ -12,10 +12,12 @@ import pytest
 from typer.testing import CliRunner
 
 from digitflow.cli.main import app
-from digitflow.cli.pictures import MANY, MOST_REASONS, Progress, describe_file
+from digitflow.cli.pictures import MOST_REASONS, describe_file
+from digitflow.cli.results import MANY, Progress
 from digitflow.images.pages import PassedOver
 from digitflow.predict.predictions import Prediction, Reading, Unread
 from digitflow.predict.predictor import Predictor
+from digitflow.registry import history
 
 
 def make_digit(digit, status="read", line=0, reasons=("why",), box=(10, 20, 30, 40), page=None):
@@ -83,7 +85,9 @@ def predict(monkeypatch):
             else:
                 yield Reading([make_digit(4)] if one else [make_digit(4), make_digit(2)])
 
-    champion = SimpleNamespace(name="digits", version="7")
+    bundle = SimpleNamespace(table=None)
+    champion = SimpleNamespace(name="digits", version="7", bundle=bundle)
+    monkeypatch.setattr(history, "find_champion", lambda store, model: champion)
     predictor = SimpleNamespace(champion=champion, read_files=read_files)
     monkeypatch.setattr(Predictor, "load", lambda store, model, log=None: predictor)
     return lambda *arguments: CliRunner().invoke(app, ["predict", *arguments])
@@ -162,7 +166,7 @@ def test_a_list_of_nothing_is_json_too(predict, tmp_path):
     result = predict(str(tmp_path), "--json", "--one")
     assert result.exit_code == 2
     (row,) = json.loads(result.output)
-    assert "no picture file there" in row["error"]
+    assert "no file there that ends in .png" in row["error"]
 
 
 def test_a_table_has_a_row_for_each_digit_and_each_error(predict):
@@ -193,7 +197,7 @@ class Terminal(io.StringIO):
 
 def test_of_many_files_a_terminal_shows_how_far_it_is(monkeypatch):
     monkeypatch.setattr("sys.stderr", Terminal())
-    monkeypatch.setattr("digitflow.cli.pictures.PROGRESS_SECONDS", 0)
+    monkeypatch.setattr("digitflow.cli.results.PROGRESS_SECONDS", 0)
     progress = Progress(MANY)
     pages = progress.clear_before([file] for file in progress.count(["a"] * MANY))
     assert sum(map(len, pages)) == MANY
@@ -232,11 +236,11 @@ def test_the_digits_of_a_page_are_said_in_reading_order(run, page):
     result = run("correct", page, "0 123", "--who", "ada", "--json")
     assert result.exit_code == 0, result.output
     kept = json.loads(result.output)
-    assert [row["digit"] for row in kept] == [0, 1, 2, 3]
+    assert [row["target"] for row in kept] == ["0", "1", "2", "3"]
     assert {row["who"] for row in kept} == {"ada"}
     assert {row["role"] for row in kept} <= {"training", "gate"}
     listed = run("corrections")
-    assert "4 corrections; 0 pictures held back" in listed.output
+    assert "4 corrections; 0 held back" in listed.output
 
 
 def test_another_number_of_digits_is_bad_input_and_keeps_nothing(run, page):
@@ -254,13 +258,13 @@ def test_what_is_no_digit_is_bad_input(run, page, said):
 
 def test_a_picture_is_corrected_again_by_its_digest(run, page):
     kept = json.loads(run("correct", page, "0123", "--who", "ada", "--json").output)
-    result = run("correct", kept[2]["picture"][:12], "8", "--who", "bob")
-    assert "is a 8, says bob" in result.output
+    result = run("correct", kept[2]["sample"][:12], "8", "--who", "bob")
+    assert "is 8, says bob" in result.output
     listed = run("corrections")
     assert "held back: people disagree" in listed.output
-    assert "5 corrections; 1 pictures held back" in listed.output
+    assert "5 corrections; 1 held back" in listed.output
 
 
 def test_a_picture_that_is_nowhere_is_bad_input(run):
     assert "hexadecimal digits" in str(run("correct", "nowhere.png", "7").exception)
-    assert "no picture begins" in str(run("correct", "abcdef", "7").exception)
+    assert "nothing begins" in str(run("correct", "abcdef", "7").exception)

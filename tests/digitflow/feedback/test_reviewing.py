@@ -7,6 +7,7 @@ from scipy.stats import entropy
 from digitflow.feedback.corrections import add_corrections, choose_role
 from digitflow.feedback.predictions import PredictionLog
 from digitflow.feedback.reviewing import choose_questions, measure_bits
+from digitflow.feedback.tables import name_images
 from digitflow.images.frame import digest_image
 
 
@@ -23,7 +24,7 @@ def log(store):
 
     def keep(images, probabilities, statuses, version="1", model="digits", files=None):
         with PredictionLog(store) as kept:
-            kept.add(images, probabilities, statuses, model, version, files)
+            kept.add(name_images(images), probabilities, statuses, model, version, files)
 
     return keep
 

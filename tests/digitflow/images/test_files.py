@@ -184,5 +184,5 @@ def test_a_name_that_looks_like_a_pattern_is_a_file_if_there_is_one(tmp_path):
 
 def test_a_folder_or_pattern_without_pictures_is_refused(tmp_path):
     for name in (str(tmp_path), f"{tmp_path}/*.png"):
-        with pytest.raises(InputError, match=r"no picture file there \(.png, .jpg"):
+        with pytest.raises(InputError, match=r"no file there that ends in .png, .jpg"):
             find_files(name)

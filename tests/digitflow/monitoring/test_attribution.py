@@ -6,7 +6,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from digitflow.errors import InputError
 from digitflow.monitoring.attribution import find_nearest
-from digitflow.monitoring.measures import DriftMeter, open_reference, record_reference
+from digitflow.monitoring.measures import DriftMeter
+from digitflow.monitoring.reference import open_reference, record_images
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def meter(digits, store):
     read = np.full((200, 10), 0.01)
     read[np.arange(200), np.arange(200) % 10] = 0.91
     refs = (store.put_array(each) for each in (digits.images[:800], digits.labels[:800], read))
-    return DriftMeter(open_reference(store, record_reference(store, *refs, 42)))
+    return DriftMeter(open_reference(store, record_images(store, *refs, 42)))
 
 
 def attribute(meter, images, measure, predicted=None, confidence=None):

@@ -15,14 +15,8 @@ from digitflow.monitoring.drift import (
     inspect_window,
     measure_distances,
 )
-from digitflow.monitoring.measures import (
-    COLUMNS,
-    FOLDS,
-    RIDGE,
-    compare_counts,
-    record_reference,
-    tell_apart,
-)
+from digitflow.monitoring.measures import FOLDS, RIDGE, compare_counts, tell_apart
+from digitflow.monitoring.reference import COLUMNS, record_images
 from digitflow.store.artifacts import Store
 
 SIZE = 150
@@ -55,7 +49,7 @@ def known(digits, tmp_path_factory, fewer_draws):
     """(store, reference, limits) of 1,000 images learnt from and 400 read."""
     store = Store(tmp_path_factory.mktemp("drift"))
     learnt = digits.take(np.arange(1000))
-    reference = record_reference(
+    reference = record_images(
         store,
         store.put_array(learnt.images),
         store.put_array(learnt.labels),
@@ -69,7 +63,7 @@ def known(digits, tmp_path_factory, fewer_draws):
 def look(known, images, labels, unsure=0.05):
     store, reference, known_limits = known
     said = read_surely(labels, unsure)
-    window = OpenWindow(images, said.argmax(axis=1), said.max(axis=1))
+    window = OpenWindow(images, said.argmax(axis=1).astype(float), said.max(axis=1))
     return inspect_window(store, reference, known_limits, window, 0)
 
 
@@ -169,7 +163,7 @@ def test_a_model_that_is_always_certain_leaves_the_other_limits_as_they_are(know
 
 
 def test_a_window_of_another_size_is_bad_input(known, digits):
-    with pytest.raises(InputError, match=f"windows of {SIZE} images, got 100"):
+    with pytest.raises(InputError, match=f"windows of {SIZE} samples, got 100"):
         look(known, digits.images[:100], digits.labels[:100])
 
 
@@ -177,7 +171,7 @@ def test_what_was_repeated_to_be_learnt_is_seen_once(known, digits, tmp_path):
     store = Store(tmp_path)
     images = np.concatenate([digits.images[:50], np.repeat(digits.images[50:51], 40, axis=0)])
     labels = np.concatenate([digits.labels[:50], np.repeat(digits.labels[50:51], 40)])
-    reference = record_reference(
+    reference = record_images(
         store,
         store.put_array(images),
         store.put_array(labels),
@@ -196,9 +190,9 @@ def test_of_a_mix_only_the_first_source_and_corrections_are_what_windows_are_com
     arrays = digits.images[:60], digits.labels[:60], read_surely(digits.labels[:60])
     refs = [store.put_array(array) for array in arrays]
     known = store.put_array(sources)
-    reference = record_reference(store, *refs, 42, sources=(known, known))
+    reference = record_images(store, *refs, 42, sources=(known, known))
     alone = [store.put_array(array[sources <= 0]) for array in arrays]
-    assert reference == record_reference(store, *alone, 42)
+    assert reference == record_images(store, *alone, 42)
     assert reference.statistics.shape == (50, 7)
     assert reference.predicted.shape == (50,)
 

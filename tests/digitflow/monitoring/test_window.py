@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from digitflow.config.training import MonitoringRule
-from digitflow.evaluation.evidence import Share
-from digitflow.feedback.corrections import add_corrections
+from digitflow.evaluation.evidence import TestScore
+from digitflow.feedback.corrections import DIGITS, add_corrections
 from digitflow.feedback.predictions import PredictionLog
+from digitflow.feedback.tables import name_images
 from digitflow.monitoring.drift import DriftResult, Finding
 from digitflow.monitoring.window import (
     assess_window,
@@ -18,6 +19,9 @@ from digitflow.monitoring.window import (
 from digitflow.reports.monitoring import write_page
 
 RULE = MonitoringRule(window=80, least=60)
+JUDGED = TestScore(
+    model_digest="m", test_digest="t", metric="accuracy", value=7 / 9, n=9, interval=(0.4, 1)
+)
 
 
 @pytest.fixture
@@ -33,14 +37,14 @@ def predict(store, images):
         with PredictionLog(store) as log:
             said = 0.01 + 0.9 * np.eye(10)[np.full(count, 4)]
             statuses = ["read"] * (count - 2) + ["unsure"] * 2
-            log.add(images[:count], said, statuses, "digits", "3", None, seconds)
+            log.add(name_images(images[:count]), said, statuses, "digits", "3", None, seconds)
 
     return predict
 
 
 def inspect(window, value=0.05):
     return DriftResult(
-        images=window.size,
+        size=window.size,
         findings=tuple(
             Finding(
                 measure=name,
@@ -73,14 +77,14 @@ def test_what_people_said_of_the_window_is_counted(store, predict, images):
     assert window.latency_ms == pytest.approx(2)
     share = read_accuracy(window)
     assert (share.correct, share.n) == (6, 8)
-    assert not assess_window("digits", "3", window, inspect(window), RULE).drifted
+    assert not assess_window("digits", "3", DIGITS, window, inspect(window), RULE).drifted
 
 
 def test_many_known_errors_alarm_without_any_drift(store, predict, images):
     predict(80)
     add_corrections(store, list(images[:20]), [9] * 20, "ann", "a")
     window = collect_window(store, "digits", "3", RULE)
-    report = assess_window("digits", "3", window, inspect(window), RULE)
+    report = assess_window("digits", "3", DIGITS, window, inspect(window), RULE)
     assert report.alarms == ("people corrected 20 of 80 predictions, surely over 5%",)
 
 
@@ -98,9 +102,9 @@ def test_reports_are_kept_and_the_page_shows_them(store, predict):
     assert "Nothing to look at yet" in page.read_text()
     predict(80)
     window = collect_window(store, "digits", "3", RULE)
-    for value, judged in ((0.05, None), (0.3, Share(correct=7, n=9))):
+    for value, judged in ((0.05, None), (0.3, JUDGED)):
         found = inspect(window, value)
-        keep_report(store, assess_window("digits", "3", window, found, RULE, judged))
+        keep_report(store, assess_window("digits", "3", DIGITS, window, found, RULE, judged))
     newest, oldest = list_reports(store, "digits")
     assert newest.drifted
     assert not oldest.drifted
@@ -108,6 +112,6 @@ def test_reports_are_kept_and_the_page_shows_them(store, predict):
     text = (store.root / write_page(store, "digits").name).read_text()
     assert "What comes in has changed" in text
     assert "psi.ink 0.300, over its limit 0.200" in text
-    assert "reads 7 of 9" in text
+    assert "accuracy 77.78 % (9)" in text
     assert text.count("data:image/png") == 7
     assert "http://" not in text.replace("http://www.w3.org", "")

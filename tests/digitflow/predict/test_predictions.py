@@ -110,8 +110,8 @@ def test_what_is_corrected_is_what_was_read(store, make_page, tmp_path, quarters
     assert any("touch" in reason for digit in read for reason in digit.reasons)
     said = "".join(str((digit.digit + 1) % 10) for digit in read)
     kept = correct_file(store, file, said, "ada", turn=turn)
-    found = dict.fromkeys(zip((digit.picture for digit in read), map(int, said), strict=True))
-    assert [(row.picture, row.digit) for row in kept] == list(found)
+    found = dict.fromkeys(zip((digit.picture for digit in read), said, strict=True))
+    assert [(row.sample, row.target) for row in kept] == list(found)
 
 
 def test_without_a_champion_nothing_can_be_turned(tmp_path, make_page):

@@ -160,7 +160,7 @@ def test_names_are_no_categories_and_are_left_out(people):
     [
         ({"target": "age"}, "no column 'age', the target; it has height, "),
         ({"identity": ["id"]}, "split.identity names id; the columns are height"),
-        ({"declared": {"depth": Column()}}, "lacks 1 columns: depth"),
+        ({"declared": {"depth": Column()}}, "lacks 1 column: depth"),
         ({"declared": {"wage": Column()}}, "no column to predict wage from"),
         (
             {"declared": {"height": Column(), "wage": Column(type="category")}},
