@@ -163,7 +163,7 @@ def offer_checks(names: object) -> typing.Any:
 class GateLimits(Section):
     """What a challenger must show before it becomes champion, whatever it predicts."""
 
-    checks: tuple[str, ...] = ()
+    checks: tuple[str, ...] = Field((), description="which checks are made, in this order")
     budgets: BudgetLimits = Field(default_factory=BudgetLimits)
     approval: Approval | None = Field(None, description="ask a person before promoting")
     accept_new_test: bool = Field(
