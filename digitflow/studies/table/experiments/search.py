@@ -52,23 +52,27 @@ def tell(params: dict[str, Any]) -> str:
 
 def _list_combinations(rule: SearchRule, seed: int) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (search, parameters), in each search each combination once."""
-    from scipy.stats import randint
-    from sklearn.model_selection import ParameterGrid, ParameterSampler
+    from sklearn.model_selection import ParameterGrid
 
     grids = [{name: list(values) for name, values in grid.items()} for grid in rule.grid]
-    ranges = {name: randint(low, high) for name, (low, high) in sorted(rule.ranges.items())}
-    drawn = ParameterSampler(ranges, rule.draws, random_state=seed) if rule.ranges else ()
+    drawn = _draw_combinations(rule, seed) if rule.ranges else ()
     for search, found in (("grid", ParameterGrid(grids)), ("randomised", drawn)):
         told = set[str]()
-        for each in found:
-            params = {name: _to_plain(value) for name, value in each.items()}
+        for params in found:
             if tell(params) not in told:
                 told.add(tell(params))
                 yield search, params
 
 
-def _to_plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
+def _draw_combinations(rule: SearchRule, seed: int) -> Iterator[dict[str, Any]]:
+    """Yield as many draws as are asked for; parameters are drawn in the config's order."""
+    from scipy.stats import randint
+    from sklearn.model_selection import ParameterSampler
+
+    # The sampler draws in the order of the names, which here are places.
+    ranges = {place: randint(*span) for place, span in enumerate(rule.ranges.values())}
+    for drawn in ParameterSampler(ranges, rule.draws, random_state=seed):
+        yield {name: int(drawn[place]) for place, name in enumerate(rule.ranges)}
 
 
 def build_choice(
