@@ -99,14 +99,19 @@ def _draw_tiles(
 
 
 def fill_matrix(
-    axes: Any, shares: np.ndarray, texts: np.ndarray, colours: str, highest: float
+    axes: Any,
+    shares: np.ndarray,
+    texts: np.ndarray,
+    colours: str,
+    highest: float,
+    lowest: float = 0.0,
 ) -> None:
-    """Colour cells by value, from 0 to `highest`, and write into those with a text.
+    """Colour cells by value, from `lowest` to `highest`, and write into those with a text.
 
     Not scikit-learn's ConfusionMatrixDisplay: that writes 90 zeros among a few errors,
     and imports pyplot, whose state all threads share.
     """
-    cells = axes.imshow(shares, cmap=colours, vmin=0, vmax=highest, aspect="auto")
+    cells = axes.imshow(shares, cmap=colours, vmin=lowest, vmax=highest, aspect="auto")
     lightness = cells.to_rgba(shares)[..., :3] @ LUMINANCE
     for row, column in np.argwhere(texts != "").tolist():
         colour = "white" if lightness[row, column] < 0.5 else INK
@@ -230,7 +235,7 @@ def draw_bars(
             linewidth=0.5,
             **style,
         )
-        texts = ["" if np.isnan(value) else f"{value:.{decimals}f}" for value in heights]
+        texts = ["" if np.isnan(value) else f"{value:,.{decimals}f}" for value in heights]
         axes.bar_label(bars, texts, padding=4, fontsize=9, color=INK)
     axes.set_yticks(places, names)
     axes.invert_yaxis()
@@ -259,13 +264,14 @@ def draw_matrix(
     highest: float | None = None,
     colours: str = "Blues",
     blank: Sequence[float] = (0.0,),
+    lowest: float = 0.0,
 ) -> bytes:
     """Draw numbers (rows, columns) as coloured cells with the number in each.
 
     Parameters
     ----------
     values : ndarray of shape (rows, columns)
-        At least 0; NaN is left blank.
+        At least `lowest`, whose colour is the faintest; NaN is left blank.
     blank : sequence of float
         Values that are not written, so that the others stand out.
     """
@@ -275,8 +281,8 @@ def draw_matrix(
     texts = np.where(written, np.char.mod(f"%.{decimals}f", np.nan_to_num(values)), "")
     figure = new_figure(min(WIDTH, 2 + 0.62 * columns), 1.6 + 0.44 * rows)
     axes = figure.add_subplot()
-    shown = np.nan_to_num(values)
-    fill_matrix(axes, shown, texts, colours, highest or float(shown.max()) or 1.0)
+    shown = np.nan_to_num(values, nan=lowest)
+    fill_matrix(axes, shown, texts, colours, highest or float(shown.max()) or 1.0, lowest)
     turned = max(len(str(name)) for name in x_names) > 6
     # A turned name ends at its column.
     style: dict[str, Any] = (

@@ -146,6 +146,8 @@ def _show_grid(context: ChapterContext, scope: TableScope, trials: Any) -> Parts
             across,
             down,
             0 if np.nanmax(values) >= 1000 else 3,
+            # A little below the best, so that it has a colour of its own.
+            lowest=float(1.5 * np.nanmin(values) - 0.5 * np.nanmax(values)),
         ),
     )
 
