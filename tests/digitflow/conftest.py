@@ -41,7 +41,7 @@ COSTS = Costs(
 LOADS = LoadCheck(exact=True, n=32, labels_differ=0, largest_difference=0.0, memory_mb=400.0)
 
 
-TABLE_RECIPES = ("columns", "districts")
+TABLE_RECIPES = ("columns", "districts", "neighbourhoods")
 
 
 @pytest.fixture(scope="session")
