@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import r2_score
+from threadpoolctl import threadpool_limits
 
 from digitflow.models.building import build_estimator
 from digitflow.models.estimators import neighbour_boosting
@@ -11,6 +12,13 @@ from digitflow.models.estimators.neighbour_boosting import NeighbourTargets
 from digitflow.models.persistence import dump_model, load_model
 
 SIZES, REACHES, TOLERANCES = (1, 3, 7), (0.05, 0.4), (0.8,)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As fits run: threads that wait for one another take longer than what they compute."""
+    with threadpool_limits(1):
+        yield
 
 
 def make_rows(count, seed=0):
@@ -91,16 +99,18 @@ def test_streets_that_trees_can_not_cut_out_are_learnt_from_neighbours():
     draw = np.random.default_rng(3)
     features = np.column_stack([draw.random((1500, 2)), draw.normal(size=(1500, 4))])
     targets = np.sin(25 * features[:, 0]) * np.sin(25 * features[:, 1]) + features[:, 2]
-    quick = {"max_iter": 60, "learning_rate": 0.1, "reaches": [0.02, 0.05]}
-    ours = build_estimator("neighbour_boosting", {**quick, "members": 1}, 0, 1)
-    plain = HistGradientBoostingRegressor(max_iter=60, random_state=0)
+    quick = {"max_iter": 60, "learning_rate": 0.1, "max_leaf_nodes": 15}
+    given = {**quick, "reaches": [0.02, 0.05], "members": 1}
+    ours = build_estimator("neighbour_boosting", given, 0, 1)
+    plain = HistGradientBoostingRegressor(**quick, random_state=0)
     scores = [
         r2_score(
             targets[1200:], each.fit(features[:1200], targets[:1200]).predict(features[1200:])
         )
         for each in (ours, plain)
     ]
-    assert scores[0] > 0.8 > 0.7 > scores[1]
+    # Of what trees leave unexplained, less than half.
+    assert 1 - scores[0] < 0.5 * (1 - scores[1])
 
 
 def test_members_draw_differently_and_the_seed_decides():
