@@ -1,5 +1,6 @@
 """Evidence for the gate, real digits for the studies, and a reader of pages."""
 
+import functools
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -32,8 +33,9 @@ from digitflow.models.persistence import dump_model
 from digitflow.models.predicting import predict_in_chunks
 from digitflow.registry import history
 from digitflow.registry.versions import Champion
+from digitflow.store.artifacts import Store
 from digitflow.studies.digits.data import choose_digits, describe_scope
-from digitflow.studies.plan import check_plan, compute
+from digitflow.studies.plan import check_plan, compute, plan_section
 
 COSTS = Costs(
     latency_ms=1.0, latency_p95_ms=2.0, bytes=1_000_000, memory_mb=400.0, fit_seconds=60.0
@@ -252,24 +254,54 @@ def digits(handwriting: LabelledImages) -> Digits:
     return Digits(check_digits(loaded, ValidationRules()).train, None, loaded.origin)
 
 
+def prepare_study(store, digits, train_size=None, **settings):
+    """Put the digits of a study into a store; return its (scope, data)."""
+    checked = CheckedSets(
+        train=store_set(store, digits.train),
+        test=None,
+        problems={},
+        notes=(),
+        quarantine=None,
+        quarantined_images=None,
+    )
+    data = choose_digits(store, checked, SplitShares(), train_size, 42)
+    chosen = StudySettings(train_size=train_size, **settings)
+    return describe_scope("builtin", checked, data, 42, chosen), data
+
+
+def compute_plan(store, plan, data, seed=42):
+    """Compute experiments in their order; return what they found, by their names."""
+    check_plan(plan)
+    found = {}
+    for experiment in plan:
+        given = {name: found[name] for name in experiment.needs}
+        found[experiment.name] = compute(store, experiment, data, given, seed, threads=1)
+    return found
+
+
 @pytest.fixture
 def make_study(digits, store):
     """Put the digits of a study into the test's store; return its (scope, data)."""
+    return functools.partial(prepare_study, store, digits)
 
-    def make(train_size=None, **settings):
-        checked = CheckedSets(
-            train=store_set(store, digits.train),
-            test=None,
-            problems={},
-            notes=(),
-            quarantine=None,
-            quarantined_images=None,
-        )
-        data = choose_digits(store, checked, SplitShares(), train_size, 42)
-        chosen = StudySettings(train_size=train_size, **settings)
-        return describe_scope("builtin", checked, data, 42, chosen), data
 
-    return make
+@pytest.fixture
+def run_plan(store):
+    """Compute experiments in their order; return what they found, by their names."""
+    return functools.partial(compute_plan, store)
+
+
+@pytest.fixture(scope="session")
+def study_once(digits, tmp_path_factory):
+    """Study a section of 200 digits, once for all tests; return (store, scope, data, found)."""
+
+    @functools.cache
+    def study(section):
+        store = Store(tmp_path_factory.mktemp(section) / "artifacts")
+        scope, data = prepare_study(store, digits, 200)
+        return store, scope, data, compute_plan(store, plan_section(section, scope), data)
+
+    return study
 
 
 @pytest.fixture(scope="session")
@@ -332,18 +364,3 @@ class Page(HTMLParser):
 def parse_page():
     """Read HTML as a browser would; the tags must balance."""
     return Page
-
-
-@pytest.fixture
-def run_plan(store):
-    """Compute experiments in their order; return what they found, by their names."""
-
-    def run(plan, data, seed=42):
-        check_plan(plan)
-        found = {}
-        for experiment in plan:
-            given = {name: found[name] for name in experiment.needs}
-            found[experiment.name] = compute(store, experiment, data, given, seed, threads=1)
-        return found
-
-    return run

@@ -68,6 +68,7 @@ class Service:
     def __init__(self, store, project=None, **variables):
         self.store = store
         self.project = project
+        self.config = project and project / "configs" / "digits.yaml"
         self.variables = variables
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))

@@ -3,7 +3,9 @@
 A writer whose sevens the champion misreads corrects them; what follows happens by itself.
 """
 
-from datetime import datetime
+import os
+from datetime import UTC, datetime
+from unittest.mock import patch
 
 import httpx
 import numpy as np
@@ -17,6 +19,9 @@ from digitflow.images.frame import digest_image
 from digitflow.monitoring.window import list_reports
 from digitflow.predict.predictor import Predictor
 from digitflow.registry.listing import list_history, list_versions
+from digitflow.registry.training import resolve_config
+from digitflow.store.artifacts import ARTIFACTS_VARIABLE
+from flows.retrain import find_refusal, list_begun
 
 pytestmark = pytest.mark.slow
 
@@ -147,17 +152,43 @@ def test_a_champion_learns_the_sevens_of_a_writer_who_corrects_it(trained, seven
         "trained",
     }
 
-    # What was learnt is learnt: nothing is announced again.
-    again = trained.finish(trained.start_run("watch-inbox/watch-inbox"))
-    assert "0 corrections to learn from" in again["state"]["message"]
+
+def _show_monitor():
+    from digitflow.app.pages.monitor import show
+
+    show()
+
+
+def test_an_administrator_starts_a_run_in_the_app_and_watches_it(
+    trained, handwriting, monkeypatch
+):
+    testing = pytest.importorskip("streamlit.testing.v1")
+    monkeypatch.setattr("sys.argv", ["run.py", "--admin"])
+    read(trained.store, handwriting.images[:200])
+    with patch.dict(os.environ, {ARTIFACTS_VARIABLE: str(trained.store.root)}):
+        os.environ.pop("PREFECT_API_URL", None)
+        page = testing.AppTest.from_function(_show_monitor, default_timeout=60).run()
+        assert not page.button  # nobody has given the password
+        page.session_state["admin"] = True
+        page.run()
+        page.selectbox(key="monitor-deployment").select("monitor-digits").run()
+        page.button(key="monitor-start").click().run()
+        assert not page.exception
+        (run,) = [
+            one for one in trained.list_runs("monitor-digits") if not one["auto_scheduled"]
+        ]
+        calm = trained.finish(run["id"])
+        page.run()
+    assert calm["state"]["message"].startswith("no drift"), calm["state"]
+    (progress,) = page.get("progress")
+    assert "Completed" in progress.proto.text
+    links = page.dataframe[0].value["in Prefect"]
+    assert f"http://127.0.0.1:{trained.port}/runs/flow-run/{run['id']}" in set(links)
 
 
 def test_drift_is_seen_and_without_anything_new_nothing_is_trained(trained, handwriting):
     store = trained.store
     digits = handwriting.images
-    read(store, digits[:200])
-    calm = trained.finish(trained.start_run("monitor-digits/monitor-digits"))
-    assert calm["state"]["message"].startswith("no drift"), calm["state"]
     # Thicker pens than anything that was learnt from.
     thick = np.maximum(digits, np.maximum(np.roll(digits, 1, 2), np.roll(digits, 1, 1)))
     read(store, np.maximum(thick, np.roll(thick, 1, 2))[:200])
@@ -189,9 +220,10 @@ def test_drift_with_something_new_is_learnt_from_and_the_next_alarm_waits(traine
         "trained",
     ]
     add_corrections(store, list(sevens[130:140]), [7] * 10, "writer@test", "a test")
-    waits = trained.finish(trained.start_run(name))
-    assert waits["state"]["name"] == "NothingTrained"
-    assert "cool_down_hours" in waits["state"]["message"]
+    # What the next alarm's run would ask first, of what this one left behind.
+    settings, begun = resolve_config(str(trained.config)), list_begun(store, MODEL)
+    assert list(begun) == [ended["name"].partition(" ")[0]]
+    assert "cool_down_hours" in find_refusal(store, settings, datetime.now(UTC), begun)
 
 
 def test_pictures_in_the_inbox_become_corrections_and_nothing_is_lost(trained, sevens):
@@ -202,7 +234,10 @@ def test_pictures_in_the_inbox_become_corrections_and_nothing_is_lost(trained, s
     cv2.imwrite(str(inbox / "7" / "one.png"), np.kron(sevens[150], np.ones((4, 4), np.uint8)))
     (inbox / "7" / "broken.png").write_text("no picture")
     ended = trained.finish(trained.start_run("watch-inbox/watch-inbox"))
-    assert ended["state"]["message"].startswith("1 new pictures, 1 refused (")
+    said = ended["state"]["message"]
+    assert said.startswith("1 new pictures, 1 refused (")
+    # What was learnt is learnt: only what came since the last training counts.
+    assert "; 11 corrections to learn from" in said
     assert (inbox / "taken" / "7" / "one.png").is_file()
     assert "no picture" in (inbox / "refused" / "7" / "broken.png").read_text()
     assert (inbox / "refused" / "7" / "broken.png.why.txt").read_text()

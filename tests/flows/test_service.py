@@ -9,7 +9,6 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 from real_service import wait_for
@@ -17,7 +16,6 @@ from real_service import wait_for
 from digitflow.cli import doctor
 from digitflow.service.environment import find_running_server, read_state
 from digitflow.service.processes import find_process, is_alive
-from digitflow.store.artifacts import ARTIFACTS_VARIABLE
 
 pytestmark = pytest.mark.slow
 
@@ -81,35 +79,6 @@ def test_the_doctor_looks_at_the_worker_the_deployments_and_the_runs(service):
     assert level == "warning"
     assert "start nothing: monitor-digits" in said
     service.api(f"/deployments/{monitor}/resume_deployment", {})
-
-
-def _show_monitor():
-    from digitflow.app.pages.monitor import show
-
-    show()
-
-
-def test_an_administrator_starts_a_run_in_the_app_and_watches_it(service, monkeypatch):
-    testing = pytest.importorskip("streamlit.testing.v1")
-    monkeypatch.setattr("sys.argv", ["run.py", "--admin"])
-    with patch.dict(os.environ, {ARTIFACTS_VARIABLE: str(service.store.root)}):
-        os.environ.pop("PREFECT_API_URL", None)
-        page = testing.AppTest.from_function(_show_monitor, default_timeout=60).run()
-        assert not page.button  # nobody has given the password
-        page.session_state["admin"] = True
-        page.run()
-        page.selectbox(key="monitor-deployment").select("monitor-digits").run()
-        page.button(key="monitor-start").click().run()
-        assert not page.exception
-        (run,) = [
-            one for one in service.list_runs("monitor-digits") if not one["auto_scheduled"]
-        ][:1]
-        service.finish(run["id"])
-        page.run()
-    (progress,) = page.get("progress")
-    assert "Completed" in progress.proto.text
-    links = page.dataframe[0].value["in Prefect"]
-    assert f"http://127.0.0.1:{service.port}/runs/flow-run/{run['id']}" in set(links)
 
 
 def test_nightly_runs_are_scheduled(service):

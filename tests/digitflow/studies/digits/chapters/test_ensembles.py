@@ -3,6 +3,7 @@
 import pytest
 
 from digitflow.studies.chapter import PublishedFigure, Table, draw_chapter
+<<<<<<< HEAD:tests/digitflow/studies/digits/chapters/test_ensembles.py
 from digitflow.studies.digits.experiments.ensembles import (
     BAGGED,
     CANDIDATES,
@@ -11,13 +12,13 @@ from digitflow.studies.digits.experiments.ensembles import (
     name_joint,
 )
 from digitflow.studies.plan import plan_section
+=======
+from digitflow.studies.experiments.ensembles import BAGGED, CANDIDATES, KINDS, TEAMS, name_joint
+>>>>>>> 58213ed (Tests: four runs of the service less, the same questions; a rollback and a studied section shared):tests/digitflow/studies/chapters/test_ensembles.py
 
 
-def test_gains_and_costs_are_those_that_were_measured_and_the_goal_is_of_mnist(
-    make_study, store, run_plan
-):
-    scope, data = make_study(200)
-    found = run_plan(plan_section("ensembles", scope), data)
+def test_gains_and_costs_are_those_that_were_measured_and_the_goal_is_of_mnist(study_once):
+    store, scope, data, found = study_once("ensembles")
     chapter = draw_chapter(store, "ensembles", scope, data, found)
     tables = {part.name: part for part in chapter.parts if isinstance(part, Table)}
     rows = {row[0]: row for row in tables["ensembles"].rows}

@@ -3,14 +3,17 @@
 import pytest
 
 from digitflow.studies.chapter import PublishedFigure, Table, draw_chapter
+<<<<<<< HEAD:tests/digitflow/studies/digits/chapters/test_multilabel.py
 from digitflow.studies.digits.experiments.multilabel import CHAINS, JUDGED, MODELS
 from digitflow.studies.plan import plan_section
+=======
+from digitflow.studies.experiments.multilabel import CHAINS, JUDGED, MODELS
+>>>>>>> 58213ed (Tests: four runs of the service less, the same questions; a rollback and a studied section shared):tests/digitflow/studies/chapters/test_multilabel.py
 
 
 @pytest.fixture
-def made(make_study, store, run_plan):
-    scope, data = make_study(200)
-    found = run_plan(plan_section("multilabel", scope), data)
+def made(study_once):
+    store, scope, data, found = study_once("multilabel")
 
     def draw(**changed):
         asked = scope.model_copy(update=changed)
