@@ -106,7 +106,7 @@ class Service:
     def page(self, path):
         return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=30).content
 
-    def start_run(self, name="train-digits/train-digits", **fields):
+    def start_run(self, name="train/train-digits", **fields):
         """Create a run of a deployment, named as flow/deployment, and return its id."""
         deployment = self.api(f"/deployments/name/{name}")["id"]
         return self.api(f"/deployments/{deployment}/create_flow_run", fields)["id"]

@@ -84,6 +84,7 @@ def test_every_deployment_is_there_and_its_schedule_would_fire_when_it_says(serv
     assert crons == {
         "train-digits-nightly": "0 2 * * *",
         "train-housing-monthly": "0 3 1 * *",
+        "train-housing-monthly": "0 3 1 * *",
         "monitor-digits": "0 * * * *",
         "watch-inbox": "*/5 * * * *",
         "study-digits-weekly": "0 4 * * 0",
@@ -116,6 +117,8 @@ def test_one_training_at_a_time_whichever_deployment_it_is_of(service):
     assert queued == {
         "train-digits",
         "train-digits-nightly",
+        "train-housing",
+        "train-housing-monthly",
         "train-housing",
         "train-housing-monthly",
         "retrain-on-new-data",

@@ -48,8 +48,8 @@ def test_every_port_is_open_to_this_machine_only(service):
 
 def test_the_deployments_of_prefect_yaml_are_there(service):
     assert service.api("/work_pools/local")["type"] == "process"
-    asked = service.api("/deployments/name/train-digits/train-digits")
-    nightly = service.api("/deployments/name/train-digits/train-digits-nightly")
+    asked = service.api("/deployments/name/train/train-digits")
+    nightly = service.api("/deployments/name/train/train-digits-nightly")
     assert asked["schedules"] == []
     # Without a command the worker starts a process for each run before the run's own.
     assert asked["job_variables"] == nightly["job_variables"] != {}
@@ -72,7 +72,7 @@ def test_the_doctor_looks_at_the_worker_the_deployments_and_the_runs(service):
     found = examine()
     assert found["server"] == ("ok", f"answers at http://127.0.0.1:{service.port}/api")
     assert found["worker"] == ("ok", "digitflow online")
-    assert found["deployments"] == ("ok", "11, 5 of them with a schedule")
+    assert found["deployments"] == ("ok", "13, 6 of them with a schedule")
     monitor = service.api("/deployments/name/monitor-digits/monitor-digits")["id"]
     service.api(f"/deployments/{monitor}/pause_deployment", {})
     level, said = examine()["deployments"]

@@ -151,7 +151,7 @@ def test_people_are_told_of_a_rejection_and_of_a_failure(trained, told):
 def test_a_second_run_of_a_deployment_is_cancelled_and_another_training_waits(
     trained,
 ):
-    nightly, asked = "train-digits/train-digits-nightly", {"config": LONG}
+    nightly, asked = "train/train-digits-nightly", {"config": LONG}
     first = trained.start_run(nightly, parameters=asked)
     wait_until_started(trained, first, "train svm")
     second = trained.start_run(nightly, parameters=asked)

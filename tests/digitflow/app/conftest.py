@@ -151,14 +151,16 @@ def judge(store, bundle, test):
 
 
 @pytest.fixture(scope="session")
-def trained_once(tmp_path_factory, handwriting):
+def trained_once(make_shared, handwriting):
     """A store with two trained candidates, of which each was champion; only read."""
+
+    def fill(folder):
+        train(Store(folder / "artifacts"), handwriting)
+
     with pytest.MonkeyPatch.context() as patch:
         for name in ("MLFLOW_TRACKING_URI", "DIGITFLOW_DATABASE_URL"):
             patch.delenv(name, raising=False)
-        store = Store(tmp_path_factory.mktemp("app") / "artifacts")
-        train(store, handwriting)
-    return store
+        return Store(make_shared("app", fill) / "artifacts")
 
 
 @pytest.fixture

@@ -141,11 +141,13 @@ def no_server(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def first_project(tmp_path_factory):
+def first_project(make_shared):
     """A project with version 1 as its champion; only read."""
-    project = Project(Store(tmp_path_factory.mktemp("project") / "artifacts"))
-    project.promote(1, None)
-    return project
+
+    def fill(folder):
+        Project(Store(folder / "artifacts")).promote(1, None)
+
+    return Project(Store(make_shared("registry", fill) / "artifacts"))
 
 
 @pytest.fixture
