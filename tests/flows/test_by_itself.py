@@ -119,8 +119,6 @@ def test_one_training_at_a_time_whichever_deployment_it_is_of(service):
         "train-digits-nightly",
         "train-housing",
         "train-housing-monthly",
-        "train-housing",
-        "train-housing-monthly",
         "retrain-on-new-data",
         "retrain-on-drift",
     }

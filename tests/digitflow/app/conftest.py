@@ -13,7 +13,6 @@ from digitflow.data.validation import validate_digits
 from digitflow.evaluation.evidence import Costs
 from digitflow.evaluation.scoring import (
     Entry,
-    choose_winner,
     evaluate_candidate,
     rank_entries,
     score_on_test,
@@ -66,7 +65,7 @@ def train(store, digits):
         entries = rank_entries([entry for entry, _ in fitted])
         log.update(
             leaderboard=[entry.model_dump(mode="json") for entry in entries],
-            data=describe_data(store, data, choose_winner(entries)).model_dump(mode="json"),
+            data=describe_data(store, data).model_dump(mode="json"),
             winner=entries[0].candidate.name,
         )
         ranked = sorted(fitted, key=lambda pair: pair[0].evaluation.metrics.accuracy)

@@ -3,7 +3,6 @@
 import pytest
 
 from digitflow.studies.chapter import PublishedFigure, Table, draw_chapter
-<<<<<<< HEAD:tests/digitflow/studies/digits/chapters/test_ensembles.py
 from digitflow.studies.digits.experiments.ensembles import (
     BAGGED,
     CANDIDATES,
@@ -11,10 +10,6 @@ from digitflow.studies.digits.experiments.ensembles import (
     TEAMS,
     name_joint,
 )
-from digitflow.studies.plan import plan_section
-=======
-from digitflow.studies.experiments.ensembles import BAGGED, CANDIDATES, KINDS, TEAMS, name_joint
->>>>>>> 58213ed (Tests: four runs of the service less, the same questions; a rollback and a studied section shared):tests/digitflow/studies/chapters/test_ensembles.py
 
 
 def test_gains_and_costs_are_those_that_were_measured_and_the_goal_is_of_mnist(study_once):

@@ -3,12 +3,7 @@
 import pytest
 
 from digitflow.studies.chapter import PublishedFigure, Table, draw_chapter
-<<<<<<< HEAD:tests/digitflow/studies/digits/chapters/test_multilabel.py
 from digitflow.studies.digits.experiments.multilabel import CHAINS, JUDGED, MODELS
-from digitflow.studies.plan import plan_section
-=======
-from digitflow.studies.experiments.multilabel import CHAINS, JUDGED, MODELS
->>>>>>> 58213ed (Tests: four runs of the service less, the same questions; a rollback and a studied section shared):tests/digitflow/studies/chapters/test_multilabel.py
 
 
 @pytest.fixture

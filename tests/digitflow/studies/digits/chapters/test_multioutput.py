@@ -3,12 +3,7 @@
 import pytest
 
 from digitflow.studies.chapter import Table, draw_chapter
-<<<<<<< HEAD:tests/digitflow/studies/digits/chapters/test_multioutput.py
 from digitflow.studies.digits.experiments.multioutput import DENOISERS
-from digitflow.studies.plan import plan_section
-=======
-from digitflow.studies.experiments.multioutput import DENOISERS
->>>>>>> 58213ed (Tests: four runs of the service less, the same questions; a rollback and a studied section shared):tests/digitflow/studies/chapters/test_multioutput.py
 
 
 def test_before_and_after_are_those_that_were_measured(study_once):
