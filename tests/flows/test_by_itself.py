@@ -84,7 +84,6 @@ def test_every_deployment_is_there_and_its_schedule_would_fire_when_it_says(serv
     assert crons == {
         "train-digits-nightly": "0 2 * * *",
         "train-housing-monthly": "0 3 1 * *",
-        "train-housing-monthly": "0 3 1 * *",
         "monitor-digits": "0 * * * *",
         "watch-inbox": "*/5 * * * *",
         "study-digits-weekly": "0 4 * * 0",
