@@ -90,7 +90,7 @@ def test_every_deployment_is_there_and_its_schedule_would_fire_when_it_says(serv
         "gc-weekly": "0 6 * * 0",
     }
     for name in crons:
-        run = wait_for(lambda name=name: list_scheduled(service, name))[0]
+        run = wait_for(lambda name=name: list_scheduled(service, name), seconds=180)[0]
         when = datetime.fromisoformat(run["expected_start_time"])
         minute, hour, day, _, weekday = crons[name].split()
         assert hour in ("*", str(when.hour))
