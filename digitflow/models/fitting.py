@@ -97,7 +97,7 @@ def fit_candidate(
     held = store.open_array(prepared.calibration), store.open_array(calibration_targets)
 
     def fit() -> Any:
-        estimator = _build(choice, threads).fit(features, wanted)
+        estimator = _take_best(_build(choice, threads).fit(features, wanted))
         if choice.calibration is None:
             return estimator
         return _calibrate(estimator, choice.calibration, *held)
@@ -136,13 +136,16 @@ def refit_winner(
     def fit() -> Any:
         estimator = _build(choice, threads)
         if choice.calibration is None:
-            return estimator.fit(features, targets)
+            return _take_best(estimator.fit(features, targets))
         from sklearn.calibration import CalibratedClassifierCV
 
         calibrated = CalibratedClassifierCV(
             estimator, method=choice.calibration, cv=folds, ensemble=False
         )
-        return calibrated.fit(features, targets)
+        calibrated.fit(features, targets)
+        for each in calibrated.calibrated_classifiers_:
+            each.estimator = _take_best(each.estimator)
+        return calibrated
 
     fitted = _fit_and_store(store, choice, prepared.recipe, fit, threads)
     if choice.calibration is not None:
@@ -154,6 +157,11 @@ def refit_winner(
         values = cross_val_predict(_build(choice, threads), features, targets, cv=folds)
     held_out = store.put_array(targets), store.put_array(np.asarray(values, np.float64))
     return fitted.model_copy(update={"held_out": held_out})
+
+
+def _take_best(estimator: Any) -> Any:
+    """Return what a search found, without what it tried; any other estimator as it is."""
+    return getattr(estimator, "best_estimator_", estimator)
 
 
 def _part_folds(
@@ -178,10 +186,17 @@ def _group_rows(store: Store, number: int, part: SampleSet) -> np.ndarray:
 def _fit_and_store(
     store: Store, choice: EstimatorChoice, recipe: ModelRef, fit: Any, threads: int
 ) -> FittedModel:
+    import joblib
     from sklearn.pipeline import Pipeline
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(threads), warnings.catch_warnings(record=True) as caught:
+    # A search or a stack of others fits its parts in threads: this process may be killed, and
+    # whatever it had started would go on.
+    with (
+        threadpool_limits(threads),
+        joblib.parallel_config("threading"),
+        warnings.catch_warnings(record=True) as caught,
+    ):
         warnings.simplefilter("always")
         began = time.perf_counter()
         try:

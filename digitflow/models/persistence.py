@@ -21,7 +21,12 @@ from zipfile import ZipFile, ZipInfo
 import numpy as np
 
 from digitflow.errors import DamagedArtifact, InputError, list_some
-from digitflow.models.soundness import iterate_parts, require_sound
+from digitflow.models.soundness import (
+    BINNED_BOOSTING,
+    find_loaded,
+    iterate_parts,
+    require_sound,
+)
 from digitflow.models.types import SCHEMA, iterate_nodes, list_types
 from digitflow.project.code import ProjectCode, merge_code
 from digitflow.project.importing import open_namespace
@@ -131,19 +136,14 @@ def _dump(model: Any) -> bytes:
 
 def _drop_fit_state(part: Any) -> None:
     """Take out of boosted trees what only their fit needs, and can't be stored safely."""
-    from sklearn.ensemble._hist_gradient_boosting.gradient_boosting import (
-        BaseHistGradientBoosting,
-    )
-
-    if not isinstance(part, BaseHistGradientBoosting):
+    kind = find_loaded(*BINNED_BOOSTING)
+    if kind is None or not isinstance(part, kind):
         return
     part._feature_subsample_rng = None
     if getattr(part, "_preprocessor", None) is not None:
         # It checks once more what is an array of numbers already.
-        for _, numbers, _ in getattr(part._preprocessor, "transformers_", ()):
-            if hasattr(numbers, "func"):
-                numbers.func = None
-        for _, numbers, _ in part._preprocessor.transformers:
+        steps = part._preprocessor.transformers + part._preprocessor.transformers_
+        for _, numbers, _ in steps:
             if hasattr(numbers, "func"):
                 numbers.func = None
 

@@ -4,6 +4,7 @@ A file of allowed types only may still hold a tree whose branches lead nowhere: 
 a prediction, scikit-learn would read beyond its memory, or never come back.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ import numpy as np
 from digitflow.errors import InputError, list_some
 
 _Rule = tuple[type, str, Callable[[Any], bool], str]
+BINNED_BOOSTING = (
+    "sklearn.ensemble._hist_gradient_boosting.gradient_boosting", "BaseHistGradientBoosting",
+)  # fmt: skip
 _LEAF = -1
 _CHILDREN = ("left_child", "right_child")
 _MERSENNE_NUMBERS = 624
@@ -66,26 +70,17 @@ def _find_wrong(part: Any, rules: Sequence[_Rule]) -> Iterator[str]:
             yield text
 
 
-def _list_rules() -> tuple[_Rule, ...]:
+def find_loaded(module: str, name: str) -> Any:
+    """Return a class if its module was imported: else there can be no object of it."""
+    return getattr(sys.modules.get(module), name, None)
+
+
+def _list_rules() -> list[_Rule]:
     """Return types, an attribute that they have once they are fitted, and their checks.
 
     They are those of scikit-learn's that hand arrays which they were given in a file to
     compiled code that does not check them.
     """
-    from sklearn.base import BaseEstimator
-    from sklearn.cluster import BisectingKMeans, KMeans, MiniBatchKMeans
-    from sklearn.ensemble._bagging import BaseBagging
-    from sklearn.ensemble._forest import BaseForest
-    from sklearn.ensemble._gb import BaseGradientBoosting
-    from sklearn.ensemble._hist_gradient_boosting.gradient_boosting import (
-        BaseHistGradientBoosting,
-    )
-    from sklearn.neighbors._base import NeighborsBase
-    from sklearn.preprocessing import OneHotEncoder
-    from sklearn.svm._base import BaseLibSVM
-    from sklearn.tree import BaseDecisionTree
-    from sklearn.tree._tree import Tree
-
     lost = "a tree whose branches lead nowhere"
     other = "a tree over other features than its own"
     boosted = "boosted trees whose branches lead nowhere"
@@ -93,21 +88,27 @@ def _list_rules() -> tuple[_Rule, ...]:
     knn = "neighbours whose arrays don't fit each other"
     clusters = "clusters whose centres have other features than its own"
     encoder = "an encoder whose columns don't fit its categories"
-    return (
-        (Tree, "node_count", _is_sound_tree, lost),
-        (BaseDecisionTree, "tree_", _fits_its_tree, other),
-        (BaseForest, "estimators_", _is_sound_forest, other),
-        (BaseBagging, "estimators_", _is_sound_bagging, other),
-        (BaseGradientBoosting, "estimators_", _is_sound_boosting, boosted),
-        (BaseHistGradientBoosting, "_predictors", _is_sound_binned_boosting, boosted),
-        (BaseLibSVM, "support_vectors_", _is_sound_svm, svm),
-        (NeighborsBase, "_fit_X", _are_sound_neighbours, knn),
-        *((kind, "cluster_centers_", _are_sound_clusters, clusters)
-          for kind in (KMeans, MiniBatchKMeans, BisectingKMeans)),
-        (OneHotEncoder, "categories_", _is_sound_encoder, encoder),
-        (BaseEstimator, "n_jobs", _has_few_jobs, f"an `n_jobs` over {_MOST_JOBS:,}"),
-        (np.random.RandomState, "get_state", _is_sound_generator, "a generator past its end"),
+    rules = (
+        ("tree._tree", "Tree", "node_count", _is_sound_tree, lost),
+        ("tree._classes", "BaseDecisionTree", "tree_", _fits_its_tree, other),
+        ("ensemble._forest", "BaseForest", "estimators_", _is_sound_forest, other),
+        ("ensemble._bagging", "BaseBagging", "estimators_", _is_sound_bagging, other),
+        ("ensemble._gb", "BaseGradientBoosting", "estimators_", _is_sound_boosting, boosted),
+        (BINNED_BOOSTING[0].removeprefix("sklearn."), BINNED_BOOSTING[1], "_predictors",
+         _is_sound_binned_boosting, boosted),
+        ("svm._base", "BaseLibSVM", "support_vectors_", _is_sound_svm, svm),
+        ("neighbors._base", "NeighborsBase", "_fit_X", _are_sound_neighbours, knn),
+        ("cluster._kmeans", "_BaseKMeans", "cluster_centers_", _are_sound_clusters, clusters),
+        ("preprocessing._encoders", "OneHotEncoder", "categories_", _is_sound_encoder, encoder),
+        ("base", "BaseEstimator", "n_jobs", _has_few_jobs, f"an `n_jobs` over {_MOST_JOBS:,}"),
     )  # fmt: skip
+    generator = (np.random.RandomState, "get_state", _is_sound_generator,
+                 "a generator past its end")  # fmt: skip
+    return [generator] + [
+        (kind, learnt, is_sound, text)
+        for module, name, learnt, is_sound, text in rules
+        if (kind := find_loaded(f"sklearn.{module}", name)) is not None
+    ]
 
 
 def _fits_its_tree(estimator: Any) -> bool:

@@ -19,8 +19,17 @@ from digitflow.models.fitting import (
     refit_winner,
 )
 from digitflow.models.persistence import dump_model, load_model
+from digitflow.project.code import ProjectCode
 
 TREE = EstimatorChoice(estimator="tree", params={"max_depth": 6}, calibration="sigmoid", seed=3)
+
+
+SEARCH = """
+from sklearn.model_selection import GridSearchCV
+from sklearn.tree import DecisionTreeClassifier
+
+search = GridSearchCV(DecisionTreeClassifier(), {"max_depth": [1, 4]}, cv=2)
+"""
 
 
 @pytest.fixture
@@ -81,6 +90,21 @@ def test_refused_parameters_are_the_candidates_failure(store, prepared):
     choice = TREE.model_copy(update={"params": {"max_depth": 0}})
     with pytest.raises(CandidateFailed, match="max_depth"):
         fit_candidate(store, choice, features, *rows, threads=1)
+
+
+def test_a_search_leaves_what_it_found(store, prepared):
+    from sklearn.model_selection import GridSearchCV
+
+    _, _, features, rows = prepared
+    code = ProjectCode(sources={"my_search.py": SEARCH})
+    choice = TREE.model_copy(
+        update={"estimator": "my_search:search", "params": {}, "code": code}
+    )
+    fitted = fit_candidate(store, choice, features, *rows, threads=1)
+    (calibrated,) = load_model(fitted.model, store)[-1].calibrated_classifiers_
+    found = calibrated.estimator.estimator
+    assert not isinstance(found, GridSearchCV)
+    assert (found.max_depth, found.random_state) == (4, 3)
 
 
 def test_warnings_of_a_fit_are_kept(store, prepared):
