@@ -220,6 +220,19 @@ app.command(epilog="Example: digitflow corrections --json")(predicting.correctio
 app.command(name="app", epilog="Example: digitflow app --port 8600")(serving.open_app)
 
 
+@app.command(epilog="Example: digitflow init handwriting")
+def init(
+    folder: Annotated[Path, typer.Argument(help="A folder that is empty or not there yet.")],
+    debug: Debug = False,
+) -> None:
+    """Make a project of your own: configs, an example module, deployments, a Makefile."""
+    from digitflow.project.starting import start_project
+
+    for path in start_project(folder):
+        typer.echo(f"  {folder / path}")
+    typer.echo(f"\nNext: cd {folder} && digitflow train --config configs/mine.yaml")
+
+
 @app.command(epilog="Example: digitflow up")
 def up(project: Project = Path(), debug: Debug = False) -> None:
     """Start Prefect's server and a worker, deploy prefect.yaml, return when all is ready."""
