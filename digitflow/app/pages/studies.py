@@ -35,6 +35,8 @@ from digitflow.studies.report import StudyReport, group_parts, read_study
 PARTS = ("Figures", "Threshold", "Components", "Augmentation", "Examples")
 SHOWN, MOST_ROWS, PIXELS = 36, 1000, 784
 COPIES = 8
+# Dimensions of an array of images; rows of a table have one.
+IMAGES = 3
 REFILL = "The images of the latest training are not here: a training brings them back."
 TERMS = {
     "precision": "Of what the detector says yes to, the share that is the digit.",
@@ -67,10 +69,11 @@ def _choose_training(store: Store) -> Training | None:
     if model is None:
         return None
     for training in list_trainings(store, model):
-        if training.record["config"]["workload"] != "digits":
+        sets = find_sets(store, training.run)
+        if sets and len(sets["train"].samples.shape) != IMAGES:
             st.info(f"{model} learns from a table: this part is about images of digits.")
             return None
-        if find_sets(store, training.run):
+        if sets:
             return training
     show_missing(REFILL, "digitflow train")
     return None
@@ -225,7 +228,7 @@ def _find_scores(store: Store) -> tuple[int, ArrayRef, ArrayRef] | None:
     """Return the digit of the latest study of the detector, its scores and the labels."""
     for run in list_runs(store, "study"):
         scores = find_outputs(store, run["run"], "detector: scores").get("arrays.scores")
-        labels = find_outputs(store, run["run"], "choose digits").get("train.labels")
+        labels = find_outputs(store, run["run"], "choose digits").get("train.targets")
         if isinstance(scores, ArrayRef) and isinstance(labels, ArrayRef):
             return int(run["config"]["study"]["digit"]), scores, labels
     return None
