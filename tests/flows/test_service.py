@@ -72,7 +72,7 @@ def test_the_doctor_looks_at_the_worker_the_deployments_and_the_runs(service):
     found = examine()
     assert found["server"] == ("ok", f"answers at http://127.0.0.1:{service.port}/api")
     assert found["worker"] == ("ok", "digitflow online")
-    assert found["deployments"] == ("ok", "13, 6 of them with a schedule")
+    assert found["deployments"] == ("ok", "14, 6 of them with a schedule")
     monitor = service.api("/deployments/name/monitor-digits/monitor-digits")["id"]
     service.api(f"/deployments/{monitor}/pause_deployment", {})
     level, said = examine()["deployments"]
