@@ -71,7 +71,6 @@ def test_every_deployment_is_there_and_its_schedule_would_fire_when_it_says(serv
         "study-digits",
         "study-digits-weekly",
         "study-housing",
-        "study-housing",
         "gc-weekly",
         "answer-for-nobody",
         "judge-digits",
