@@ -144,8 +144,8 @@ class AskByTasks:
     def score(
         self, who: str, on: str, model: ModelRef, images: SampleSet
     ) -> Callable[[], TestResult]:
-        """Let a model read images."""
-        task = named(score_on_test, f"score {who} on the {on} images")
+        """Let a model predict for samples."""
+        task = named(score_on_test, f"score {who} on the {on} samples")
         return task.submit(model, images).result
 
     def alter(

@@ -115,7 +115,7 @@ def train(
         bool, typer.Option(help="Exit with 3 unless the challenger became champion.")
     ] = False,
     accept_new_test: Annotated[
-        bool, typer.Option(help="Allow other test images than the champion was judged on.")
+        bool, typer.Option(help="Allow other test samples than the champion was judged on.")
     ] = False,
     as_json: AsJson = False,
     debug: Debug = False,

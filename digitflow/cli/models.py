@@ -70,7 +70,7 @@ def compare(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Score two versions on the same test images and compare them pair by pair."""
+    """Score two versions on the same test samples and compare them pair by pair."""
     from digitflow.cli.tables import print_comparison
     from digitflow.registry.judging import judge_version
 

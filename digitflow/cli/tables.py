@@ -216,7 +216,7 @@ def print_verdict(verdict: Mapping[str, Any]) -> None:
 
 
 def print_comparison(compared: Mapping[str, Any]) -> None:
-    """Print two versions, side by side, on the same images."""
+    """Print two versions, side by side, on the same samples."""
     OUTPUT.print(
         f"challenger: version {compared['first']}; champion: version {compared['second']}; "
         "nothing is promoted"

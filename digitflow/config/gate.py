@@ -19,7 +19,7 @@ RegressionCheck = Literal[
 class FloorLimits(Section):
     """How good a model must be whatever the champion is."""
 
-    min_accuracy: float = Field(0.9, ge=0, le=1, description="least accuracy on test images")
+    min_accuracy: float = Field(0.9, ge=0, le=1, description="least accuracy on test samples")
 
 
 class BetterLimits(Section):
@@ -138,7 +138,7 @@ class BudgetLimits(Section):
     """What a model may cost."""
 
     latency_p95_ms: float = Field(
-        50, gt=0, description="processor milliseconds of one image, 95th percentile"
+        50, gt=0, description="processor milliseconds of one sample, 95th percentile"
     )
     megabytes: float = Field(500, gt=0, description="of the model's file")
     memory_mb: float = Field(2000, gt=0, description="peak memory of a process that predicts")

@@ -38,7 +38,7 @@ class Challenger(NamedTuple):
     ----------
     bundle : ModelBundle
     test : SampleSet
-        The frozen test images.
+        The frozen test samples.
     feedback : SampleSet or None
         Corrections that it has not learnt from, where there are any.
     fit_seconds : float or None
@@ -60,7 +60,7 @@ class Ask(Protocol):
     def score(
         self, who: str, on: str, model: ModelRef, images: SampleSet
     ) -> Callable[[], TestResult]:
-        """Let a model read images; `who` and `on` say in words which."""
+        """Let a model predict for samples; `who` and `on` say in words which."""
 
     def alter(
         self, model: ModelRef, test: SampleSet, limits: RobustnessLimits, seed: int
@@ -86,7 +86,7 @@ class AskHere:
     def score(
         self, who: str, on: str, model: ModelRef, images: SampleSet
     ) -> Callable[[], TestResult]:
-        """Let a model read images."""
+        """Let a model predict for samples."""
         return partial(score_on_test, self.store, model, images, self.threads)
 
     def alter(
@@ -142,7 +142,7 @@ def collect_evidence(
 def _score_both(
     ask: Ask, model: ModelRef, baseline: Baseline | None, images: SampleSet, on: str
 ) -> Callable[[], ScoredRefs]:
-    """Let both models read the same images, each with its own preprocessing."""
+    """Let both models read the same samples, each with its own preprocessing."""
     ours, theirs = ask.score("challenger", on, model, images), None
     if baseline is not None:
         who = f"champion version {baseline.version}"

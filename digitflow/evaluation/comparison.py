@@ -309,7 +309,7 @@ def compare_calibration(
     labels : integer ndarray of shape (n,)
         True digits, 0 to 9.
     challenger, champion : float ndarray of shape (n, 10)
-        Probabilities of each, a row an image.
+        Probabilities of each, a row a sample.
     groups, drawn
         As for `compare_hits` of digitflow.evaluation.comparison.
 
@@ -368,7 +368,7 @@ def compare_set(scored: ScoredSet, rules: BetterLimits, seed: int) -> HitDiffere
     Raises
     ------
     InputError
-        If there is no champion, or no image.
+        If there is no champion, or no sample.
     """
     if scored.champion is None:
         raise InputError("there is no champion to compare with")
@@ -385,8 +385,8 @@ def make_bootstrap(rules: BetterLimits, seed: int) -> Bootstrap:
     return Bootstrap(rules.significance, rules.resamples, seed)
 
 
-def describe_hits(found: HitDifference, images: str) -> str:
-    """Write the difference for people: "+0.18 points on 10,000 test images (59 wins, ...)"."""
+def describe_hits(found: HitDifference, samples: str) -> str:
+    """Write the difference for people: "+0.18 points on 10,000 test samples (59 wins, ...)"."""
     wins = format_count(found.wins, "win")
     losses = format_count(found.losses, "loss", "losses")
-    return f"{format_points(found.delta)} points on {found.n:,} {images} ({wins}, {losses})"
+    return f"{format_points(found.delta)} points on {found.n:,} {samples} ({wins}, {losses})"

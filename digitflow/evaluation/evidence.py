@@ -24,7 +24,7 @@ class Costs(Record):
     Attributes
     ----------
     latency_ms, latency_p95_ms : float
-        Median and 95th percentile of one prediction of one image, warm, in milliseconds of
+        Median and 95th percentile of one prediction of one sample, warm, in milliseconds of
         the processor.
     bytes : int
         Of its file.
@@ -204,7 +204,7 @@ class Evidence:
     Attributes
     ----------
     test : ScoredSet
-        The frozen test images, each model with its own preprocessing.
+        The frozen test samples, each model with its own preprocessing.
     feedback : ScoredSet or None
         Corrections set aside for the gate, where there are any.
     costs, champion_costs : Costs or None
@@ -227,7 +227,7 @@ class Evidence:
 
 
 class ScoredRefs(Record):
-    """What both models read in the same images; `champion` None where there is none."""
+    """What both models read in the same samples; `champion` None where there is none."""
 
     samples: SampleSet
     challenger: TestResult
@@ -240,7 +240,7 @@ class EvidenceRefs(Record):
     Attributes
     ----------
     test : ScoredRefs
-        Of the frozen test images.
+        Of the frozen test samples.
     feedback : ScoredRefs or None
         Of the corrections set aside for the gate, where there are any.
     costs, champion_costs : Costs or None

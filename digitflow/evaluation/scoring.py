@@ -1,4 +1,4 @@
-"""Run stored models on stored images: their quality, what a prediction costs, who is best."""
+"""Run stored models on stored samples: their quality, what a prediction costs, who is best."""
 
 import time
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ def evaluate_candidate(
     Parameters
     ----------
     prepared : PreparedFeatures
-        Of its recipe; `validation` are the images of its last part.
+        Of its recipe; `validation` are the samples of its last part.
     """
     from threadpoolctl import threadpool_limits
 

@@ -17,7 +17,7 @@ from digitflow.store.references import Record
 
 
 def check_sets(evidence: Evidence, n: int, has_champion: bool) -> list[Check]:
-    """Return an error for each thing that makes the scored images unfit; none when they fit.
+    """Return an error for each thing that makes the scored samples unfit; none when they fit.
 
     Parameters
     ----------
@@ -56,11 +56,11 @@ def _find_problems(evidence: Evidence, n: int, has_champion: bool) -> Iterator[t
     if len(evidence.test.targets) != n:
         yield (
             "test",
-            f"the comparison is about {n:,} test images, "
+            f"the comparison is about {n:,} test samples, "
             f"the evidence about {len(evidence.test.targets):,}",
         )
     yield from _find_in_set("test", evidence.test, has_champion)
-    # Feedback without a single image is not broken, it only says nothing.
+    # Feedback without a single sample is not broken, it only says nothing.
     if evidence.feedback is not None and len(evidence.feedback.targets):
         yield from _find_in_set("feedback", evidence.feedback, has_champion)
 
@@ -102,12 +102,12 @@ logger = logging.getLogger(__name__)
 
 
 class Comparison(Record):
-    """Who is judged against whom, on which test images.
+    """Who is judged against whom, on which test samples.
 
     Attributes
     ----------
     test_digest : str
-        By which the frozen test images are known.
+        By which the frozen test samples are known.
     n : int
         How many they are.
     challenger_digest : str
@@ -116,7 +116,7 @@ class Comparison(Record):
         The champion's file, its version, and the entry of the history that it is champion
         by: a promotion names that entry again. None where there is no champion.
     looks : int
-        How many different challengers were judged on these test images, this one included.
+        How many different challengers were judged on these test samples, this one included.
     """
 
     test_digest: str
@@ -159,13 +159,13 @@ def judge(evidence: Evidence, comparison: Comparison, limits: GateLimits, seed: 
 
     Every check that the config names is made, whatever the others say. Nothing is promoted
     where one of them stops it, where none passes, or, against a champion, without one of
-    the reasons: superior on the test images, superior on the feedback, equal and cheaper.
+    the reasons: superior on the test samples, superior on the feedback, equal and cheaper.
     Evidence that can't be used is an answer too ("error"), not an exception.
 
     Parameters
     ----------
     evidence : Evidence
-        Both models on the same test images, and what else was measured.
+        Both models on the same test samples, and what else was measured.
     comparison : Comparison
         Whom the evidence is about.
     limits : GateLimits
@@ -194,12 +194,12 @@ def declined(verdict: Verdict, reason: str) -> Verdict:
 
 
 def require_same_test(recorded: str, current: str) -> None:
-    """Refuse to compare scores on different test images.
+    """Refuse to compare scores on different test samples.
 
     Parameters
     ----------
     recorded, current : str
-        Digests of the test images of the champion's score and of this run.
+        Digests of the test samples of the champion's score and of this run.
 
     Raises
     ------
@@ -209,9 +209,9 @@ def require_same_test(recorded: str, current: str) -> None:
     if recorded == current:
         return
     raise TestSetChanged(
-        f"the champion was judged on the test images {recorded}, this run has {current}; "
+        f"the champion was judged on the test samples {recorded}, this run has {current}; "
         "their scores can't be compared, and the champion stays. To judge the champion "
-        "again on the new images, run with --accept-new-test, or set "
+        "again on the new samples, run with --accept-new-test, or set "
         "gate.accept_new_test: true in the config."
     )
 
@@ -219,7 +219,7 @@ def require_same_test(recorded: str, current: str) -> None:
 def _ask_checks(
     evidence: Evidence, comparison: Comparison, limits: GateLimits, seed: int
 ) -> tuple[Check, ...]:
-    # Nothing else is worth asking of images that can't be judged.
+    # Nothing else is worth asking of samples that can't be judged.
     unusable = check_sets(evidence, comparison.n, comparison.champion_digest is not None)
     if unusable:
         return tuple(unusable)

@@ -16,7 +16,7 @@ from digitflow.store.references import ArrayRef, ModelRef, Record
 
 
 class PreparedFeatures(Record):
-    """A fitted recipe and its float32 features (n, d) for three sets of images."""
+    """A fitted recipe and its float32 features (n, d) for three sets of samples."""
 
     recipe: ModelRef
     train: ArrayRef
@@ -220,7 +220,7 @@ def _calibrate(estimator: Any, method: str, features: np.ndarray, labels: np.nda
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.frozen import FrozenEstimator
 
-    # What is fitted already needs no folds: they would only ask for five images a class.
+    # What is fitted already needs no folds: they would only ask for five rows a class.
     rows = np.arange(len(labels))
     frozen = FrozenEstimator(estimator)
     calibrated = CalibratedClassifierCV(frozen, method=method, cv=[(rows, rows)])

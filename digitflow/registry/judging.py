@@ -41,12 +41,12 @@ def judge_challenger(
 
 
 def require_comparable(champion: Champion | None, test: SampleSet, limits: GateLimits) -> None:
-    """Stop where the champion was judged on other test images and nobody accepted that.
+    """Stop where the champion was judged on other test samples and nobody accepted that.
 
     Raises
     ------
     TestSetChanged
-        It says how to accept the new images.
+        It says how to accept the new samples.
     """
     if champion is not None and not limits.accept_new_test:
         gates.require_same_test(champion.score.test_digest, digest_test_set(test))
@@ -58,7 +58,7 @@ def check_test_samples(store: Store, model: str, test: SampleSet, limits: GateLi
     Raises
     ------
     TestSetChanged
-        It says how to accept the new images.
+        It says how to accept the new samples.
     """
     require_comparable(read_champion(store, model), test, limits)
 
@@ -84,7 +84,7 @@ def register_challenger(
 
 
 def keep_champion(store: Store, champion: Champion | None, verdict: Verdict) -> Champion | None:
-    """Return the champion; if it was judged on new test images, note its score on those."""
+    """Return the champion; if it was judged on new test samples, note its score on those."""
     score = verdict.champion
     if champion is None or score is None or champion.score.test_digest == score.test_digest:
         return champion
@@ -116,7 +116,7 @@ def judge_again(
     ChampionMoved
         If somebody else promoted meanwhile.
     TestSetChanged
-        If the champion was judged on other test images by now than this version was: a
+        If the champion was judged on other test samples by now than this version was: a
         dry run may compare the two on the old ones, a promotion may not.
     """
     name = listing.choose_model(store, model)
@@ -161,7 +161,7 @@ def judge_version(
     InputError
         If there is no such version, or it does not say what it was judged on.
     DamagedArtifact
-        If a model or the test images are missing or changed.
+        If a model or the test samples are missing or changed.
     """
     found = listing.find_registration(store, model, find_version(store, model, challenger))
     config = parse_yaml(found.facts.config, f"the config of version {found.version}")
@@ -208,7 +208,7 @@ def _find_baseline(store: Store, model: str, against: str | None) -> Baseline | 
 def describe_comparison(
     store: Store, model: str, challenger: TestScore, baseline: Baseline | None
 ) -> Comparison:
-    """Say who is judged against whom, and how often these test images were looked at."""
+    """Say who is judged against whom, and how often these test samples were looked at."""
     return Comparison(
         test_digest=challenger.test_digest,
         n=challenger.n,

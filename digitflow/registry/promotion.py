@@ -125,7 +125,7 @@ def record_score(store: Store, champion: Champion, score: TestScore) -> Champion
     ChampionMoved
         If another one is champion by now, or this one by another entry.
     """
-    model, why = champion.name, "judged on other test images"
+    model, why = champion.name, "judged on other test samples"
     found = read_champion(store, model)
     if found is not None and found.version == champion.version and found.score == score:
         return found
@@ -198,7 +198,7 @@ def rollback(store: Store, model: str, to: str | None = None, why: str = "") -> 
     InputError
         If there is no such former champion.
     DamagedArtifact
-        If its files are damaged, also in MLflow, or it reads its golden images otherwise.
+        If its files are damaged, also in MLflow, or it reads its golden samples otherwise.
     ChampionMoved
         If somebody else promoted meanwhile.
     """
@@ -212,7 +212,7 @@ def rollback(store: Store, model: str, to: str | None = None, why: str = "") -> 
     tried = golden.check_golden(store, target.model, target.bundle.golden)
     if not tried.repeated:
         raise DamagedArtifact(
-            f"version {target.version} of {model} does not read its {tried.n} golden images "
+            f"version {target.version} of {model} does not read its {tried.n} golden samples "
             f"as it did ({tried.error or f'{tried.labels_differ} other labels'}). The "
             f"champion stays {entries[0].champion}."
         )

@@ -114,7 +114,7 @@ def test_a_fit_is_ended_after_the_limit_of_its_candidate(run):
 
 
 def test_another_name_is_another_name_and_nothing_else():
-    task = named(judging.score_on_test, "score {a model} on the test images")
-    assert task.task_run_name() == "score {a model} on the test images"
+    task = named(judging.score_on_test, "score {a model} on the test samples")
+    assert task.task_run_name() == "score {a model} on the test samples"
     assert task.cache_policy is judging.score_on_test.cache_policy
     assert task.on_failure_hooks == judging.score_on_test.on_failure_hooks

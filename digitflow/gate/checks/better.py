@@ -1,6 +1,6 @@
 """Is the challenger better than the champion, or only lucky?
 
-Non-inferior is asked of every challenger; superior on the test images, superior on the
+Non-inferior is asked of every challenger; superior on the test samples, superior on the
 feedback, or equal and cheaper are three reasons of which one is enough.
 """
 
@@ -132,14 +132,14 @@ def _check_non_inferior(found: HitDifference, rules: BetterLimits) -> Check:
         verdict, word = "pass", f"not worse by more than {margin}"
     else:
         verdict, word = "fail", f"it may be worse by more than {margin}"
-    detail = f"{describe_hits(found, 'test images')}, at worst {_write_bound(found)}: {word}"
+    detail = f"{describe_hits(found, 'test samples')}, at worst {_write_bound(found)}: {word}"
     return Check.compare(
         "better.non_inferior", "test", found, verdict, detail, limit=-rules.margin
     )
 
 
 def _check_superior(name: str, found: HitDifference, rules: BetterLimits) -> Check:
-    images = "test images" if name == "superior" else "feedback images"
+    samples = "test samples" if name == "superior" else "feedback samples"
     p = exact_mcnemar(found.wins, found.losses)
     verdict: Answer
     if isnan(found.lower):
@@ -148,7 +148,7 @@ def _check_superior(name: str, found: HitDifference, rules: BetterLimits) -> Che
         verdict, word = "pass", f"better beyond chance (p = {p:.2g})"
     else:
         verdict, word = "fail", _describe_shortfall(found, p, rules.significance)
-    detail = f"{describe_hits(found, images)}: {word}"
+    detail = f"{describe_hits(found, samples)}: {word}"
     where = "test" if name == "superior" else "feedback"
     return Check.compare(
         f"better.{name}", where, found, verdict, detail, p=p, limit=0.0, blocks=False
@@ -163,7 +163,7 @@ def _check_feedback(feedback: ScoredSet, rules: BetterLimits, seed: int) -> Chec
         slice="feedback",
         n=0,
         verdict="insufficient",
-        detail="the feedback holds no images",
+        detail="the feedback holds no samples",
         blocks=False,
     )
 
@@ -175,24 +175,24 @@ def _describe_shortfall(found: HitDifference, p: float, significance: float) -> 
         return "not better but worse"
     if p <= significance:
         return (
-            f"more than chance image by image (p = {p:.2g}), but drawn again, by writer "
+            f"more than chance sample by sample (p = {p:.2g}), but drawn again, by writer "
             f"where known, the gain may be {_write_bound(found)}"
         )
     differ = found.wins + found.losses
     needed = needed_wins(differ, significance)
     if needed is None:
-        return f"{differ} images that differ are too few to tell from chance (p = {p:.2g})"
-    return f"may be chance (p = {p:.2g}): of {differ:,} images that differ it takes {needed:,}"
+        return f"{differ} samples that differ are too few to tell from chance (p = {p:.2g})"
+    return f"may be chance (p = {p:.2g}): of {differ:,} samples that differ it takes {needed:,}"
 
 
 def _describe_few(found: HitDifference) -> str:
-    return f"{found.clusters} writers or images are too few to say how far chance goes"
+    return f"{found.clusters} writers or samples are too few to say how far chance goes"
 
 
 def _question_equality(found: HitDifference, rules: BetterLimits) -> str | None:
     """Return why the two can't be called equal; None where they can.
 
-    A bootstrap can't show losses that never occurred: n images without one still leave
+    A bootstrap can't show losses that never occurred: n samples without one still leave
     room for a share of 1 - significance ** (1 / n), which must be within the margin.
     """
     if not found.lower > -rules.margin:
@@ -202,7 +202,7 @@ def _question_equality(found: HitDifference, rules: BetterLimits) -> str | None:
     unseen = 1 - rules.significance ** (1 / found.n)
     if unseen > rules.margin:
         return (
-            f"{found.n:,} images can't show two models equal within "
+            f"{found.n:,} samples can't show two models equal within "
             f"{100 * rules.margin:.2f} points, only within {100 * unseen:.2f}"
         )
     return None

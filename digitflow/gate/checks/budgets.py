@@ -6,7 +6,7 @@ from digitflow.gate.check import Answer, Check
 
 MEGABYTE = 1e6
 UNITS = {
-    "latency_p95_ms": "processor ms for one image (95th percentile)",
+    "latency_p95_ms": "processor ms for one sample (95th percentile)",
     "megabytes": "MB of file",
     "memory_mb": "MB of memory",
     "fit_seconds": "s of training",

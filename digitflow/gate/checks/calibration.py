@@ -58,4 +58,4 @@ def _answer(found: Difference, margin: float) -> tuple[Answer, str]:
         return "fail", f"higher by more than {margin:g}"
     if found.upper <= margin:
         return "pass", f"not higher by more than {margin:g}"
-    return "insufficient", f"{found.n:,} images can't rule out more than {margin:g} above it"
+    return "insufficient", f"{found.n:,} samples can't rule out more than {margin:g} above it"

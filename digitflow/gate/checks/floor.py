@@ -8,7 +8,7 @@ from digitflow.gate.check import Check
 
 
 def run(evidence: Evidence, limits: ClassificationLimits, seed: int) -> list[Check]:
-    """Hold the accuracy on the test images to `floor.min_accuracy`."""
+    """Hold the accuracy on the test samples to `floor.min_accuracy`."""
     hits = evidence.test.challenger.argmax(axis=1) == evidence.test.targets
     n, correct, floor = len(hits), int(hits.sum()), limits.floor.min_accuracy
     reached = correct / n >= floor
@@ -22,7 +22,7 @@ def run(evidence: Evidence, limits: ClassificationLimits, seed: int) -> list[Che
             interval=wilson_interval(correct, n),
             limit=floor,
             verdict="pass" if reached else "fail",
-            detail=f"the challenger reads {correct:,} of {n:,} test images right "
+            detail=f"the challenger has {correct:,} of {n:,} test samples right "
             f"({format_share(correct / n)}), {place} the floor of {format_share(floor)}",
         )
     ]

@@ -27,7 +27,7 @@ def _answer(tried: LoadCheck | None) -> tuple[Answer, str]:
     if tried.error is not None:
         return "fail", f"a fresh process could not repeat its predictions: {tried.error}"
     if tried.n == 0:
-        return "insufficient", "there are no golden images to repeat"
+        return "insufficient", "there are no golden samples to repeat"
     how = "to the bit" if tried.exact else "within 1e-6"
     if tried.repeated and tried.largest_difference >= 0:
         lent = f", trusting {list_some(tried.trusted)}" if tried.trusted else ""

@@ -18,7 +18,7 @@ from digitflow.gate.check import Answer, Check
 
 @dataclass(frozen=True)
 class _Slice:
-    """n images, and of how many only the one or only the other model is right."""
+    """n samples, and of how many only the one or only the other model is right."""
 
     name: str
     n: int
@@ -62,7 +62,7 @@ def _slice_test(test: ScoredSet, pairs: int) -> Iterator[_Slice]:
 
 
 def _slice_pairs(test: ScoredSet, pairs: int) -> Iterator[_Slice]:
-    """Yield the most confused pairs: images of either class, right unless taken for the other.
+    """Yield the most confused pairs: samples of either class, right unless taken for the other.
 
     Chosen by both models' confusions together, so that the choice favours neither.
     """
@@ -105,7 +105,7 @@ def _check_slice(part: _Slice, p: float | None, tested: int, rules: SliceLimits)
             slice=part.name,
             n=part.n,
             verdict="insufficient",
-            detail=f"{format_count(part.n, 'image')}, fewer than {rules.min_samples:,}",
+            detail=f"{format_count(part.n, 'sample')}, fewer than {rules.min_samples:,}",
             blocks=False,
         )
     verdict, word = _answer(part, p, tested, rules)
@@ -121,7 +121,7 @@ def _check_slice(part: _Slice, p: float | None, tested: int, rules: SliceLimits)
         limit=-rules.margin,
         verdict=verdict,
         detail=f"{_write_name(part.name)}: {format_points(part.delta)} points on "
-        f"{format_count(part.n, 'image')} ({format_count(part.wins, 'win')}, "
+        f"{format_count(part.n, 'sample')} ({format_count(part.wins, 'win')}, "
         f"{format_count(part.losses, 'loss', 'losses')}){word}",
     )
 

@@ -49,8 +49,8 @@ def test_the_first_sound_model_becomes_champion_by_absolute_checks_only(decide, 
     assert verdict.outcome == "bootstrap"
     assert verdict.promoted
     assert verdict.reason == (
-        "the first champion, by absolute checks only: the challenger reads 990 of 1,000 "
-        "test images right (99.00 %), at or above the floor of 90.00 %"
+        "the first champion, by absolute checks only: the challenger has 990 of 1,000 "
+        "test samples right (99.00 %), at or above the floor of 90.00 %"
     )
     assert {check.id.split(".")[0] for check in verdict.checks} == ABSOLUTE
     assert verdict.champion is verdict.champion_version is None
@@ -88,7 +88,7 @@ def test_scores_of_both_models_are_part_of_the_verdict(decide, make_scored):
         (20, 60, "may be worse by more than the margin"),
         (10, 10, "not shown to be better: +0.00 points"),
         (0, 0, "a tie keeps the champion"),
-        (30, 20, "of 50 images that differ it takes 32"),
+        (30, 20, "of 50 samples that differ it takes 32"),
     ],
 )
 def test_what_is_not_shown_to_be_better_keeps_the_champion(
@@ -103,7 +103,7 @@ def test_a_challenger_that_is_better_on_the_feedback_is_promoted(decide, make_sc
     feedback = make_scored(wins=14, losses=2, right=80, wrong=4)
     verdict = decide(make_scored(wins=5, losses=5), feedback=feedback)
     assert verdict.outcome == "promote"
-    assert "100 feedback images" in verdict.reason
+    assert "100 feedback samples" in verdict.reason
 
 
 def test_better_on_the_feedback_does_not_excuse_worse_on_the_test_images(decide, make_scored):
@@ -131,7 +131,7 @@ def test_a_better_model_that_is_worse_on_a_digit_is_not_promoted(decide):
     verdict = decide(test)
     assert verdict.outcome == "keep"
     assert stopped_by(verdict) == {"slices.worse"}
-    assert verdict.reason.startswith("class 4: -3.00 points on 1,000 images")
+    assert verdict.reason.startswith("class 4: -3.00 points on 1,000 samples")
 
 
 def test_the_gravest_answer_is_the_reason_and_the_others_are_counted(decide, make_scored):

@@ -85,7 +85,7 @@ def test_a_version_that_reads_otherwise_than_it_did_is_refused(project, second, 
         "check_golden",
         lambda store, model, recorded, real=golden.check_golden: real(store, other, recorded),
     )
-    with pytest.raises(DamagedArtifact, match="does not read its 10 golden images as it did"):
+    with pytest.raises(DamagedArtifact, match="does not read its 10 golden samples as it did"):
         rollback(project.store, "digits")
     assert project.champion() == second
 

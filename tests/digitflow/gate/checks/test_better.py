@@ -31,7 +31,7 @@ def test_a_clear_gain_is_superior(make_evidence, make_scored):
     assert superior.delta == pytest.approx(40 / 9980)
     assert superior.interval[0] > 0
     assert superior.detail == (
-        "+0.40 points on 9,980 test images (60 wins, 20 losses): better beyond chance "
+        "+0.40 points on 9,980 test samples (60 wins, 20 losses): better beyond chance "
         f"(p = {superior.p:.2g})"
     )
 
@@ -40,7 +40,7 @@ def test_a_gain_that_may_be_chance_says_what_it_takes(make_evidence, make_scored
     superior = ask(make_evidence(make_scored(wins=58, losses=42)))["superior"]
     assert superior.verdict == "fail"
     assert superior.detail.endswith(
-        "may be chance (p = 0.067): of 100 images that differ it takes 59"
+        "may be chance (p = 0.067): of 100 samples that differ it takes 59"
     )
     assert not superior.stops
 
@@ -107,7 +107,7 @@ def test_feedback_is_a_reason_of_its_own(make_evidence, make_scored):
     assert found["superior"].verdict == "fail"
     assert found["feedback"].verdict == "pass"
     assert found["feedback"].slice == "feedback"
-    assert "100 feedback images (14 wins, 2 losses)" in found["feedback"].detail
+    assert "100 feedback samples (14 wins, 2 losses)" in found["feedback"].detail
 
 
 def test_feedback_without_images_says_nothing(make_evidence, make_scored):
@@ -127,7 +127,7 @@ def test_an_equal_and_quicker_challenger_is_cheaper(make_evidence, make_scored):
     ("test", "word"),
     [
         # 1,000 images without a difference leave room for 0.3 points.
-        ({"right": 990, "wrong": 10}, "1,000 images can't show two models equal within 0.20"),
+        ({"right": 990, "wrong": 10}, "1,000 samples can't show two models equal within 0.20"),
         ({"wins": 20, "losses": 60}, "not shown to be equal"),
         ({"wins": 0, "losses": 9}, "significantly worse"),
     ],

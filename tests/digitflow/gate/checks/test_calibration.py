@@ -56,7 +56,7 @@ def test_too_few_images_to_rule_out_a_difference_are_no_pass(make_evidence, make
     assert check.delta < check.limit < check.interval[1]
     assert check.verdict == "insufficient"
     assert check.stops
-    assert "100 images can't rule out more than 0.02" in check.detail
+    assert "100 samples can't rule out more than 0.02" in check.detail
 
 
 def test_four_writers_are_no_pass(make_evidence, make_scored):

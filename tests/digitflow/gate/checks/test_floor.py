@@ -29,6 +29,6 @@ def test_the_answer_shows_its_figures(make_evidence, make_scored):
     assert check.interval == wilson_interval(950, 1000)
     assert (check.champion, check.delta) == (None, None)
     assert check.detail == (
-        "the challenger reads 950 of 1,000 test images right (95.00 %), "
+        "the challenger has 950 of 1,000 test samples right (95.00 %), "
         "at or above the floor of 90.00 %"
     )

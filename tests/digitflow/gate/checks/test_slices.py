@@ -52,7 +52,7 @@ def test_a_slice_that_is_worse_beyond_chance_stops_a_better_model(make_evidence)
     assert four.stops
     assert (four.n, four.challenger, four.champion) == (200, 188 / 200, 1.0)
     assert four.interval[0] < four.delta < four.interval[1] < 0
-    assert four.detail.startswith("class 4: -6.00 points on 200 images (0 wins, 12 losses)")
+    assert four.detail.startswith("class 4: -6.00 points on 200 samples (0 wins, 12 losses)")
     assert found["class 5"].verdict == "pass"
     assert "4 and 9 told apart" in found["4/9"].detail
 
@@ -73,7 +73,7 @@ def test_small_slices_say_nothing_and_count_for_nothing(make_evidence):
     assert found["class 4"].verdict == "insufficient"
     assert found["class 4"].p is None
     assert not found["class 4"].stops
-    assert found["class 4"].detail == "200 images, fewer than 201"
+    assert found["class 4"].detail == "200 samples, fewer than 201"
     # The pair is large enough, and now the only one that is tested.
     assert found["4/9"].p == exact_mcnemar(12, 0)
 
