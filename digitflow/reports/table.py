@@ -159,9 +159,9 @@ def _draw_confusion(
     counts = confusion_matrix(
         targets, predictions.argmax(axis=1), labels=np.arange(len(classes))
     )
-    return draw_matrix(
-        TITLES["confusion"], counts, "predicted", "true", classes, classes, decimals=0
-    )
+    # Of three classes the picture is too narrow for its whole title.
+    title = TITLES["confusion"].partition(",")[0]
+    return draw_matrix(title, counts, "predicted", "true", classes, classes, decimals=0)
 
 
 def _write_unit(unit: str) -> str:
@@ -173,4 +173,5 @@ def _name_axes(axes: Any, x_label: str, y_label: str) -> None:
     axes.set_ylabel(y_label)
     axes.grid(color=NO_VALUE, linewidth=0.8)
     axes.set_axisbelow(True)
+    write_thousands(axes)
     soften_frame(axes)

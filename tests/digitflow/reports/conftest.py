@@ -165,7 +165,7 @@ def pictures():
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def report(pictures) -> RunReport:
     """What the report of a run says in which a second champion was promoted."""
     return RunReport(
