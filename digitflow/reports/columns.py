@@ -40,14 +40,14 @@ def draw_columns(
             axes.barh([str(value) for value in counts.index], counts, color=COLOURS[0])
         axes.set_title(str(name), color=INK, fontsize=10)
         axes.tick_params(labelsize=7)
-        _write_thousands(axes)
+        write_thousands(axes)
         soften_frame(axes)
     for axes in grid[len(frame.columns) :]:
         axes.set_axis_off()
     return encode(figure)
 
 
-def _write_thousands(axes: Any) -> None:
+def write_thousands(axes: Any) -> None:
     """Write 20k for 20,000: a small axis has no room for more."""
     for axis in (axes.xaxis, axes.yaxis):
         _, high = sorted(axis.get_view_interval())
@@ -101,7 +101,7 @@ def draw_scatter_matrix(title: str, frame: "pd.DataFrame") -> bytes:
         for column, axes in enumerate(line):
             _fill_cell(axes, cells, row, column)
             axes.tick_params(labelsize=6)
-            _write_thousands(axes)
+            write_thousands(axes)
             soften_frame(axes)
             if row == len(names) - 1:
                 axes.set_xlabel(names[column], fontsize=8)

@@ -20,7 +20,7 @@ from digitflow.reports.charts import (
     new_figure,
     soften_frame,
 )
-from digitflow.reports.columns import BINS, draw_columns, draw_map
+from digitflow.reports.columns import BINS, draw_columns, draw_map, write_thousands
 from digitflow.reports.pictures import Figures, store_pictures
 from digitflow.store.artifacts import Store
 from digitflow.store.references import Record
