@@ -23,6 +23,8 @@ def run(evidence: Evidence, limits: RegressionLimits, seed: int) -> list[Check]:
         return []
     checks = judge_errors(*list_errors(test), test.writers, rules, seed)
     objection = None if checks[0].passed else "the errors are not shown to be equal"
+    if evidence.feedback is not None:
+        checks.append(_check_feedback(evidence.feedback, rules, seed))
     costs = evidence.costs, evidence.champion_costs
     return [*checks, check_cheaper("lower_error.cheaper", *costs, objection, rules)]
 
@@ -74,7 +76,23 @@ def judge_errors(
     except InputError as exc:
         detail = f"the errors can't be compared: {exc}"
         return [Check(id="lower_error", slice="test", verdict="error", detail=detail)]
-    return [_check_non_inferior(found, rules), _check_superior(found, rules)]
+    return [_check_non_inferior(found, rules), _check_superior("superior", found, rules)]
+
+
+def _check_feedback(feedback: ScoredSet, rules: BetterLimits, seed: int) -> Check:
+    drawn = make_bootstrap(rules, seed)
+    try:
+        found = compare_squared_errors(*list_errors(feedback), feedback.writers, drawn)
+    except InputError as exc:
+        return Check(
+            id="lower_error.feedback",
+            slice="feedback",
+            n=len(feedback.targets),
+            verdict="insufficient",
+            detail=f"the feedback can't be compared: {exc}",
+            blocks=False,
+        )
+    return _check_superior("feedback", found, rules)
 
 
 def _check_non_inferior(found: ErrorDifference, rules: BetterLimits) -> Check:
@@ -89,14 +107,14 @@ def _check_non_inferior(found: ErrorDifference, rules: BetterLimits) -> Check:
     )
 
 
-def _check_superior(found: ErrorDifference, rules: BetterLimits) -> Check:
+def _check_superior(name: str, found: ErrorDifference, rules: BetterLimits) -> Check:
     better = found.upper < 0 and found.p <= rules.significance
     word = "lower beyond chance" if better else "not lower beyond chance"
     detail = f"{_describe(found)}: {word} (p = {found.p:.2g})"
     verdict = _decide(found, better)
     return Check.compare(
-        "lower_error.superior",
-        "test",
+        f"lower_error.{name}",
+        "test" if name == "superior" else "feedback",
         found,
         verdict,
         detail,

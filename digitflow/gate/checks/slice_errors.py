@@ -4,6 +4,10 @@ Each slice by the paired bootstrap of squared errors, one-sided, all of them tog
 error rate (Holm).
 """
 
+from collections.abc import Mapping
+
+import numpy as np
+
 from digitflow.config.gate import RegressionLimits, SliceLimits
 from digitflow.evaluation.comparison import (
     ErrorDifference,
@@ -11,7 +15,7 @@ from digitflow.evaluation.comparison import (
     holm,
     make_bootstrap,
 )
-from digitflow.evaluation.evidence import Evidence
+from digitflow.evaluation.evidence import Evidence, ScoredSet
 from digitflow.formatting import format_count, format_figure
 from digitflow.gate.check import Answer, Check
 from digitflow.gate.checks.lower_error import list_errors
@@ -23,11 +27,11 @@ def run(evidence: Evidence, limits: RegressionLimits, seed: int) -> list[Check]:
     if test.champion is None:
         return []
     sizes = {name: int(rows.sum()) for name, rows in test.slices.items()}
-    large = {name: test.slices[name] for name in sizes if sizes[name] >= rules.min_samples}
-    drawn = make_bootstrap(limits.lower_error, seed)
-    found = (
-        compare_error_slices(*list_errors(test), large, test.writers, drawn) if large else {}
-    )
+    found = _compare_large(test, test.slices, limits, seed)
+    if (feedback := evidence.feedback) is not None:
+        rows = np.ones(len(feedback.targets), bool)
+        sizes["feedback"] = len(rows)
+        found |= _compare_large(feedback, {"feedback": rows}, limits, seed)
     adjusted = dict(zip(found, holm([part.p_worse for part in found.values()]), strict=True))
     return [
         _check_slice(name, found[name], adjusted[name], len(found), rules, test.unit)
@@ -35,6 +39,18 @@ def run(evidence: Evidence, limits: RegressionLimits, seed: int) -> list[Check]:
         else _note_small(name, size, rules)
         for name, size in sizes.items()
     ]
+
+
+def _compare_large(
+    scored: ScoredSet, slices: Mapping[str, np.ndarray], limits: RegressionLimits, seed: int
+) -> dict[str, ErrorDifference]:
+    """Compare the slices that have enough samples."""
+    least = limits.slices.min_samples
+    large = {name: rows for name, rows in slices.items() if rows.sum() >= least}
+    if not large:
+        return {}
+    drawn = make_bootstrap(limits.lower_error, seed)
+    return compare_error_slices(*list_errors(scored), large, scored.writers, drawn)
 
 
 def _check_slice(

@@ -110,3 +110,24 @@ def test_only_an_equal_regression_is_promoted_for_being_cheaper(
 def test_the_question_tells_the_reasons_to_promote_whatever_the_check(make_value_evidence):
     checks = run(make_value_evidence(), LIMITS, seed=1)
     assert {"superior", "cheaper"} == {check.question for check in checks} & set(REASONS)
+
+
+def test_a_gain_on_what_people_corrected_is_a_reason_of_its_own(
+    make_value_evidence, make_values
+):
+    test, feedback = make_values(), make_values()
+    equal = replace(feedback, challenger=feedback.champion)
+    for scored, verdict in ((feedback, "pass"), (equal, "fail")):
+        evidence = make_value_evidence(test, feedback=scored)
+        found = {check.id: check for check in run(evidence, LIMITS, 1)}["lower_error.feedback"]
+        assert (found.slice, found.verdict, found.stops) == ("feedback", verdict, False)
+    none = replace(
+        feedback,
+        targets=feedback.targets[:0],
+        challenger=feedback.challenger[:0],
+        champion=feedback.champion[:0],
+    )
+    found = run(make_value_evidence(test, feedback=none), LIMITS, 1)
+    assert {check.id: check.verdict for check in found}[
+        "lower_error.feedback"
+    ] == "insufficient"

@@ -109,3 +109,11 @@ def test_a_gain_or_loss_of_few_groups_is_drawn_by_groups(make_value_evidence, ma
     (alone,) = run(make_value_evidence(replace(worse, writers=None)), LIMITS, 1)
     (grouped,) = run(make_value_evidence(worse), LIMITS, 1)
     assert alone.p < grouped.p
+
+
+def test_what_people_corrected_is_a_slice(make_value_evidence, make_values, slices):
+    test, feedback = make_values(slices=slices), make_values()
+    worse = worsen(feedback, np.ones(len(feedback.targets), bool), 1.6)
+    assert ask(make_value_evidence(test, feedback=feedback))["feedback"].verdict != "fail"
+    found = ask(make_value_evidence(test, feedback=worse))
+    assert [name for name, check in found.items() if check.stops] == ["feedback"]
