@@ -31,7 +31,7 @@ def test_these_are_all_the_kinds_of_configs():
 
 @pytest.mark.parametrize(
     ("config", "kind"),
-    zip(CONFIGS, (DigitsWorkload, TableWorkload, TableWorkload), strict=True),
+    list(zip(CONFIGS, (DigitsWorkload, TableWorkload, TableWorkload), strict=True)),
     ids=lambda each: type(each).__name__,
 )
 def test_the_steps_are_those_of_the_configs_kind(config, kind):
