@@ -231,6 +231,8 @@ def write_results(study: StudyReport) -> str:
         "together. What an earlier section has computed already counts in the work, and not "
         "in what elapsed.",
     ]
+    if scope.caveat:
+        lines += ["", f"**{scope.caveat}**"]
     if study.champion:
         lines += ["", study.champion]
     if published := list_published(study):

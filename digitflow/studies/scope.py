@@ -43,6 +43,11 @@ class Scope(Record):
         """What people call its samples: images, rows."""
         raise NotImplementedError(f"{type(self).__name__} does not say what its samples are")
 
+    @property
+    def caveat(self) -> str:
+        """What whoever reads its figures must know first; empty where there is nothing."""
+        return ""
+
     @classmethod
     def of(cls, scope: "Scope") -> Self:
         """Return a scope that is of this kind; `TypeError` if it is of another."""
@@ -116,6 +121,13 @@ class TableScope(Scope):
     def samples(self) -> str:
         """Rows."""
         return "rows"
+
+    @property
+    def caveat(self) -> str:
+        """Where the rows are invented, that they are."""
+        if not self.generated:
+            return ""
+        return "The rows are generated: no figure here says anything of real ones."
 
     @property
     def unit(self) -> str:

@@ -30,7 +30,7 @@ def test_the_report_of_a_table_is_read_as_it_was_written(make_study, store):
     assert read_study(store, study.run) == study
     results = write_results(study)
     for text in (page, results):
-        assert "600 generated districts" in text or text is results
+        assert "The rows are generated" in text
         assert "the champion of housing" in text
         assert "studies of housing" in text
         assert "images" not in text
