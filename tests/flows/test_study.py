@@ -113,6 +113,19 @@ def test_a_killed_study_goes_on_from_what_was_finished(empty_project):
     assert any(state == "computed" for state in states.values())
 
 
+def test_the_same_command_studies_a_table(empty_project):
+    housing = str(ROOT / "configs/housing.yaml")
+    said = empty_project.run("study", "split", "--config", housing, "--train-size", 300)
+    assert "0 of the 4,500 earlier ones change sides by hash" in " ".join(said.split())
+    record = list_runs(empty_project.store)[0]
+    assert [section["section"] for section in record["sections"]] == ["split"]
+    assert record["published"]["of"] == 0
+    folder = empty_project.store.root / "reports" / record["run"]
+    assert "The rows are generated" in (folder / "results.md").read_text(encoding="utf-8")
+    empty_project.run("study", "detector", "--config", housing, code=2)
+    assert "no section detector; known: explore, split, models" in empty_project.errors
+
+
 def _wait_for_experiments(project, process, count):
     """Wait until some experiments are computed and others are not; return their names."""
     deadline = time.monotonic() + 120
