@@ -1,4 +1,4 @@
-"""A recipe and a candidate of this project's own, named by its configs as my_models:..."""
+"""A recipe and candidates of this project's own, named by its configs as my_models:..."""
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -7,43 +7,38 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from digitflow.features.recipes.strokes import build_steps as build_strokes
 
-class InkProfiles(TransformerMixin, BaseEstimator):
-    """Say of each image how much ink is in its rows, its columns and its blocks of pixels.
+
+class Clip(TransformerMixin, BaseEstimator):
+    """Keep features within so many standard deviations, as they were in training.
 
     It stays in the fitted model, so the config trusts it by its name.
     """
 
-    def __init__(self, block=4):
-        self.block = block
+    def __init__(self, limit=3.0):
+        self.limit = limit
 
-    def fit(self, images, labels=None):
-        """Learn nothing."""
+    def fit(self, rows, labels=None):
+        """Learn the features' means and deviations from rows (n, d)."""
+        self.mean_, self.deviation_ = rows.mean(axis=0), rows.std(axis=0)
         return self
 
-    def transform(self, images):
-        """Return float32 features (n, d) of uint8 images (n, 28, 28)."""
-        ink = np.asarray(images, np.float32) / 255
-        size = 28 // self.block
-        blocks = ink.reshape(len(ink), size, self.block, size, self.block).mean((2, 4))
-        parts = (ink.mean(axis=1), ink.mean(axis=2), blocks.reshape(len(ink), -1))
-        return np.hstack(parts).astype(np.float32)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        return tags
+    def transform(self, rows):
+        """Return rows (n, d), what is far from the mean brought near."""
+        reach = self.limit * self.deviation_
+        return np.clip(rows, self.mean_ - reach, self.mean_ + reach)
 
 
-def build_steps(seed, block=4):
+def build_steps(seed, limit=3.0):
     """Return the recipe: named transformers. `recipe_params` of a config are its parameters."""
-    return [("profiles", InkProfiles(block)), ("scale", StandardScaler())]
+    return [*build_strokes(seed), ("clip", Clip(limit))]
 
 
 def build(params, seed, threads):
     """Return the candidate. `params` of a config come as they are."""
-    return ExtraTreesClassifier(**{"n_estimators": 200} | params)
+    return SVC(**{"C": 10.0} | params)
 
 
-# An unfitted pipeline does as well; a config sets its parts by `svc__C`.
-machine = make_pipeline(StandardScaler(), SVC())
+# An unfitted pipeline does as well; a config sets its parts, as `extratreesclassifier__...`.
+forest = make_pipeline(StandardScaler(), ExtraTreesClassifier(200))
