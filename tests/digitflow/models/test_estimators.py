@@ -31,7 +31,7 @@ QUICKER = {
     "boosting": {"max_iter": 15},
 }
 
-CLASSIFIERS = sorted({*ESTIMATORS.names()} - {"neighbour_boosting"})
+CLASSIFIERS = sorted({*ESTIMATORS.names()} - {"neighbour_boosting", "stack"})
 every_estimator = pytest.mark.parametrize("name", CLASSIFIERS)
 
 
