@@ -92,7 +92,7 @@ def test_a_recipe_has_the_dotted_name_of_its_module():
 @pytest.mark.parametrize("name", ["preparing", "catalogue", "Strokes", "", "no.pixels"])
 def test_an_unknown_recipe_lists_the_known_ones(name):
     with pytest.raises(
-        InputError, match="known: columns, components, districts, pca, pixels, scaled"
+        InputError, match="known: columns, components, districts, neighbourhoods, pca"
     ):
         RECIPES.module(name)
 
