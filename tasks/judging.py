@@ -29,7 +29,7 @@ collect_window = plain_task(
     window.collect_window, run_name="look at predictions of version {version}"
 )
 calibrate_limits = cached_task(
-    drift.calibrate_limits, run_name="calibrate limits for {size} images", in_process=True
+    drift.calibrate_limits, run_name="calibrate limits for {size} samples", in_process=True
 )
 compare_window = cached_task(window.compare_window, run_name="compare with the reference")
 keep_report = plain_task(monitoring.write_report, run_name="keep the report")

@@ -15,6 +15,7 @@ from digitflow.formatting import (
     format_seconds,
     format_share,
     format_signed,
+    format_value,
 )
 
 WIDTH = 80
@@ -93,6 +94,7 @@ def _describe_registration(shown: Mapping[str, Any]) -> Iterator[tuple[str, str]
 
 def _describe_bundle(bundle: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     golden, reject_option = bundle["golden"], bundle["reject_option"]
+    table, intervals = bundle["table"], bundle["intervals"]
     count = golden["samples"]["shape"][0]
     yield "golden", f"{count} samples, made with {_join(golden['libraries'], str)}"
     yield "made on", golden["machine"]
@@ -101,6 +103,15 @@ def _describe_bundle(bundle: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield (
             "unsure",
             f"below {threshold} (coverage {format_share(reject_option['coverage'])})",
+        )
+    if table is not None:
+        kinds = ", ".join(table["classes"]) or table["holds"]["unit"] or "values"
+        yield "predicts", f"{table['target']} ({kinds}) from {', '.join(table['columns'])}"
+    if intervals is not None:
+        width = format_value(intervals["mean_width"])
+        yield (
+            "intervals",
+            f"hold {format_share(intervals['coverage'])}, {width} wide on average",
         )
 
 

@@ -119,7 +119,7 @@ def _list_facts(found: Registration) -> dict[str, Any]:
     kept = {"data", "code", "libraries", "metrics", "costs"}
     return found.facts.model_dump(mode="json", include=kept) | {
         f"test_{found.score.metric}": found.score.value,
-        "test_images": found.score.test_digest,
+        "test_samples": found.score.test_digest,
     }
 
 

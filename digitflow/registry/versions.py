@@ -170,8 +170,8 @@ def list_files(bundle: ModelBundle) -> dict[str, FileRef]:
     """Return {name: reference} of every file that a bundle is made of."""
     files: dict[str, FileRef] = {
         MODEL_FILE: bundle.model,
-        "golden-images.npy": bundle.golden.samples,
-        "golden-probabilities.npy": bundle.golden.predictions,
+        "golden-samples.npy": bundle.golden.samples,
+        "golden-predictions.npy": bundle.golden.predictions,
     }
     if bundle.reject_option is not None and bundle.reject_option.detector is not None:
         files["outliers.skops"] = bundle.reject_option.detector

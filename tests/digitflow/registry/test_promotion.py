@@ -42,8 +42,8 @@ def test_mlflow_keeps_every_file_of_a_version(project):
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")}
     assert found >= {
         "model/model.skops",
-        "bundle/golden-images.npy",
-        "bundle/golden-probabilities.npy",
+        "bundle/golden-samples.npy",
+        "bundle/golden-predictions.npy",
         "bundle/bundle.json",
         "config.yaml",
         "facts.json",

@@ -65,7 +65,7 @@ def test_a_damaged_file_comes_back_from_mlflow(project, second):
     assert project.store.is_intact(first.model)
 
 
-@pytest.mark.parametrize("name", ["model.skops", "golden-probabilities.npy"])
+@pytest.mark.parametrize("name", ["model.skops", "golden-predictions.npy"])
 def test_a_version_that_is_damaged_everywhere_is_refused(project, second, name):
     first = listing.list_history(project.store, "digits")[1].champion.bundle
     ref = first.model if name == "model.skops" else first.golden.predictions

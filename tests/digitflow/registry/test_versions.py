@@ -106,8 +106,8 @@ def test_a_version_becomes_a_champion_with_the_score_it_was_judged_by(registered
 def test_a_release_is_its_model_its_golden_arrays_and_its_screen():
     assert {name: ref.digest for name, ref in list_files(RELEASE).items()} == {
         "model.skops": "abc",
-        "golden-images.npy": "g",
-        "golden-probabilities.npy": "p",
+        "golden-samples.npy": "g",
+        "golden-predictions.npy": "p",
         "outliers.skops": "def",
     }
     assert len(list_files(RELEASE.model_copy(update={"reject_option": None}))) == 3
