@@ -117,7 +117,7 @@ def test_of_a_reference_the_arrays_are_files_and_what_names_them_is_not():
     arrays = ("statistics", "components", "projected", "predicted", "confidence")
     refs = dict.fromkeys(arrays, RELEASE.golden.samples)
     bundle = RELEASE.model_copy(
-        update={"reference": Reference(columns=("ink",), classes=10, **refs)}
+        update={"reference": Reference(columns=("ink",), categories=((),), classes=10, **refs)}
     )
     added = list_files(bundle).keys() - list_files(RELEASE).keys()
     assert added == {f"reference-{name}.npy" for name in arrays}
