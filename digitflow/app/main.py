@@ -15,6 +15,7 @@ PAGES = {
     "read": ("Read", "draw"),
     "batch": ("Batch", "photo_library"),
     "review": ("Review", "rate_review"),
+    "predict": ("Predict", "tune"),
     "data": ("Data", "dataset"),
     "models": ("Models", "leaderboard"),
     "studies": ("Studies", "science"),

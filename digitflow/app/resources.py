@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from time import sleep
+from typing import Literal
 
 import streamlit as st
 
@@ -21,7 +22,8 @@ from digitflow.models.golden import load_bundle
 from digitflow.models.persistence import load_model
 from digitflow.predict.explaining import LearntImages
 from digitflow.predict.predictor import Predictor
-from digitflow.registry.history import find_champion
+from digitflow.predict.rows import RowPredictor
+from digitflow.registry.history import find_champion, read_last
 from digitflow.registry.listing import find_registration
 from digitflow.registry.listing import list_models as list_registered
 from digitflow.registry.versions import DEFAULT_MODELS, Champion
@@ -30,9 +32,15 @@ from digitflow.store.artifacts import Store, open_store
 
 logger = logging.getLogger(__name__)
 
+Workload = Literal["digits", "table"]
+
 ADMIN_OPTION = "--admin"
 PASSWORD_VARIABLE = "DIGITFLOW_APP_PASSWORD"  # noqa: S105
 TRAIN, DIAGNOSE = "make run", "digitflow doctor"
+PAGES_FOR: dict[Workload, tuple[str, str]] = {
+    "digits": ("pictures of digits", "the pages Read, Batch and Review are"),
+    "table": ("rows of a table", "the page Predict is"),
+}
 # A model and its detector take some 50 MB; people compare two.
 MODELS_KEPT = 4
 # What guessing a password costs.
@@ -49,13 +57,39 @@ def list_models(store: Store) -> list[str]:
     return sorted(list_registered(store), key=lambda name: (name not in DEFAULT_MODELS, name))
 
 
-def choose_model(store: Store, page: str, lack: str, command: str) -> str | None:
-    """Ask which registered model a page is about; None, and the lack shown, without one."""
+def choose_model(
+    store: Store, page: str, lack: str, command: str, workload: Workload | None = None
+) -> str | None:
+    """Ask which registered model a page is about; None, and the lack shown, without one.
+
+    Parameters
+    ----------
+    workload : "digits" or "table", optional
+        Models of this one are offered first.
+    """
     models = list_models(store)
     if not models:
         show_missing(lack, command)
         return None
+    if workload is not None:
+        models.sort(key=lambda name: _find_workload(store, name) != workload)
     return st.selectbox("Registered model", models, key=f"{page}-model")
+
+
+def _find_workload(store: Store, model: str) -> Workload | None:
+    """Return what a model's champion takes; None where there is none."""
+    last = read_last(store, model)
+    return None if last is None else last.champion.bundle.workload
+
+
+def fits_page(champion: Champion, workload: Workload) -> bool:
+    """Tell whether a page is for a champion; if not, say which pages are."""
+    found = champion.bundle.workload
+    if found == workload:
+        return True
+    takes, pages = PAGES_FOR[found]
+    st.info(to_markdown(f"{champion.name} takes {takes}: {pages} for it."))
+    return False
 
 
 def choose_training(
@@ -117,6 +151,20 @@ def load_predictor(
     champion = find_version(store, model, version)
     pipeline, detector = _load_files(str(store.root), champion.bundle.model.digest, champion)
     return Predictor(champion, pipeline, detector, log)
+
+
+def load_row_predictor(store: Store, champion: Champion) -> RowPredictor:
+    """Return the champion of a table, ready to predict; its file is kept by its digest.
+
+    Raises
+    ------
+    InputError
+        If it takes pictures.
+    DamagedArtifact
+        If its file is missing or changed.
+    """
+    pipeline, _ = _load_files(str(store.root), champion.bundle.model.digest, champion)
+    return RowPredictor(champion, pipeline)
 
 
 @st.cache_resource(max_entries=MODELS_KEPT, show_spinner="Loading the model …")
