@@ -52,9 +52,33 @@ def open_project_store() -> Store:
     return open_store()
 
 
-def list_models(store: Store) -> list[str]:
-    """Return the registered models, those that are meant without a name first."""
-    return sorted(list_registered(store), key=lambda name: (name not in DEFAULT_MODELS, name))
+def list_models(store: Store, workload: Workload | None = None) -> list[str]:
+    """Return the registered models: of a workload first, then those meant without a name."""
+
+    def find_turn(name: str) -> tuple[bool, bool, str]:
+        is_other = workload is not None and _find_workload(store, name) != workload
+        return is_other, name not in DEFAULT_MODELS, name
+
+    return sorted(list_registered(store), key=find_turn)
+
+
+def _find_workload(store: Store, model: str) -> Workload | None:
+    """Return what a model's champion takes; None where there is none."""
+    last = read_last(store, model)
+    return None if last is None else last.champion.bundle.workload
+
+
+def find_default(store: Store, workload: Workload) -> Champion:
+    """Return the champion that a page begins with: one of its workload, if there is any.
+
+    Raises
+    ------
+    InputError
+        If no model has one.
+    """
+    found = (read_last(store, name) for name in list_models(store, workload))
+    first = next((last.champion for last in found if last is not None), None)
+    return find_champion(store) if first is None else first
 
 
 def choose_model(
@@ -67,19 +91,11 @@ def choose_model(
     workload : "digits" or "table", optional
         Models of this one are offered first.
     """
-    models = list_models(store)
+    models = list_models(store, workload)
     if not models:
         show_missing(lack, command)
         return None
-    if workload is not None:
-        models.sort(key=lambda name: _find_workload(store, name) != workload)
     return st.selectbox("Registered model", models, key=f"{page}-model")
-
-
-def _find_workload(store: Store, model: str) -> Workload | None:
-    """Return what a model's champion takes; None where there is none."""
-    last = read_last(store, model)
-    return None if last is None else last.champion.bundle.workload
 
 
 def fits_page(champion: Champion, workload: Workload) -> bool:

@@ -102,7 +102,7 @@ def draw_values(targets: np.ndarray, found: RowPrediction) -> None:
         "layer": [
             {
                 "data": {"values": bars},
-                "mark": {"type": "bar", "color": COLOURS[5]},
+                "mark": {"type": "bar", "color": COLOURS[5], "binSpacing": 1},
                 "encoding": {"x": x | {"field": "from", "bin": "binned"}, "x2": {"field": "to"},
                              "y": y},
             },

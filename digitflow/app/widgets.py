@@ -12,6 +12,7 @@ from digitflow.predict.predictions import Prediction, Status
 from digitflow.reports.charts import COLOURS
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:])")
+_PLAIN = re.compile(r"[\w ,.%()/-]+")
 # Streamlit's name of a colour, and a sign that says the same without it.
 STATES: dict[Status, tuple[str, str]] = {
     "read": ("green", ":material/check:"),
@@ -37,6 +38,14 @@ def to_markdown(text: str) -> str:
         for place, part in enumerate(parts)
     ]
     return "".join(shown).replace("\n", "  \n")
+
+
+def write_label(text: str) -> str:
+    """Return a control's label as `to_markdown` does, but without need for it as it is.
+
+    Labels are read out as they are written, escapes too.
+    """
+    return text if _PLAIN.fullmatch(text) else to_markdown(text)
 
 
 def enlarge(image: np.ndarray, side: int = FRAME_SIDE) -> np.ndarray:

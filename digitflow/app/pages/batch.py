@@ -12,6 +12,9 @@ import numpy as np
 import streamlit as st
 
 from digitflow.app.resources import (
+    find_default,
+    find_version,
+    fits_page,
     list_models,
     load_predictor,
     mending,
@@ -141,8 +144,8 @@ def show() -> None:
 
 
 def _offer_files(store: Store) -> None:
-    models = list_models(store)
-    default = load_predictor(store).champion.name
+    models = list_models(store, "digits")
+    default = find_default(store, "digits").name
     uploads = st.file_uploader(
         "Pictures, PDFs, or ZIP archives of them",
         accept_multiple_files=True,
@@ -159,7 +162,8 @@ def _offer_files(store: Store) -> None:
         one = st.checkbox(
             "Each picture holds one digit", help="Otherwise the digits in it are found first."
         )
-        if st.button("Read", type="primary", disabled=not uploads):
+        fits = fits_page(find_version(store, model), "digits")
+        if st.button("Read", type="primary", disabled=not (uploads and fits)):
             try:
                 st.session_state["batch"] = begin(store, model, uploads, one)
             except InputError as exc:

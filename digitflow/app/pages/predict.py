@@ -17,7 +17,7 @@ from digitflow.app.resources import (
     open_project_store,
 )
 from digitflow.app.rowcharts import draw_classes, draw_effects, draw_place, draw_values
-from digitflow.app.widgets import to_markdown
+from digitflow.app.widgets import to_markdown, write_label
 from digitflow.config.table import PLACE, Column
 from digitflow.errors import DamagedArtifact, DigitflowError
 from digitflow.feedback.corrections import choose_role, withdraw_correction
@@ -36,7 +36,7 @@ from digitflow.store.runs import name_user
 DOTS, NEAR = 2000, 20
 # How far sliders go beyond the training rows, and how many steps they have, at least.
 BEYOND, STEPS = 0.1, 1000
-ANSWER_HEIGHT = 150
+ANSWER_HEIGHT = 190
 
 
 def show() -> None:
@@ -135,7 +135,7 @@ def _ask_cells(predictor: RowPredictor, spans: Mapping[str, Span]) -> dict[str, 
 def _ask_category(name: str, column: Column, span: Span, key: str) -> str | None:
     known = column.values or span.values
     st.session_state.setdefault(key, span.usual)
-    return st.selectbox(to_markdown(name), known, key=key)
+    return st.selectbox(write_label(name), known, key=key)
 
 
 def _ask_number(name: str, column: Column, span: Span, key: str) -> float:
@@ -143,7 +143,7 @@ def _ask_number(name: str, column: Column, span: Span, key: str) -> float:
     st.session_state.setdefault(key, _write_usual(span, low))
     decimals = max(0, -math.floor(math.log10(step)))
     unit = f" ({column.unit})" if column.unit else ""
-    label = to_markdown(f"{name}{unit}")
+    label = write_label(f"{name}{unit}")
     return st.slider(label, low, high, step=step, format=f"%.{decimals}f", key=key)
 
 
@@ -190,7 +190,7 @@ def _describe_interval(champion: Champion, found: RowPrediction) -> str:
         return "This version has no intervals."
     low, high = (format_value(bound, found.unit) for bound in found.interval)
     promise = f"{100 * intervals.coverage:g} %"
-    return f"Between {low} and {high}: so it is for {promise} of rows."
+    return f"Between {low} and {high}: {promise} of true values are within their interval."
 
 
 def _hint_at_unusual(
@@ -225,7 +225,8 @@ def _show_map(
     key = f"map-{champion.name}-{champion.version}"
 
     def take() -> None:
-        for picked in st.session_state[key]["selection"].get("place", [])[:1]:
+        # Nothing, by a click beside the dots, comes as an empty mapping.
+        for picked in list(st.session_state[key]["selection"].get("place") or ())[:1]:
             # The last dot is where the row is now.
             if 0 <= (number := int(picked["row"])) < len(learnt.records):
                 _take_cells(champion, learnt.records[number], spans)
@@ -294,7 +295,8 @@ def _explain(
         "away. Cells that act together share no bar, so the bars don't add up.",
     )
     if not any(effects.values()):
-        st.caption("Nothing yet: each cell is the usual one. Move a slider.")
+        st.caption("Nothing: what is predicted is the same with the usual cells.")
+        return
     draw_effects(effects, row, found.unit, is_share=isinstance(found.value, str))
 
 
@@ -306,11 +308,11 @@ def _offer_keeping(
     with st.form("keep", border=True):
         if table.classes:
             label = f"True {table.target}, if you know it"
-            said = st.selectbox(to_markdown(label), table.classes, index=None, key="truth")
+            said = st.selectbox(write_label(label), table.classes, index=None, key="truth")
         else:
             unit = f" ({table.unit})" if table.unit else ""
             label = f"True {table.target}{unit}, if you know it"
-            said = st.text_input(to_markdown(label), key="truth", max_chars=40)
+            said = st.text_input(write_label(label), key="truth", max_chars=40)
         if st.form_submit_button("Keep", help="Tries are not kept; what you keep here is."):
             _keep(store, predictor, row, found, said or "")
     kept = st.session_state.get("kept_row")

@@ -10,6 +10,7 @@ from digitflow.app.asking import DRAWN, PHOTO, UPLOADED, Picture, ask_kind, ask_
 from digitflow.app.resources import (
     find_learnt,
     find_version,
+    fits_page,
     list_models,
     load_predictor,
     mending,
@@ -60,7 +61,7 @@ class Choice:
 
 
 def _choose_versions(store: Store) -> Choice:
-    models = list_models(store)
+    models = list_models(store, "digits")
     with st.expander("Model and version", icon=":material/model_training:"):
         chosen = st.selectbox("Model", models) if len(models) > 1 else next(iter(models), None)
         name = find_version(store, chosen).name
@@ -109,6 +110,8 @@ def read_pictures(choice: Choice, full: bool = True) -> None:
 def _read_pictures(choice: Choice, full: bool) -> None:
     store = open_project_store()
     champion = find_version(store, choice.model, choice.version)
+    if not fits_page(champion, "digits"):
+        return
     source, one, turn = ask_kind() if full else (DRAWN, True, False)
     given, outcome = st.columns([1, 1.3], gap="large")
     # Before the models are loaded: one can begin to draw.

@@ -9,7 +9,9 @@ import streamlit as st
 import yaml
 
 from digitflow.app.resources import (
+    find_default,
     find_version,
+    fits_page,
     list_models,
     load_predictor,
     mending,
@@ -99,12 +101,14 @@ def show() -> None:
         "**0** to **9**; **s** skips what shows none; **u** takes the last one back."
     )
     store = open_project_store()
-    champion = find_version(store)
-    models = list_models(store)
+    champion = find_default(store, "digits")
+    models = list_models(store, "digits")
     if len(models) > 1:
         place = models.index(champion.name)
         chosen = st.selectbox("Model", models, place, help="Whose predictions are reviewed.")
         champion = find_version(store, chosen)
+    if not fits_page(champion, "digits"):
+        return
     progress = st.session_state.get("review")
     if progress is None or progress.model != champion.name:
         progress = st.session_state["review"] = Progress(champion.name)
