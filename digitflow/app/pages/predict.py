@@ -334,8 +334,11 @@ def _keep(
     champion = predictor.champion
     text = "Kept among the predictions."
     try:
-        with PredictionLog(store) as log:
-            RowPredictor(champion, predictor.pipeline, log).predict(dict(row))
+        # Once, however often its true value is said.
+        if st.session_state.get("kept_prediction") != found:
+            with PredictionLog(store) as log:
+                RowPredictor(champion, predictor.pipeline, log).predict(dict(row))
+            st.session_state["kept_prediction"] = found
         if said:
             correct_row(store, champion, found.row, said, name_user())
             use = "training" if choose_role(found.row) == "training" else "the gate"

@@ -7,8 +7,10 @@ import pytest
 
 from digitflow.config.data import SplitShares, ValidationRules
 from digitflow.config.digits import DigitsCandidate, DigitsConfig, SelectiveRule
+from digitflow.config.table import ClassificationConfig, RegressionConfig
 from digitflow.data.sets import LabelledImages, PreparedData, RawSets, store_set
 from digitflow.data.splits import split_digits
+from digitflow.data.tables.sets import ingest_table, split_table, validate_table
 from digitflow.data.validation import validate_digits
 from digitflow.evaluation.evidence import Costs
 from digitflow.evaluation.scoring import (
@@ -24,7 +26,8 @@ from digitflow.models.building import EstimatorChoice, RecipeChoice
 from digitflow.models.bundle import ModelBundle, describe_signature
 from digitflow.models.fitting import fit_candidate, prepare_recipe
 from digitflow.models.golden import record_golden
-from digitflow.monitoring.reference import record_images
+from digitflow.models.intervals import choose_intervals
+from digitflow.monitoring.reference import record_images, record_rows
 from digitflow.registry import promotion
 from digitflow.registry.champion import read_champion
 from digitflow.registry.versions import TrainingFacts
@@ -70,23 +73,24 @@ def train(store, digits):
         )
         ranked = sorted(fitted, key=lambda pair: pair[0].evaluation.metrics.accuracy)
         for entry, prepared in ranked:
-            crown(store, run, splits, entry, prepared)
+            crown(
+                store, MODEL, run, splits, entry, bundle_digits(store, splits, entry, prepared)
+            )
 
 
-def fit(store, splits, candidate):
+def fit(store, splits, candidate, config=None):
     parts = splits.train.samples, splits.calibration.samples, splits.validation.samples
     prepared = prepare_recipe(store, RecipeChoice(name=candidate.recipe), *parts, 42)
-    choice = EstimatorChoice.from_candidate(candidate, DigitsConfig())
+    choice = EstimatorChoice.from_candidate(candidate, config or DigitsConfig())
     labels = splits.train.targets, splits.calibration.targets
     model = fit_candidate(store, choice, prepared, *labels)
     evaluation = evaluate_candidate(store, model, prepared, splits.validation)
     return Entry(candidate=candidate, fitted=model, evaluation=evaluation), prepared
 
 
-def crown(store, run, splits, entry, prepared):
-    """Register a candidate as a run does, and promote it."""
+def bundle_digits(store, splits, entry, prepared):
     read, validation = entry.evaluation.predictions, splits.validation
-    bundle = ModelBundle(
+    return ModelBundle(
         model=entry.fitted.model,
         reject_option=choose_thresholds(
             store,
@@ -100,15 +104,19 @@ def crown(store, run, splits, entry, prepared):
             store, splits.train.samples, splits.train.targets, read, 42, (None, None)
         ),
     )
-    verdict = judge(store, bundle, splits.test)
+
+
+def crown(store, model, run, splits, entry, bundle):
+    """Register a candidate as a run does, and promote it."""
+    verdict = judge(store, model, bundle, splits.test)
     facts = TrainingFacts(
         run=run,
-        config="model: digits-sample\nseed: 42\n",
+        config=f"model: {model}\nseed: 42\n",
         seed=42,
         data={"train": splits.train.samples.digest},
         code="c0de",
         libraries={"numpy": np.__version__},
-        metrics={"validation_accuracy": entry.evaluation.metrics.accuracy},
+        metrics=dict([entry.evaluation.metrics.main]),
         signature=describe_signature(store, bundle.golden),
         test=splits.test,
         costs=Costs(
@@ -116,20 +124,20 @@ def crown(store, run, splits, entry, prepared):
             bytes=bundle.model.bytes, memory_mb=300.0, fit_seconds=1.0,
         ),
     )  # fmt: skip
-    version = promotion.register(store, MODEL, bundle, verdict, facts)
-    promotion.promote(store, MODEL, version, verdict)
+    version = promotion.register(store, model, bundle, verdict, facts)
+    promotion.promote(store, model, version, verdict)
 
 
-def judge(store, bundle, test):
+def judge(store, model, bundle, test):
     """Say what the gate would, by one check."""
     score = score_on_test(store, bundle.model, test).score
-    champion = read_champion(store, MODEL)
+    champion = read_champion(store, model)
     known = {} if champion is None else {
         "champion_digest": champion.model.digest,
         "champion_version": champion.version,
         "champion_entry": champion.entry,
     }  # fmt: skip
-    detail = f"{score.value:.1%} of {score.n} right, above the floor"
+    detail = f"{score.metric} {score.written} on {score.n} samples, as it should be"
     check = Check(
         id="floor.min_accuracy", slice="test", n=score.n, challenger=score.value,
         limit=0.5, verdict="pass", detail=detail,
@@ -147,6 +155,79 @@ def judge(store, bundle, test):
         challenger=score,
         champion=None if champion is None else champion.score,
     )
+
+
+def train_table(store, name, task, target, estimator):
+    """Train one candidate on generated districts, and make it champion."""
+    kind = RegressionConfig if task == "regression" else ClassificationConfig
+    config = kind.model_validate(
+        {
+            "model": name, "workload": "table", "task": task, "target": target,
+            "source": {"kind": "districts", "rows": 500},
+            "candidates": [{"name": "first", "estimator": estimator, "recipe": "columns"}],
+            "validation": {"max_quarantined": 0.5, "min_per_class": 2},
+        }
+    )  # fmt: skip
+    run = f"{name}-20260102-000000-aaaa"
+    with open_run(store, run, job="train", model=name, cores=2) as log:
+        raw = ingest_table(store, config.source, "")
+        checked = validate_table(store, raw, {}, target, task, config.validation, ())
+        splits = split_table(store, checked, config.split, (), 42)
+        for step, result in (("validate", checked), ("split", splits)):
+            log.note("computed", step, seconds=0.1, outputs=describe_outputs(result))
+        data = PreparedData(
+            source="districts", origin=raw.origin, checked=checked, splits=splits,
+            augmented=None,
+        )  # fmt: skip
+        entry, _ = fit(store, splits, config.candidates[0], config)
+        log.update(
+            config=config.model_dump(mode="json"),
+            leaderboard=[entry.model_dump(mode="json")],
+            data=describe_data(store, data).model_dump(mode="json"),
+            winner="first",
+        )
+        crown(store, name, run, splits, entry, bundle_rows(store, checked, splits, entry))
+
+
+def bundle_rows(store, checked, splits, entry):
+    predicted = entry.evaluation.predictions
+    targets = splits.validation.targets
+    return ModelBundle(
+        model=entry.fitted.model,
+        golden=record_golden(store, entry.fitted.model, splits.validation),
+        reference=record_rows(store, splits.train.samples, checked.table, predicted, 42),
+        table=checked.table,
+        intervals=None
+        if checked.table.classes
+        else choose_intervals(store.open_array(targets), store.open_array(predicted), 0.9),
+    )
+
+
+@pytest.fixture(scope="session")
+def tables_once(tmp_path_factory):
+    """A store with two champions of tables: `homes` predicts prices, `coast` classes."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("MLFLOW_TRACKING_URI", "DIGITFLOW_DATABASE_URL", "DIGITFLOW_HOUSING_FILE"):
+            patch.delenv(name, raising=False)
+        store = Store(tmp_path_factory.mktemp("tables") / "artifacts")
+        train_table(
+            store,
+            "homes",
+            "regression",
+            "median_house_value",
+            "sklearn.linear_model.LinearRegression",
+        )
+        train_table(store, "coast", "classification", "ocean_proximity", "logistic")
+    return store
+
+
+@pytest.fixture
+def tables(tables_once, tmp_path, monkeypatch):
+    """A copy of that store, which the app opens."""
+    shutil.copytree(tables_once.root, tmp_path / "artifacts", symlinks=True)
+    monkeypatch.setenv(ARTIFACTS_VARIABLE, str(tmp_path / "artifacts"))
+    monkeypatch.delenv("DIGITFLOW_DATABASE_URL", raising=False)
+    return Store(tmp_path / "artifacts")
 
 
 @pytest.fixture(scope="session")
