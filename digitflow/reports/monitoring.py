@@ -150,7 +150,7 @@ def _draw_values(window: PredictionWindow, predicted: np.ndarray) -> Figure:
         names = tuple(f"{low:,.4g} to {high:,.4g}" for low, high in pairwise(edges))
     title = f"Predicted in the latest look: {window.target}"
     png = draw_bars(title, names, {"rows": counts.tolist()}, "rows", 0)
-    return PREDICTED, f"Of {window.size} rows, how many were predicted to be what.", png
+    return PREDICTED, f"How many of {window.size} rows have which {window.target}.", png
 
 
 def _draw_looks(

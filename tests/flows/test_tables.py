@@ -6,6 +6,11 @@ import pandas as pd
 import pytest
 
 from digitflow.data.sources.districts import generate_districts
+from digitflow.feedback.corrections import find_scope
+from digitflow.feedback.learning import count_new, read_corrections
+from digitflow.predict.correcting_rows import correct_rows
+from digitflow.registry.history import find_champion
+from digitflow.registry.listing import find_registration
 from digitflow.store.runs import list_runs
 
 # All that a table needs whose columns nobody described.
@@ -135,6 +140,28 @@ def test_new_rows_leave_the_test_rows_alone_and_a_better_model_is_promoted(distr
         "slice_errors.worse",
     }
     assert "test RMSE" in districts.output
+
+
+def test_what_people_say_of_rows_is_learnt_from_and_judges_and_reaches_no_other_model(
+    districts,
+):
+    store = districts.store
+    champion = find_champion(store, "districts")
+    told = districts.folder / "told.csv"
+    generate_districts(2100, seed=3).tail(120).to_csv(told, index=False)
+    kept, refused = correct_rows(store, champion, told, "ann")
+    assert refused == []
+    to_learn = sum(row.role == "training" for row in kept)
+    record = districts.train()
+    found = find_registration(store, "districts", record["version"]).facts
+    old = find_registration(store, "districts", champion.version).facts
+    assert found.data["test"] == old.data["test"]
+    assert found.data["train"] != old.data["train"]
+    assert found.feedback.rows == 120 - to_learn
+    assert "lower_error.feedback" in {check["id"] for check in record["verdict"]["checks"]}
+    scope = find_scope("districts", "table")
+    assert count_new(store, "districts", scope) == (0, 120)
+    assert read_corrections(store, "digits", None).training is None
 
 
 def test_bad_rows_are_set_aside_and_a_missing_column_is_named(districts):

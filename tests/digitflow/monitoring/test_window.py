@@ -5,8 +5,8 @@ import pytest
 
 from digitflow.config.training import MonitoringRule
 from digitflow.evaluation.evidence import TestScore
-from digitflow.feedback.corrections import DIGITS, add_corrections
-from digitflow.feedback.predictions import PredictionLog
+from digitflow.feedback.corrections import DIGITS, add_corrections, add_targets
+from digitflow.feedback.predictions import PredictionLog, read_recent
 from digitflow.feedback.tables import name_images
 from digitflow.monitoring.drift import DriftResult, Finding
 from digitflow.monitoring.window import (
@@ -16,6 +16,7 @@ from digitflow.monitoring.window import (
     list_reports,
     read_accuracy,
 )
+from digitflow.predict.rows import RowPredictor
 from digitflow.reports.monitoring import write_page
 
 RULE = MonitoringRule(window=80, least=60)
@@ -115,3 +116,38 @@ def test_reports_are_kept_and_the_page_shows_them(store, predict):
     assert "accuracy 77.78 % (9)" in text
     assert text.count("data:image/png") == 7
     assert "http://" not in text.replace("http://www.w3.org", "")
+
+
+def test_true_values_outside_of_their_intervals_are_errors_beyond_those_expected(
+    store, crown_table, districts
+):
+    bundle = crown_table().bundle
+    with PredictionLog(store) as log:
+        rows = RowPredictor.load(store, "housing", log).predict(districts[:80])
+    found = read_recent(store, "housing", "1", 80)
+
+    def look(outside):
+        """Say of all rows what they are worth: of so many something outside."""
+        targets = [
+            row.interval[1] + 1 if n < outside else row.value for n, row in enumerate(rows)
+        ]
+        told = [repr(target) for target in targets]
+        add_targets(store, "housing", found.samples, told, "ann", "a test")
+        window = collect_window(store, "housing", "1", RULE, bundle.table, bundle.intervals)
+        return window, assess_window("housing", "1", "housing", window, inspect(window), RULE)
+
+    window, report = look(12)
+    assert (window.labelled, window.wrong, window.unsure) == (80, 12, 0)
+    assert window.may_be_wrong == pytest.approx(0.1)
+    assert window.confidence is None
+    assert store.open_array(window.samples)["ocean_proximity"].tolist() == (
+        districts["ocean_proximity"][:80].tolist()
+    )
+    # 10 % are expected to be outside, and rule.known_errors more are tolerated.
+    assert not report.drifted
+    window, report = look(30)
+    assert report.alarms == ("people corrected 30 of 80 predictions, surely over 15%",)
+    keep_report(store, report)
+    text = (store.root / write_page(store, "housing").name).read_text()
+    assert "How many of 80 rows have which median_house_value (USD)" in text
+    assert "not a digit" not in text
