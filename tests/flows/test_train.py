@@ -121,11 +121,12 @@ def test_candidates_of_ones_own_are_cached_by_their_own_modules(project):
 
 MY_OWN = """
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 
 class Careful(ClassifierMixin, BaseEstimator):
     def fit(self, X, y):
-        self.inner_ = GaussianNB(var_smoothing=0.01).fit(X, y)
+        near = KNeighborsClassifier(4, weights="distance", algorithm="brute")
+        self.inner_ = near.fit(X, y)
         self.classes_ = self.inner_.classes_
         return self
 
