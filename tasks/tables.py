@@ -59,8 +59,12 @@ class TableWorkload:
             config.validation,
             config.split.identity,
         )
+        splits = split_table(checked, config.split, config.slices, config.seed)
         frozen = find_frozen(config.model, config.gate)
-        splits = split_table(checked, config.split, config.slices, config.seed, frozen)
+        # Asked by another key only where it makes a difference: an unchanged run computes
+        # nothing.
+        if frozen is not None and not frozen.is_equal(splits.test):
+            splits = split_table(checked, config.split, config.slices, config.seed, frozen)
         return PreparedData(
             source=config.source.kind,
             origin=raw.origin,
