@@ -1,7 +1,7 @@
 """Take the README's pictures of the app: a digit that is drawn, all on one page, the models.
 
-Opens the app on the project's store, whose champion should be that of configs/mnist.yaml,
-draws on it with the mouse of a headless Chromium, and writes docs/pictures/app-*.png.
+Opens the app on the project's store, whose champions should be those of configs/mnist.yaml
+and configs/housing.yaml, draws on it with the mouse of a headless Chromium, and writes docs/pictures/app-*.png.
 
     python docs/take_app_pictures.py
 
@@ -67,6 +67,7 @@ def main() -> int:
             take(driver, f"{address}/read", "app-read", 1140, "light", draw=True)
             take(driver, address, "app-overview", 1300, "dark", draw=True)
             take(driver, f"{address}/models", "app-models", 900, "light")
+            take(driver, f"{address}/predict", "app-predict", 1500, "light")
         finally:
             driver.quit()
     return 0

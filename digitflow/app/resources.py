@@ -14,6 +14,7 @@ from typing import Literal
 import streamlit as st
 
 from digitflow.app.widgets import to_markdown
+from digitflow.data.facts import TableFacts
 from digitflow.data.sets import LabelledImages, SampleSet, open_set
 from digitflow.errors import DamagedArtifact, DigitflowError, InputError, StorageError
 from digitflow.feedback.predictions import PredictionLog
@@ -56,16 +57,22 @@ def list_models(store: Store, workload: Workload | None = None) -> list[str]:
     """Return the registered models: of a workload first, then those meant without a name."""
 
     def find_turn(name: str) -> tuple[bool, bool, str]:
-        is_other = workload is not None and _find_workload(store, name) != workload
+        is_other = workload is not None and find_workload(store, name) != workload
         return is_other, name not in DEFAULT_MODELS, name
 
     return sorted(list_registered(store), key=find_turn)
 
 
-def _find_workload(store: Store, model: str) -> Workload | None:
+def find_workload(store: Store, model: str) -> Workload | None:
     """Return what a model's champion takes; None where there is none."""
     last = read_last(store, model)
     return None if last is None else last.champion.bundle.workload
+
+
+def find_table(store: Store, model: str) -> TableFacts | None:
+    """Return what a model's champion knows of its rows; None where it takes pictures."""
+    last = read_last(store, model)
+    return None if last is None else last.champion.bundle.table
 
 
 def find_default(store: Store, workload: Workload) -> Champion:

@@ -1,7 +1,7 @@
 """What several pages draw: pictures, probabilities, states, and what people's text becomes."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -175,24 +175,33 @@ def show_probabilities(shares: Mapping[str, np.ndarray | None], height: int = 29
     st.vega_lite_chart(rows, spec, height=height, alt=said or "No probabilities yet")
 
 
-def show_report(metrics: ClassificationMetrics, means: bool = False) -> None:
-    """Show precision, recall and F1 of each digit; with `means`, a last row of their means."""
+def show_report(
+    metrics: ClassificationMetrics, means: bool = False, classes: Sequence[str] = ()
+) -> None:
+    """Show precision, recall and F1 of each class; with `means`, a last row of their means.
+
+    Parameters
+    ----------
+    classes : sequence of str
+        What they are called; empty: digits.
+    """
+    kind, samples = ("class", "rows") if classes else ("digit", "images")
     rows = [
         {
-            "digit": str(each.label),
+            kind: classes[each.label] if classes else str(each.label),
             "precision": each.precision,
             "recall": each.recall,
             "F1": each.f1,
-            "images": each.support,
+            samples: each.support,
         }
         for each in metrics.per_class
     ]
     mean = {
-        "digit": "mean",
+        kind: "mean",
         "precision": metrics.precision,
         "recall": metrics.recall,
         "F1": metrics.f1,
-        "images": metrics.n,
+        samples: metrics.n,
     }
     number = st.column_config.NumberColumn
     st.dataframe(
@@ -201,12 +210,12 @@ def show_report(metrics: ClassificationMetrics, means: bool = False) -> None:
         height="content",
         column_config={
             "precision": number(
-                format="%.4f", help="Of what is read as this digit, the share that is it."
+                format="%.4f", help=f"Of what is taken for this {kind}, the share that is it."
             ),
             "recall": number(
-                format="%.4f", help="Of the images of this digit, the share that is read so."
+                format="%.4f", help=f"Of the {samples} of this {kind}, the share that is found."
             ),
             "F1": number(format="%.4f", help="The harmonic mean of precision and recall."),
-            "images": number(help="How many validation images show this digit."),
+            samples: number(help=f"How many validation {samples} are of this {kind}."),
         },
     )

@@ -80,8 +80,13 @@ def _describe_column(
         unit=column.unit or "",
         missing=checked.missing.get(name, 0),
         capped=checked.capped.get(name, 0),
-        values=_describe_text(cells) if cells.dtype.kind == "U" else _describe_numbers(cells),
+        values=describe_values(cells),
     )
+
+
+def describe_values(cells: np.ndarray) -> str:
+    """Say what cells (n,) are: categories with their counts, or the range of numbers."""
+    return _describe_text(cells) if cells.dtype.kind == "U" else _describe_numbers(cells)
 
 
 def _describe_text(cells: np.ndarray) -> str:
@@ -102,6 +107,8 @@ def draw_figures(
     store: Store, train: SampleSet, validation: SampleSet, evaluation: Evaluation
 ) -> Figures:
     """Draw the columns of `train`, and what a model got wrong on the rows of `validation`."""
+    from sklearn.metrics import confusion_matrix
+
     records, targets = (
         store.open_array(validation.samples),
         store.open_array(validation.targets),
@@ -121,7 +128,10 @@ def draw_figures(
                 signed=True,
             )
     else:
-        pictures["confusion"] = _draw_confusion(targets, predictions, validation.classes)
+        counts = confusion_matrix(
+            targets, predictions.argmax(axis=1), labels=np.arange(len(validation.classes))
+        )
+        pictures["confusion"] = draw_confusion(counts, validation.classes)
     return store_pictures(store, pictures, TITLES)
 
 
@@ -151,14 +161,8 @@ def draw_residuals(targets: np.ndarray, values: np.ndarray, unit: str) -> bytes:
     return encode(figure)
 
 
-def _draw_confusion(
-    targets: np.ndarray, predictions: np.ndarray, classes: tuple[str, ...]
-) -> bytes:
-    from sklearn.metrics import confusion_matrix
-
-    counts = confusion_matrix(
-        targets, predictions.argmax(axis=1), labels=np.arange(len(classes))
-    )
+def draw_confusion(counts: np.ndarray, classes: tuple[str, ...]) -> bytes:
+    """Draw how often each class, a row, was taken for each, a column (k, k); a PNG."""
     # Of three classes the picture is too narrow for its whole title.
     title = TITLES["confusion"].partition(",")[0]
     return draw_matrix(title, counts, "predicted", "true", classes, classes, decimals=0)

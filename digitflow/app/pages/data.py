@@ -11,11 +11,14 @@ import streamlit as st
 from digitflow.app.resources import (
     choose_model,
     choose_training,
+    find_table,
     mending,
     open_project_store,
     show_missing,
 )
+from digitflow.app.tabledata import show_columns, show_quarantine, show_sets
 from digitflow.app.widgets import enlarge
+from digitflow.data.facts import TableFacts
 from digitflow.data.inspection import Reason
 from digitflow.data.sets import LabelledImages, SampleSet, open_set
 from digitflow.errors import DamagedArtifact
@@ -33,6 +36,7 @@ from digitflow.studies.digits.experiments.errors import find_suspects
 from digitflow.studies.digits.experiments.explore import measure_columns, summarise_stages
 
 PARTS = ("Sets", "Samples", "Values", "Quarantine", "Duplicates", "Label errors")
+TABLE_PARTS = ("Sets", "Columns", "Quarantine")
 STAGES = {
     "raw": "as stored: 0 is no ink, 255 is full ink",
     "normalised": "divided by 255: from 0 to 1",
@@ -56,19 +60,29 @@ def show() -> None:
     st.title("Data")
     with mending():
         store = open_project_store()
-        if (training := _choose_training(store)) is None:
+        lack = "No model was trained yet: the data is read by a training."
+        if (model := choose_model(store, "data", lack, "make run")) is None:
             return
-        part = st.segmented_control("Show", PARTS, default=PARTS[0], key="data-part")
-        _show_part(store, training, part or PARTS[0])
+        lack = f"No training of {model} left its record here."
+        training = choose_training(store, "data", model, "As read by the training", lack)
+        if training is None:
+            return
+        table = find_table(store, model)
+        parts = PARTS if table is None else TABLE_PARTS
+        part = st.segmented_control("Show", parts, default=parts[0], key=f"data-part-{model}")
+        if table is None:
+            _show_part(store, training, part or parts[0])
+        else:
+            _show_table(store, training, table, part or parts[0])
 
 
-def _choose_training(store: Store) -> Training | None:
-    lack = "No model was trained yet: the data is read by a training."
-    model = choose_model(store, "data", lack, "make run")
-    if model is None:
-        return None
-    lack = f"No training of {model} left its record here."
-    return choose_training(store, "data", model, "As read by the training", lack)
+def _show_table(store: Store, training: Training, table: TableFacts, part: str) -> None:
+    if part == "Sets":
+        show_sets(training)
+    elif part == "Columns":
+        show_columns(store, training, table)
+    else:
+        show_quarantine(store, training)
 
 
 def _show_part(store: Store, training: Training, part: str) -> None:

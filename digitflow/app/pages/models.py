@@ -8,11 +8,13 @@ import streamlit as st
 from digitflow.app.resources import (
     choose_model,
     choose_training,
+    find_table,
     is_admin,
     mending,
     open_project_store,
     show_missing,
 )
+from digitflow.app.tabledata import show_fit
 from digitflow.app.widgets import show_report
 from digitflow.errors import DigitflowError
 from digitflow.evaluation.metrics import ClassificationMetrics
@@ -95,8 +97,12 @@ def _show_part(store: Store, model: str, part: str) -> None:
         lack = f"No training of {model} left its record here: the leaderboard is in that."
         training = choose_training(store, "models", model, "Training", lack)
         if training is not None:
-            shown = _show_leaderboard if part == "Leaderboard" else _show_side_by_side
-            shown(training)
+            if part == "Leaderboard":
+                _show_leaderboard(training)
+            elif find_table(store, model) is None:
+                _show_side_by_side(training)
+            else:
+                _show_tables_side_by_side(store, training)
 
 
 def _show_leaderboard(training: Training) -> None:
@@ -190,6 +196,24 @@ def _show_side_by_side(training: Training) -> None:
                 _show_algorithm(name, measured[name], errors_only)
 
 
+def _show_tables_side_by_side(store: Store, training: Training) -> None:
+    st.subheader("Algorithms side by side")
+    measured = [entry for entry in training.entries if entry.evaluation is not None]
+    for start in range(0, len(measured), 2):
+        for place, entry in zip(st.columns(2), measured[start : start + 2], strict=False):
+            assert entry.evaluation is not None
+            metrics = entry.evaluation.metrics
+            with place:
+                st.markdown(f"#### {entry.candidate.name}")
+                st.caption(
+                    f"{metrics.main[0]} {metrics.written} on {metrics.n:,} validation rows "
+                    f"(95 % interval {metrics.written_interval})"
+                )
+                show_fit(store, training, entry)
+                if isinstance(metrics, ClassificationMetrics):
+                    show_report(metrics, classes=training.data.classes)
+
+
 def _show_algorithm(name: str, metrics: ClassificationMetrics, errors_only: bool) -> None:
     low, high = metrics.interval
     st.markdown(f"#### {name}")
@@ -226,7 +250,7 @@ def _show_verdicts(versions: Sequence[Registration]) -> None:
     st.markdown(f"#### :{COLOURS[colour]}[{sign} {words}]")
     st.text(verdict.reason)
     st.caption(
-        f"Challengers judged on these {verdict.comparison.n:,} test images so far: "
+        f"Challengers judged on these {verdict.comparison.n:,} test samples so far: "
         f"{verdict.comparison.looks}. The more of them, the likelier one looks better by luck."
     )
     if not verdict.checks:
@@ -260,7 +284,7 @@ def _describe_check(check: Check) -> dict[str, Any]:
         "check": check.id,
         "verdict": f"{sign_check(check)[0]} {check.verdict}",
         "on": check.slice,
-        "images": check.n,
+        "samples": check.n,
         "challenger": write(check.challenger),
         "champion": write(check.champion),
         "difference": "–" if check.delta is None else format_signed(check.delta),

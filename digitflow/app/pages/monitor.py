@@ -44,6 +44,10 @@ from digitflow.store.artifacts import Store
 
 PARTS = ("Runs", "Drift", "Feedback", "Accuracy")
 SHOWN, CULPRITS = 50, 8
+ASKING = {
+    "digits": ("Review", "digitflow correct photo.jpg 4213"),
+    "table": ("Predict", "digitflow correct --model NAME rows.csv"),
+}
 OF_DRIFT = (NOW, HISTORY, PICTURES)
 EFFECT = (
     "How far the latest predictions are from what was learnt: 0 is not at all. Over its "
@@ -137,7 +141,7 @@ def _show_causes(store: Store, model: str, reports: Sequence[MonitoringReport]) 
         [
             {
                 "measure": one.measure,
-                "of what": MEASURES.get(one.measure, ""),
+                "of what": describe_measure(one.measure),
                 "effect": one.value,
                 "limit": one.limit,
                 "clean windows": one.clean,
@@ -171,7 +175,7 @@ def _show_causes(store: Store, model: str, reports: Sequence[MonitoringReport]) 
         return
     culprits = find_culprits(store, found.bundle.reference, report, measure, CULPRITS)
     learnt = sets["train"].samples
-    about = MEASURES.get(measure, measure)
+    about = describe_measure(measure)
     if found.bundle.table is not None:
         st.dataframe(to_frame(culprits.samples).assign(predicted=culprits.predicted))
         st.caption(f"The rows most unusual in {about}, the worst first.")
@@ -183,6 +187,11 @@ def _show_causes(store: Store, model: str, reports: Sequence[MonitoringReport]) 
     )
     read = ", ".join(f"{digit:.0f}" for digit in culprits.predicted)
     st.caption(f"The most unusual in {about}, the worst at the left; they were read as {read}.")
+
+
+def describe_measure(measure: str) -> str:
+    """Say what a measure is of: of a table's columns, how their cells are spread."""
+    return MEASURES.get(measure, f"how {measure.removeprefix('psi.')} is spread")
 
 
 def _name_look(report: MonitoringReport) -> str:
@@ -203,13 +212,15 @@ def _show_feedback(store: Store, model: str) -> None:
     reports = list_reports(store, model, SHOWN_REPORTS)
     _show_figures(_draw(store, model, reports), (VOLUME,))
     st.subheader("Corrections")
-    scope = find_scope(model, list_versions(store, model)[0].bundle.workload)
+    workload = list_versions(store, model)[0].bundle.workload
+    scope = find_scope(model, workload)
     corrections = list_corrections(store, scope)
     if not corrections:
+        page, command = ASKING[workload]
         show_missing(
-            "Nobody has corrected a prediction yet: the page Review asks for labels, and a "
-            "command takes them too.",
-            "digitflow correct photo.jpg 4213",
+            f"Nobody has corrected a prediction yet: the page {page} asks for what is true, "
+            "and a command takes it too.",
+            command,
         )
     else:
         _show_corrections(store, model, scope, corrections)
@@ -277,16 +288,16 @@ def _draw_corrections(images: Sequence[np.ndarray], captions: Sequence[str]) -> 
 
 
 def _show_accuracy(store: Store, model: str) -> None:
-    st.subheader("Accuracy over time")
+    st.subheader("How well, over time")
     entries = list_history(store, model)
     if entries:
         st.image(
             _draw_history(f"{store.root} {model}", entries[0].id, entries[::-1]),
-            alt="Test accuracy of the champions, one after the other",
+            alt="Test scores of the champions, one after the other",
         )
         st.caption(
             f"{format_count(len(entries), 'entry', 'entries')} of the history, each judged on "
-            "the frozen test images of its time."
+            "the frozen test samples of its time."
         )
     reports = list_reports(store, model, SHOWN_REPORTS)
     figures = _draw(store, model, reports)

@@ -5,13 +5,17 @@ import streamlit as st
 
 from digitflow.app.pages.read import Choice, read_pictures
 from digitflow.app.resources import (
+    find_default,
     find_version,
+    list_models,
     load_predictor,
     mending,
     open_project_store,
     open_tested,
 )
-from digitflow.app.widgets import show_report
+from digitflow.app.tabledata import show_columns, show_fit, show_sets
+from digitflow.app.widgets import show_report, to_markdown
+from digitflow.data.facts import TableFacts
 from digitflow.data.sets import CLASSES, LabelledImages
 from digitflow.evaluation.metrics import ClassificationMetrics
 from digitflow.formatting import format_cell
@@ -33,18 +37,60 @@ def show() -> None:
     """Show the page."""
     st.title("Everything on one page")
     store = open_project_store()
-    champion = find_version(store)
+    champion = find_default(store, "digits")
+    models = list_models(store, "digits")
+    if len(models) > 1:
+        place = models.index(champion.name)
+        champion = find_version(store, st.selectbox("Registered model", models, place))
     training = find_training(store, champion.run)
+    if champion.bundle.table is not None:
+        _show_table(store, champion, champion.bundle.table, training)
+        return
     _show_figures(champion, training)
     read_pictures(Choice(champion.name), full=False)
     with mending():
-        _show_samples(store, load_predictor(store))
+        _show_samples(store, load_predictor(store, champion.name))
     if training is None:
         st.info(GONE)
         return
     _show_evaluation(training)
     with mending():
         _show_data(store, training)
+
+
+def _show_table(
+    store: Store, champion: Champion, table: TableFacts, training: Training | None
+) -> None:
+    """Show how good a champion of a table is, what it learnt from, and where to ask it."""
+    score = champion.score
+    sizes = {} if training is None else {part.name: part.rows for part in training.data.splits}
+    row = st.container(horizontal=True, gap="large")
+    row.metric(
+        f"Test {score.metric}",
+        score.written,
+        help=f"Of the champion, {champion.name} version {champion.version}. With 95 % "
+        f"confidence between {score.written_interval}.",
+        width="content",
+    )
+    row.metric("Test rows", f"{score.n:,}", width="content")
+    row.metric("Training rows", f"{sizes['train']:,}" if sizes else "unknown", width="content")
+    row.metric("Columns", len(table.columns), width="content")
+    st.info(
+        to_markdown(f"It predicts {table.target}: the page Predict asks it about any row."),
+        icon=":material/tune:",
+    )
+    if training is None:
+        st.info(GONE)
+        return
+    with mending():
+        winner = training.entries[0]
+        st.subheader("Predicted and true")
+        st.caption(to_markdown(f"{winner.candidate.name} on the validation rows."))
+        show_fit(store, training, winner)
+    with mending():
+        show_columns(store, training, table)
+    with mending():
+        show_sets(training)
 
 
 def _show_figures(champion: Champion, training: Training | None) -> None:

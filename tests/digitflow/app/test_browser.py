@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from base64 import b64encode
+from contextlib import contextmanager
 from urllib.request import urlopen
 
 import cv2
@@ -166,6 +167,19 @@ class Visitor:
         )
         wait_for(lambda: self.driver.execute_script(script, label), f"{label!r}").click()
 
+    def choose(self, option):
+        """Choose an option of the first list."""
+
+        def find():
+            box = self.driver.find_element(by.CSS_SELECTOR, '[data-testid="stSelectbox"] input')
+            box.click()
+            time.sleep(0.3)
+            found = self.driver.find_elements(by.CSS_SELECTOR, '[role="option"]')
+            return next((each for each in found if each.text.strip() == option), None)
+
+        wait_for(find, option).click()
+        self.wait_until_still()
+
     def give_file(self, path):
         """Choose a file where the page asks for one."""
 
@@ -204,11 +218,11 @@ def driver():
     driver.quit()
 
 
-@pytest.fixture(scope="module")
-def served(trained_once, tmp_path_factory):
-    """The app on a store of its own: the store, and the app's address."""
-    store = Store(tmp_path_factory.mktemp("served") / "artifacts")
-    shutil.copytree(trained_once.root, store.root, symlinks=True)
+@contextmanager
+def serve(trained, folder):
+    """Start the app on a copy of a store: the store, and the app's address."""
+    store = Store(folder / "artifacts")
+    shutil.copytree(trained.root, store.root, symlinks=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -223,6 +237,13 @@ def served(trained_once, tmp_path_factory):
     finally:
         process.terminate()
         process.wait(PATIENCE_SECONDS)
+
+
+@pytest.fixture(scope="module")
+def served(trained_once, tmp_path_factory):
+    """The app on a store of its own: the store, and the app's address."""
+    with serve(trained_once, tmp_path_factory.mktemp("served")) as found:
+        yield found
 
 
 @pytest.fixture
@@ -353,3 +374,55 @@ def test_each_page_opens_without_an_error_in_every_size_and_light(visitor, page,
     failed = visitor.driver.find_elements(by.CSS_SELECTOR, '[data-testid="stException"]')
     assert failed == []
     assert visitor.list_errors() == []
+
+
+READ_VALUE = "return [...document.querySelectorAll('h1')].map((each) => each.innerText)[1]"
+
+
+def test_a_slider_and_a_click_on_the_map_change_the_price(driver, tables_once, tmp_path):
+    with serve(tables_once, tmp_path) as (_, address):
+        visitor = Visitor(driver, address)
+        visitor.look(WIDTHS["wide"], "light", 2000)
+        visitor.list_errors()
+        visitor.open("predict")
+        visitor.choose("homes")
+
+        def wait_for_another(value):
+            def find():
+                found = driver.execute_script(READ_VALUE)
+                return found if found and found != value else None
+
+            return wait_for(find, "another price")
+
+        first = wait_for_another("INLAND")
+        slider = driver.find_elements(by.CSS_SELECTOR, 'input[type="range"]')[-1]
+        driver.execute_script("arguments[0].focus()", slider)
+        keys = webdriver.Keys.PAGE_UP * 5
+        webdriver.ActionChains(driver, duration=0).send_keys(keys).perform()
+        slid = wait_for_another(first)
+        visitor.wait_until_still()
+        canvas = wait_for(
+            lambda: driver.find_element(
+                by.CSS_SELECTOR, '[data-testid="stVegaLiteChart"] :is(canvas, svg)'
+            ),
+            "the map",
+        )
+        # The dots are along a line from the north west to the south east.
+        for step in range(-60, 61, 4):
+            place = webdriver.ActionChains(driver, duration=0)
+            place.move_to_element_with_offset(canvas, 20, step).click().perform()
+            time.sleep(0.5)
+            if driver.execute_script(READ_VALUE) != slid:
+                break
+        wait_for_another(slid)
+        visitor.wait_until_still()
+        assert driver.find_elements(by.CSS_SELECTOR, '[data-testid="stException"]') == []
+        for name, width in WIDTHS.items():
+            for scheme in SCHEMES:
+                visitor.look(width, scheme, 2000)
+                visitor.wait_until_still()
+                assert driver.save_screenshot(str(tmp_path / f"predict-{name}-{scheme}.png"))
+                wide = driver.execute_script("return document.documentElement.scrollWidth")
+                assert wide <= width
+                assert driver.execute_script(LIST_FAINT) == []
+        assert visitor.list_errors() == []

@@ -10,7 +10,7 @@ MODEL = "digits-sample"
 
 
 def open_part(open_page, part, **session):
-    return open_page("data", **{"data-part": part} | session)
+    return open_page("data", **{"data-part-digits-sample": part} | session)
 
 
 def tables(page):

@@ -23,8 +23,8 @@ def test_the_leaderboard_has_every_candidate_with_its_costs(trained, open_page):
     page = open_page("models")
     (table,) = page.dataframe
     assert table.value["candidate"].tolist() == ["knn-pca", "tree-pixels"]
-    assert {"accuracy", "log loss", "fit", "one image", "size"} <= set(table.value.columns)
-    assert table.value[["fit", "one image", "size"]].gt(0).all(axis=None)
+    assert {"accuracy", "log loss", "fit", "one sample", "size"} <= set(table.value.columns)
+    assert table.value[["fit", "one sample", "size"]].gt(0).all(axis=None)
     assert len(page.get("image")) == 1
 
 

@@ -164,3 +164,41 @@ def test_cells_that_the_model_never_learnt_from_are_named():
     assert list_unusual({"a": 3.0, "b": "x"}, spans) == []
     said = list_unusual({"a": 3.5, "b": "y"}, spans)
     assert [text.partition(":")[0] for text in said] == ["a", "b"]
+
+
+PARTS = {
+    "overview": [{}],
+    "data": [{"data-part-{}": part} for part in ("Sets", "Columns", "Quarantine")],
+    "models": [
+        {"models-part": part} for part in ("Leaderboard", "Side by side", "Verdicts", "History")
+    ],
+    "studies": [{"studies-part": part} for part in ("Figures", "Threshold", "Components")],
+    "monitor": [{"monitor-part": part} for part in ("Drift", "Feedback", "Accuracy")],
+}
+
+
+@pytest.mark.parametrize("model", ["homes", "coast"])
+@pytest.mark.parametrize("name", PARTS)
+def test_each_part_of_the_other_pages_shows_tables(tables, open_page, read_words, name, model):
+    for part in PARTS[name]:
+        session = {key.format(model): value for key, value in part.items()}
+        page = open_page(name, **session)
+        for box in page.selectbox:
+            if box.label == "Registered model" and box.value != model:
+                box.set_value(model).run()
+        assert not page.exception
+        assert not page.error
+        assert "digitflow doctor" not in read_words(page)
+
+
+def test_the_columns_card_names_each_column(tables, open_page):
+    page = open_page("data", **{"data-model": "homes", "data-part-homes": "Columns"})
+    (card,) = [each.value for each in page.dataframe if "holds" in each.value]
+    assert list(card["column"]) == list(RowPredictor.load(tables, "homes").table.columns)
+
+
+def test_both_classes_and_values_are_shown_side_by_side(tables, open_page):
+    for model, count in (("homes", 0), ("coast", 1)):
+        page = open_page("models", **{"models-model": model, "models-part": "Side by side"})
+        assert len(page.get("image")) == 1
+        assert len(page.dataframe) == count
