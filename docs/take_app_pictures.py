@@ -1,7 +1,8 @@
 """Take the README's pictures of the app: a digit that is drawn, all on one page, the models.
 
 Opens the app on the project's store, whose champions should be those of configs/mnist.yaml
-and configs/housing.yaml, draws on it with the mouse of a headless Chromium, and writes docs/pictures/app-*.png.
+and configs/housing.yaml, draws on it with the mouse of a headless Chromium, and writes
+docs/pictures/app-*.png.
 
     python docs/take_app_pictures.py
 

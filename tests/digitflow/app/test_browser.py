@@ -71,6 +71,8 @@ while (walker.nextNode()) {
     .reduce((below, colour) => blend(colour, below), [255, 255, 255, 1]);
   const colour = parse(getComputedStyle(node).color);
   colour[3] *= above.map((each) => getComputedStyle(each).opacity).reduce((a, b) => a * b, 1);
+  // A slider's ends are there for those who hover over it.
+  if (colour[3] === 0) continue;
   const pair = [lightness(blend(colour, ground)), lightness(ground)].sort((a, b) => b - a);
   const contrast = (pair[0] + 0.05) / (pair[1] + 0.05);
   if (contrast < 4.5) faint.push(`${text.slice(0, 40)}: ${contrast.toFixed(2)}`);
