@@ -65,14 +65,14 @@ while (walker.nextNode()) {
   const text = walker.currentNode.textContent.trim();
   const node = walker.currentNode.parentElement;
   const off = 'style, button:disabled, [aria-disabled="true"], [data-testid="stIconMaterial"]';
+  // A slider's ends fade in for those who hover over it.
+  if (node?.closest('[data-testid="stSliderTickBar"]')) continue;
   if (!text || !node?.offsetParent || node.closest(off) || node.offsetWidth < 2) continue;
   const above = list(node);
   const ground = above.map((each) => parse(getComputedStyle(each).backgroundColor)).reverse()
     .reduce((below, colour) => blend(colour, below), [255, 255, 255, 1]);
   const colour = parse(getComputedStyle(node).color);
   colour[3] *= above.map((each) => getComputedStyle(each).opacity).reduce((a, b) => a * b, 1);
-  // A slider's ends are there for those who hover over it.
-  if (colour[3] === 0) continue;
   const pair = [lightness(blend(colour, ground)), lightness(ground)].sort((a, b) => b - a);
   const contrast = (pair[0] + 0.05) / (pair[1] + 0.05);
   if (contrast < 4.5) faint.push(`${text.slice(0, 40)}: ${contrast.toFixed(2)}`);
