@@ -65,8 +65,9 @@ while (walker.nextNode()) {
   const text = walker.currentNode.textContent.trim();
   const node = walker.currentNode.parentElement;
   const off = 'style, button:disabled, [aria-disabled="true"], [data-testid="stIconMaterial"]';
-  // A slider's ends fade in for those who hover over it.
-  if (node?.closest('[data-testid="stSliderTickBar"]')) continue;
+  // A slider's ends fade in under the mouse; its value is above the thumb, not on it.
+  if (node?.closest('[data-testid="stSliderTickBar"], [data-testid="stSliderThumbValue"]'))
+    continue;
   if (!text || !node?.offsetParent || node.closest(off) || node.offsetWidth < 2) continue;
   const above = list(node);
   const ground = above.map((each) => parse(getComputedStyle(each).backgroundColor)).reverse()
