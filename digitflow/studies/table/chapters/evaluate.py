@@ -224,10 +224,16 @@ def _show_worst(
 def _describe_row(
     scope: TableScope, rows: Rows, predicted: np.ndarray, row: int
 ) -> dict[str, Any]:
-    """Return a row's target, what was predicted, and its columns; None where one is missing."""
+    """Return a row's target, what was predicted, and what tells where and what it is."""
     cells = {str(name): cell for name, cell in rows.frame.iloc[row].items()}
+    groups = () if scope.stratify is None else (scope.stratify.column,)
+    told = {*PLACE, *groups, scope.settings.size, *_list_categories(scope)}
     return {
         f"true {scope.target}": float(rows.targets[row]),
         "predicted": float(predicted[row]),
         "off by": float(predicted[row] - rows.targets[row]),
-    } | {name: None if value != value else value for name, value in cells.items()}
+    } | {name: None if cell != cell else cell for name, cell in cells.items() if name in told}
+
+
+def _list_categories(scope: TableScope) -> list[str]:
+    return [name for name, column in scope.columns.items() if column.type == "category"]

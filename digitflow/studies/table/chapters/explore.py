@@ -212,9 +212,10 @@ def _show_correlations(context: ChapterContext, scope: TableScope, found: Any) -
     return (
         context.figure(
             "correlations",
-            f"Correlation with {scope.target}, before and after combining columns",
-            "Pearson's coefficient in the training rows, from -1 to 1: what goes up with the "
-            "target stands above, what goes down below.",
+            f"Correlation with {scope.target}",
+            "Pearson's coefficient in the training rows, from -1 to 1, of columns as they are "
+            "and of features combined of two: what goes up with the target stands above, what "
+            "goes down below.",
             draw_bars,
             names,
             series,

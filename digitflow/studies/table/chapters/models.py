@@ -65,6 +65,9 @@ def _gather(context: ChapterContext, folds: int) -> dict[str, dict[str, Any]]:
 def _conclude(scope: TableScope, scores: Any) -> tuple[str, ...]:
     held = {model: float(np.mean(found["held"])) for model, found in scores.items()}
     best = min(held, key=lambda model: held[model])
+    spread = {model: float(np.std(found["held"])) for model, found in scores.items()}
+    uneven = max(spread, key=lambda model: spread[model])
+    ends = [_write(end(scores[uneven]["held"]), scope) for end in (min, max)]
     learnt = min(scores, key=lambda model: scores[model]["train"])
     return (
         f"{best[0].upper()}{best[1:]} predicts best: RMSE {_write(held[best], scope)} by "
@@ -72,11 +75,13 @@ def _conclude(scope: TableScope, scores: Any) -> tuple[str, ...]:
         f"The {learnt} has an RMSE of {_write(scores[learnt]['train'], scope)} on the rows "
         f"that it learnt from and {_write(held[learnt], scope)} on others: an error on "
         f"training rows says nothing of new ones.",
+        f"The {uneven} depends most on which rows it is asked about: its folds have from "
+        f"{ends[0]} to {ends[1]}.",
     )
 
 
 def _write(rmse: float, scope: TableScope) -> str:
-    return format_figure("RMSE", rmse, scope.unit)
+    return format_figure("RMSE", rmse, scope.unit) if rmse else f"0 {scope.unit}".rstrip()
 
 
 def _list_published(scores: Any, unit: str) -> Parts:
