@@ -133,7 +133,7 @@ def train_candidate(config: DigitsConfig) -> Reader:
         prepared = prepare_recipe(
             store,
             RecipeChoice.from_candidate(candidate, config),
-            train.images,
+            train.samples,
             *held,
             config.seed,
             threads,
@@ -164,13 +164,13 @@ def train_candidate(config: DigitsConfig) -> Reader:
 def read_set(store: Store, part: SampleSet) -> LabelledImages:
     """Return images and labels in memory: the store is about to go."""
     return LabelledImages(
-        np.array(store.open_array(part.images)), np.array(store.open_array(part.labels))
+        np.array(store.open_array(part.samples)), np.array(store.open_array(part.targets))
     )
 
 
 def describe_validation(store, config, part: SampleSet, probabilities) -> list[str]:
     """Say what of each source is read right in validation."""
-    hits = store.open_array(probabilities).argmax(axis=1) == store.open_array(part.labels)
+    hits = store.open_array(probabilities).argmax(axis=1) == store.open_array(part.targets)
     names = name_parts(config.source)
     numbers = np.zeros(len(hits)) if part.sources is None else store.open_array(part.sources)
     return [

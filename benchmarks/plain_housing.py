@@ -24,7 +24,7 @@ from sklearn.pipeline import Pipeline
 from digitflow.config.reading import load_config
 from digitflow.data.sets import SampleSet
 from digitflow.data.sources import districts
-from digitflow.data.tables.frames import identify_rows
+from digitflow.data.tables.frames import identify_rows, to_frame
 from digitflow.data.tables.splits import number_strata, split_rows
 from digitflow.data.tables.validation import check_table
 from digitflow.evaluation.regression import measure_values
@@ -36,6 +36,7 @@ from digitflow.models.golden import check_golden, record_golden
 from digitflow.models.intervals import choose_intervals
 from digitflow.models.persistence import dump_model
 from digitflow.reports import table as pages
+from digitflow.reports.columns import draw_columns
 from digitflow.store.artifacts import Store
 from digitflow.workers import count_cores
 
@@ -56,10 +57,8 @@ def main(file: str, config_path: str) -> None:
         fitted[candidate.name] = fit(config, candidate, features[key], parts, test)
     best = min(fitted, key=lambda name: fitted[name][0].rmse)
     metrics, values, choice, steps, columns = fitted[best]
-    pages.draw_columns(parts["train"][0])
-    pages.draw_predicted(parts["validation"][1], values, "USD")
-    pages.draw_residuals(parts["validation"][1], values, "USD")
-    pages.draw_error_map(parts["validation"][0], values - parts["validation"][1], "USD")
+    draw_columns(pages.TITLES["columns"], to_frame(parts["train"][0]))
+    pages.draw_errors(*parts["validation"], values, "USD")
     everything = np.concatenate(columns)
     targets = np.concatenate([parts[part][1] for part in PARTS])
     estimator = build(choice).fit(everything, targets)

@@ -117,22 +117,41 @@ def draw_figures(
     columns = to_frame(store.open_array(train.samples))
     pictures = {"columns": draw_columns(TITLES["columns"], columns)}
     if predictions.ndim == 1:
-        pictures["predicted"] = draw_predicted(targets, predictions, validation.unit)
-        pictures["errors"] = draw_residuals(targets, predictions, validation.unit)
-        if set(PLACE) <= set(records.dtype.names or ()):
-            pictures["map"] = draw_map(
-                TITLES["map"],
-                np.stack([records[name] for name in PLACE], axis=1),
-                predictions - targets,
-                f"predicted less true{_write_unit(validation.unit)}",
-                signed=True,
-            )
+        pictures |= draw_errors(records, targets, predictions, validation.unit)
     else:
         counts = confusion_matrix(
             targets, predictions.argmax(axis=1), labels=np.arange(len(validation.classes))
         )
         pictures["confusion"] = draw_confusion(counts, validation.classes)
     return store_pictures(store, pictures, TITLES)
+
+
+def draw_errors(
+    records: np.ndarray, targets: np.ndarray, values: np.ndarray, unit: str
+) -> dict[str, bytes]:
+    """Draw what a regression predicts, how far it is off and, where places are known, where.
+
+    Parameters
+    ----------
+    records : structured ndarray of shape (n,)
+        Rows of a table.
+    targets, values : float ndarray of shape (n,)
+        True and predicted.
+
+    Returns
+    -------
+    dict of str to bytes
+        PNGs by the names of `TITLES`.
+    """
+    pictures = {
+        "predicted": draw_predicted(targets, values, unit),
+        "errors": draw_residuals(targets, values, unit),
+    }
+    if set(PLACE) <= set(records.dtype.names or ()):
+        places = np.stack([records[name] for name in PLACE], axis=1)
+        label = f"predicted less true{_write_unit(unit)}"
+        pictures["map"] = draw_map(TITLES["map"], places, values - targets, label, signed=True)
+    return pictures
 
 
 def draw_predicted(targets: np.ndarray, values: np.ndarray, unit: str) -> bytes:
