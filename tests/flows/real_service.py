@@ -45,7 +45,7 @@ def call_api(api_url, path, body=None):
     password = os.environ.get("PREFECT_SERVER_API_AUTH_STRING", "")
     with httpx.Client(
         auth=tuple(password.split(":", 1)) if password else None,
-        timeout=30,
+        timeout=180,  # on a machine that is busy with others, a server may take its time
         trust_env=False,
         # Without the certificates that plain HTTP does not need: reading them takes longer
         # than the answer, each time that a test looks.
@@ -104,7 +104,7 @@ class Service:
         return call_api(f"http://127.0.0.1:{self.port}/api", path, body)
 
     def page(self, path):
-        return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=30).content
+        return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=180).content
 
     def start_run(self, name="train/train-digits", **fields):
         """Create a run of a deployment, named as flow/deployment, and return its id."""

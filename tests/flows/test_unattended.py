@@ -144,7 +144,7 @@ def test_people_are_told_of_a_rejection_and_of_a_failure(trained, told):
     (failure,) = wait_for(lambda: find("no-config"))
     assert failure["title"].endswith("failed")
     assert "configs/missing.yaml" in failure["message"]
-    (rejection,) = wait_for(lambda: find("digits-unanswered keeps its champion"))
+    (rejection,) = wait_for(lambda: find("digits-unanswered keeps its champion"), seconds=180)
     assert "no answer" in rejection["message"]
 
 
