@@ -99,6 +99,7 @@ def print_training(record: dict[str, Any]) -> None:
     for entry in entries:
         if entry.error is not None:
             OUTPUT.print(f"[red]failed[/]    {entry.candidate.name}: {escape(entry.error)}")
+    print_field("data", escape(record["data"]["origin"]))
     print_outcome(record["verdict"])
     if record["champion"] is None:
         OUTPUT.print("[bold]champion[/]  none")

@@ -105,7 +105,7 @@ def validate_table(
         train=_store_rows(store, found, found.train, task),
         test=None if found.test is None else _store_rows(store, found, found.test, task),
         problems=dict(Counter(f"{p.split}: {p.column} {p.reason}" for p in found.problems)),
-        notes=found.notes,
+        notes=(*_note_generated(raw), *found.notes),
         quarantine=store_quarantine(
             store,
             ("split", "row", "column", "value", "reason"),
@@ -119,6 +119,12 @@ def validate_table(
         capped=found.capped,
         generated=raw.generated,
     )
+
+
+def _note_generated(raw: RawTable) -> tuple[str, ...]:
+    if not raw.generated:
+        return ()
+    return (f"The rows are invented, no figure holds of real ones: {raw.origin}.",)
 
 
 def split_table(
