@@ -60,7 +60,9 @@ def tell_rows(
 
 def _write_text(results: "Iterable[RowPrediction | Unread]", champion: "Champion") -> bool:
     typer.echo(f"model: {champion.name}, version {champion.version}")
-    intervals, is_whole = champion.bundle.intervals, True
+    table, intervals, is_whole = champion.bundle.table, champion.bundle.intervals, True
+    if table is not None and table.generated:
+        typer.echo("it learnt from invented rows: what it predicts holds of no real ones")
     if intervals is not None:
         typer.echo(f"in brackets: {format_share(intervals.coverage)} of true values are within")
     for result in results:

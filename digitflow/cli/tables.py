@@ -107,6 +107,8 @@ def _describe_bundle(bundle: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if table is not None:
         kinds = ", ".join(table["classes"]) or table["holds"]["unit"] or "values"
         yield "predicts", f"{table['target']} ({kinds}) from {', '.join(table['columns'])}"
+        if table["generated"]:
+            yield "rows", "invented: what was learnt holds of no real ones"
     if intervals is not None:
         width = format_value(intervals["mean_width"])
         yield (

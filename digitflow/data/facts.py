@@ -18,12 +18,15 @@ class TableFacts(Record):
         What that column holds.
     classes : tuple of str
         Names of a classification's classes, in the order of their numbers; else empty.
+    generated : bool
+        Whether the rows are invented: what is learnt from them holds of no real ones.
     """
 
     columns: dict[str, Column]
     target: str
     holds: Column
     classes: tuple[str, ...] = ()
+    generated: bool = False
 
     @property
     def unit(self) -> str:

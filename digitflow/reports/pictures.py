@@ -1,4 +1,4 @@
-"""Pictures of a run as they are stored: PNGs with their titles and the words beside them."""
+"""Pictures of a run as they are stored: PNGs with their titles."""
 
 from collections.abc import Mapping
 
@@ -7,12 +7,10 @@ from digitflow.store.references import FileRef, Record
 
 
 class Picture(Record):
-    """A stored PNG with its title, what it shows in words, and a caption."""
+    """A stored PNG with its title."""
 
     png: FileRef
     title: str
-    alt: str = ""
-    caption: str = ""
 
 
 class Figures(Record):

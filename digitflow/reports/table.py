@@ -59,7 +59,7 @@ def describe_page(
     return {
         "target": config.target,
         "task": config.task,
-        "generated": checked.generated,
+        "generated": checked.table.generated,
         "intervals": bundle.intervals,
         "columns": [
             _describe_column(name, column, checked, train[name])

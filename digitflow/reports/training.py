@@ -17,7 +17,7 @@ from digitflow.models.bundle import ModelBundle
 from digitflow.registry.training import list_code, write_config
 from digitflow.registry.versions import Champion, Decision
 from digitflow.reports.page import render_page
-from digitflow.reports.pictures import Figures, Picture
+from digitflow.reports.pictures import Figures
 from digitflow.store.artifacts import Store
 from digitflow.store.lineage import list_versions
 from digitflow.store.references import Record, digest_json
@@ -106,22 +106,6 @@ class DataCard(Record):
 
 
 @dataclass(frozen=True)
-class ShownPicture:
-    """A picture of a page: PNG, and the words beside it."""
-
-    png: bytes
-    title: str
-    alt: str
-    caption: str
-
-
-def show_picture(store: Store, picture: Picture) -> ShownPicture:
-    """Read a stored picture."""
-    words = {name: getattr(picture, name) for name in ("title", "alt", "caption")}
-    return ShownPicture(png=store.read_bytes(picture.png), **words)
-
-
-@dataclass(frozen=True)
 class RunReport:
     """Everything that the report of a training run says.
 
@@ -139,8 +123,8 @@ class RunReport:
         Best first; the first was evaluated.
     champion : Champion or None
         Who is champion after the run; None where nothing was ever promoted.
-    pictures : mapping of str to ShownPicture
-        By their names.
+    pictures : mapping of str to bytes
+        PNG, by their names.
     details : mapping of str to Any
         What the workload's part of the page says beside.
     tasks : sequence of dict
@@ -160,7 +144,7 @@ class RunReport:
     entries: Sequence[Entry]
     verdict: Verdict
     champion: Champion | None
-    pictures: Mapping[str, ShownPicture]
+    pictures: Mapping[str, bytes]
     details: Mapping[str, Any]
     tasks: Sequence[Mapping[str, Any]]
     notes: Sequence[str] = ()
@@ -227,7 +211,7 @@ def write_report(
         entries=ranked,
         verdict=verdict,
         champion=champion,
-        pictures={name: show_picture(store, drawn.pictures[name]) for name in drawn.pictures},
+        pictures={name: store.read_bytes(one.png) for name, one in drawn.pictures.items()},
         details=page.describe_page(store, config, data, winner, bundle, others),
         tasks=[task for task in tasks if task["state"] in TASK_SIGNS],
         notes=notes,

@@ -104,7 +104,7 @@ def crown_table(store, fitted_districts):
     """Make a model of districts champion in the test's store; return it."""
     records, prices, to_price, to_class = fitted_districts
 
-    def crown(model="housing", classes=()):
+    def crown(model="housing", classes=(), generated=False):
         pipeline, targets = (
             (to_class, (prices > DEAR).astype(int)) if classes else (to_price, prices)
         )
@@ -120,7 +120,11 @@ def crown_table(store, fitted_districts):
             if classes
             else choose_intervals(prices, predict_in_chunks(pipeline, records), 0.9),
             table=TableFacts(
-                columns=DISTRICT_COLUMNS, target=PRICE, holds=holds, classes=classes
+                columns=DISTRICT_COLUMNS,
+                target=PRICE,
+                holds=holds,
+                classes=classes,
+                generated=generated,
             ),
         )
         score = TestScore(

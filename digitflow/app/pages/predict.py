@@ -181,7 +181,9 @@ def _show_answer(champion: Champion, found: RowPrediction | Unread) -> None:
     else:
         st.markdown(f"# {to_markdown(format_value(found.value, found.unit))}")
         st.markdown(to_markdown(f"{found.target}. {_describe_interval(champion, found)}"))
-    st.caption(to_markdown(f"By {found.model}, version {found.version}."))
+    table = champion.bundle.table
+    invented = " It learnt from invented rows." if table and table.generated else ""
+    st.caption(to_markdown(f"By {found.model}, version {found.version}.{invented}"))
 
 
 def _describe_interval(champion: Champion, found: RowPrediction) -> str:

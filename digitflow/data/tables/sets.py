@@ -42,14 +42,11 @@ class CheckedRows(CheckedSets):
     ----------
     missing, capped : dict of str to int
         Cells of a column that are missing, or have the value at which it is capped.
-    generated : bool
-        Whether the rows are invented.
     """
 
     table: TableFacts
     missing: dict[str, int] = Field(default_factory=dict)
     capped: dict[str, int] = Field(default_factory=dict)
-    generated: bool = False
 
     @classmethod
     def of(cls, checked: CheckedSets) -> "CheckedRows":
@@ -113,11 +110,14 @@ def validate_table(
         ),
         quarantined_images=None,
         table=TableFacts(
-            columns=found.columns, target=target, holds=found.target, classes=found.classes
+            columns=found.columns,
+            target=target,
+            holds=found.target,
+            classes=found.classes,
+            generated=raw.generated,
         ),
         missing=found.missing,
         capped=found.capped,
-        generated=raw.generated,
     )
 
 

@@ -118,7 +118,7 @@ def describe_scope(
         test_rows=data.test.rows,
         complete=data.train.rows + test == checked.train.rows and not checked.problems,
         seed=config.seed,
-        generated=checked.generated,
+        generated=checked.table.generated,
         target=config.target,
         columns=checked.table.columns | {config.target: checked.table.holds},
         stratify=config.split.stratify,

@@ -39,6 +39,14 @@ def test_each_row_is_a_line_with_its_value_unit_and_interval(run, file):
         assert " to " in line
 
 
+def test_a_model_of_invented_rows_says_so_before_it_predicts(run, crown_table, file):
+    assert "it learnt from" not in run("predict", "--model", "housing", file).output
+    crown_table("made-up", generated=True)
+    head, warning, *_ = run("predict", "--model", "made-up", file).output.splitlines()
+    assert head == "model: made-up, version 1"
+    assert "it learnt from invented rows" in warning
+
+
 def test_scripts_get_json_and_tables_of_the_same(run, file):
     rows = json.loads(run("predict", "--model", "housing", "--json", file).output)
     table = csv.DictReader(

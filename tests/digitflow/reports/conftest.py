@@ -16,12 +16,11 @@ from digitflow.models.bundle import Golden, ModelBundle, RejectOption
 from digitflow.models.fitting import FittedModel
 from digitflow.registry.versions import Champion
 from digitflow.reports.digits import DISTORTIONS, find_taken_for
-from digitflow.reports.figures import TITLES, draw_confusion, draw_errors
+from digitflow.reports.figures import draw_confusion, draw_errors
 from digitflow.reports.training import (
     DataCard,
     PartCard,
     RunReport,
-    ShownPicture,
     render_report,
 )
 from digitflow.store.references import ArrayRef, ModelRef
@@ -159,10 +158,7 @@ def pictures():
     counts = _make_entry("svm", wrong=3).evaluation.metrics.confusion
     drawn = {"confusion": draw_confusion(counts), "errors": draw_errors(counts)}
     others = dict.fromkeys(("samples", "mistakes", "risk"), drawn["errors"])
-    return {
-        name: ShownPicture(png, TITLES[name], alt="", caption="")
-        for name, png in (drawn | others).items()
-    }
+    return drawn | others
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,7 @@ def test_pictures_are_whole_and_described(report, pictures, render):
         assert len(image["alt"]) > 20
         png = b64decode(image["src"].removeprefix("data:image/png;base64,"), validate=True)
         assert cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR) is not None
-    assert b64decode(images[1]["src"].split(",")[1]) == pictures["confusion"].png
+    assert b64decode(images[1]["src"].split(",")[1]) == pictures["confusion"]
 
 
 def test_table_headers_say_what_they_head(report, render):

@@ -19,7 +19,7 @@ from digitflow.evaluation.scoring import Entry, Evaluation, Winner, measure
 from digitflow.models.bundle import ModelBundle, PredictionIntervals
 from digitflow.models.fitting import FittedModel
 from digitflow.reports.table import describe_page, draw_figures
-from digitflow.reports.training import describe_data, render_report, show_picture
+from digitflow.reports.training import describe_data, render_report
 from digitflow.store.artifacts import Store
 
 CONFIGS = {
@@ -109,7 +109,7 @@ def made(report, task, tmp_path_factory):
         data=describe_data(store, data),
         entries=(entry, report.entries[1]),
         pictures={
-            name: show_picture(store, picture) for name, picture in drawn.pictures.items()
+            name: store.read_bytes(picture.png) for name, picture in drawn.pictures.items()
         },
         details=describe_page(store, config, data, Winner(**dict(entry)), bundle, {}),
     )
@@ -147,7 +147,7 @@ def test_the_leaderboard_is_of_the_figures_of_the_task(made, page):
 def test_pictures_are_those_of_the_task(made, task):
     of = {"regression": {"predicted", "errors", "map"}, "classification": {"confusion"}}
     assert set(made.pictures) == {"columns"} | of[task]
-    assert all(each.png.startswith(b"\x89PNG") for each in made.pictures.values())
+    assert all(each.startswith(b"\x89PNG") for each in made.pictures.values())
 
 
 def test_each_column_is_described_by_the_training_rows(made, page):

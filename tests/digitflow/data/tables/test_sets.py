@@ -112,7 +112,7 @@ def test_generated_rows_are_called_so(store):
         store, raw, declared, "median_house_value", "regression", TOLERANT, ()
     )
     assert raw.generated
-    assert checked.generated
+    assert checked.table.generated
 
 
 def test_only_checked_rows_are_taken_for_rows_of_a_table(store, tmp_path, people):
