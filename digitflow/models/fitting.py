@@ -131,11 +131,14 @@ def refit_winner(
     features = np.concatenate([store.open_array(ref) for ref in held])
     targets = np.concatenate([store.open_array(part.targets) for part in parts])
     groups = np.concatenate([_group_rows(store, *pair) for pair in enumerate(parts)])
-    folds = _part_folds(targets, groups, choice)
+    folds, values = _part_folds(targets, groups, choice), list[np.ndarray]()
 
     def fit() -> Any:
         estimator = _build(choice, threads)
         if choice.calibration is None:
+            from sklearn.model_selection import cross_val_predict
+
+            values.append(cross_val_predict(estimator, features, targets, cv=folds))
             return _take_best(estimator.fit(features, targets))
         from sklearn.calibration import CalibratedClassifierCV
 
@@ -148,14 +151,9 @@ def refit_winner(
         return calibrated
 
     fitted = _fit_and_store(store, choice, prepared.recipe, fit, threads)
-    if choice.calibration is not None:
+    if not values:
         return fitted
-    from sklearn.model_selection import cross_val_predict
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(threads):
-        values = cross_val_predict(_build(choice, threads), features, targets, cv=folds)
-    held_out = store.put_array(targets), store.put_array(np.asarray(values, np.float64))
+    held_out = store.put_array(targets), store.put_array(np.asarray(values[0], np.float64))
     return fitted.model_copy(update={"held_out": held_out})
 
 
