@@ -14,7 +14,7 @@ from digitflow.data.sets import PreparedData, SampleSet
 from digitflow.evaluation.scoring import Entry, Evaluation, Winner, choose_winner
 from digitflow.feedback.learning import NOTHING
 from digitflow.models.building import EstimatorChoice, RecipeChoice, check_candidates
-from digitflow.models.fitting import FittedModel, PreparedFeatures
+from digitflow.models.fitting import REFIT_FOLDS, FittedModel, PreparedFeatures
 from digitflow.registry.training import resolve_config
 from digitflow.registry.versions import Decision
 from flows.judge import judge_and_promote
@@ -22,7 +22,9 @@ from flows.run import TASK_THREADS, find_earlier_run, name_run, run_job
 from tasks.judging import check_test_samples, is_repeated
 from tasks.publishing import announce, file_report, publish_run, write_report
 from tasks.training import (
+    complete_refit,
     evaluate_candidate,
+    predict_fold,
     prepare_recipe,
     read_corrections,
     record_training,
@@ -200,12 +202,17 @@ def refit_if_asked(config: TrainConfig, winner: Winner, parts: Parts) -> FittedM
     candidate = winner.candidate
     if not config.refit:
         return winner.fitted
-    return named(refit_winner, f"refit {candidate.name}")(
-        parts.choices[candidate.name].estimator,
-        parts.choose_features(candidate).result(),
-        parts.choose_samples(candidate),
-        parts.data.splits,
-    )
+    choice = parts.choices[candidate.name].estimator
+    samples, splits = parts.choose_samples(candidate), parts.data.splits
+    on = choice, parts.choose_features(candidate).result(), samples, splits
+    refitted = named(refit_winner, f"refit {candidate.name}").submit(*on)
+    folds = [
+        named(predict_fold, f"refit {candidate.name} without fold {fold + 1}").submit(*on, fold)
+        for fold in range(REFIT_FOLDS)
+    ]
+    held_out = [fold.result() for fold in folds]
+    complete = named(complete_refit, f"complete the refit of {candidate.name}")
+    return complete(choice, refitted.result(), held_out, samples, splits)
 
 
 def announce_decision(run: RunContext, model: str, decision: Decision) -> None:

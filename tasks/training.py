@@ -25,6 +25,19 @@ refit_winner = cached_task(
     in_process=True,
     time_limit=lambda choice, **_: choice.time_limit,
 )
+predict_fold = cached_task(
+    fitting.predict_fold,
+    run_name="refit {choice.estimator} without fold {fold}",
+    modules=lambda choice, **_: choice.modules(),
+    in_process=True,
+    time_limit=lambda choice, **_: choice.time_limit,
+)
+complete_refit = cached_task(
+    fitting.complete_refit,
+    run_name="complete the refit",
+    modules=lambda choice, **_: choice.modules(),
+    in_process=True,
+)
 evaluate_candidate = cached_task(
     scoring.evaluate_candidate, run_name="evaluate", in_process=True
 )

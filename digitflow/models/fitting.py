@@ -2,7 +2,9 @@
 
 import time
 import warnings
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -51,19 +53,24 @@ def prepare_recipe(
 REFIT_FOLDS = 3
 
 
-class FittedModel(Record):
+class Fit(Record):
+    """What a fit took, and what it warned of."""
+
+    # Two fits of one model differ in nothing else.
+    NOT_IN_KEY: ClassVar[frozenset[str]] = frozenset({"fit_seconds", "warnings"})
+
+    fit_seconds: float
+    warnings: tuple[str, ...] = ()
+
+
+class FittedModel(Fit):
     """A pipeline from samples to predictions, and what it took.
 
     `held_out` are targets and values, float64 (n,), that a regression predicted for rows which
     the fit behind them had not seen; None where it was fitted once, on the training rows.
     """
 
-    # Two fits of one model differ in nothing else.
-    NOT_IN_KEY: ClassVar[frozenset[str]] = frozenset({"fit_seconds", "warnings"})
-
     model: ModelRef
-    fit_seconds: float
-    warnings: tuple[str, ...] = ()
     held_out: tuple[ArrayRef, ArrayRef] | None = None
 
 
@@ -94,13 +101,16 @@ def fit_candidate(
         If the estimator refuses its parameters or the data.
     """
     features, wanted = store.open_array(prepared.train), store.open_array(targets)
-    held = store.open_array(prepared.calibration), store.open_array(calibration_targets)
 
     def fit() -> Any:
         estimator = _take_best(_build(choice, threads).fit(features, wanted))
         if choice.calibration is None:
             return estimator
-        return _calibrate(estimator, choice.calibration, *held)
+        held, labels = (
+            store.open_array(ref) for ref in (prepared.calibration, calibration_targets)
+        )
+        scores = getattr(estimator, _choose_method(estimator))(held)
+        return _calibrate(estimator, choice.calibration, scores, labels)
 
     return _fit_and_store(store, choice, prepared.recipe, fit, threads)
 
@@ -113,11 +123,7 @@ def refit_winner(
     splits: Splits,
     threads: int = 1,
 ) -> FittedModel:
-    """Fit on training and validation rows together, calibrated on out-of-fold scores.
-
-    A regression is not calibrated: what it predicts out of fold is kept for its intervals. A
-    group (a writer, or an image and its copies) is never in two folds, so that no score comes
-    from a model that saw its like.
+    """Fit on training, calibration and validation rows together; `complete_refit` comes next.
 
     Parameters
     ----------
@@ -126,35 +132,129 @@ def refit_winner(
     splits : Splits
         The samples of the other features.
     """
-    parts = (train, splits.calibration, splits.validation)
-    held = (prepared.train, prepared.calibration, prepared.validation)
-    features = np.concatenate([store.open_array(ref) for ref in held])
-    targets = np.concatenate([store.open_array(part.targets) for part in parts])
-    groups = np.concatenate([_group_rows(store, *pair) for pair in enumerate(parts)])
-    folds, values = _part_folds(targets, groups, choice), list[np.ndarray]()
+    rows = _join_parts(store, prepared, train, splits)
 
     def fit() -> Any:
-        estimator = _build(choice, threads)
-        if choice.calibration is None:
-            from sklearn.model_selection import cross_val_predict
+        return _take_best(_build(choice, threads).fit(rows.features, rows.targets))
 
-            values.append(cross_val_predict(estimator, features, targets, cv=folds))
-            return _take_best(estimator.fit(features, targets))
-        from sklearn.calibration import CalibratedClassifierCV
+    return _fit_and_store(store, choice, prepared.recipe, fit, threads)
 
-        calibrated = CalibratedClassifierCV(
-            estimator, method=choice.calibration, cv=folds, ensemble=False
-        )
-        calibrated.fit(features, targets)
-        for each in calibrated.calibrated_classifiers_:
-            each.estimator = _take_best(each.estimator)
-        return calibrated
 
-    fitted = _fit_and_store(store, choice, prepared.recipe, fit, threads)
-    if not values:
-        return fitted
-    held_out = store.put_array(targets), store.put_array(np.asarray(values[0], np.float64))
-    return fitted.model_copy(update={"held_out": held_out})
+class HeldOutFold(Fit):
+    """What a winner says of one fold of all rows, fitted on the others.
+
+    `rows` are int64 (m,). `values`, float64, are what a regression predicted (m,), or a
+    classifier's scores (m, k), (m,) of two classes.
+    """
+
+    rows: ArrayRef
+    values: ArrayRef
+
+
+def predict_fold(
+    store: Store,
+    choice: EstimatorChoice,
+    prepared: PreparedFeatures,
+    train: SampleSet,
+    splits: Splits,
+    fold: int,
+    threads: int = 1,
+) -> HeldOutFold:
+    """Fit on the rows of `refit_winner` but one of `REFIT_FOLDS` folds, and predict that one.
+
+    A group (a writer, or an image and its copies) is never in two folds, so that nothing said
+    of a row comes from a model that saw its like.
+    """
+    rows = _join_parts(store, prepared, train, splits)
+    fitting, held = _part_folds(rows, choice)[fold]
+
+    def fit() -> Any:
+        return _build(choice, threads).fit(rows.features[fitting], rows.targets[fitting])
+
+    estimator, seconds, said = _fit(fit, threads)
+    method = "predict" if choice.calibration is None else _choose_method(estimator)
+    with _limit_threads(threads):
+        values = np.asarray(getattr(estimator, method)(rows.features[held]), np.float64)
+    if method != "predict":
+        values = _place_classes(values, estimator.classes_, np.unique(rows.targets), method)
+    return HeldOutFold(
+        rows=store.put_array(held),
+        values=store.put_array(values),
+        fit_seconds=seconds,
+        warnings=said,
+    )
+
+
+def complete_refit(
+    store: Store,
+    choice: EstimatorChoice,
+    refitted: FittedModel,
+    folds: Sequence[HeldOutFold],
+    train: SampleSet,
+    splits: Splits,
+) -> FittedModel:
+    """Return the refitted winner with what its folds say of rows they had not seen.
+
+    A classifier's probabilities are calibrated on it; what a regression predicted is kept for
+    its intervals.
+    """
+    parts = (train, splits.calibration, splits.validation)
+    targets = np.concatenate([store.open_array(part.targets) for part in parts])
+    rows, values = (
+        np.concatenate([store.open_array(getattr(fold, name)) for fold in folds])
+        for name in ("rows", "values")
+    )
+    fits = (refitted, *folds)
+    took = {
+        "fit_seconds": round(sum(fit.fit_seconds for fit in fits), 3),
+        "warnings": tuple(dict.fromkeys(said for fit in fits for said in fit.warnings)),
+    }
+    if choice.calibration is None:
+        order = np.argsort(rows)
+        held_out = store.put_array(targets), store.put_array(values[order])
+        return refitted.model_copy(update=took | {"held_out": held_out})
+    *steps, (name, estimator) = load_model(refitted.model, store).steps
+    calibrated = _calibrate(estimator, choice.calibration, values, targets[rows])
+    model = _store_pipeline(store, choice, refitted.model, [*steps, (name, calibrated)])
+    return refitted.model_copy(update=took | {"model": model})
+
+
+class _Rows(NamedTuple):
+    """Features (n, d), targets (n,) and groups (n,) of all rows but the test rows."""
+
+    features: np.ndarray
+    targets: np.ndarray
+    groups: np.ndarray
+
+
+def _join_parts(
+    store: Store, prepared: PreparedFeatures, train: SampleSet, splits: Splits
+) -> _Rows:
+    parts = (train, splits.calibration, splits.validation)
+    held = (prepared.train, prepared.calibration, prepared.validation)
+    return _Rows(
+        np.concatenate([store.open_array(ref) for ref in held]),
+        np.concatenate([store.open_array(part.targets) for part in parts]),
+        np.concatenate([_group_rows(store, *pair) for pair in enumerate(parts)]),
+    )
+
+
+def _choose_method(estimator: Any) -> str:
+    """Return the method that calibration asks of a classifier: scores before probabilities."""
+    scored = hasattr(estimator, "decision_function")
+    return "decision_function" if scored else "predict_proba"
+
+
+def _place_classes(
+    scores: np.ndarray, seen: np.ndarray, classes: np.ndarray, method: str
+) -> np.ndarray:
+    """Return scores (m, k) for all classes; one that a fold's fit never saw is the least."""
+    if len(seen) == len(classes):
+        return scores
+    least = np.finfo(np.float64).min if method == "decision_function" else 0.0
+    placed = np.full((len(scores), len(classes)), least)
+    placed[:, np.searchsorted(classes, seen)] = scores
+    return placed
 
 
 def _take_best(estimator: Any) -> Any:
@@ -162,15 +262,13 @@ def _take_best(estimator: Any) -> Any:
     return getattr(estimator, "best_estimator_", estimator)
 
 
-def _part_folds(
-    targets: np.ndarray, groups: np.ndarray, choice: EstimatorChoice
-) -> list[tuple[np.ndarray, np.ndarray]]:
+def _part_folds(rows: _Rows, choice: EstimatorChoice) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return the rows of each fold's fit and of its held-out part, classes shared evenly."""
     from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
     kind = GroupKFold if choice.calibration is None else StratifiedGroupKFold
     splitter = kind(REFIT_FOLDS, shuffle=True, random_state=choice.seed)
-    return list(splitter.split(targets, targets, groups))
+    return list(splitter.split(rows.targets, rows.targets, rows.groups))
 
 
 def _group_rows(store: Store, number: int, part: SampleSet) -> np.ndarray:
@@ -184,17 +282,15 @@ def _group_rows(store: Store, number: int, part: SampleSet) -> np.ndarray:
 def _fit_and_store(
     store: Store, choice: EstimatorChoice, recipe: ModelRef, fit: Any, threads: int
 ) -> FittedModel:
-    import joblib
-    from sklearn.pipeline import Pipeline
-    from threadpoolctl import threadpool_limits
+    estimator, seconds, said = _fit(fit, threads)
+    steps = [*load_model(recipe, store).steps, ("estimator", estimator)]
+    model = _store_pipeline(store, choice, recipe, steps)
+    return FittedModel(model=model, fit_seconds=seconds, warnings=said)
 
-    # A search or a stack of others fits its parts in threads: this process may be killed, and
-    # whatever it had started would go on.
-    with (
-        threadpool_limits(threads),
-        joblib.parallel_config("threading"),
-        warnings.catch_warnings(record=True) as caught,
-    ):
+
+def _fit(fit: Callable[[], Any], threads: int) -> tuple[Any, float, tuple[str, ...]]:
+    """Return what is fitted, the seconds that it took, and the warnings' first lines."""
+    with _limit_threads(threads), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         began = time.perf_counter()
         try:
@@ -202,24 +298,68 @@ def _fit_and_store(
         except Exception as exc:  # an estimator of others may raise anything
             raise CandidateFailed(f"{type(exc).__name__}: {exc}") from exc
         seconds = time.perf_counter() - began
-    steps = load_model(recipe, store).steps
-    pipeline = Pipeline([*steps, ("estimator", estimator)])
     said = dict.fromkeys(str(warning.message).splitlines()[0] for warning in caught)
+    return estimator, round(seconds, 3), tuple(said)
+
+
+@contextmanager
+def _limit_threads(threads: int) -> Iterator[None]:
+    import joblib
+    from threadpoolctl import threadpool_limits
+
+    # A search or a stack of others fits its parts in threads: this process may be killed, and
+    # whatever it had started would go on.
+    with threadpool_limits(threads), joblib.parallel_config("threading"):
+        yield
+
+
+def _store_pipeline(
+    store: Store, choice: EstimatorChoice, recipe: ModelRef, steps: list[tuple[str, Any]]
+) -> ModelRef:
+    from sklearn.pipeline import Pipeline
+
     trusted = {*recipe.trusted, *choice.trust}
-    model = dump_model(pipeline, store, trusted, add_code(recipe, store, choice.code))
-    return FittedModel(model=model, fit_seconds=round(seconds, 3), warnings=tuple(said))
+    return dump_model(Pipeline(steps), store, trusted, add_code(recipe, store, choice.code))
 
 
 def _build(choice: EstimatorChoice, threads: int) -> Any:
     return build_estimator(choice.estimator, choice.params, choice.seed, threads, choice.code)
 
 
-def _calibrate(estimator: Any, method: str, features: np.ndarray, labels: np.ndarray) -> Any:
+def _calibrate(estimator: Any, calibration: str, scores: np.ndarray, labels: np.ndarray) -> Any:
+    """Return the fitted classifier, calibrated on scores of rows that it has not seen.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (m, k), or (m,) of two classes
+        What its method of `choose_method` says of those rows, or said another like it.
+    labels : ndarray of shape (m,)
+    """
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.frozen import FrozenEstimator
 
     # What is fitted already needs no folds: they would only ask for five rows a class.
-    rows = np.arange(len(labels))
-    frozen = FrozenEstimator(estimator)
-    calibrated = CalibratedClassifierCV(frozen, method=method, cv=[(rows, rows)])
-    return calibrated.fit(features, labels)
+    rows, samples = np.arange(len(labels)), scores.reshape(len(labels), -1)
+    speaker = FrozenEstimator(_build_speaker(_choose_method(estimator), estimator.classes_))
+    calibrated = CalibratedClassifierCV(speaker, method=calibration, cv=[(rows, rows)])
+    calibrated.fit(samples, labels)
+    calibrated.estimator = FrozenEstimator(estimator)
+    calibrated.n_features_in_ = estimator.n_features_in_
+    for each in calibrated.calibrated_classifiers_:
+        each.estimator = calibrated.estimator
+    return calibrated
+
+
+def _build_speaker(method: str, classes: np.ndarray) -> Any:
+    """Return a classifier whose samples are its scores."""
+    from sklearn.base import BaseEstimator, ClassifierMixin
+
+    def say(self: Any, samples: np.ndarray) -> np.ndarray:
+        return samples[:, 0] if samples.shape[1] == 1 else samples
+
+    say.__name__ = method  # scikit-learn calls it by its own name
+    members = {method: say, "fit": say, "predict": say}
+    kind = type("Speaker", (ClassifierMixin, BaseEstimator), members)
+    speaker = kind()
+    speaker.classes_ = classes
+    return speaker

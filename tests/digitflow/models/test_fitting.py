@@ -4,23 +4,32 @@ import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 
 from digitflow.data.sets import LabelledImages, Splits, store_set
 from digitflow.errors import CandidateFailed
 from digitflow.features.preparing import build_steps, fit_recipe, transform_images
-from digitflow.models.building import EstimatorChoice, RecipeChoice
+from digitflow.models.building import EstimatorChoice, RecipeChoice, build_estimator
 from digitflow.models.fitting import (
+    REFIT_FOLDS,
     PreparedFeatures,
     _group_rows,
+    _join_parts,
+    _part_folds,
+    _place_classes,
+    complete_refit,
     fit_candidate,
+    predict_fold,
     prepare_recipe,
     refit_winner,
 )
 from digitflow.models.persistence import dump_model, load_model
 from digitflow.project.code import ProjectCode
 
+LINEAR = EstimatorChoice(estimator="logistic", params={}, calibration="temperature", seed=3)
 TREE = EstimatorChoice(estimator="tree", params={"max_depth": 6}, calibration="sigmoid", seed=3)
 
 
@@ -116,7 +125,9 @@ def test_warnings_of_a_fit_are_kept(store, prepared):
     assert any("converge" in warning for warning in fitted.warnings)
 
 
-def test_a_refit_learns_from_all_parts_and_calibrates_on_rows_it_had_not_seen(store, prepared):
+@pytest.fixture
+def parted(store, prepared):
+    """Features, training samples with copies, and splits of the striped images: 300, 60, 40."""
     images, labels, features, _ = prepared
     held = np.array(store.open_array(features.validation))
     calibration, validation = _put(store, held[:60], held[60:])
@@ -129,10 +140,70 @@ def test_a_refit_learns_from_all_parts_and_calibrates_on_rows_it_had_not_seen(st
     ]
     copied = parts[0].model_copy(update={"parents": store.put_array(np.arange(300) // 4)})
     splits = Splits(train=parts[0], calibration=parts[1], validation=parts[2], test=parts[2])
-    fitted = refit_winner(store, TREE, features, copied, splits)
-    (calibrated,) = load_model(fitted.model, store)[-1].calibrated_classifiers_
-    assert calibrated.estimator.tree_.n_node_samples[0] == 400
-    assert np.isfinite(load_model(fitted.model, store).predict_proba(images[:5])).all()
+    return features, copied, splits
+
+
+def _refit(store, choice, parted):
+    features, train, splits = parted
+    whole = refit_winner(store, choice, features, train, splits)
+    folds = [
+        predict_fold(store, choice, features, train, splits, fold)
+        for fold in range(REFIT_FOLDS)
+    ]
+    return complete_refit(store, choice, whole, folds, train, splits), folds
+
+
+@pytest.mark.parametrize("choice", [TREE, LINEAR], ids=lambda choice: choice.estimator)
+def test_a_refit_learns_from_all_and_is_calibrated_out_of_fold_as_scikit_learn_does(
+    store, prepared, parted, choice
+):
+    images = prepared[0]
+    features, train, splits = parted
+    fitted, _ = _refit(store, choice, parted)
+    rows = _join_parts(store, features, train, splits)
+    assert len(rows.targets) == 400
+    estimator = build_estimator(choice.estimator, choice.params, choice.seed, 1)
+    known = CalibratedClassifierCV(
+        estimator, method=choice.calibration, cv=_part_folds(rows, choice), ensemble=False
+    ).fit(rows.features, rows.targets)
+    np.testing.assert_allclose(
+        load_model(fitted.model, store).predict_proba(images[:50]),
+        known.predict_proba(rows.features[:50]),
+        atol=1e-6,
+    )
+
+
+def test_the_folds_of_a_refit_hold_each_row_out_once_and_no_group_in_part(store, parted):
+    features, train, splits = parted
+    _, folds = _refit(store, TREE, parted)
+    held = [np.array(store.open_array(fold.rows)) for fold in folds]
+    assert sorted(np.concatenate(held)) == list(range(400))
+    groups = _join_parts(store, features, train, splits).groups
+    assert not set(groups[held[0]]) & set(groups[held[1]])
+
+
+def test_a_refitted_regression_keeps_what_it_predicted_of_rows_it_had_not_seen(store, parted):
+    choice = EstimatorChoice(
+        estimator="sklearn.linear_model.Ridge", params={}, calibration=None, seed=0
+    )
+    features, train, splits = parted
+    fitted, folds = _refit(store, choice, parted)
+    targets, values = (store.open_array(ref) for ref in fitted.held_out)
+    rows = _join_parts(store, features, train, splits)
+    np.testing.assert_array_equal(targets, rows.targets)
+    known = cross_val_predict(
+        Ridge(), rows.features, rows.targets, cv=_part_folds(rows, choice)
+    )
+    np.testing.assert_allclose(values, known, atol=1e-4)  # float32 features
+    assert fitted.fit_seconds >= sum(fold.fit_seconds for fold in folds)
+
+
+def test_a_class_that_a_fold_never_saw_has_the_least_score():
+    scores, seen = np.array([[0.2, 0.8]]), np.array([0, 2])
+    placed = _place_classes(scores, seen, np.arange(3), "predict_proba")
+    np.testing.assert_array_equal(placed, [[0.2, 0.0, 0.8]])
+    placed = _place_classes(scores, seen, np.arange(3), "decision_function")
+    assert placed.argmin() == 1
 
 
 def test_a_writer_or_else_an_image_with_its_copies_is_one_group(store):
