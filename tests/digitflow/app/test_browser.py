@@ -49,6 +49,17 @@ const find = (root) => {
 };
 return find(document);
 """
+# How many of the canvas's pixels, in the layer where strokes stay, differ from its first one.
+COUNT_INK = (
+    FIND_CANVAS.replace("return find(document);", "const upper = find(document);")
+    + """
+const lower = upper?.parentElement.querySelector('.lower-canvas');
+if (!lower) return 0;
+const { data } = lower.getContext('2d').getImageData(0, 0, lower.width, lower.height);
+const colours = new Uint32Array(data.buffer);
+return colours.filter((colour) => colour !== colours[0]).length;
+"""
+)
 # What is read on a ground, with all opacities; what is switched off may be faint.
 LIST_FAINT = """
 const share = (part) => part <= 10 ? part / 3294 : ((part / 255 + 0.055) / 1.055) ** 2.4;
@@ -106,6 +117,13 @@ def wait_for(find, what):
     pytest.fail(f"the page never showed {what}")
 
 
+def wait_briefly(is_so):
+    """Wait for two seconds at most until something is so."""
+    until = time.monotonic() + 2
+    while not is_so() and time.monotonic() < until:
+        time.sleep(0.05)
+
+
 class Visitor:
     """Somebody who looks at the app in Chromium."""
 
@@ -139,7 +157,23 @@ class Visitor:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": preferred})
 
     def draw(self, points):
-        """Draw one stroke on the canvas with the mouse."""
+        """Draw one stroke on the canvas with the mouse; again, as people do, if it fails.
+
+        The component shows its canvas a moment before it listens to the mouse, and makes it
+        anew when the page first gives it its width.
+        """
+
+        def is_taken():
+            before = self.driver.execute_script(COUNT_INK)
+            self.stroke(points)
+            wait_briefly(lambda: self.driver.execute_script(COUNT_INK) > before)
+            self.wait_until_still()
+            return self.driver.execute_script(COUNT_INK) > before
+
+        wait_for(is_taken, "a stroke")
+
+    def stroke(self, points):
+        """Move the mouse over the canvas with its button down."""
         canvas = wait_for(lambda: self.driver.execute_script(FIND_CANVAS), "the canvas")
         width, height = canvas.rect["width"], canvas.rect["height"]
         hand = webdriver.ActionChains(self.driver, duration=0)
