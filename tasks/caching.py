@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from prefect.cache_policies import CachePolicy
 from prefect.context import TaskRunContext
@@ -29,6 +30,7 @@ LARGEST_INPUT = 4096
 
 Modules = Callable[..., tuple[str | ProjectCode, ...]]
 Note = Callable[[str, str, Mapping[str, object]], None]
+Refuse = Callable[[UUID, Exception], None]
 
 
 def choose_nothing(**inputs: object) -> tuple[str | ProjectCode, ...]:
@@ -52,12 +54,16 @@ class ContentPolicy(CachePolicy):
         Whether measured times and the like count too, as where they are shown.
     note : callable, optional
         Told the name of the task run, its key, and the parts of it.
+    refuse : callable, optional
+        Told of a task run whose key can't be computed, and why: Prefect logs that, and would
+        go on without a cache.
     """
 
     function: str = ""
     modules: Modules = choose_nothing
     measured: bool = False
     note: Note | None = None
+    refuse: Refuse | None = None
 
     def compute_key(
         self,
@@ -67,7 +73,12 @@ class ContentPolicy(CachePolicy):
         **kwargs: Any,
     ) -> str:
         """Return the key of one task run."""
-        parts = self.describe(inputs)
+        try:
+            parts = self.describe(inputs)
+        except Exception as exc:
+            if self.refuse is not None:
+                self.refuse(task_ctx.task_run.id, exc)
+            raise
         key = digest_json(parts)
         if self.note is not None:
             self.note(task_ctx.task_run.name, key, parts)

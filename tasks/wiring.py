@@ -120,6 +120,7 @@ def cached_task(
         modules=modules,
         measured=measured,
         note=_note_key,
+        refuse=_note_refusal,
         lock_manager=StoreLocks(),
         isolation_level="SERIALIZABLE",
     )
@@ -244,6 +245,7 @@ def _note(work: Callable[..., R], verify: bool) -> Callable[..., R]:
     @functools.wraps(work)
     def compute(*args: object, **kwargs: object) -> R:
         run, name = current_run(), _name_run(work)
+        _raise_refusal(run)
         for _, ref in name_refs((args, kwargs)) if verify else ():
             run.store.verify(ref)
         run.log.note("started", name)
@@ -259,6 +261,10 @@ def _note(work: Callable[..., R], verify: bool) -> Callable[..., R]:
 
 def _note_key(name: str, key: str, parts: Mapping[str, object]) -> None:
     current_run().log.note("key", name, key=key, **parts)
+
+
+def _note_refusal(task_run: UUID, error: Exception) -> None:
+    current_run().failures[task_run] = error
 
 
 def _note_completion(task: Task, task_run: TaskRun, state: State) -> None:
@@ -285,3 +291,10 @@ def _name(function: Callable[..., object]) -> str:
 def _name_run(work: Callable[..., object]) -> str:
     context = TaskRunContext.get()
     return _name(work) if context is None else context.task_run.name
+
+
+def _raise_refusal(run: RunContext) -> None:
+    """Fail a task whose key could not be computed, before anything is."""
+    context = TaskRunContext.get()
+    if context is not None and context.task_run.id in run.failures:
+        raise run.failures[context.task_run.id]

@@ -191,10 +191,14 @@ def _count_other_labels(found: np.ndarray, expected: np.ndarray) -> int:
 
 
 def _compare(found: np.ndarray, expected: np.ndarray) -> float:
-    """Return the largest difference; of values, as a share of them."""
+    """Return the largest difference; of values, as a share of them, or of their mean size.
+
+    The mean's, where a value is near 0: a share of nothing would forgive no rounding.
+    """
     difference = np.abs(found - expected)
     if found.ndim == 1:
-        difference /= np.maximum(np.abs(expected), np.finfo(np.float64).tiny)
+        sizes = np.abs(expected)
+        difference /= np.maximum(np.maximum(sizes, sizes.mean()), np.finfo(np.float64).tiny)
     return float(difference.max())
 
 

@@ -37,6 +37,9 @@ def refuse(store, ref: ArrayRef) -> int:
 make.__module__ = refuse.__module__ = "digitflow.data.sets"
 make_array = cached_task(make, run_name="make {size}")
 fail = plain_task(refuse, run_name="fail")
+unknown = cached_task(
+    make, run_name="make by unknown code", modules=lambda **_: ("digitflow.nothing",)
+)
 attempts = []
 
 
@@ -51,6 +54,10 @@ def tolerate(run):
 
 def forget(run):
     fail.submit(make_array(4)).wait()
+
+
+def lose_key(run):
+    unknown(6)
 
 
 def damage(run):
@@ -115,6 +122,17 @@ def test_a_failure_that_nobody_waited_for_fails_the_run(do, project):
     assert done.returncode != 0
     record = find_run(project.store, "forget")
     assert (record["status"], record["error"]) == ("failed", "not today")
+
+
+def test_a_key_that_can_not_be_computed_fails_the_run_and_nothing_is_computed(do, project):
+    done, tasks = do("lose_key")
+    assert done.returncode != 0
+    assert {name: task["state"] for name, task in tasks.items()} == {
+        "make by unknown code": "failed"
+    }
+    record = find_run(project.store, "lose_key")
+    assert record["status"] == "failed"
+    assert "digitflow.nothing" in record["error"]
 
 
 def test_after_a_damaged_file_the_work_is_done_again_and_what_is_whole_is_cached(do, project):

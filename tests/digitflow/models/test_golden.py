@@ -23,6 +23,7 @@ from digitflow.features.preparing import build_steps
 from digitflow.models.building import build_estimator
 from digitflow.models.bundle import ModelBundle
 from digitflow.models.golden import (
+    _compare,
     check_golden,
     describe_machine,
     list_differences,
@@ -218,6 +219,15 @@ def test_elsewhere_values_may_differ_by_a_millionth_of_them(regression, share, r
     tried = repeats(pipeline, elsewhere, store)
     assert tried.largest_difference == pytest.approx(share, rel=1e-4)
     assert tried.repeated == repeated
+
+
+def test_a_value_near_zero_is_measured_by_the_size_of_the_others():
+    expected = np.array([0.0, 100.0, -300.0])
+    assert _compare(np.array([1e-6, 100.0, -300.0]), expected) == pytest.approx(
+        1e-6 / (400 / 3)
+    )
+    assert _compare(np.array([0.0, 100.0, -297.0]), expected) == pytest.approx(0.01)
+    assert _compare(np.zeros(2), np.zeros(2)) == 0.0
 
 
 def test_values_are_no_repetition_of_probabilities(regression):
