@@ -39,7 +39,8 @@ from digitflow.augment.copies import augment_images
 from digitflow.config.data import list_parts, name_parts
 from digitflow.config.digits import DigitsConfig
 from digitflow.config.reading import load_config
-from digitflow.data.sets import LabelledImages, SampleSet, fingerprint_source, ingest_digits
+from digitflow.data.ingestion import fingerprint_source, ingest_digits
+from digitflow.data.sets import LabelledImages, SampleSet
 from digitflow.data.splits import split_digits
 from digitflow.data.validation import validate_digits
 from digitflow.evaluation.scoring import evaluate_candidate

@@ -27,7 +27,7 @@ from sklearn.pipeline import Pipeline
 from digitflow.augment.photographs import SERIES, iterate_photographs
 from digitflow.catalogue import BACKENDS
 from digitflow.config.reading import load_config
-from digitflow.data.sets import load_digits as load_digits_of
+from digitflow.data.ingestion import load_digits as load_digits_of
 from digitflow.data.sources import mnist
 from digitflow.data.splits import split_rows
 from digitflow.errors import InputError

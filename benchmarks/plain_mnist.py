@@ -26,7 +26,8 @@ from sklearn.pipeline import Pipeline
 
 from digitflow.catalogue import BACKENDS
 from digitflow.config.reading import load_config
-from digitflow.data.sets import load_digits, store_set
+from digitflow.data.ingestion import load_digits
+from digitflow.data.sets import store_set
 from digitflow.data.sources import mnist
 from digitflow.data.splits import split_rows
 from digitflow.data.validation import check_digits

@@ -9,7 +9,7 @@ from digitflow.augment import copies
 from digitflow.catalogue import BACKENDS, SOURCES
 from digitflow.config.data import Source, name_parts
 from digitflow.config.digits import DigitsConfig
-from digitflow.data import sets, splits, validation
+from digitflow.data import ingestion, splits, validation
 from digitflow.data.sets import PreparedData, RawSets, SampleSet
 from digitflow.data.sources import mix
 from digitflow.evaluation import robustness, selective
@@ -24,9 +24,11 @@ from digitflow.reports.pictures import Figures
 from tasks.training import choose_judging, learn_corrections, record_golden
 from tasks.wiring import cached_task, named, plain_task
 
-fingerprint_source = plain_task(sets.fingerprint_source, run_name="fingerprint {source.kind}")
+fingerprint_source = plain_task(
+    ingestion.fingerprint_source, run_name="fingerprint {source.kind}"
+)
 ingest_digits = cached_task(
-    sets.ingest_digits,
+    ingestion.ingest_digits,
     run_name="ingest {source.kind}",
     modules=lambda source, **_: (SOURCES.module(source.kind),),
 )

@@ -6,7 +6,7 @@ Lowest of the config's modules, it also has what every section of a config is ma
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class Section(BaseModel):
@@ -37,14 +37,40 @@ class _Source(Section):
     )
 
 
+def _write_keys(meanings: Any) -> Any:
+    """Let labels be written as they come: YAML reads 10 as a number."""
+    if not isinstance(meanings, dict):
+        return meanings
+    return {
+        str(int(key) if isinstance(key, float) and key.is_integer() else key): digit
+        for key, digit in meanings.items()
+    }
+
+
+class _FoundSource(_Source):
+    """What others made has ways of its own, which somebody has to say."""
+
+    labels: Annotated[
+        dict[str, Annotated[int, Field(ge=0, le=9)]], BeforeValidator(_write_keys)
+    ] = Field(
+        default_factory=dict,
+        description="the digit that a label means, where it is not that digit: {10: 0}",
+    )
+    transpose: bool | None = Field(
+        None,
+        description="true: exchange rows and columns of each image, as EMNIST's need; false: "
+        "they are right as they are; empty: stop if they seem exchanged",
+    )
+
+
 class BuiltinSource(_Source):
     """The 1,797 handwritten digits that come with scikit-learn, in the MNIST frame."""
 
     kind: Literal["builtin"] = "builtin"
 
 
-class MnistSource(_Source):
-    """MNIST's 70,000 digits: IDX files from a folder, else OpenML's `mnist_784`."""
+class MnistSource(_FoundSource):
+    """IDX files from a folder (MNIST, EMNIST, QMNIST), else OpenML's `mnist_784`."""
 
     kind: Literal["mnist"] = "mnist"
     folder: Path | None = Field(
@@ -52,20 +78,27 @@ class MnistSource(_Source):
         description="folder of the four IDX files, gzipped or not; "
         "else DIGITFLOW_MNIST_DIR; else OpenML is asked",
     )
+    prefix: str | None = Field(
+        None,
+        description="what the files' names begin with, where the folder holds several sets: "
+        "emnist-digits",
+    )
 
 
-class ImagesSource(_Source):
-    """A folder of pictures, `<label>/*.png` or `.jpg`, any size, either polarity."""
+class ImagesSource(_FoundSource):
+    """A folder of pictures, `<label>/*.png` and such, any size, either polarity."""
 
     kind: Literal["images"] = "images"
-    folder: Path = Field(description="folder with one folder a label")
+    folder: Path = Field(
+        description="folder with one folder a label, or with train and test of such folders"
+    )
     test_folder: Path | None = Field(
         None, description="pictures to judge champions on; else a part of `folder`"
     )
 
 
-class TableSource(_Source):
-    """A CSV or Parquet file: a label and 784 pixels a row."""
+class TableSource(_FoundSource):
+    """A CSV or Parquet file: a label and 784 pixels, or a label and a picture, a row."""
 
     kind: Literal["table"] = "table"
     file: Path = Field(description="the CSV or Parquet file")
@@ -74,6 +107,16 @@ class TableSource(_Source):
     )
     label: str = Field("label", description="name of the label column")
     writer: str = Field("writer", description="name of the writer column, where there is one")
+
+
+class ArraysSource(_FoundSource):
+    """Arrays in a file of numpy (.npz) or MATLAB (.mat): images and labels by name."""
+
+    kind: Literal["arrays"] = "arrays"
+    file: Path = Field(description="the .npz or .mat file; it may hold test images too")
+    test_file: Path | None = Field(
+        None, description="images to judge champions on; else those of `file`, or a part of it"
+    )
 
 
 class PenSource(_Source):
@@ -89,7 +132,7 @@ class PenSource(_Source):
 
 
 PlainSource = Annotated[
-    BuiltinSource | MnistSource | ImagesSource | TableSource | PenSource,
+    BuiltinSource | MnistSource | ImagesSource | TableSource | ArraysSource | PenSource,
     Field(discriminator="kind"),
 ]
 
@@ -104,7 +147,13 @@ class MixSource(Section):
 
 
 Source = Annotated[
-    BuiltinSource | MnistSource | ImagesSource | TableSource | PenSource | MixSource,
+    BuiltinSource
+    | MnistSource
+    | ImagesSource
+    | TableSource
+    | ArraysSource
+    | PenSource
+    | MixSource,
     Field(discriminator="kind"),
 ]
 

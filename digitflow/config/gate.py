@@ -5,7 +5,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from digitflow.config.data import ImagesSource, Section, TableSource, offer_choice
+from digitflow.config.data import (
+    ArraysSource,
+    ImagesSource,
+    Section,
+    TableSource,
+    offer_choice,
+)
 
 ClassificationCheck = Literal["floor", "better", "slices", "calibration", "budgets", "loads"]
 DigitsCheck = Literal[
@@ -196,7 +202,9 @@ class DigitsLimits(ClassificationLimits):
 
     checks: tuple[DigitsCheck, ...] = offer_checks(DigitsCheck)  # type: ignore[assignment]
     robustness: RobustnessLimits = Field(default_factory=RobustnessLimits)
-    feedback: Annotated[ImagesSource | TableSource, Field(discriminator="kind")] | None = Field(
+    feedback: (
+        Annotated[ImagesSource | TableSource | ArraysSource, Field(discriminator="kind")] | None
+    ) = Field(
         None,
         description="corrections set aside for the gate: a slice of their own",
         json_schema_extra=offer_choice,

@@ -129,7 +129,7 @@ def inspect_rows(name: Split, raw: LabelledImages) -> RowInspection:
     inspection = RowInspection(name, raw, images, labels, faults)
     inspection.mark("unknown label", ~known)
     inspection.mark("blank", _find_blank(images))
-    inspection.mark("inverted", _find_inverted(images))
+    inspection.mark("inverted", find_inverted(images))
     return inspection
 
 
@@ -194,7 +194,8 @@ def _find_blank(images: np.ndarray) -> np.ndarray:
     return np.asarray(pixels.max(axis=1) - pixels.min(axis=1) < MIN_CONTRAST)
 
 
-def _find_inverted(images: np.ndarray) -> np.ndarray:
+def find_inverted(images: np.ndarray) -> np.ndarray:
+    """Tell which images (n, 28, 28) have a bright border, (n,) bool: their ink is dark."""
     border = read_border(images)
     bright = np.count_nonzero(border > _BRIGHTEST // 2, axis=1)
     return np.asarray(bright > border.shape[1] / 2)

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import Field
 
-from digitflow.catalogue import SOURCES
-from digitflow.config.data import Source
 from digitflow.data.facts import TableFacts
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef, FileRef, Record
@@ -27,8 +25,8 @@ class LabelledImages:
         As a source reads them: any numeric dtype, NaN where a value is missing. Once
         checked: uint8, ink bright (255) on dark (0).
     labels : ndarray of shape (n,)
-        As a source reads them: any numeric dtype, NaN where a label is missing. Once
-        checked: uint8, 0 to 9.
+        As a source reads them: numbers (NaN where a label is missing), texts, or one-hot
+        (n, 10). Once checked: uint8, 0 to 9.
     writers : ndarray of shape (n,), int32, or None
         Who wrote each digit, as a number; -1 where that is unknown, None where the source
         knows no writers at all.
@@ -68,11 +66,14 @@ class Digits:
         The source's own test images, kept as they are; None where it has none.
     origin : str
         One sentence for people: where the digits came from.
+    notes : tuple of str
+        What was done to read them, and what was passed over.
     """
 
     train: LabelledImages
     test: LabelledImages | None
     origin: str
+    notes: tuple[str, ...] = ()
 
 
 class SampleSet(Record):
@@ -118,11 +119,12 @@ class SampleSet(Record):
 
 
 class RawSets(Record):
-    """What a source gave, unchecked: its rows, its own test rows, a word on their origin."""
+    """What a source gave, unchecked: its rows, its own test rows, words on their origin."""
 
     train: SampleSet
     test: SampleSet | None
     origin: str
+    notes: tuple[str, ...] = ()
 
 
 class CheckedSets(Record):
@@ -239,35 +241,3 @@ def _write_as_text(writer: str | float | None) -> str:
     # A column with gaps was read as floats; 7.0 is still 7.
     whole = isinstance(writer, float) and writer.is_integer()
     return str(int(writer) if whole else writer).strip()
-
-
-def fingerprint_source(source: Source) -> str:
-    """Return a digest that changes when what the source holds does."""
-    fingerprint: str = SOURCES.load(source.kind).fingerprint(source)
-    return fingerprint
-
-
-def ingest_digits(store: Store, source: Source, fingerprint: str) -> RawSets:
-    """Load a source's images, labels and writers into the store.
-
-    Parameters
-    ----------
-    fingerprint : str
-        Of the source as it is now: equal arguments mean equal digits.
-    """
-    digits = load_digits(source)
-    test: SampleSet | None = None if digits.test is None else store_set(store, digits.test)
-    return RawSets(train=store_set(store, digits.train), test=test, origin=digits.origin)
-
-
-def load_digits(source: Source) -> Digits:
-    """Read what a source holds, or as many of its training images as are wanted."""
-    digits: Digits = SOURCES.load(source.kind).load(source)
-    wanted = None if source.kind == "mix" else source.take
-    count = len(digits.train)
-    if wanted is None or count <= wanted:
-        return digits
-    # Evenly: of images in the order of their labels, every label as often as among all.
-    rows = np.linspace(0, count - 1, wanted).round().astype(np.int64)
-    origin = f"{digits.origin}; {wanted:,} of {count:,} training images"
-    return Digits(digits.train.take(rows), digits.test, origin)

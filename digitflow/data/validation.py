@@ -32,9 +32,9 @@ from digitflow.store.artifacts import Store
 logger = logging.getLogger(__name__)
 
 _ADVICE: dict[Reason, str] = {
-    "not a whole number": "Pixels are expected as 0 to 255, not scaled.",
+    "not a whole number": "Pixels are expected as 0 to 255, or all of them as 0 to 1.",
     "blank": "Ink is expected to be bright, near 255, on 0.",
-    "inverted": "Bright ink on dark is expected: store 255 - pixel instead.",
+    "inverted": "Bright ink on dark is expected, or dark on bright in all images.",
     "unknown label": "Labels are expected to be 0 to 9.",
 }
 
@@ -53,7 +53,8 @@ class CheckedDigits:
     quarantined : ndarray of shape (len(problems), 28, 28), float32, or None
         The images of the problems, as they came; None if there are none.
     notes : tuple of str
-        Sentences on what is worth knowing but no reason to leave a row out.
+        Sentences on what is worth knowing but no reason to leave a row out; what was done to
+        read them is among these.
     """
 
     train: LabelledImages
@@ -85,9 +86,9 @@ def check_digits(digits: Digits, rules: ValidationRules) -> CheckedDigits:
     """
     train = inspect_rows("train", digits.train)
     test = None if digits.test is None else inspect_rows("test", digits.test)
-    notes = _mark_duplicates(train, test)
+    notes = (*digits.notes, *_mark_duplicates(train, test))
     splits = [train] if test is None else [train, test]
-    _check_shares(splits, rules.max_quarantined)
+    _check_shares(splits, rules.max_quarantined, digits.notes)
     _check_classes(train, rules.min_per_class)
     if test is not None:
         _check_classes(test, 1)
@@ -138,10 +139,12 @@ def _digest_images(split: RowInspection) -> np.ndarray:
     return np.array([digest_image(image) for image in split.images[split.usable]], "S64")
 
 
-def _check_shares(splits: list[RowInspection], limit: float) -> None:
+def _check_shares(
+    splits: list[RowInspection], limit: float, notes: tuple[str, ...] = ()
+) -> None:
     def explain(names: Collection[str]) -> str:
         over = [split for split in splits if split.name in names]
-        return " ".join([f"{_summarise(over)}.", *_advise(over)])
+        return " ".join([f"{_summarise(over)}.", *_advise(over), *(f"{n}." for n in notes)])
 
     counts = {str(split.name): (len(split.faulty), len(split.faults)) for split in splits}
     require_few(counts, limit, "images", explain)
@@ -187,7 +190,8 @@ def validate_digits(store: Store, raw: RawSets, rules: ValidationRules) -> Check
         If too many rows are bad, or a class is missing.
     """
     test = None if raw.test is None else open_set(store, raw.test)
-    checked = check_digits(Digits(open_set(store, raw.train), test, raw.origin), rules)
+    train = open_set(store, raw.train)
+    checked = check_digits(Digits(train, test, raw.origin, raw.notes), rules)
     images = checked.quarantined
     return CheckedSets(
         train=store_set(store, checked.train),

@@ -52,7 +52,7 @@ def test_an_unknown_backend_lists_the_known_ones(name):
         BACKENDS.module(name)
 
 
-KINDS = ["builtin", "images", "mnist", "table"]
+KINDS = ["arrays", "builtin", "images", "mnist", "table"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -64,7 +64,9 @@ def test_every_source_of_the_config_has_its_module(kind):
 
 @pytest.mark.parametrize("kind", ["webcam", "", "mnist.py", "../mnist"])
 def test_an_unknown_source_is_refused_with_the_known_ones(kind):
-    with pytest.raises(InputError, match="known: builtin, images, mix, mnist, pen, table"):
+    with pytest.raises(
+        InputError, match="known: arrays, builtin, images, mix, mnist, pen, table"
+    ):
         SOURCES.module(kind)
 
 

@@ -1,47 +1,59 @@
-"""A folder of pictures, one folder a label: `<label>/*.png`, `.jpg` or `.jpeg`.
+"""A folder of pictures, one folder a label: `<label>/*.png`, also in folders below it.
 
 Pictures may have any size and either polarity; each is brought to the MNIST frame. None is
 left out: one that can't be read becomes an image of NaN, one without ink an image of 0,
-and one in a folder that is no digit gets the label NaN, so that validation puts them into
-quarantine with the reason. Only hidden files (those that begin with a dot) are passed over.
+and one in a folder that is no digit keeps the folder's name as its label, so that validation
+puts them into quarantine with the reason. What is no picture is passed over, and counted;
+only hidden files (those that begin with a dot) are passed over in silence.
 """
 
-import logging
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from digitflow.config.data import ImagesSource
-from digitflow.data.sets import CLASSES, Digits, LabelledImages, number_writers
+from digitflow.data.framing import frame_rows
+from digitflow.data.sets import Digits, LabelledImages, number_writers
 from digitflow.errors import InputError, list_some
 from digitflow.images.files import read_picture
-from digitflow.images.frame import SIDE, to_mnist_frame
 from digitflow.store.references import digest_json
 
-logger = logging.getLogger(__name__)
-
-_SUFFIXES = {".png", ".jpg", ".jpeg"}
-_LABELS = {str(digit): digit for digit in range(CLASSES)}
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+TRAIN_FOLDERS, TEST_FOLDERS = ("train", "training"), ("test", "testing")
+_DIGITS = {str(digit) for digit in range(10)}
 _WRITERS_FILE = "writers.csv"
-_PROGRESS_STEP = 5_000
 
 
 @dataclass(frozen=True)
 class _Folder:
-    """Pictures of a folder in their order: by label, then by name."""
+    """Pictures of a folder in their order: by label, then by name.
+
+    Attributes
+    ----------
+    root : Path
+    paths : list of Path
+        The pictures.
+    others : list of Path
+        Files that are none, hidden ones left out.
+    """
 
     root: Path
     paths: list[Path]
+    others: list[Path]
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
+        """Of the pictures, relative to the folder, with slashes."""
         return [path.relative_to(self.root).as_posix() for path in self.paths]
 
     @property
     def labels(self) -> np.ndarray:
-        numbers = [_LABELS.get(path.parent.name, np.nan) for path in self.paths]
-        return np.array(numbers, dtype=np.float32)
+        """The name of the folder that each picture lies in, at the first level, as text."""
+        return np.array([name.partition("/")[0] for name in self.names], dtype=str)
 
 
 def fingerprint(source: ImagesSource) -> str:
@@ -66,14 +78,14 @@ def load(source: ImagesSource) -> Digits:
     -------
     Digits
         Images uint8 (n, 28, 28); float32 if some picture can't be read: its pixels are NaN
-        and the others are as they would be. Labels float32, NaN for a folder whose name is
-        no digit. Writers from `writers.csv` (columns file, writer; files are named
-        relative to the folder, as in 7/anna.png), where there is one.
+        and the others are as they would be. Labels are the folders' names, as text. Writers
+        from `writers.csv` (columns file, writer; files are named relative to the folder, as
+        in 7/anna.png), where there is one.
 
     Raises
     ------
     InputError
-        If a folder is missing or holds no pictures of digits, or `writers.csv` is damaged.
+        If a folder is missing or holds no pictures in folders, or `writers.csv` is damaged.
     """
     folders = _list_folders(source)
     writers = number_writers(*(_look_up_writers(folder) for folder in folders))
@@ -82,75 +94,134 @@ def load(source: ImagesSource) -> Digits:
         for folder, ids in zip(folders, writers, strict=True)
     ]
     test = parts[1] if len(parts) > 1 else None
-    return Digits(parts[0], test, origin=f"pictures in {source.folder}")
+    notes = (
+        *(note for folder in folders for note in _describe_others(folder)),
+        *_describe_unused(source.folder, [folder.root for folder in folders]),
+    )
+    return Digits(parts[0], test, f"pictures in {source.folder}", notes)
 
 
 def _list_folders(source: ImagesSource) -> list[_Folder]:
-    roots = [source.folder, source.test_folder]
-    return [_list_pictures(root) for root in roots if root is not None]
+    roots = find_parts(source.folder)
+    if source.test_folder is not None:
+        roots = (*roots[:1], source.test_folder)
+    return [_list_pictures(root) for root in roots]
+
+
+def find_parts(folder: Path) -> tuple[Path, ...]:
+    """Return the folder of training pictures, and that of test pictures where there is one.
+
+    They are the folder itself; or its train and test, where it has no folders of digits; or
+    those of the one folder in it, as archives are unpacked.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, or it can't be listed.
+    """
+    if not folder.is_dir():
+        raise InputError(f"there is no folder of pictures {folder}")
+    try:
+        inside = {path.name.lower(): path for path in folder.iterdir() if path.is_dir()}
+    except OSError as exc:
+        raise InputError(f"can't list the pictures in {folder}: {exc}") from exc
+    inside = {name: path for name, path in inside.items() if not _is_hidden(path)}
+    if _DIGITS & inside.keys():
+        return (folder,)
+    train, test = (
+        next((inside[name] for name in names if name in inside), None)
+        for names in (TRAIN_FOLDERS, TEST_FOLDERS)
+    )
+    if train is not None:
+        return (train,) if test is None else (train, test)
+    if len(inside) == 1 and _holds_folders(only := next(iter(inside.values()))):
+        return find_parts(only)
+    return (folder,)
+
+
+def _holds_folders(folder: Path) -> bool:
+    return any(path.is_dir() and not _is_hidden(path) for path in folder.iterdir())
 
 
 def _list_pictures(root: Path) -> _Folder:
     if not root.is_dir():
         raise InputError(f"there is no folder of pictures {root}")
     try:
-        folders = [path for path in root.iterdir() if path.is_dir() and not _is_hidden(path)]
-        paths = sorted(path for folder in folders for path in folder.iterdir())
+        files = sorted(_walk(root))
     except OSError as exc:
         raise InputError(f"can't list the pictures in {root}: {exc}") from exc
-    paths = [p for p in paths if p.suffix.lower() in _SUFFIXES and not _is_hidden(p)]
-    if not any(path.parent.name in _LABELS for path in paths):
+    paths = [path for path in files if _is_picture(path) and path.parent != root]
+    if not paths:
         found = sorted(path.name for path in root.iterdir()) or ["nothing"]
         raise InputError(
             f"{root} holds no pictures of digits: expected are folders named 0 to 9 with "
-            f"{', '.join(sorted(_SUFFIXES))} files in them; found {list_some(found)}"
+            f"{', '.join(SUFFIXES)} files in them, or train and test of such folders; found "
+            f"{list_some(found)}"
         )
-    return _Folder(root, paths)
+    taken = {root / _WRITERS_FILE, *paths}
+    return _Folder(root, paths, [path for path in files if path not in taken])
+
+
+def _walk(folder: Path, within: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Yield the files of a folder and of those below it, what is hidden left out."""
+    # A link may lead back up.
+    if (real := folder.resolve()) in within:
+        return
+    for path in folder.iterdir():
+        if _is_hidden(path):
+            continue
+        if path.is_dir():
+            yield from _walk(path, (*within, real))
+        else:
+            yield path
 
 
 def _is_hidden(path: Path) -> bool:
     return path.name.startswith(".")
 
 
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES
+
+
+def _describe_others(folder: _Folder) -> Iterator[str]:
+    """Say which files were passed over, by their endings."""
+    if not folder.others:
+        return
+    kinds = Counter(path.suffix.lower() or path.name for path in folder.others)
+    counts = list_some([f"{count} {kind}" for kind, count in kinds.most_common()], 8)
+    named = list_some([path.relative_to(folder.root).as_posix() for path in folder.others])
+    yield (
+        f"{len(folder.others)} files in {folder.root} are no pictures in a label's folder and "
+        f"were passed over ({counts}): {named}"
+    )
+
+
+def _describe_unused(root: Path, used: list[Path]) -> Iterator[str]:
+    """Say which folders beside those of training and test pictures were passed over."""
+    beside = [] if used[0] == root else sorted(used[0].parent.iterdir())
+    unused = [p.name for p in beside if p.is_dir() and p not in used and not _is_hidden(p)]
+    if unused:
+        yield f"folders beside {used[0].name} that were passed over: {list_some(unused)}"
+
+
 def _describe_files(folder: _Folder) -> list[tuple[str, int, int]]:
     writers = folder.root / _WRITERS_FILE
     paths = [*folder.paths, writers] if writers.is_file() else folder.paths
     stats = [(path, path.stat()) for path in paths]
-    return [
+    found = [
         (path.relative_to(folder.root).as_posix(), stat.st_size, stat.st_mtime_ns)
         for path, stat in stats
     ]
+    # What is passed over is named in a note.
+    return found + [(path.relative_to(folder.root).as_posix(), 0, 0) for path in folder.others]
 
 
 def _read_images(folder: _Folder) -> np.ndarray:
-    images = np.zeros((len(folder.paths), SIDE, SIDE), dtype=np.uint8)
-    unreadable = []
-    for row, path in enumerate(folder.paths):
-        if row and row % _PROGRESS_STEP == 0:
-            logger.info("read %d of %d pictures in %s", row, len(images), folder.root)
-        try:
-            picture = read_picture(path)
-        except InputError:
-            unreadable.append(row)
-            continue
-        images[row] = _frame_or_blank(picture)
-    if not unreadable:
-        return images
-    logger.warning(
-        "%d pictures can't be read: %s",
-        len(unreadable),
-        list_some([folder.names[row] for row in unreadable]),
-    )
-    marked = images.astype(np.float32)
-    marked[unreadable] = np.nan
-    return marked
+    def read(row: int) -> np.ndarray:
+        return read_picture(folder.paths[row])
 
-
-def _frame_or_blank(picture: np.ndarray) -> np.ndarray:
-    try:
-        return to_mnist_frame(picture)
-    except InputError:
-        return np.zeros((SIDE, SIDE), dtype=np.uint8)
+    return frame_rows(len(folder.paths), read, folder.names.__getitem__, str(folder.root))
 
 
 def _look_up_writers(folder: _Folder) -> list[str | None] | None:

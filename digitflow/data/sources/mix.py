@@ -5,13 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from digitflow.config.data import MixSource
+from digitflow.data.ingestion import fingerprint_source, load_digits
 from digitflow.data.sets import (
     UNKNOWN_WRITER,
     Digits,
     LabelledImages,
     RawSets,
-    fingerprint_source,
-    load_digits,
     open_set,
     store_set,
 )
@@ -32,12 +31,17 @@ def load(source: MixSource) -> Digits:
 def mix_stored(store: Store, parts: Sequence[RawSets]) -> RawSets:
     """Mix stored parts as `mix_digits` does, so that one that changed is read alone."""
     mixed = mix_digits([_open_digits(store, part) for part in parts])
-    return RawSets(train=store_set(store, mixed.train), test=parts[0].test, origin=mixed.origin)
+    return RawSets(
+        train=store_set(store, mixed.train),
+        test=parts[0].test,
+        origin=mixed.origin,
+        notes=mixed.notes,
+    )
 
 
 def _open_digits(store: Store, raw: RawSets) -> Digits:
     test = None if raw.test is None else open_set(store, raw.test)
-    return Digits(open_set(store, raw.train), test, raw.origin)
+    return Digits(open_set(store, raw.train), test, raw.origin, raw.notes)
 
 
 def mix_digits(parts: Sequence[Digits]) -> Digits:
@@ -58,7 +62,9 @@ def mix_digits(parts: Sequence[Digits]) -> Digits:
         series=_number_apart(parts, "series"),
         sources=np.repeat(np.arange(len(parts), dtype=np.int32), [len(t) for t in trains]),
     )
-    return Digits(train, parts[0].test, origin="; ".join(part.origin for part in parts))
+    origin = "; ".join(part.origin for part in parts)
+    notes = tuple(f"{part.origin}: {note}" for part in parts for note in part.notes)
+    return Digits(train, parts[0].test, origin, notes)
 
 
 def _number_apart(parts: Sequence[Digits], name: str) -> np.ndarray | None:

@@ -1,48 +1,62 @@
-"""MNIST: IDX files from a folder, else OpenML's `mnist_784` through scikit-learn."""
+"""MNIST and its kin: IDX files from a folder, else OpenML's `mnist_784` by scikit-learn.
+
+The files are named as MNIST's are, whatever stands before: train-images-idx3-ubyte.gz,
+emnist-digits-test-labels-idx1-ubyte, qmnist-train-labels-idx2-int.gz. QMNIST's labels of
+eight columns tell who wrote each digit.
+"""
 
 import gzip
 import logging
 import math
 import os
+import re
 import warnings
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from digitflow.config.data import MnistSource
+from digitflow.data.contents import GZIP, require_data
 from digitflow.data.sets import UNKNOWN_WRITER, Digits, LabelledImages
 from digitflow.errors import InputError, list_some
 from digitflow.images.frame import SIDE
 from digitflow.store.references import digest_file, digest_json
 
-_MAGIC = b"\x00\x00\x08"
+_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _MAX_AXES = 3
 _MAX_BYTES = 4 << 30
 # Deflate never packs tighter than this, so a header that promises more lies.
 _MAX_GZIP_RATIO = 1032
-_GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK_BYTES = 1 << 20
+_HOME = (
+    "from https://ossci-datasets.s3.amazonaws.com/mnist/ or "
+    "https://storage.googleapis.com/cvdf-datasets/mnist/; without source.folder and "
+    "DIGITFLOW_MNIST_DIR OpenML's copy is fetched"
+)
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """Read an IDX file of unsigned bytes; its first bytes tell whether it is gzipped.
+    """Read an IDX file; its first bytes tell whether it is gzipped.
 
     Memory grows with what the file really holds, never with what its header promises.
 
     Returns
     -------
-    ndarray of 1 to 3 axes, uint8
+    ndarray of 1 to 3 axes
+        Of the type that the file names: uint8 of images, int32 of QMNIST's labels.
 
     Raises
     ------
     InputError
         If the file is missing, no IDX file, damaged, or its length and header disagree.
     """
+    require_data(path, _HOME)
     try:
         with path.open("rb") as raw:
-            packed = raw.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+            packed = raw.read(len(GZIP)) == GZIP
             raw.seek(0)
             limit = path.stat().st_size * (_MAX_GZIP_RATIO if packed else 1)
             with gzip.open(raw) if packed else raw as file:
@@ -54,8 +68,8 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def _read_values(file: BinaryIO | gzip.GzipFile, limit: int, path: Path) -> np.ndarray:
-    shape = _read_shape(file, path)
-    expected = math.prod(shape)
+    dtype, shape = _read_header(file, path)
+    expected = math.prod(shape) * dtype.itemsize
     if expected > limit:
         raise InputError(
             f"{path}: its header promises {expected} bytes {shape}, "
@@ -72,26 +86,38 @@ def _read_values(file: BinaryIO | gzip.GzipFile, limit: int, path: Path) -> np.n
             f"{path}: its header promises {expected} bytes {shape}, found {found}. "
             "Download or copy it again."
         )
-    return np.frombuffer(content, dtype=np.uint8).reshape(shape)
+    values = np.frombuffer(content, dtype=dtype).reshape(shape)
+    return values.astype(dtype.newbyteorder("="), copy=False)
 
 
-def _read_shape(file: BinaryIO | gzip.GzipFile, path: Path) -> tuple[int, ...]:
+def _read_header(
+    file: BinaryIO | gzip.GzipFile, path: Path
+) -> tuple[np.dtype, tuple[int, ...]]:
     head = file.read(4)
-    if len(head) < 4 or head[:3] != _MAGIC or not 1 <= head[3] <= _MAX_AXES:
+    known = len(head) == 4 and head[:2] == b"\0\0" and head[2] in _TYPES
+    if not known or not 1 <= head[3] <= _MAX_AXES:
         raise InputError(
-            f"{path} is no IDX file of unsigned bytes: it must begin with 00 00 08 and "
-            f"1 to {_MAX_AXES} axes, got {head.hex(' ') or 'nothing'}"
+            f"{path} is no IDX file: it must begin with 00 00, a type (08: bytes) and 1 to "
+            f"{_MAX_AXES} axes, got {head.hex(' ') or 'nothing'}"
         )
     sizes = file.read(4 * head[3])
     if len(sizes) < 4 * head[3]:
         raise InputError(f"{path} ends inside its header. Download or copy it again.")
-    return tuple(int(size) for size in np.frombuffer(sizes, dtype=">u4"))
+    shape = tuple(int(size) for size in np.frombuffer(sizes, dtype=">u4"))
+    return np.dtype(_TYPES[head[2]]), shape
 
 
 logger = logging.getLogger(__name__)
 
 FOLDER_VARIABLE = "DIGITFLOW_MNIST_DIR"
 _SPLITS = ("train", "t10k")
+# Its test set is called otherwise by others.
+_NAMES = re.compile(
+    r"(?P<prefix>.*?)(?P<split>train|t10k|test)-(?P<what>images|labels)[-.]"
+    r"idx[123]-(?:ubyte|int)(?:\.gz)?"
+)
+# QMNIST: class, NIST's series, writer, and five more.
+_QMNIST_COLUMNS, _QMNIST_SERIES, _QMNIST_WRITER = 8, 1, 2
 _WRITER_COLUMNS = ("label", "series", "writer")
 _MAX_WRITER = np.iinfo(np.int32).max
 _OPENML_NAME, _OPENML_VERSION = "mnist_784", 1
@@ -110,7 +136,8 @@ def fingerprint(source: MnistSource) -> str:
     if folder is None:
         return f"OpenML {_OPENML_NAME} version {_OPENML_VERSION}"
     try:
-        return digest_json({path.name: digest_file(path) for path in _list_files(folder)})
+        paths = [path for split in _find_splits(source, folder) for path in split if path]
+        return digest_json({path.name: digest_file(path) for path in paths})
     except OSError as exc:
         raise InputError(f"can't read MNIST's files in {folder}: {exc}") from exc
 
@@ -132,8 +159,10 @@ def load(source: MnistSource) -> Digits:
     folder = _choose_folder(source)
     if folder is None:
         return _load_openml()
-    train, test = (_read_split(folder, split) for split in _SPLITS)
-    return Digits(train, test, origin=f"MNIST's IDX files in {folder}")
+    splits = _find_splits(source, folder)
+    train, test = (_read_split(files) for files in splits)
+    name = splits[0].images.name.partition("train")[0].rstrip("-") or "MNIST"
+    return Digits(train, test, origin=f"{name}'s IDX files in {folder}")
 
 
 def _choose_folder(source: MnistSource) -> Path | None:
@@ -143,49 +172,94 @@ def _choose_folder(source: MnistSource) -> Path | None:
     return Path(named).expanduser() if named else None
 
 
-def _list_files(folder: Path) -> list[Path]:
-    images = [_find_idx(folder, f"{split}-images", axes=3) for split in _SPLITS]
-    labels = [_find_idx(folder, f"{split}-labels", axes=1) for split in _SPLITS]
-    writers = [_find_writers(folder, split) for split in _SPLITS]
-    return [*images, *labels, *(path for path in writers if path is not None)]
+class _Split(NamedTuple):
+    """The files of a split; the one of writers where there is one."""
+
+    images: Path
+    labels: Path
+    writers: Path | None
 
 
-def _find_idx(folder: Path, stem: str, axes: int) -> Path:
-    names = [f"{stem}{joint}idx{axes}-ubyte" for joint in "-."]
-    found = _find_first(folder, *names)
-    if found is None:
-        state = "it" if folder.is_dir() else "there is no such folder; it"
-        raise InputError(
-            f"MNIST is expected in {folder}: {state} must hold {names[0]} (or {names[1]}), "
-            "gzipped (.gz) or not"
-        )
+def list_sets(folder: Path) -> dict[str, dict[tuple[str, str], Path]]:
+    """Return the IDX files of a folder, by (split, "images" or "labels"), by their prefix.
+
+    A split is "train" or "t10k", as MNIST calls it; MNIST's own prefix is empty.
+    """
+    found: dict[str, dict[tuple[str, str], Path]] = {}
+    # Of one file, gzipped and not, the latter counts.
+    for path in sorted(folder.iterdir(), reverse=True) if folder.is_dir() else ():
+        if (name := _NAMES.fullmatch(path.name)) and path.is_file():
+            split = "train" if name["split"] == "train" else "t10k"
+            found.setdefault(name["prefix"], {})[split, name["what"]] = path
     return found
 
 
+def _find_splits(source: MnistSource, folder: Path) -> tuple[_Split, _Split]:
+    """Return the files of the training and of the test images."""
+    sets = list_sets(folder)
+    prefix = _choose_prefix(source, folder, list(sets))
+    files = sets.get(prefix, {})
+    for split in _SPLITS:
+        for what, axes in (("images", 3), ("labels", 1)):
+            if (split, what) not in files:
+                raise InputError(_describe_missing(folder, f"{prefix}{split}-{what}", axes))
+    train, test = (
+        _Split(files[split, "images"], files[split, "labels"], _find_writers(folder, split))
+        for split in _SPLITS
+    )
+    return train, test
+
+
+def _choose_prefix(source: MnistSource, folder: Path, prefixes: Sequence[str]) -> str:
+    if source.prefix is not None:
+        # Written as one reads it, without the dash.
+        wanted = source.prefix.rstrip("-")
+        known = {prefix.rstrip("-"): prefix for prefix in prefixes}
+        if wanted not in known:
+            named = list_some(sorted(known)) or "none"
+            raise InputError(f"{folder} holds no set {wanted}, source.prefix; there: {named}")
+        return known[wanted]
+    if len(prefixes) > 1 and "" not in prefixes:
+        named = list_some(sorted(prefix.rstrip("-") for prefix in prefixes), 10)
+        raise InputError(
+            f"{folder} holds several sets: {named}. Name one as source.prefix in the config"
+        )
+    return prefixes[0] if len(prefixes) == 1 else ""
+
+
+def _describe_missing(folder: Path, stem: str, axes: int) -> str:
+    state = "it" if folder.is_dir() else "there is no such folder; it"
+    return (
+        f"MNIST is expected in {folder}: {state} must hold {stem}-idx{axes}-ubyte (or "
+        f"{stem}.idx{axes}-ubyte), gzipped (.gz) or not"
+    )
+
+
 def _find_writers(folder: Path, split: str) -> Path | None:
-    return _find_first(folder, f"{split}-writers.csv")
-
-
-def _find_first(folder: Path, *names: str) -> Path | None:
-    paths = [folder / f"{name}{suffix}" for name in names for suffix in ("", ".gz")]
+    paths = [folder / f"{split}-writers.csv{suffix}" for suffix in ("", ".gz")]
     return next((path for path in paths if path.is_file()), None)
 
 
-def _read_split(folder: Path, split: str) -> LabelledImages:
-    image_file = _find_idx(folder, f"{split}-images", axes=3)
-    label_file = _find_idx(folder, f"{split}-labels", axes=1)
-    images, labels = read_idx(image_file), read_idx(label_file)
+def _read_split(files: _Split) -> LabelledImages:
+    images, labels = read_idx(files.images), read_idx(files.labels)
     if images.shape[1:] != (SIDE, SIDE) or len(images) == 0:
         raise InputError(
-            f"{image_file} must hold images of {SIDE}x{SIDE} pixels, got {images.shape}"
+            f"{files.images} must hold images of {SIDE}x{SIDE} pixels, got {images.shape}"
         )
-    if labels.shape != images.shape[:1]:
+    is_wide = labels.ndim == 2 and labels.shape[1] == _QMNIST_COLUMNS
+    if len(labels) != len(images) or not (is_wide or labels.ndim == 1):
         raise InputError(
-            f"{label_file} must hold one label for each of the {len(images)} images of "
-            f"{image_file.name}, got {labels.shape}"
+            f"{files.labels} must hold one label for each of the {len(images)} images of "
+            f"{files.images.name}, got {labels.shape}"
         )
-    writer_file = _find_writers(folder, split)
-    people = (None, None) if writer_file is None else _read_writers(writer_file, labels)
+    if is_wide:
+        # numpy's columns lie apart, and what is stored must not.
+        digits, series, writers = (
+            np.ascontiguousarray(labels[:, column], dtype=np.int32)
+            for column in (0, _QMNIST_SERIES, _QMNIST_WRITER)
+        )
+        return LabelledImages(images, digits, writers, series)
+    people = (None, None) if files.writers is None else _read_writers(files.writers, labels)
     return LabelledImages(images, labels, *people)
 
 

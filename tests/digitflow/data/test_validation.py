@@ -134,7 +134,7 @@ def test_too_many_bad_rows_stop_with_counts_examples_and_advice(digits):
     assert "train 13 of 100 (13.00%), validation.max_quarantined allows 10.00%" in message
     assert "train: 12 inverted (rows 0, 1, 2, 3, 4 and 7 more)" in message
     assert "train: 1 blank (rows 50)" in message
-    assert "store 255 - pixel" in message
+    assert "dark on bright in all images" in message
 
 
 def test_the_limit_holds_for_each_split_and_includes_itself(digits):

@@ -12,7 +12,8 @@ from digitflow.config.data import (
     list_parts,
     name_parts,
 )
-from digitflow.data.sets import Digits, LabelledImages, ingest_digits, open_set
+from digitflow.data.ingestion import ingest_digits
+from digitflow.data.sets import Digits, LabelledImages, open_set
 from digitflow.data.sources.mix import fingerprint, load, mix_digits, mix_stored
 
 PENS = PenSource(writers=3, each=1)

@@ -325,3 +325,66 @@ def test_offline_with_a_damaged_cache_the_same_error_is_raised(data_home):
 def test_openml_has_a_constant_fingerprint_and_is_not_asked_for_it(data_home):
     assert mnist.fingerprint(MnistSource()) == mnist.fingerprint(MnistSource())
     assert not data_home.exists()
+
+
+def rename(folder, prefix, test="test"):
+    """Name the files as EMNIST and QMNIST do."""
+    for path in list(folder.iterdir()):
+        path.rename(folder / f"{prefix}{path.name.replace('t10k', test)}")
+
+
+@pytest.mark.parametrize("prefix", ["emnist-digits-", "qmnist-", "my digits "])
+def test_files_of_its_kin_are_known_by_the_end_of_their_names(folder, source, prefix):
+    rename(folder, prefix)
+    digits = mnist.load(source)
+    assert (len(digits.train), len(digits.test)) == (30, 20)
+    assert digits.origin.startswith(prefix.rstrip("-"))
+
+
+def test_of_several_sets_the_config_names_one(tmp_path, folder):
+    rename(folder, "emnist-digits-")
+    other = write_mnist(tmp_path / "other")
+    rename(other, "emnist-mnist-")
+    for path in other.iterdir():
+        shutil.copy(path, folder)
+    with pytest.raises(InputError, match=r"several sets: emnist-digits, emnist-mnist\. Name"):
+        mnist.load(MnistSource(folder=folder))
+    read = mnist.load(MnistSource(folder=folder, prefix="emnist-mnist"))
+    expected = mnist.load(MnistSource(folder=other))
+    np.testing.assert_array_equal(read.train.images, expected.train.images)
+    with pytest.raises(InputError, match=r"no set emnist-letters, source.prefix; there: e"):
+        mnist.load(MnistSource(folder=folder, prefix="emnist-letters"))
+
+
+def test_mnists_own_names_go_before_others(folder, tmp_path):
+    other = write_mnist(tmp_path / "other")
+    rename(other, "emnist-digits-")
+    before = mnist.load(MnistSource(folder=folder)).train.images
+    for path in other.iterdir():
+        shutil.copy(path, folder)
+    np.testing.assert_array_equal(mnist.load(MnistSource(folder=folder)).train.images, before)
+
+
+def test_qmnists_labels_of_eight_columns_name_the_writers(folder, source):
+    for split, count in IMAGES.items():
+        rows = np.arange(count)
+        columns = [rows % 10, rows % 5, 100 + rows // 3, rows, rows % 10 + 48, rows, 0 * rows]
+        labels = np.stack([*columns, 0 * rows], axis=1).astype(">i4")
+        head = b"\0\0\x0c\2" + struct.pack(">2I", *labels.shape)
+        (folder / f"{split}-labels-idx1-ubyte").unlink()
+        path = folder / f"{split}-labels-idx2-int.gz"
+        path.write_bytes(gzip.compress(head + labels.tobytes()))
+    rename(folder, "qmnist-")
+    train = mnist.load(source).train
+    assert train.labels.tolist() == [row % 10 for row in range(30)]
+    assert train.writers.tolist() == [100 + row // 3 for row in range(30)]
+    assert train.series.tolist() == [row % 5 for row in range(30)]
+    assert train.writers.dtype == train.series.dtype == np.int32
+
+
+def test_a_web_page_in_place_of_a_file_is_called_one(folder, source):
+    path = folder / "train-images-idx3-ubyte"
+    path.unlink()
+    path.with_name(f"{path.name}.gz").write_bytes(b"<html><title>Access denied</title></html>")
+    with pytest.raises(InputError, match=r'web page \("Access denied"\).*Download.*https://'):
+        mnist.load(source)

@@ -63,8 +63,10 @@ def test_real_mnist_has_the_known_counts(mnist_folder):
     [
         (b"", "is no IDX file"),
         (b"\0\0", "is no IDX file"),
-        (b"hello, I am text", "is no IDX file .* got 68 65 6c 6c"),
-        (encode_idx(IMAGES, magic=b"\0\0\x0d"), "unsigned bytes"),
+        (b"hello, I am text", "is no IDX file.* got 68 65 6c 6c"),
+        (encode_idx(IMAGES, magic=b"\0\0\x0d"), "promises 15680 bytes"),
+        (encode_idx(IMAGES, magic=b"\0\0\x07"), "is no IDX file"),
+        (encode_idx(IMAGES, magic=b"\0\1\x08"), "is no IDX file"),
         (encode_idx(IMAGES, shape=()), "is no IDX file"),
         (encode_idx(IMAGES, shape=(5, 28, 28, 1)), "1 to 3 axes"),
         (encode_idx(IMAGES)[:11], "ends inside its header"),
