@@ -167,6 +167,23 @@ class Project:
         self.run("train", "--config", "config.yaml", *arguments, code=code, **variables)
         return list_runs(self.store)[0]
 
+    def kill_at(self, stage, delay=0.0):
+        """Train, and kill with SIGKILL once `stage` has started; False if it never did."""
+        process = self.start("train", "--config", "config.yaml")
+        known = {run["run"] for run in list_runs(self.store)}
+        while process.poll() is None:
+            for run in list_runs(self.store):
+                events = [] if run["run"] in known else read_events(self.store, run["run"])
+                if any(e["event"] == "started" and e["task"] == stage for e in events):
+                    time.sleep(delay)
+                    process.kill()
+                    process.communicate()
+                    return True
+            time.sleep(0.02)
+        errors = process.communicate()[1]
+        assert process.returncode == 0, errors
+        return False
+
     def tasks(self, run=0):
         """Return {task: state} of a run, the newest first."""
         name = list_runs(self.store)[run]["run"]

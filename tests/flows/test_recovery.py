@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import time
 
 import numpy as np
 import pytest
@@ -25,24 +24,6 @@ SOME_STAGES = ("train svm-strokes", "register")
 SVM = {"name": "svm-strokes", "estimator": "svm", "recipe": "strokes"}
 # Within the promotion; tests of the registry kill it at ten points.
 PROMOTION_DELAYS = (0.0, 0.7)
-
-
-def _kill_when(project, stage, delay=0.0):
-    """Train, and kill with SIGKILL once `stage` has started; False if it never did."""
-    process = project.start("train", "--config", "config.yaml")
-    known = {run["run"] for run in list_runs(project.store)}
-    while process.poll() is None:
-        for run in list_runs(project.store):
-            events = [] if run["run"] in known else read_events(project.store, run["run"])
-            if any(e["event"] == "started" and e["task"] == stage for e in events):
-                time.sleep(delay)
-                process.kill()
-                process.communicate()
-                return True
-        time.sleep(0.02)
-    errors = process.communicate()[1]
-    assert process.returncode == 0, errors
-    return False
 
 
 @pytest.fixture
@@ -71,7 +52,7 @@ def test_killed_at_one_stage_after_another_a_run_goes_on_from_what_was_finished(
     for stage in stages:
         if stage in done:
             continue  # it ran beside an earlier stage, and ended before the kill
-        assert _kill_when(project, stage), f"the run ended before {stage!r}"
+        assert project.kill_at(stage), f"the run ended before {stage!r}"
         assert list_runs(project.store)[0]["status"] == "interrupted"
         champion = Predictor.load(project.store, "digits-sample").champion
         assert champion.version == "1"
@@ -89,7 +70,7 @@ def test_killed_at_one_stage_after_another_a_run_goes_on_from_what_was_finished(
 def test_killed_while_promoting_the_champion_is_the_old_or_the_new_one(registered):
     project = registered
     for delay in PROMOTION_DELAYS:
-        killed = _kill_when(project, "promote", delay)
+        killed = project.kill_at("promote", delay)
         champion = Predictor.load(project.store, "digits-sample").champion
         assert champion.version in ("1", "2")
         if not killed:
@@ -108,7 +89,7 @@ def test_killed_while_promoting_the_champion_is_the_old_or_the_new_one(registere
 @pytest.mark.parametrize("stage", ["report"])
 def test_killed_after_the_promotion_the_next_run_reports_it(project, stage):
     project.config["candidates"][0] = SVM
-    assert _kill_when(project, stage)
+    assert project.kill_at(stage)
     record = project.train()
     assert record["status"] == "completed"
     assert (project.store.root / "reports" / record["run"] / "index.html").is_file()

@@ -143,6 +143,47 @@ def test_new_rows_leave_the_test_rows_alone_and_a_better_model_is_promoted(distr
         "slice_errors.worse",
     }
     assert "test RMSE" in districts.output
+    # Back to the tree, whose file and intervals no collection took away.
+    districts.run("gc", "--keep-runs", 1, "--keep-versions", 1)
+    districts.run("rollback", "--model", "districts")
+    assert find_champion(districts.store, "districts").version == "1"
+    told = json.loads(districts.run("predict", "--model", "districts", "--json", file))
+    assert len(told) == 1900
+
+
+STAGES = (
+    "validate",
+    "prepare districts(clusters=5) on samples",
+    "train linear",
+    "refit linear",
+    "refit linear without fold 3",
+    "choose prediction intervals",
+    "register",
+)
+
+
+@pytest.mark.parametrize(
+    "stages", [STAGES[4:5], pytest.param(STAGES, marks=pytest.mark.soak)], ids=["one", "all"]
+)
+def test_killed_anywhere_a_table_goes_on_from_what_was_finished(districts, stages):
+    file = districts.folder / "districts.csv"
+    pd.concat([pd.read_csv(file), generate_districts(1600, seed=2).tail(100)]).to_csv(
+        file, index=False
+    )
+    districts.config["candidates"].append(BETTER)
+    done = set()
+    for stage in stages:
+        if stage in done:
+            continue
+        assert districts.kill_at(stage), f"the run ended before {stage!r}"
+        assert list_runs(districts.store)[0]["status"] == "interrupted"
+        assert find_champion(districts.store, "districts").version == "1"
+        assert not done & districts.computed()
+        done |= districts.computed()
+    record = districts.train()
+    assert done
+    assert not done & districts.computed()
+    assert record["verdict"]["outcome"] == "promote"
 
 
 def test_what_people_say_of_rows_is_learnt_from_and_judges_and_reaches_no_other_model(
