@@ -16,7 +16,6 @@ else beside this repository; without them this says so and ends well.
 """
 
 import json
-import os
 import resource
 import subprocess
 import sys
