@@ -97,6 +97,21 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "artifacts")
 
 
+@pytest.fixture
+def without_rights():
+    """Run a command that may do only what a file's mode allows, also where we are root."""
+
+    def run(command, **options):
+        prefix = []
+        if os.getuid() == 0:
+            if shutil.which("setpriv") is None:
+                pytest.skip("we are root, who may write all, and there is no setpriv")
+            prefix = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+        return subprocess.run([*prefix, *command], capture_output=True, text=True, **options)
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def postgres():
     """The folder of a PostgreSQL server's socket; skipped where none can be started."""

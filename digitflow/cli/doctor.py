@@ -37,7 +37,8 @@ def examine(store: Store, verify: bool) -> list[Finding]:
         _check_python(),
         *_check_libraries(),
         _check_store(store),
-        *_check_registry(store),
+        *(databases := list(_check_databases(store))),
+        *([] if _is_bad(databases) else _check_registry(store)),
         _check_runs(store),
         *_check_server(store),
     ]
@@ -78,6 +79,26 @@ def _check_store(store: Store) -> Finding:
     free = shutil.disk_usage(store.root).free
     level = "warning" if free < LITTLE_SPACE else "ok"
     return _finding(level, "store", f"{store.root} is writable, {format_bytes(free)} free")
+
+
+def _check_databases(store: Store) -> Iterator[Finding]:
+    """Read each of the four databases as a whole, and begin to write."""
+    from digitflow.service.databases import LOOK_SECONDS, list_databases
+
+    for database in list_databases(store):
+        what, path = "database", database.path
+        if path is None:
+            found = f"{database.title} is on a server, named by {database.named_by}"
+            yield _finding("ok", what, found)
+        elif (fault := database.find_fault(LOOK_SECONDS, True)) is not None:
+            yield _finding("error", what, fault.describe(database.title, path))
+        else:
+            size = format_bytes(path.stat().st_size) if path.exists() else "not there yet"
+            yield _finding("ok", what, f"{database.title} {path}, {size}")
+
+
+def _is_bad(findings: Sequence[Finding]) -> bool:
+    return any(finding["level"] == "error" for finding in findings)
 
 
 def _check_registry(store: Store) -> Iterator[Finding]:

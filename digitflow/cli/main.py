@@ -267,10 +267,13 @@ def status(debug: Debug = False) -> None:
 @app.command(epilog="Example: digitflow doctor --verify")
 def doctor(
     verify: Annotated[bool, typer.Option(help="Hash every stored file too.")] = False,
+    repair: Annotated[
+        Path | None, typer.Option(help="Mend this database, one of the four; keep a copy.")
+    ] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Check the installation, the store, the registry and the server."""
+    """Check the installation, the databases, the registry and the server; mend a database."""
     from digitflow.cli.console import print_findings
     from digitflow.cli.doctor import examine
     from digitflow.service.environment import prefect_environment
@@ -278,6 +281,12 @@ def doctor(
 
     store = open_store()
     os.environ.update(prefect_environment(store.root, os.environ))
+    if repair is not None:
+        from digitflow.service.databases import repair as repair_database
+
+        for sentence in repair_database(store, repair):
+            typer.echo(sentence)
+        return
     findings = examine(store, verify)
     print_result(findings, as_json, print_findings)
     if any(finding["level"] == "error" for finding in findings):
@@ -356,6 +365,7 @@ def _launch(run_flow: Callable[[], str], debug: bool) -> dict[str, Any]:
     StorageError
         Before Prefect is even imported, where the store can't be written.
     """
+    from digitflow.service.databases import explain_failures, require_prefect
     from digitflow.service.environment import use_prefect_environment
     from digitflow.store.artifacts import open_store
     from digitflow.store.runs import read_run
@@ -363,12 +373,15 @@ def _launch(run_flow: Callable[[], str], debug: bool) -> dict[str, Any]:
     store = open_store()
     store.check_writable()
     use_prefect_environment(store, quiet=not debug)
+    if "PREFECT_API_URL" not in os.environ:
+        require_prefect(store)
 
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     # The heartbeat's thread holds the end of every flow up for a second; here nobody
     # has to find out from afar whether this process still lives.
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+    heartless = temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
+    with explain_failures(store), heartless:
         run = run_flow()
     return read_run(store, run)
 

@@ -15,6 +15,7 @@ from digitflow.registry.history import HISTORY
 from digitflow.registry.versions import MIRROR_FILE, Champion, list_files
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef, FileRef, digest_array, digest_bytes
+from digitflow.store.sqlite_files import Fault
 
 logger = logging.getLogger(__name__)
 
@@ -65,10 +66,9 @@ def open_registry(store: Store, model: str) -> Iterator[Any]:
     """
     history.require(store)
     if mlflow.is_missing(store) and history.list_models(store):
+        said = "is missing, but there is a history of champions in it"
         raise DamagedArtifact(
-            f"the registry {store.root / MIRROR_FILE} is missing, but there is a "
-            f"history of champions in it. Put it back, or set "
-            f"{mlflow.TRACKING_VARIABLE} if it is elsewhere."
+            Fault("missing", said).describe(mlflow.TITLE, store.root / MIRROR_FILE)
         )
     HISTORY.require_tables(store)
     with lock_model(store, model), mlflow.open_client(store) as client:
@@ -83,7 +83,8 @@ def _require_no_champion(client: Any, store: Store, model: str) -> None:
         raise DamagedArtifact(
             f"MLflow names version {version} of {model} as champion, and the history "
             f"{HISTORY.describe_place(store)} knows of none. Put the history back that it "
-            "was promoted in, or give the model another name in the config."
+            "was promoted in, or have it made again of what MLflow knows (`digitflow doctor "
+            "--repair FILE`), or give the model another name in the config."
         )
 
 

@@ -119,7 +119,7 @@ def collect_garbage(
     """
     # A run that starts waits for this lock once; one that goes on is seen here.
     with store.lock(GC_LOCK):
-        _refuse_while_running(store)
+        refuse_while_running(store)
         freed = free_versions(store, keep_versions, dry_run)
         needed = _find_needed(store, keep_runs, freed.kept)
         doomed = [path for path in _list_files(store) if _name(store, path) not in needed]
@@ -143,7 +143,8 @@ def collect_garbage(
     }
 
 
-def _refuse_while_running(store: Store) -> None:
+def refuse_while_running(store: Store) -> None:
+    """Raise `StorageError` if a run is going on: what it needs next can't be known."""
     running = [run["run"] for run in list_runs(store) if run.get("status") == "running"]
     if running:
         raise StorageError(

@@ -14,6 +14,7 @@ from digitflow.store.artifacts import Store
 from digitflow.store.databases import Database, add_table
 from digitflow.store.references import Record
 from digitflow.store.runs import name_user, now
+from digitflow.store.sqlite_files import Fault
 
 FILE = "registry/history.db"
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
@@ -112,17 +113,25 @@ class Judgement(Record):
 def require(store: Store) -> None:
     """Refuse to take a history that was lost for one that never began.
 
+    MLflow's file is never made before the history's tables.
+
     Raises
     ------
     DamagedArtifact
-        If its file is gone, and MLflow's beside it is there.
+        If its file is gone or without tables, and MLflow's beside it is there.
     """
-    if HISTORY.is_missing(store) and (store.root / MIRROR_FILE).exists():
+    if not (store.root / MIRROR_FILE).exists() or HISTORY.has_tables(store):
+        return
+    said = "is missing" if HISTORY.is_missing(store) else "has no tables"
+    path = HISTORY.find_file(store)
+    if path is None:
         raise DamagedArtifact(
-            f"the history {HISTORY.describe_place(store)} is missing, but "
-            f"{store.root / MIRROR_FILE}, which mirrors it, is there. Put the history back. To "
-            "begin without any champion or version, move that file away too."
+            f"the history {HISTORY.describe_place(store)} {said}, but "
+            f"{store.root / MIRROR_FILE}, which mirrors it, is there. Name the database that "
+            "has it, or restore that one."
         )
+    fault = Fault("missing", f"{said}, but {store.root / MIRROR_FILE}, its mirror, is there")
+    raise DamagedArtifact(fault.describe("the history", path))
 
 
 def read_last(store: Store, model: str) -> Entry | None:

@@ -3,27 +3,41 @@
 It is imported and opened where something is registered, promoted or freed, not to read.
 """
 
+import json
 import logging
 import os
 import platform
 import shutil
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 from zipfile import ZipFile
 
 from digitflow.errors import StorageError
+from digitflow.gate.verdict import Verdict
 from digitflow.models.bundle import ModelBundle, Signature
 from digitflow.models.types import list_types
-from digitflow.registry.versions import MIRROR_FILE, MODEL_FILE, Registration, list_files
+from digitflow.registry.versions import (
+    MIRROR_FILE,
+    MODEL_FILE,
+    Registration,
+    TrainingFacts,
+    list_files,
+)
+from digitflow.store import sqlite_files
 from digitflow.store.artifacts import Store, storage_errors
-from digitflow.store.databases import write_first_line
+from digitflow.store.databases import read_patience, write_first_line
 from digitflow.store.lineage import installed_version
+from digitflow.store.sqlite_files import Fault
 
+TITLE = "the registry"
 TAG = "digitflow."
 DIGEST_TAG = f"{TAG}model_digest"
 ARTIFACTS = "registry/artifacts"
@@ -87,6 +101,56 @@ def list_sizes(store: Store, run_id: str) -> list[int]:
     folder = find_folder(store, run_id)
     paths = () if folder is None else folder.rglob("*")
     return [path.stat().st_size for path in paths if path.is_file()]
+
+
+class MirroredVersion(NamedTuple):
+    """Which version the files of an MLflow run are."""
+
+    model: str
+    version: str
+    registered_at: str
+
+
+def list_mirrored(client: Any) -> tuple[dict[str, str], dict[str, MirroredVersion]]:
+    """Return {model: the champion's version}, and {id of an MLflow run: its version}."""
+    champions, found = {}, {}
+    for registered in client.search_registered_models():
+        model = registered.name
+        if "champion" in registered.aliases:
+            champions[model] = str(registered.aliases["champion"])
+        for each in list_versions(client, model):
+            at = datetime.fromtimestamp(each.creation_timestamp / 1000, UTC)
+            said = at.isoformat(timespec="seconds")
+            found[each.run_id] = MirroredVersion(model, str(each.version), said)
+    return champions, found
+
+
+def list_folders(store: Store) -> list[Path]:
+    """Return the folders of all MLflow runs' files; none where a server keeps them."""
+    return [] if is_remote() else sorted((store.root / ARTIFACTS).glob("*/artifacts"))
+
+
+def read_pages(folder: Path) -> tuple[ModelBundle, Verdict, TrainingFacts] | None:
+    """Return what the pages beside a version's files say; None unless all are there."""
+    try:
+        bundle = (folder / BUNDLE_FOLDER / "bundle.json").read_bytes()
+        facts = json.loads((folder / "facts.json").read_bytes())
+        facts["config"] = (folder / "config.yaml").read_text(encoding="utf-8")
+        return (
+            ModelBundle.model_validate_json(bundle),
+            Verdict.model_validate_json((folder / "verdict.json").read_bytes()),
+            TrainingFacts.model_validate_json(json.dumps(facts)),
+        )
+    except (OSError, ValueError):  # pydantic's error is one too
+        return None
+
+
+def skip_version(client: Any, model: str) -> None:
+    """Use a version's number up, so that the next version has the next one."""
+    if find_registered(client, model) is None:
+        client.create_registered_model(model)
+    version = client.create_model_version(model, "none").version
+    client.delete_model_version(model, str(version))
 
 
 def find_folder(store: Store, run_id: str) -> Path | None:
@@ -174,15 +238,54 @@ def open_client(store: Store) -> Iterator[Any]:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    uri = os.environ.get(TRACKING_VARIABLE) or _database_uri(store.root / MIRROR_FILE)
-    where = f"named by {TRACKING_VARIABLE}" if is_remote() else store.root / MIRROR_FILE
+    path = store.root / MIRROR_FILE
+    uri = os.environ.get(TRACKING_VARIABLE) or _database_uri(path)
+    if not is_remote():
+        _initialise_database(store)
+        # MLflow would fill an empty file, try a locked one for minutes, and advise to
+        # upgrade what is newer than itself.
+        if (fault := find_fault(store, read_patience())) is not None:
+            raise StorageError(fault.describe(TITLE, path))
     try:
-        if not is_remote():
-            _initialise_database(store)
         yield MlflowClient(uri, uri)
     except (MlflowException, SQLAlchemyError) as exc:
-        said = write_first_line(exc)
-        raise StorageError(f"the registry {where} can't be used: {said}") from exc
+        raise _explain(exc, path) from exc
+
+
+def find_fault(store: Store, seconds: float, thorough: bool = False) -> Fault | None:
+    """Return what is wrong with the registry's file; None where a server keeps it."""
+    if is_remote():
+        return None
+    return sqlite_files.find_fault(store.root / MIRROR_FILE, seconds, thorough, _check_file)
+
+
+def _check_file(connection: sqlite3.Connection) -> Fault | None:
+    folder = "store/db_migrations/versions"
+    return sqlite_files.compare_revision(connection, "mlflow", folder, "MLflow")
+
+
+def upgrade(store: Store) -> None:
+    """Let MLflow bring a file that an older one wrote up to date.
+
+    Raises
+    ------
+    StorageError
+        If it could not.
+    """
+    uri = _database_uri(store.root / MIRROR_FILE)
+    command = [sys.executable, "-m", "mlflow", "db", "upgrade", uri]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise StorageError(f"{TITLE} {store.root / MIRROR_FILE} was not upgraded: {last}")
+
+
+def _explain(exc: Exception, path: Path) -> StorageError:
+    """Return what an error of MLflow's means, for its file or for a server."""
+    if not is_remote() and (fault := sqlite_files.read_error(exc)) is not None:
+        return StorageError(fault.describe(TITLE, path))
+    where = f"named by {TRACKING_VARIABLE}" if is_remote() else path
+    return StorageError(f"{TITLE} {where} can't be used: {write_first_line(exc)}")
 
 
 def _initialise_database(store: Store) -> None:
@@ -264,7 +367,11 @@ def set_alias(client: Any, model: str, alias: str, version: str) -> None:
 
 
 def mirror_version(
-    client: Any, store: Store, found: Registration, pages: Mapping[str, Path]
+    client: Any,
+    store: Store,
+    found: Registration,
+    pages: Mapping[str, Path],
+    kept: Path | None = None,
 ) -> str:
     """Register what the history is about to note; return the version's number.
 
@@ -274,6 +381,8 @@ def mirror_version(
     ----------
     pages : dict of str to Path
         Files on how it came to be, by name.
+    kept : Path, optional
+        Where its files are, of an MLflow run that is forgotten; they become the new run's.
     """
     score, digest = found.score, found.bundle.model.digest
     tested = {f"test_{score.metric}": score.value, "test_samples": float(score.n)}
@@ -281,7 +390,7 @@ def mirror_version(
     versions = list_versions(client, found.model)
     known = next((each for each in versions if each.tags[DIGEST_TAG] == digest), None)
     if known is None:
-        known = create_version(client, store, found, pages, metrics)
+        known = create_version(client, store, found, pages, metrics, kept)
     else:
         for name, value in _write_tags(found).items():
             client.set_model_version_tag(known.name, str(known.version), name, value)
@@ -298,6 +407,7 @@ def create_version(
     found: Registration,
     pages: Mapping[str, Path],
     metrics: Mapping[str, float],
+    kept: Path | None = None,
 ) -> Any:
     """Log a run with its figures and files and, when all is there, register a version.
 
@@ -312,8 +422,11 @@ def create_version(
     params = {"seed": str(facts.seed), "code": facts.code, **facts.data}
     client.log_batch(run.run_id, params=[Param(*pair) for pair in params.items()])
     _log_metrics(client, run.run_id, metrics)
-    put_files(client, store, run.run_id, pages)
-    put_bundle(client, store, run.run_id, bundle, facts.signature)
+    if kept is None:
+        put_files(client, store, run.run_id, pages)
+        put_bundle(client, store, run.run_id, bundle, facts.signature)
+    elif (folder := find_folder(store, run.run_id)) is not None:
+        kept.parent.replace(folder.parent)
     source = f"{run.artifact_uri}/{MODEL_FOLDER}"
     return client.create_model_version(model, source, run.run_id, tags=_write_tags(found))
 

@@ -176,5 +176,5 @@ def test_another_mlflow_and_another_history_are_asked_every_time(
 @pytest.mark.parametrize("name", ["history", "mlflow"])
 def test_a_registry_that_cannot_be_read_is_one_clear_error(project, name):
     (project.store.root / "registry" / f"{name}.db").write_bytes(b"not a database" * 100)
-    with pytest.raises(StorageError, match=rf"{name}\.db can't be used"):
+    with pytest.raises(StorageError, match=rf"{name}\.db holds something else"):
         mend(project.store, "digits")

@@ -1,0 +1,156 @@
+"""What is wrong with an SQLite file is found by looking at real ones, damaged in each way."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from digitflow.store.sqlite_files import (
+    compare_revision,
+    copy_database,
+    count_free_bytes,
+    find_fault,
+    freeze,
+    open_file,
+    read_revisions,
+    salvage_rows,
+    set_aside,
+    shrink,
+)
+
+ROWS = 2000
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A database of some hundred pages."""
+    path = tmp_path / "numbers.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE numbers (id INTEGER PRIMARY KEY, n TEXT)")
+        rows = ((n, f"{n} " * 40) for n in range(1, ROWS + 1))
+        connection.executemany("INSERT INTO numbers VALUES (?, ?)", rows)
+    return path
+
+
+def cut(path):
+    os.truncate(path, path.stat().st_size * 6 // 10)
+
+
+def spoil(path):
+    """Overwrite a stretch in the middle, as a bad disk does."""
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 20_000] = os.urandom(20_000)
+    path.write_bytes(content)
+
+
+DAMAGES = {
+    "missing": (lambda path: path.unlink(), "missing"),
+    "empty": (lambda path: path.write_bytes(b""), "empty"),
+    "overwritten": (lambda path: path.write_bytes(b"<html>" * 5000), "foreign"),
+    "cut": (cut, "damaged"),
+    "spoilt": (spoil, "damaged"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_each_kind_of_damage_is_told_and_names_the_command_that_mends_it(file, damage):
+    assert find_fault(file, 1, thorough=True) is None
+    do, kind = DAMAGES[damage]
+    do(file)
+    fault = find_fault(file, 1, thorough=True)
+    assert fault.kind == kind
+    said = fault.describe("the numbers", file)
+    assert said.startswith(f"the numbers {file} ")
+    assert said.count("`") == 2
+    assert f"`digitflow doctor --repair {file}`" in said
+
+
+def test_a_file_that_another_process_holds_is_locked(file):
+    code = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.isolation_level = None;"
+    code += "c.execute('BEGIN EXCLUSIVE'); print('held', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", code, file]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        assert find_fault(file, 0.1).kind == "locked"
+        holder.stdin.close()
+    assert find_fault(file, 0.1, thorough=True) is None
+
+
+def test_a_file_that_we_may_not_write_is_told_and_can_be_read(file, without_rights):
+    file.chmod(0o444)
+    code = "import sys; from pathlib import Path; from digitflow.store.sqlite_files import *;"
+    code += "p = Path(sys.argv[1]); print(find_fault(p, 1), find_fault(p, 1, True).kind)"
+    done = without_rights([sys.executable, "-c", code, file])
+    assert done.stdout == "None read-only\n", done.stderr
+
+
+def test_what_a_revision_says_follows_from_the_installed_migrations(tmp_path):
+    def compare(revision):
+        with closing(sqlite3.connect(":memory:")) as connection:
+            connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
+            connection.execute("INSERT INTO alembic_version VALUES (?)", (revision,))
+            return compare_revision(connection, "mlflow", "store/db_migrations/versions", "M")
+
+    known = read_revisions("mlflow", "store/db_migrations/versions")
+    (newest,) = set(known) - {before for befores in known.values() for before in befores}
+    assert compare(newest) is None
+    assert compare(known[newest][0]).kind == "older"
+    newer = compare("ffffffffffff")
+    assert newer.kind == "newer"
+    assert "upgrade" not in newer.describe("the registry", tmp_path)
+    assert "newer M" in newer.said
+
+
+def test_what_lies_on_both_sides_of_the_damage_comes_back(file):
+    spoil(file)
+    numbers = [row["id"] for row in salvage_rows(file, "numbers")]
+    assert numbers == sorted(set(numbers))
+    assert numbers[0] == 1
+    assert numbers[-1] == ROWS
+    assert ROWS * 0.9 < len(numbers) < ROWS
+    assert list(salvage_rows(file, "nosuch")) == []
+
+
+def test_copies_are_of_one_moment(file, tmp_path):
+    other = tmp_path / "other.db"
+    with freeze([file], 1) as (connection,):
+        copy_database(connection, other)
+    with freeze([file, other], 1) as frozen:
+        code = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], 0.1);"
+        code += "c.execute('DELETE FROM numbers'); c.commit()"
+        done = subprocess.run([sys.executable, "-c", code, file], capture_output=True)
+        assert b"locked" in done.stderr  # who writes has to wait
+        for number, connection in enumerate(frozen):
+            copy_database(connection, tmp_path / f"copy-{number}.db")
+    for path in (other, tmp_path / "copy-0.db", tmp_path / "copy-1.db"):
+        with closing(open_file(path, 1)) as connection:
+            (count,) = connection.execute("SELECT count(*) FROM numbers").fetchone()
+        assert count == ROWS
+
+
+def test_a_file_is_set_aside_with_what_belongs_to_it(file):
+    file.with_name("numbers.db-wal").write_bytes(b"log")
+    aside = set_aside(file, "damaged")
+    assert aside.name == "numbers.db.damaged"
+    assert sorted(path.name for path in file.parent.iterdir()) == [
+        "numbers.db.damaged",
+        "numbers.db.damaged-wal",
+    ]
+    assert set_aside(file, "damaged") is None
+
+
+def test_room_that_nothing_uses_goes_back_to_the_disk(file):
+    with closing(sqlite3.connect(file)) as connection, connection:
+        values = ((n, "x" * 4000) for n in range(ROWS + 1, ROWS + 1000))
+        connection.executemany("INSERT INTO numbers VALUES (?, ?)", values)
+        connection.execute("DELETE FROM numbers WHERE id > ?", (ROWS,))
+    before, free = file.stat().st_size, count_free_bytes(file, 1)
+    assert free > 3_900_000
+    assert shrink(file, 1) >= free
+    assert file.stat().st_size <= before - free
+    assert find_fault(file, 1, thorough=True) is None
+    assert shrink(file, 1) == 0
