@@ -57,7 +57,11 @@ SLICES = {
 # Digits that are taken for one another more than others.
 CONFUSED = {4: 9, 9: 4, 3: 5, 5: 3, 7: 2, 2: 7, 8: 3, 6: 0, 0: 6, 1: 7}
 COSTS = Costs(
-    latency_ms=1.0, latency_p95_ms=2.0, bytes=1_000_000, memory_mb=400.0, fit_seconds=60.0
+    latency_ms=1.0,
+    latency_p95_ms=2.0,
+    bytes=1_000_000,
+    memory_mb=400.0,
+    fit_cpu_seconds=60.0,
 )
 LOADS = LoadCheck(exact=True, n=32, labels_differ=0, largest_difference=0.0, memory_mb=400.0)
 ROBUSTNESS = {name: Share(correct=950, n=1000) for name in LIMITS.robustness.floors}

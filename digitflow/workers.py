@@ -11,7 +11,8 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, wait
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, TypeVar
@@ -52,7 +53,8 @@ class WorkerPool:
         Raises
         ------
         CandidateFailed
-            If it runs longer than `time_limit` seconds (it is killed) or its process dies.
+            If it computes longer than `time_limit` seconds, each of its threads, or does
+            nothing for as long (it is killed), or if its process dies.
         """
         asked = time.monotonic()
         executor = self._slots.get()
@@ -60,7 +62,10 @@ class WorkerPool:
         kept = None
         try:
             executor = executor or self._start_process()
-            result = _wait(executor.submit(function, *args), time_limit)
+            future = executor.submit(function, *args)
+            if time_limit is not None:
+                self._watch(executor, future, time_limit)
+            result = _wait(future)
             kept = executor
             return result
         except CandidateFailed:
@@ -76,6 +81,31 @@ class WorkerPool:
         """Return how long this thread has waited for slots so far."""
         waited: float = getattr(self._here, "waited", 0.0)
         return waited
+
+    def _watch(self, executor: Any, future: Any, limit: float) -> None:
+        """Wait until a computation ends, or has computed or slept longer than its limit.
+
+        A busy machine gives it less of the processors, which must not end it: its own
+        processor seconds count, not the clock's.
+
+        Raises
+        ------
+        CandidateFailed
+            If it is over its limit.
+        """
+        began = seen = _count_processor_seconds(executor)
+        active = time.monotonic()
+        while not _ends_within(future, min(limit / 4, 1.0)):
+            used = _count_processor_seconds(executor)
+            if used > seen:
+                seen, active = used, time.monotonic()
+            idle = time.monotonic() - active
+            if max((used - began) / self.threads_each, idle) > limit:
+                did = "did nothing for" if idle > limit else "computed longer than"
+                raise CandidateFailed(
+                    f"{did} its limit of {limit:g} s and was ended; raise `time_limit` or "
+                    f"give it less to do"
+                )
 
     def _start_process(self) -> Any:
         # One thread at a time: loky's modules import each other in a circle, and two
@@ -126,18 +156,27 @@ def count_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _wait(future: Any, time_limit: float | None) -> Any:
+def _ends_within(future: Any, seconds: float) -> bool:
+    return bool(wait((future,), seconds).done)
+
+
+def _count_processor_seconds(executor: Any) -> float:
+    """Return what the executor's process has used of the processors so far."""
+    import psutil
+
+    seconds = 0.0
+    for pid in list(executor._processes or ()):
+        with suppress(psutil.Error):  # it has just ended: its future says so
+            times = psutil.Process(pid).cpu_times()
+            seconds += times.user + times.system
+    return seconds
+
+
+def _wait(future: Any) -> Any:
     from joblib.externals.loky.process_executor import BrokenProcessPool, ShutdownExecutorError
 
     try:
-        return future.result(timeout=time_limit)
-    except TimeoutError as exc:
-        if future.done():
-            raise  # the function's own
-        raise CandidateFailed(
-            f"took longer than its limit of {time_limit:g} s and was ended; raise "
-            f"`time_limit` or give it less to do"
-        ) from exc
+        return future.result()
     except (BrokenProcessPool, ShutdownExecutorError, CancelledError) as exc:
         raise CandidateFailed(f"its process died, out of memory? ({exc})") from exc
 

@@ -84,7 +84,7 @@ def judge_and_promote(
     config: TrainConfig,
     entries: list[Entry],
     bundle: ModelBundle,
-    fit_seconds: float,
+    fit_cpu_seconds: float,
     data: PreparedData,
     feedback: SampleSet | None,
 ) -> Decision:
@@ -93,7 +93,7 @@ def judge_and_promote(
     `feedback` are corrections that nothing learnt from.
     """
     test = data.splits.test
-    challenger = Challenger(bundle, test, feedback, fit_seconds)
+    challenger = Challenger(bundle, test, feedback, fit_cpu_seconds)
     for _ in range(JUDGING_ATTEMPTS):
         champion = find_champion(config.model)
         require_comparable(champion, test, config.gate)
@@ -165,7 +165,7 @@ class AskByTasks:
         self, models: tuple[ModelRef, ...], test: SampleSet
     ) -> Callable[[], list[Costs] | None]:
         """Measure what models cost."""
-        return partial(wait_for_evidence, measure_costs.submit(models, test))
+        return lambda: wait_for_evidence(measure_costs.submit(models, test))
 
 
 def wait_for_evidence(future: PrefectFuture[Answer]) -> Answer | None:

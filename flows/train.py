@@ -116,7 +116,7 @@ def train_once(run: RunContext, config: AnyConfig) -> str:
     bundle = workload.complete(winner, fitted, prepared, data)
     drawn = workload.draw(data, winner)
     decision = judge_and_promote(
-        run, config, entries, bundle, fitted.fit_seconds, data, feedback
+        run, config, entries, bundle, fitted.processor_seconds, data, feedback
     )
     others = try_others(bundle)
     write_report(config, data, entries, decision, bundle, others, drawn.result())

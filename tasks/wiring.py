@@ -139,27 +139,32 @@ def cached_task(
 
 @overload
 def plain_task(
-    function: Callable[Concatenate[Given, P], R], *, run_name: str
+    function: Callable[Concatenate[Given, P], R], *, run_name: str, in_process: bool = False
 ) -> Task[P, R]: ...
 
 
 @overload
-def plain_task(function: Callable[P, R], *, run_name: str) -> Task[P, R]: ...
+def plain_task(
+    function: Callable[P, R], *, run_name: str, in_process: bool = False
+) -> Task[P, R]: ...
 
 
-def plain_task(function: Callable[..., R], *, run_name: str) -> Task[..., R]:
+def plain_task(
+    function: Callable[..., R], *, run_name: str, in_process: bool = False
+) -> Task[..., R]:
     """Make a task that always runs: it looks at the world or changes it.
 
     Parameters
     ----------
     function : callable
         Its first parameter is given by the run, if it is called `store` or `log`.
-    run_name : str
+    run_name, in_process
         See `cached_task`.
     """
+    work = _in_worker(function, None) if in_process else _here(function)
     return Task(
         # It reads next to nothing of what its inputs refer to, and checks that itself.
-        fn=_note(_here(function), verify=False),
+        fn=_note(work, verify=False),
         name=_name(function),
         task_run_name=run_name,
         cache_policy=NO_CACHE,

@@ -180,6 +180,7 @@ def _leaderboard_cells(entry: "Entry", figures: Sequence[str]) -> list[str]:
         *head,
         *(format_figure(name, found[name]) for name in figures),
         f"{entry.fitted.fit_seconds:.1f} s",
+        f"{entry.fitted.processor_seconds:.1f} s",
         f"{entry.evaluation.latency_ms:.1f} ms",
         format_bytes(entry.fitted.model.bytes),
     ]

@@ -125,8 +125,9 @@ def _describe_costs(costs: Mapping[str, Any]) -> str:
         parts.append(f"one sample {median} (95 % within {p95})")
     if costs["memory_mb"] is not None:
         parts.append(f"{format_number(costs['memory_mb'])} MB of memory")
-    if costs["fit_seconds"] is not None:
-        parts.append(f"fitted in {format_seconds(costs['fit_seconds'])}")
+    if costs["fit_cpu_seconds"] is not None:
+        seconds = format_seconds(costs["fit_cpu_seconds"])
+        parts.append(f"fitted in {seconds} of the processors")
     return ", ".join(parts)
 
 

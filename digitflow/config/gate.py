@@ -148,7 +148,7 @@ class BudgetLimits(Section):
     )
     megabytes: float = Field(500, gt=0, description="of the model's file")
     memory_mb: float = Field(2000, gt=0, description="peak memory of a process that predicts")
-    fit_seconds: float = Field(3600, gt=0, description="of its training")
+    fit_cpu_seconds: float = Field(3600, gt=0, description="processor seconds of its training")
 
 
 class Approval(Section):

@@ -94,7 +94,9 @@ class Candidate(Section):
     recipe_params: dict[str, Any] = Field(
         default_factory=dict, description="passed on to the recipe"
     )
-    time_limit: float = Field(1800, gt=0, description="seconds after which the fit is ended")
+    time_limit: float = Field(
+        1800, gt=0, description="seconds that the fit may compute, each of its threads"
+    )
 
     def describe_recipe(self) -> str:
         """Return the recipe with its parameters: pca, or my_features:build_steps(parts=3)."""

@@ -24,27 +24,42 @@ class Costs(Record):
     Attributes
     ----------
     latency_ms, latency_p95_ms : float
-        Median and 95th percentile of one prediction of one sample, warm, in milliseconds of
-        the processor.
+        Median and 95th percentile, over samples, of a prediction of one sample, warm, in
+        milliseconds of the processor: the least of several rounds, since whatever else a
+        machine does makes a computation slower and never faster.
+    steady : bool
+        Whether the last rounds changed the 95th percentile no more.
+    busy : float
+        Share of all processors that others used meanwhile, in 0..1.
     bytes : int
         Of its file.
     memory_mb : float or None
         Peak resident memory of a fresh process that loads it and predicts one batch; None
         where that is not known.
-    fit_seconds : float or None
-        What its training took; None where that is not known.
+    fit_cpu_seconds : float or None
+        Processor seconds of its training; None where that is not known.
     """
 
     latency_ms: float
     latency_p95_ms: float
     bytes: int
+    steady: bool = True
+    busy: float = 0.0
     memory_mb: float | None = None
-    fit_seconds: float | None = None
+    fit_cpu_seconds: float | None = None
 
-    def complete(self, loaded: LoadCheck | None, fit_seconds: float | None) -> "Costs":
+    def join(self, again: "Costs") -> "Costs":
+        """Return the lower ones of two measurements of one model, and what the later says."""
+        least = {
+            name: min(getattr(self, name), getattr(again, name))
+            for name in ("latency_ms", "latency_p95_ms")
+        }
+        return again.model_copy(update=least)
+
+    def complete(self, loaded: LoadCheck | None, fit_cpu_seconds: float | None) -> "Costs":
         """Return the same with what was seen elsewhere: a fresh process, the training."""
         memory = loaded.memory_mb if loaded is not None and loaded.error is None else None
-        return self.model_copy(update={"memory_mb": memory, "fit_seconds": fit_seconds})
+        return self.model_copy(update={"memory_mb": memory, "fit_cpu_seconds": fit_cpu_seconds})
 
 
 class Share(Record):

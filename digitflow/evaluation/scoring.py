@@ -20,12 +20,12 @@ from digitflow.models.predicting import Predict, choose_method, predict_in_chunk
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef, ModelRef, Record, digest_json
 
-TIMED_SAMPLES = 30
+TIMED_SAMPLES = 40
 ROUNDS = 20
-TURN_SAMPLES = 10
 # A slow model gets fewer rounds: beyond these processor seconds no new one begins.
 MAX_SECONDS = 30.0
-_LEAST_ROUNDS = 3
+# As many rounds may lower a figure by so much before it is taken for steady.
+_STEADY_ROUNDS, _STEADY_SHARE = 3, 0.02
 
 
 class Evaluation(Record):
@@ -76,8 +76,7 @@ def evaluate_candidate(
     with threadpool_limits(threads):
         predictions = predict_in_chunks(pipeline[-1], store.open_array(prepared.validation))
     with threadpool_limits(1):
-        rows = np.arange(min(TIMED_SAMPLES, len(samples)) + 1) % len(samples)
-        seconds = _time_turn(choose_method(pipeline), samples[rows])
+        seconds = _time_samples(choose_method(pipeline), _choose_timed(samples))
     return Evaluation(
         metrics=measure(targets, predictions, validation.unit),
         predictions=store.put_array(predictions),
@@ -105,8 +104,8 @@ def measure_costs(
     """Time whole pipelines on one sample after another, the models taking turns.
 
     Counted is this process's processor time, since a verdict must not depend on what else
-    the machine does. A turn is a few samples, the first of which is not counted: it finds the
-    caches as another model left them. Linear algebra runs in one thread.
+    the machine does; of each sample the least of several rounds, which go on until they
+    lower the 95th percentile no more. Linear algebra runs in one thread.
 
     Parameters
     ----------
@@ -115,7 +114,7 @@ def measure_costs(
     test : SampleSet
         Where the samples come from; all models get the same ones.
     rounds : int
-        Turns of each model, of 10 samples.
+        Rounds at most.
 
     Returns
     -------
@@ -126,45 +125,84 @@ def measure_costs(
     from threadpoolctl import threadpool_limits
 
     methods = [choose_method(load_model(model, store)) for model in models]
-    samples = store.open_array(test.samples)
+    samples = _choose_timed(store.open_array(test.samples))
+    machine = _Machine()
     with threadpool_limits(1):
-        seconds = _take_turns(methods, samples, rounds)
-    return [_summarise(*pair) for pair in zip(models, seconds, strict=True)]
+        seconds, steady = _take_rounds(methods, samples, rounds)
+    busy = machine.measure_others()
+    return [
+        _summarise(model, each, bool(still), busy)
+        for model, each, still in zip(models, seconds, steady, strict=True)
+    ]
 
 
-def _take_turns(
+class _Machine:
+    """What all processors did since this was made."""
+
+    def __init__(self) -> None:
+        self._others, self._all = _count_processors()
+
+    def measure_others(self) -> float:
+        """Return the share of them that other processes used, in 0..1."""
+        others, all_of_them = _count_processors()
+        share = (others - self._others) / max(all_of_them - self._all, 1e-9)
+        return round(float(np.clip(share, 0, 1)), 2)
+
+
+def _count_processors() -> tuple[float, float]:
+    """Return the seconds that processors spent on other processes, and all their seconds."""
+    import psutil
+
+    times = psutil.cpu_times()
+    # What a guest used is in user's too.
+    total = sum(times) - getattr(times, "guest", 0) - getattr(times, "guest_nice", 0)
+    idle = times.idle + getattr(times, "iowait", 0)
+    return total - idle - time.process_time(), total
+
+
+def _choose_timed(samples: np.ndarray) -> np.ndarray:
+    return samples[np.arange(TIMED_SAMPLES) % len(samples)]
+
+
+def _take_rounds(
     methods: Sequence[Predict], samples: np.ndarray, rounds: int
-) -> list[list[float]]:
-    """Return the processor seconds of each counted prediction, by model."""
-    seconds: list[list[float]] = [[] for _ in methods]
-    order, began = list(range(len(methods))), time.process_time()
-    for turn in range(rounds):
-        if turn >= _LEAST_ROUNDS and time.process_time() - began > MAX_SECONDS:
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return least processor seconds (models, samples), and which models' are steady."""
+    least = np.full((len(methods), len(samples)), np.inf)
+    order, began, highs = list(range(len(methods))), time.process_time(), list[np.ndarray]()
+    steady = np.zeros(len(methods), bool)
+    while not steady.all() and len(highs) < rounds:
+        if len(highs) > _STEADY_ROUNDS and time.process_time() - began > MAX_SECONDS:
             break
-        rows = np.arange(turn * TURN_SAMPLES, (turn + 1) * TURN_SAMPLES + 1) % len(samples)
         for place in order:
-            seconds[place] += _time_turn(methods[place], samples[rows])
+            seconds = _time_samples(methods[place], samples)
+            least[place] = np.minimum(least[place], seconds)
         order.reverse()  # so that none always follows the same one
-    return seconds
+        highs.append(np.percentile(least, 95, axis=1))
+        if len(highs) > _STEADY_ROUNDS:
+            steady = highs[-1] >= (1 - _STEADY_SHARE) * highs[-1 - _STEADY_ROUNDS]
+    return least, steady
 
 
-def _time_turn(predict: Predict, samples: np.ndarray) -> list[float]:
-    """Return the processor seconds of a prediction of each sample but the first."""
+def _time_samples(predict: Predict, samples: np.ndarray) -> list[float]:
+    """Return the processor seconds of a prediction of each sample."""
     found = []
     for place in range(len(samples)):
         sample = samples[place : place + 1]
         began = time.process_time()
         predict(sample)
         found.append(time.process_time() - began)
-    return found[1:]
+    return found
 
 
-def _summarise(model: ModelRef, seconds: list[float]) -> Costs:
+def _summarise(model: ModelRef, seconds: np.ndarray, steady: bool, busy: float) -> Costs:
     middle, high = np.percentile(seconds, [50, 95]) * 1000
     return Costs(
         latency_ms=round(float(middle), 3),
         latency_p95_ms=round(float(high), 3),
         bytes=model.bytes,
+        steady=steady,
+        busy=busy,
     )
 
 

@@ -54,12 +54,15 @@ REFIT_FOLDS = 3
 
 
 class Fit(Record):
-    """What a fit took, and what it warned of."""
+    """What a fit took, by the clock and of the processors, and what it warned of."""
 
     # Two fits of one model differ in nothing else.
-    NOT_IN_KEY: ClassVar[frozenset[str]] = frozenset({"fit_seconds", "warnings"})
+    NOT_IN_KEY: ClassVar[frozenset[str]] = frozenset(
+        {"fit_seconds", "processor_seconds", "warnings"}
+    )
 
     fit_seconds: float
+    processor_seconds: float
     warnings: tuple[str, ...] = ()
 
 
@@ -171,7 +174,7 @@ def predict_fold(
     def fit() -> Any:
         return _build(choice, threads).fit(rows.features[fitting], rows.targets[fitting])
 
-    estimator, seconds, said = _fit(fit, threads)
+    estimator, took = _fit(fit, threads)
     method = "predict" if choice.calibration is None else _choose_method(estimator)
     with _limit_threads(threads):
         values = np.asarray(getattr(estimator, method)(rows.features[held]), np.float64)
@@ -180,8 +183,7 @@ def predict_fold(
     return HeldOutFold(
         rows=store.put_array(held),
         values=store.put_array(values),
-        fit_seconds=seconds,
-        warnings=said,
+        **dict(took),
     )
 
 
@@ -204,11 +206,7 @@ def complete_refit(
         np.concatenate([store.open_array(getattr(fold, name)) for fold in folds])
         for name in ("rows", "values")
     )
-    fits = (refitted, *folds)
-    took = {
-        "fit_seconds": round(sum(fit.fit_seconds for fit in fits), 3),
-        "warnings": tuple(dict.fromkeys(said for fit in fits for said in fit.warnings)),
-    }
+    took = dict(_sum_fits((refitted, *folds)))
     if choice.calibration is None:
         order = np.argsort(rows)
         held_out = store.put_array(targets), store.put_array(values[order])
@@ -217,6 +215,15 @@ def complete_refit(
     calibrated = _calibrate(estimator, choice.calibration, values, targets[rows])
     model = _store_pipeline(store, choice, refitted.model, [*steps, (name, calibrated)])
     return refitted.model_copy(update=took | {"model": model})
+
+
+def _sum_fits(fits: Sequence[Fit]) -> Fit:
+    """Return what several fits took together."""
+    return Fit(
+        fit_seconds=round(sum(fit.fit_seconds for fit in fits), 3),
+        processor_seconds=round(sum(fit.processor_seconds for fit in fits), 3),
+        warnings=tuple(dict.fromkeys(said for fit in fits for said in fit.warnings)),
+    )
 
 
 class _Rows(NamedTuple):
@@ -282,24 +289,26 @@ def _group_rows(store: Store, number: int, part: SampleSet) -> np.ndarray:
 def _fit_and_store(
     store: Store, choice: EstimatorChoice, recipe: ModelRef, fit: Any, threads: int
 ) -> FittedModel:
-    estimator, seconds, said = _fit(fit, threads)
+    estimator, took = _fit(fit, threads)
     steps = [*load_model(recipe, store).steps, ("estimator", estimator)]
     model = _store_pipeline(store, choice, recipe, steps)
-    return FittedModel(model=model, fit_seconds=seconds, warnings=said)
+    return FittedModel(model=model, **dict(took))
 
 
-def _fit(fit: Callable[[], Any], threads: int) -> tuple[Any, float, tuple[str, ...]]:
-    """Return what is fitted, the seconds that it took, and the warnings' first lines."""
+def _fit(fit: Callable[[], Any], threads: int) -> tuple[Any, Fit]:
+    """Return what is fitted, and what that took, with the warnings' first lines."""
     with _limit_threads(threads), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        began = time.perf_counter()
+        began, used = time.perf_counter(), time.process_time()
         try:
             estimator = fit()
         except Exception as exc:  # an estimator of others may raise anything
             raise CandidateFailed(f"{type(exc).__name__}: {exc}") from exc
-        seconds = time.perf_counter() - began
+        seconds, used = time.perf_counter() - began, time.process_time() - used
     said = dict.fromkeys(str(warning.message).splitlines()[0] for warning in caught)
-    return estimator, round(seconds, 3), tuple(said)
+    return estimator, Fit(
+        fit_seconds=round(seconds, 3), processor_seconds=round(used, 3), warnings=tuple(said)
+    )
 
 
 @contextmanager

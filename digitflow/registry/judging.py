@@ -174,7 +174,7 @@ def judge_version(
 
 def _open_challenger(found: Registration) -> Challenger:
     costs = found.facts.costs
-    seconds = None if costs is None else costs.fit_seconds
+    seconds = None if costs is None else costs.fit_cpu_seconds
     return Challenger(found.bundle, found.facts.test, found.facts.feedback, seconds)
 
 

@@ -38,7 +38,11 @@ from digitflow.studies.digits.data import choose_digits, describe_scope
 from digitflow.studies.plan import check_plan, compute, plan_section
 
 COSTS = Costs(
-    latency_ms=1.0, latency_p95_ms=2.0, bytes=1_000_000, memory_mb=400.0, fit_seconds=60.0
+    latency_ms=1.0,
+    latency_p95_ms=2.0,
+    bytes=1_000_000,
+    memory_mb=400.0,
+    fit_cpu_seconds=60.0,
 )
 LOADS = LoadCheck(exact=True, n=32, labels_differ=0, largest_difference=0.0, memory_mb=400.0)
 

@@ -1,6 +1,9 @@
 import os
+import threading
 import time
+from contextlib import contextmanager
 
+import psutil
 import pytest
 
 from digitflow.errors import CandidateFailed
@@ -29,12 +32,49 @@ def test_a_process_is_used_again_after_an_error_of_the_work(pool):
 def test_work_over_its_time_is_killed_and_the_slot_lives_on(pool):
     before = pool.run(os.getpid)
     began = time.monotonic()
-    with pytest.raises(CandidateFailed, match=r"limit of 0.3 s"):
+    with pytest.raises(CandidateFailed, match=r"did nothing for its limit of 0.3 s"):
         pool.run(time.sleep, 60, time_limit=0.3)
     assert time.monotonic() - began < 30
     with pytest.raises(ProcessLookupError):
         os.kill(before, 0)
     assert pool.run(os.getpid) != before
+
+
+def _compute(seconds):
+    began = time.process_time()
+    while time.process_time() - began < seconds:
+        sum(range(1000))
+    return "done"
+
+
+@contextmanager
+def slow_down(pid):
+    """Stop a process most of the time, as a busy machine does."""
+    process, ended = psutil.Process(pid), threading.Event()
+
+    def stop_and_go():
+        while not ended.is_set():
+            process.suspend()
+            ended.wait(0.2)
+            process.resume()
+            ended.wait(0.05)
+
+    thread = threading.Thread(target=stop_and_go)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_a_limit_counts_what_is_computed_and_no_clock(pool):
+    with slow_down(pool.run(os.getpid)):
+        began = time.monotonic()
+        assert pool.run(_compute, 0.4, time_limit=0.6) == "done"
+        assert time.monotonic() - began > 0.6
+    with pytest.raises(CandidateFailed, match=r"computed longer than its limit of 0.3 s"):
+        pool.run(_compute, 60, time_limit=0.3)
 
 
 def test_a_process_that_dies_is_reported_and_replaced(pool):

@@ -72,7 +72,7 @@ def test_the_time_that_a_fit_took_is_in_no_key(ref):
     policy = evaluate_candidate.cache_policy
     slow, quick = (
         policy.describe({"fitted": FittedModel(model=ref.model_dump(exclude={"dtype", "shape"}),
-                                               fit_seconds=seconds)})
+                                               fit_seconds=seconds, processor_seconds=seconds)})
         for seconds in (1.0, 2.0)
     )  # fmt: skip
     assert slow == quick
@@ -96,7 +96,9 @@ def test_a_result_comes_back_as_it_was_with_its_files_checked(store, ref):
 
 
 def test_references_are_found_by_name_wherever_they_are(ref):
-    fitted = FittedModel(model=ref.model_dump(exclude={"dtype", "shape"}), fit_seconds=1.0)
+    fitted = FittedModel(
+        model=ref.model_dump(exclude={"dtype", "shape"}), fit_seconds=1.0, processor_seconds=1.0
+    )
     found = dict(name_refs({"x": fitted, "y": (1, ref)}))
     assert found.keys() == {"x.model", "y.1"}
 

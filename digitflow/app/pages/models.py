@@ -159,6 +159,7 @@ def _describe_entry(entry: Entry) -> dict[str, Any]:
         "95 % interval": metrics.written_interval,
         **{name: format_figure(name, figures[name], metrics.unit) for name in further},
         "fit": entry.fitted.fit_seconds,
+        "of processors": entry.fitted.processor_seconds,
         "one sample": entry.evaluation.latency_ms,
         "size": entry.fitted.model.bytes / 2**20,
     }

@@ -121,7 +121,7 @@ def crown(store, model, run, splits, entry, bundle):
         test=splits.test,
         costs=Costs(
             latency_ms=entry.evaluation.latency_ms, latency_p95_ms=2.0,
-            bytes=bundle.model.bytes, memory_mb=300.0, fit_seconds=1.0,
+            bytes=bundle.model.bytes, memory_mb=300.0, fit_cpu_seconds=1.0,
         ),
     )  # fmt: skip
     version = promotion.register(store, model, bundle, verdict, facts)

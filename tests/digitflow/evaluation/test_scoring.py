@@ -42,7 +42,7 @@ def test_the_score_is_counted_on_raw_images(store, scored):
 def test_an_evaluation_of_features_is_that_of_the_whole_pipeline(store, scored):
     pipeline, model, refs, images, labels = scored
     features = store.put_array(pipeline[:-1].transform(images))
-    fitted = FittedModel(model=model, fit_seconds=1.0)
+    fitted = FittedModel(model=model, fit_seconds=1.0, processor_seconds=1.0)
     prepared = PreparedFeatures(
         recipe=model, train=features, calibration=features, validation=features
     )

@@ -1,4 +1,9 @@
+import subprocess
+import sys
+import time
+
 import numpy as np
+import psutil
 import pytest
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -6,7 +11,7 @@ from sklearn.pipeline import Pipeline
 
 from digitflow.data.sets import store_set
 from digitflow.evaluation import scoring
-from digitflow.evaluation.scoring import TURN_SAMPLES, measure_costs
+from digitflow.evaluation.scoring import measure_costs
 from digitflow.features.preparing import build_steps
 from digitflow.models.persistence import dump_model
 
@@ -48,38 +53,71 @@ IMAGES = np.broadcast_to(np.arange(25, dtype=np.uint8)[:, None, None], (25, 28, 
 
 def test_models_take_turns_on_the_same_images(clock):
     models = [clock.model(name, repeat(0.001)) for name in "ab"]
-    scoring._take_turns(models, IMAGES, 3)
-    turn = TURN_SAMPLES + 1
-    asked = [clock.asked[start : start + turn] for start in range(0, len(clock.asked), turn)]
-    assert [part[0][0] for part in asked] == ["a", "b", "b", "a", "a", "b"]
-    for one, other in zip(asked[::2], asked[1::2], strict=True):
-        assert [image for _, image in one] == [image for _, image in other]
-    assert len({image for _, image in clock.asked}) == 25
+    scoring._take_rounds(models, IMAGES, 20)
+    asked = [clock.asked[start : start + 25] for start in range(0, len(clock.asked), 25)]
+    assert [part[0][0] for part in asked] == list("abbaabba")
+    assert all([image for _, image in part] == list(range(25)) for part in asked)
 
 
-def test_the_first_of_a_turn_is_not_counted(clock):
-    def cold_then_warm():
+def test_the_least_of_the_rounds_counts_and_they_end_once_it_falls_no_more(clock):
+    def slow_then_at_its_best():
+        for seconds in (0.009, 0.003, 0.002, 0.007):
+            yield from [seconds] * 25
+        yield from repeat(0.004)
+
+    seconds, steady = scoring._take_rounds(
+        [clock.model("a", slow_then_at_its_best())], IMAGES, 20
+    )
+    np.testing.assert_allclose(seconds, [[0.002] * 25])
+    assert steady.tolist() == [True]
+    assert len(clock.asked) == 6 * 25
+
+
+def test_what_still_falls_after_the_last_round_is_not_steady(clock):
+    def ever_quicker():
+        seconds = 1e-2
         while True:
-            yield 1.0
-            yield from [0.002] * TURN_SAMPLES
+            yield seconds
+            seconds *= 0.999
 
-    (seconds,) = scoring._take_turns([clock.model("a", cold_then_warm())], IMAGES, 2)
-    np.testing.assert_allclose(seconds, [0.002] * 2 * TURN_SAMPLES)
+    models = [clock.model("falls", ever_quicker()), clock.model("steady", repeat(0.001))]
+    _, steady = scoring._take_rounds(models, IMAGES, 10)
+    assert steady.tolist() == [False, True]
+    assert len(clock.asked) == 2 * 10 * 25
 
 
 def test_a_slow_model_gets_fewer_rounds(clock):
-    models = [clock.model("slow", repeat(5.0)), clock.model("quick", repeat(0.001))]
-    slow, quick = scoring._take_turns(models, IMAGES, 20)
-    assert len(slow) == len(quick) == 3 * TURN_SAMPLES
+    def slow():
+        seconds = 5.0
+        while True:
+            yield seconds
+            seconds *= 0.99
+
+    models = [clock.model("slow", slow()), clock.model("quick", repeat(0.001))]
+    _, steady = scoring._take_rounds(models, IMAGES, 20)
+    assert len(clock.asked) == 2 * 4 * 25
+    assert steady.tolist() == [False, True]
+
+
+def test_what_others_used_of_the_processors_is_measured():
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
+        try:
+            machine = scoring._Machine()
+            while psutil.Process(other.pid).cpu_times().user < 0.5:
+                time.sleep(0.05)
+            assert 0 < machine.measure_others() <= 1
+        finally:
+            other.kill()
 
 
 def test_the_median_and_the_95th_percentile_are_milliseconds(store, data):
     model = dump_model(GaussianNB().fit(data.images.reshape(200, -1), data.labels), store)
-    found = scoring._summarise(model, [0.001] * 90 + [0.02] * 10)
+    found = scoring._summarise(model, np.array([0.001] * 90 + [0.02] * 10), True, 0.25)
     assert (found.latency_ms, found.latency_p95_ms) == (1.0, 20.0)
     assert found.bytes == store.path_of(model).stat().st_size
+    assert (found.steady, found.busy) == (True, 0.25)
     assert found.memory_mb is None
-    assert found.fit_seconds is None
+    assert found.fit_cpu_seconds is None
 
 
 def test_a_dearer_model_costs_more_and_equal_ones_cost_the_same(store, data):

@@ -25,7 +25,11 @@ def _make_entry(name, wrong=None, sure=0.9):
     array = ArrayRef(digest="d", path="p", bytes=1, dtype="float64", shape=(100, 10))
     return Entry(
         candidate=candidate,
-        fitted=FittedModel(model=ModelRef(digest="m", path="p", bytes=7), fit_seconds=1.0),
+        fitted=FittedModel(
+            model=ModelRef(digest="m", path="p", bytes=7),
+            fit_seconds=1.0,
+            processor_seconds=1.0,
+        ),
         evaluation=Evaluation(
             metrics=measure_predictions(labels, probabilities),
             predictions=array,

@@ -115,7 +115,11 @@ def test_better_on_the_feedback_does_not_excuse_worse_on_the_test_images(decide,
 
 def test_an_equal_and_cheaper_challenger_is_promoted(decide, make_scored):
     dear = Costs(
-        latency_ms=2.0, latency_p95_ms=3.0, bytes=1_000_000, memory_mb=1.0, fit_seconds=1.0
+        latency_ms=2.0,
+        latency_p95_ms=3.0,
+        bytes=1_000_000,
+        memory_mb=1.0,
+        fit_cpu_seconds=1.0,
     )
     verdict = decide(make_scored(wins=5, losses=5), champion_costs=dear)
     assert verdict.outcome == "promote"
@@ -409,7 +413,7 @@ def test_a_champion_that_the_contest_knows_nothing_of_is_an_error(make_evidence)
 )
 def test_a_cost_that_is_no_number_is_an_error(make_evidence, name, wrong):
     sound = {"latency_ms": 1.0, "latency_p95_ms": 2.0, "bytes": 9, "memory_mb": 9.0}
-    costs = Costs(**sound | {"fit_seconds": None} | wrong)
+    costs = Costs(**sound | {"fit_cpu_seconds": None} | wrong)
     (check,) = check_costs(make_evidence(**{name: costs}))
     assert check.stops
     assert next(iter(wrong)) in check.detail

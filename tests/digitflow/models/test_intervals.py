@@ -83,7 +83,7 @@ def made(store):
     prepared = PreparedFeatures(
         recipe=pipeline, train=train, calibration=held, validation=train
     )
-    fitted = FittedModel(model=pipeline, fit_seconds=1.0)
+    fitted = FittedModel(model=pipeline, fit_seconds=1.0, processor_seconds=1.0)
     return fitted, prepared, targets[200:], model.predict(rows[200:])
 
 

@@ -46,7 +46,11 @@ FACTS = TrainingFacts(
     ),
     test=SampleSet(samples=array("i"), targets=array("l"), writers=array("w")),
     costs=Costs(
-        latency_ms=1.0, latency_p95_ms=2.0, bytes=10, memory_mb=400.0, fit_seconds=None
+        latency_ms=1.0,
+        latency_p95_ms=2.0,
+        bytes=10,
+        memory_mb=400.0,
+        fit_cpu_seconds=None,
     ),
 )
 

@@ -38,7 +38,7 @@ def _make_entry(name: str, wrong: int) -> Entry:
     return Entry(
         candidate=DigitsCandidate(name=name, estimator="svm", recipe="strokes"),
         with_copies=True,
-        fitted=FittedModel(model=MODEL, fit_seconds=75.2),
+        fitted=FittedModel(model=MODEL, fit_seconds=75.2, processor_seconds=70.1),
         evaluation=Evaluation(metrics=metrics, predictions=ARRAY, latency_ms=1.25),
     )
 

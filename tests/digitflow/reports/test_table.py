@@ -98,7 +98,7 @@ def made(report, task, tmp_path_factory):
     evaluation, golden = evaluate(store, data, task), report.champion.bundle.golden
     model = report.champion.bundle.model
     candidate = Candidate(name="linear", estimator="ridge", recipe="columns")
-    fitted = FittedModel(model=model, fit_seconds=0.2)
+    fitted = FittedModel(model=model, fit_seconds=0.2, processor_seconds=0.2)
     entry = Entry(candidate=candidate, fitted=fitted, evaluation=evaluation)
     intervals = INTERVALS if task == "regression" else None
     bundle = ModelBundle(model=model, golden=golden, intervals=intervals)

@@ -11,7 +11,11 @@ from digitflow.gate.checks.better import check_cheaper, run
 
 LIMITS = DigitsLimits()
 DEAR = Costs(
-    latency_ms=2.0, latency_p95_ms=3.0, bytes=1_000_000, memory_mb=400.0, fit_seconds=60.0
+    latency_ms=2.0,
+    latency_p95_ms=3.0,
+    bytes=1_000_000,
+    memory_mb=400.0,
+    fit_cpu_seconds=60.0,
 )
 
 
@@ -145,7 +149,11 @@ RULES = BetterLimits(cheaper=0.3)
 
 def costs(latency_ms=10.0, size=1000):
     return Costs(
-        latency_ms=latency_ms, latency_p95_ms=9.0, bytes=size, memory_mb=9.0, fit_seconds=None
+        latency_ms=latency_ms,
+        latency_p95_ms=9.0,
+        bytes=size,
+        memory_mb=9.0,
+        fit_cpu_seconds=None,
     )
 
 
