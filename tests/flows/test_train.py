@@ -1,4 +1,7 @@
 import json
+import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -7,6 +10,7 @@ from digitflow.predict.predictor import Predictor
 from digitflow.registry.listing import list_versions
 from digitflow.store.artifacts import Store
 from digitflow.store.runs import list_runs
+from digitflow.workers import count_cores
 
 NEW_CANDIDATE = {"name": "logistic-pca", "estimator": "logistic", "recipe": "pca"}
 # More neighbours than images: nobody can tell before the fit.
@@ -239,3 +243,30 @@ def test_mnist_is_read_split_by_writer_and_its_own_test_set_is_kept(
     writers = _read_parts(record, "writers")
     assert writers["test"] == 297
     assert writers["train"] + writers["calibration"] + writers["validation"] == 539
+
+
+@pytest.fixture
+def busy():
+    """Two processes that compute all the time, on two cores as on more."""
+    command = [sys.executable, "-c", "while True: pass"]
+    burning = [subprocess.Popen(command) for _ in range(max(2, count_cores()))]
+    yield
+    for process in burning:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.soak
+def test_twenty_trainings_on_a_busy_machine_end_as_one_on_a_quiet_one(
+    trained_once, make_project, tmp_path, busy
+):
+    def judge(record):
+        verdict = record["verdict"]
+        return verdict["outcome"], [(c["id"], c["verdict"]) for c in verdict["checks"]]
+
+    quiet = judge(list_runs(trained_once.store)[0])
+    for number in range(20):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert judge(make_project(folder).train()) == quiet
+        shutil.rmtree(folder)
