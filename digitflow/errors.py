@@ -30,6 +30,12 @@ class CandidateFailed(DigitflowError):
     """One candidate's fit raised, died or ran out of its time."""
 
 
+class CandidateRefused(CandidateFailed):
+    """An estimator does not take its parameters, or its data."""
+
+    exit_code = 2
+
+
 class TestSetChanged(InputError):
     """The champion was judged on other test images than the challenger would be."""
 

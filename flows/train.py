@@ -11,6 +11,7 @@ from prefect.states import Cancelled
 from digitflow.config.reading import AnyConfig
 from digitflow.config.training import Candidate, TrainConfig
 from digitflow.data.sets import PreparedData, SampleSet
+from digitflow.errors import CandidateRefused, InputError
 from digitflow.evaluation.scoring import Entry, Evaluation, Winner, choose_winner
 from digitflow.feedback.learning import NOTHING
 from digitflow.models.building import EstimatorChoice, RecipeChoice, check_candidates
@@ -193,7 +194,12 @@ def wait_for_entry(
     found = model if isinstance(model, Exception) else settle(evaluation, Exception)
     if isinstance(model, Exception) or isinstance(found, Exception):
         error = str(found) or type(found).__name__
-        return Entry(candidate=candidate, error=error, with_copies=with_copies)
+        return Entry(
+            candidate=candidate,
+            error=error,
+            refused=isinstance(found, CandidateRefused | InputError),
+            with_copies=with_copies,
+        )
     return Entry(candidate=candidate, fitted=model, evaluation=found, with_copies=with_copies)
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from digitflow.config.training import Candidate
 from digitflow.data.sets import SampleSet
-from digitflow.errors import CandidateFailed, list_some
+from digitflow.errors import CandidateFailed, CandidateRefused, list_some
 from digitflow.evaluation.evidence import Costs, ScoredSet, TestResult, score_predictions
 from digitflow.evaluation.metrics import ClassificationMetrics, measure_predictions
 from digitflow.evaluation.regression import RegressionMetrics, measure_values
@@ -209,13 +209,15 @@ def _summarise(model: ModelRef, seconds: np.ndarray, steady: bool, busy: float) 
 class Entry(Record):
     """One candidate's outcome: fitted and evaluated, or the error that stopped it.
 
-    `with_copies` tells whether it was trained on altered copies too.
+    `refused` tells whether that is what it was made of: parameters, or data that its estimator
+    does not take. `with_copies` tells whether it was trained on altered copies too.
     """
 
     candidate: Candidate
     fitted: FittedModel | None = None
     evaluation: Evaluation | None = None
     error: str | None = None
+    refused: bool = False
     with_copies: bool = False
 
 
@@ -238,11 +240,14 @@ def choose_winner(entries: Sequence[Entry]) -> Winner:
     ------
     CandidateFailed
         If every candidate failed.
+    CandidateRefused
+        If each did for what it was made of.
     """
     best = rank_entries(entries)[0]
     if best.evaluation is None:
         reasons = [f"{entry.candidate.name}: {entry.error}" for entry in entries]
-        raise CandidateFailed(f"every candidate failed: {list_some(reasons)}")
+        kind = CandidateRefused if all(each.refused for each in entries) else CandidateFailed
+        raise kind(f"every candidate failed: {list_some(reasons)}")
     return Winner(**dict(best))
 
 

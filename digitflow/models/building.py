@@ -6,6 +6,7 @@ library, or of a module of the user's project.
 """
 
 import inspect
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,6 +22,10 @@ from digitflow.project.code import ProjectCode, is_in_project, read_code
 from digitflow.project.importing import is_path, load_object, split_name
 from digitflow.store.references import Record
 
+# Rows that an estimator is tried on, so many and then more: what is wrong with few rows is
+# not the same with more; and what it may repeat on them at most.
+_TRIED_ROWS, _TRIED_COLUMNS, _TRIED_CLASSES = (60, 120), 20, 3
+_REPEATING, _TRIED_REPEATS = ("epochs", "max_iter", "n_estimators"), 5
 # Names that a function of the user's may have among its parameters.
 _GIVEN = ("params", "seed", "threads")
 _LISTED = 60
@@ -287,6 +292,9 @@ def _check_estimator(choice: EstimatorChoice, task: str) -> None:
     estimator = build_estimator(choice.estimator, choice.params, choice.seed, 1, choice.code)
     _require_kind(choice.estimator, estimator, task)
     _check_values(estimator)
+    # What users wrote is not run on anything but their data.
+    if choice.params and (not is_path(choice.estimator) or _is_of_sklearn(choice.estimator)):
+        _try_parameters(estimator, task)
     check_storable(estimator, choice.trust)
 
 
@@ -322,6 +330,53 @@ def _check_values(estimator: Any) -> None:
                 part._validate_params()
             except ValueError as exc:
                 raise InputError(str(exc)) from exc
+
+
+def _is_of_sklearn(name: str) -> bool:
+    return split_name(name)[0].partition(".")[0] == "sklearn"
+
+
+def _try_parameters(estimator: Any, task: str) -> None:
+    """Fit on a few invented rows: some values, and pairs of them, are refused only then.
+
+    What is said alike of a few rows and of twice as many is not about the rows.
+
+    Raises
+    ------
+    InputError
+        The estimator's own words.
+    """
+    for part in _iterate_estimators(estimator):
+        _shorten(part)
+    first, second = (_try_fit(estimator, rows, task) for rows in _TRIED_ROWS)
+    if first is not None and str(first) == str(second):
+        raise InputError(f"{type(first).__name__}: {first}") from first
+
+
+def _shorten(estimator: Any) -> None:
+    """Let an estimator repeat itself a few times only."""
+    found = estimator.get_params(deep=False)
+    for name in _REPEATING:
+        if isinstance(found.get(name), int) and found[name] > _TRIED_REPEATS:
+            estimator.set_params(**{name: _TRIED_REPEATS})
+
+
+def _try_fit(estimator: Any, rows: int, task: str) -> ValueError | TypeError | None:
+    import numpy as np
+
+    generator = np.random.default_rng(0)
+    samples = generator.random((rows, _TRIED_COLUMNS), dtype=np.float32)
+    values = generator.random(rows)
+    targets = np.arange(rows) % _TRIED_CLASSES if task == "classification" else values
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            _copy(estimator).fit(samples, targets)
+        except np.linalg.LinAlgError:
+            return None  # it is about the rows
+        except (ValueError, TypeError) as exc:
+            return exc
+    return None
 
 
 def _iterate_estimators(estimator: Any) -> Iterator[Any]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from digitflow.data.sets import SampleSet, Splits
-from digitflow.errors import CandidateFailed
+from digitflow.errors import CandidateFailed, CandidateRefused
 from digitflow.features.preparing import fit_recipe, transform_images
 from digitflow.models.building import EstimatorChoice, RecipeChoice, build_estimator
 from digitflow.models.persistence import add_code, dump_model, load_model
@@ -100,8 +100,10 @@ def fit_candidate(
 
     Raises
     ------
-    CandidateFailed
+    CandidateRefused
         If the estimator refuses its parameters or the data.
+    CandidateFailed
+        If it fails otherwise.
     """
     features, wanted = store.open_array(prepared.train), store.open_array(targets)
 
@@ -302,6 +304,8 @@ def _fit(fit: Callable[[], Any], threads: int) -> tuple[Any, Fit]:
         began, used = time.perf_counter(), time.process_time()
         try:
             estimator = fit()
+        except (ValueError, TypeError) as exc:
+            raise CandidateRefused(f"{type(exc).__name__}: {exc}") from exc
         except Exception as exc:  # an estimator of others may raise anything
             raise CandidateFailed(f"{type(exc).__name__}: {exc}") from exc
         seconds, used = time.perf_counter() - began, time.process_time() - used

@@ -162,7 +162,7 @@ def test_a_type_of_ones_own_is_trusted_by_the_config_and_nobody_else(project):
 
 def test_a_run_without_any_candidate_left_fails_and_keeps_the_champion(project):
     project.config["candidates"] = [FAILING]
-    record = project.train(code=1)
+    record = project.train(code=2)
     assert record["status"] == "failed"
     assert "every candidate failed" in project.errors
     Predictor.load(project.store, "digits-sample")

@@ -5,12 +5,14 @@ machines", NIPS 2000.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from numbers import Integral, Real
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy import linalg
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from digitflow.models.estimators.svm import CHUNK_ROWS, choose_gamma, compute_kernel
@@ -47,6 +49,14 @@ class NystroemRidge(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     classes_ : ndarray of shape (k,)
     n_features_in_ : int
     """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "gamma": [StrOptions({"scale"}), Interval(Real, 0, None, closed="neither")],
+        "gamma_scale": [Interval(Real, 0, None, closed="neither")],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "random_state": ["random_state"],
+    }
 
     def __init__(
         self,

@@ -1,11 +1,13 @@
 """A support vector machine with the RBF kernel: the best known here, on `strokes`."""
 
 from itertools import pairwise
-from typing import Any
+from numbers import Real
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.svm import SVC
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 # Rows of features compared with all points at once: about 50 MB against 6,500 points.
@@ -90,6 +92,15 @@ class RbfSvm(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     classes_ : ndarray of shape (k,)
     n_features_in_ : int
     """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **{
+            name: SVC._parameter_constraints[name]
+            for name in ("C", "tol", "cache_size", "max_iter", "class_weight")
+        },
+        "gamma": [StrOptions({"scale"}), Interval(Real, 0, None, closed="neither")],
+        "gamma_scale": [Interval(Real, 0, None, closed="neither")],
+    }
 
     def __init__(
         self,

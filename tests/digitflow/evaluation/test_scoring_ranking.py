@@ -60,6 +60,14 @@ def test_without_any_candidate_left_the_reasons_are_told():
         choose_winner([_make_entry("a"), _make_entry("b")])
 
 
+@pytest.mark.parametrize(("refused", "code"), [((True, True), 2), ((True, False), 1)])
+def test_bad_input_is_to_blame_where_all_were_refused_for_it(refused, code):
+    entries = [_make_entry("a").model_copy(update={"refused": each}) for each in refused]
+    with pytest.raises(CandidateFailed, match="every candidate failed") as caught:
+        choose_winner(entries)
+    assert caught.value.exit_code == code
+
+
 def test_entries_survive_json():
     for entry in (_make_entry("failed"), _make_entry("good", 3)):
         again = Entry.model_validate_json(entry.model_dump_json())

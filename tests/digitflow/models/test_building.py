@@ -230,6 +230,23 @@ def test_parameters_that_do_not_fit_are_named_beside_the_known_ones(make, name, 
              "params": {"randomforestclassifier__max_depth": "deep"}},
             "'max_depth' parameter of RandomForestClassifier must be .* Got 'deep'",
         ),
+        ({"estimator": "svm", "params": {"C": -1}}, "The 'C' parameter of RbfSvm must be"),
+        ({"estimator": "svm", "params": {"gamma": "auto"}}, "The 'gamma' parameter of RbfSvm"),
+        ({"estimator": "nystroem", "params": {"n_components": -5}}, "The 'n_components' param"),
+        ({"estimator": "nystroem", "params": {"alpha": -1}}, "The 'alpha' parameter of Nystr"),
+        (
+            {"estimator": "mlp", "params": {"hidden_layer_sizes": [0]}},
+            "ValueError: hidden_layer_sizes must be > 0",
+        ),
+        (
+            {"estimator": "sklearn.neural_network.MLPClassifier",
+             "params": {"hidden_layer_sizes": [5, -1], "max_iter": 10**9}},
+            "ValueError: hidden_layer_sizes must be > 0",
+        ),
+        (
+            {"estimator": "logistic", "params": {"solver": "lbfgs", "l1_ratio": 1}},
+            "ValueError: Solver lbfgs supports only",
+        ),
         ({"recipe": "my_features:build"}, "my_features has no 'build'; it has .*build_steps"),
         ({"recipe": "my_features:no_steps"}, "must give a list of .name, transformer., got 7"),
         ({"recipe": "pca", "recipe_params": {"n": 3}}, "recipe pca .* argument 'n'"),
@@ -242,6 +259,23 @@ def test_parameters_that_do_not_fit_are_named_beside_the_known_ones(make, name, 
 def test_what_is_wrong_with_a_candidate_shows_before_there_are_data(configure, candidate, said):
     with pytest.raises(InputError, match=f"(candidate mine: .*|^){said}"):
         check_candidates(configure(**candidate))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "params"),
+    [
+        ("knn", {"n_neighbors": 1000}),
+        ("sklearn.neighbors.KNeighborsClassifier", {"n_neighbors": 1000}),
+        ("nystroem", {"n_components": 10**6}),
+        ("forest", {"min_samples_split": 500, "n_estimators": 10**6}),
+        ("boosting", {"min_samples_leaf": 500, "max_iter": 10**6}),
+        ("mlp", {"batch_size": 5000, "max_iter": 10**6}),
+    ],
+)
+def test_what_only_suits_many_rows_is_not_refused_for_lack_of_them(
+    configure, estimator, params
+):
+    check_candidates(configure(estimator=estimator, params=params))
 
 
 def test_a_regressor_is_right_where_the_task_is_regression(configure):

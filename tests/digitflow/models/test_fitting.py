@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 
 from digitflow.data.sets import LabelledImages, Splits, store_set
-from digitflow.errors import CandidateFailed
+from digitflow.errors import CandidateRefused
 from digitflow.features.preparing import build_steps, fit_recipe, transform_images
 from digitflow.models.building import EstimatorChoice, RecipeChoice, build_estimator
 from digitflow.models.fitting import (
@@ -97,7 +97,7 @@ def test_the_same_seed_gives_the_same_file(store, prepared):
 def test_refused_parameters_are_the_candidates_failure(store, prepared):
     _, _, features, rows = prepared
     choice = TREE.model_copy(update={"params": {"max_depth": 0}})
-    with pytest.raises(CandidateFailed, match="max_depth"):
+    with pytest.raises(CandidateRefused, match="max_depth"):
         fit_candidate(store, choice, features, *rows, threads=1)
 
 
