@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from digitflow.cli import models, predicting, serving
+from digitflow.cli import importing, models, predicting, serving
 from digitflow.cli.options import (
     DEFAULT_CONFIG,
     AsJson,
@@ -209,6 +209,9 @@ def why(
     print_result(explain_run(open_store(), run), as_json, print_reasons)
 
 
+app.command(name="import", epilog="Example: digitflow import mnist.npz --write mine.yaml")(
+    importing.import_source
+)
 app.add_typer(models.app)
 app.command(epilog="Example: digitflow gate challenger --dry-run")(models.gate)
 app.command(epilog="Example: digitflow rollback --to 3 --why 'sevens got worse'")(

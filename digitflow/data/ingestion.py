@@ -49,7 +49,7 @@ def load_digits(source: Source) -> Digits:
     digits: Digits = SOURCES.load(source.kind).load(source)
     if isinstance(source, MixSource):
         return digits
-    return _adopt(_take(digits, source), source)
+    return adopt_digits(_take(digits, source), source)
 
 
 def _take(digits: Digits, source: PlainSource) -> Digits:
@@ -62,7 +62,8 @@ def _take(digits: Digits, source: PlainSource) -> Digits:
     return Digits(digits.train.take(rows), digits.test, origin, digits.notes)
 
 
-def _adopt(digits: Digits, source: PlainSource) -> Digits:
+def adopt_digits(digits: Digits, source: PlainSource) -> Digits:
+    """Bring what a source holds to our conventions; see `adopt_conventions`."""
     train, notes = adopt_conventions("train", digits.train, source)
     if digits.test is None:
         return Digits(train, None, digits.origin, (*digits.notes, *notes))

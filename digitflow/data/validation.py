@@ -84,14 +84,9 @@ def check_digits(digits: Digits, rules: ValidationRules) -> CheckedDigits:
         above `rules.max_quarantined`, or if a class has fewer than `rules.min_per_class`
         usable training images, or no test image.
     """
-    train = inspect_rows("train", digits.train)
-    test = None if digits.test is None else inspect_rows("test", digits.test)
-    notes = (*digits.notes, *_mark_duplicates(train, test))
-    splits = [train] if test is None else [train, test]
-    _check_shares(splits, rules.max_quarantined, digits.notes)
-    _check_classes(train, rules.min_per_class)
-    if test is not None:
-        _check_classes(test, 1)
+    splits, notes = inspect_digits(digits)
+    require_usable(splits, rules, digits.notes)
+    train, test = splits[0], splits[1] if len(splits) > 1 else None
     problems = tuple(problem for split in splits for problem in split.list_problems())
     if problems:
         logger.warning("%d images go to quarantine: %s", len(problems), _summarise(splits))
@@ -102,6 +97,35 @@ def check_digits(digits: Digits, rules: ValidationRules) -> CheckedDigits:
         quarantined=_collect_faulty(splits) if problems else None,
         notes=notes,
     )
+
+
+def inspect_digits(digits: Digits) -> tuple[list[RowInspection], tuple[str, ...]]:
+    """Look at every row: return the splits, faults marked, and notes on what was kept.
+
+    Raises
+    ------
+    InputError
+        If shapes or dtypes are not those of digits.
+    """
+    train = inspect_rows("train", digits.train)
+    test = None if digits.test is None else inspect_rows("test", digits.test)
+    notes = (*digits.notes, *_mark_duplicates(train, test))
+    return [train] if test is None else [train, test], notes
+
+
+def require_usable(
+    splits: list[RowInspection], rules: ValidationRules, notes: tuple[str, ...] = ()
+) -> None:
+    """Stop where too much is set aside; `notes` tell what was noticed while reading.
+
+    Raises
+    ------
+    InputError
+        As `check_digits`.
+    """
+    _check_shares(splits, rules.max_quarantined, notes)
+    for split, needed in zip(splits, (rules.min_per_class, 1), strict=False):
+        _check_classes(split, needed)
 
 
 def check_feedback(data: LabelledImages) -> LabelledImages:

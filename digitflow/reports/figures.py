@@ -17,6 +17,7 @@ from digitflow.reports.charts import (
     draw_bars,
     draw_digit,
     draw_gallery,
+    draw_image_rows,
     draw_lines,
     encode,
     fill_matrix,
@@ -107,6 +108,21 @@ def draw_samples(images: np.ndarray, labels: np.ndarray, each: int = 12) -> byte
     axes.set_ylabel("label", fontsize=12)
     axes.set_title("Samples of each digit")
     return encode(figure)
+
+
+def draw_understood(means: np.ndarray, samples: np.ndarray) -> bytes:
+    """Draw the mean image of each digit, then samples of it; return a PNG.
+
+    Parameters
+    ----------
+    means : ndarray of shape (10, 28, 28), uint8
+    samples : ndarray of shape (10, k, 28, 28), uint8
+    """
+    rows = {
+        str(digit): np.concatenate([mean[np.newaxis], some])
+        for digit, (mean, some) in enumerate(zip(means, samples, strict=True))
+    }
+    return draw_image_rows("Each digit: its mean image, then samples", rows)
 
 
 def draw_mistakes(

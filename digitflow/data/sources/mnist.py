@@ -161,8 +161,9 @@ def load(source: MnistSource) -> Digits:
         return _load_openml()
     splits = _find_splits(source, folder)
     train, test = (_read_split(files) for files in splits)
-    name = splits[0].images.name.partition("train")[0].rstrip("-") or "MNIST"
-    return Digits(train, test, origin=f"{name}'s IDX files in {folder}")
+    prefix = match_name(splits[0].images)
+    named = f"{prefix}: " if prefix else "MNIST's "
+    return Digits(train, test, origin=f"{named}IDX files in {folder}")
 
 
 def _choose_folder(source: MnistSource) -> Path | None:
@@ -192,6 +193,12 @@ def list_sets(folder: Path) -> dict[str, dict[tuple[str, str], Path]]:
             split = "train" if name["split"] == "train" else "t10k"
             found.setdefault(name["prefix"], {})[split, name["what"]] = path
     return found
+
+
+def match_name(path: Path) -> str | None:
+    """Return what stands before the name of MNIST's file, empty too; None for other names."""
+    name = _NAMES.fullmatch(path.name)
+    return None if name is None else name["prefix"].rstrip("-")
 
 
 def _find_splits(source: MnistSource, folder: Path) -> tuple[_Split, _Split]:

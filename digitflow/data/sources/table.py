@@ -115,6 +115,39 @@ def _read_columns(path: Path, source: TableSource) -> "pa.Table":
     return _read_csv(path, form, names, source)
 
 
+class TableColumns(NamedTuple):
+    """Whether a table has images, as pixels or pictures, and its columns that are none."""
+
+    has_images: bool
+    others: tuple[str, ...]
+
+
+def inspect_table(path: Path) -> TableColumns:
+    """Tell by a table's columns what it holds; its rows are not read.
+
+    Raises
+    ------
+    InputError
+        If it can't be read.
+    """
+    import pyarrow.parquet
+
+    try:
+        if path.name.lower().endswith(".parquet"):
+            with pyarrow.parquet.ParquetFile(path) as file:
+                names, pictures = file.schema_arrow.names, _find_pictures(file.schema_arrow)
+        else:
+            names, pictures = list(inspect_csv(path).names), None
+    # pyarrow's errors are ValueErrors or OSErrors.
+    except (OSError, ValueError) as exc:
+        raise InputError(f"can't read the table {path}: {exc!s:.300}") from exc
+    pixels = max(_name_pixels(), key=lambda known: len(set(known) & set(names)))
+    has_pixels = set(pixels) <= set(names)
+    images = {pictures} if pictures else set(pixels)
+    others = tuple(name for name in names if name not in images)
+    return TableColumns(has_pixels or pictures is not None, others)
+
+
 def _find_pictures(schema: "pa.Schema") -> str | None:
     """Return the column of pictures, where there is one."""
     import pyarrow as pa
