@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from digitflow.cli import importing, models, predicting, serving
+from digitflow.cli import importing, keeping, models, predicting, serving
 from digitflow.cli.options import (
     DEFAULT_CONFIG,
     AsJson,
@@ -220,6 +220,10 @@ app.command(epilog="Example: digitflow rollback --to 3 --why 'sevens got worse'"
 app.command(epilog="Example: digitflow predict photo.jpg --json")(predicting.predict)
 app.command(epilog="Example: digitflow correct photo.jpg 4213")(predicting.correct)
 app.command(epilog="Example: digitflow corrections --json")(predicting.corrections)
+app.command(epilog="Example: digitflow backup monday.zip")(keeping.backup)
+app.command(epilog="Example: DIGITFLOW_ARTIFACTS=again digitflow restore monday.zip")(
+    keeping.restore
+)
 app.command(name="app", epilog="Example: digitflow app --port 8600")(serving.open_app)
 
 

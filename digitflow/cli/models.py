@@ -30,10 +30,13 @@ def models(
     if context.invoked_subcommand is not None:
         return
     from digitflow.cli.tables import print_versions
-    from digitflow.registry.listing import list_versions
+    from digitflow.registry.listing import choose_model, list_models, list_versions
     from digitflow.store.artifacts import open_store
 
-    found = list_versions(open_store(), model)
+    store = open_store()
+    if model is not None and list_models(store):
+        choose_model(store, model)  # or its error, which names those that are there
+    found = list_versions(store, model)
     listed = [version.summarise() for version in found]
     print_result(listed, as_json, print_versions)
 
@@ -133,7 +136,8 @@ def gate(
 
 def rollback(
     to: Annotated[
-        str | None, typer.Option(help="A former champion (default: the previous one).")
+        str | None,
+        typer.Option(help="A former champion (default: one further back each time)."),
     ] = None,
     why: Annotated[str, typer.Option(help="A reason for the history.")] = "",
     model: ModelName = None,

@@ -153,7 +153,7 @@ def refuse_while_running(store: Store) -> None:
 
 
 def _find_needed(store: Store, keep_runs: int, kept: list[Registration]) -> set[str]:
-    needed = {path for found in kept for path in _list_paths(found)}
+    needed = {path for found in kept for path in list_paths(found)}
     for run in _list_newest(store, keep_runs):
         for event in read_events(store, run["run"]):
             needed.update(output["path"] for output in event.get("outputs", ()))
@@ -171,7 +171,7 @@ def _list_newest(store: Store, count: int) -> Iterator[dict[str, Any]]:
             yield run
 
 
-def _list_paths(found: Registration) -> Iterator[str]:
+def list_paths(found: Registration) -> Iterator[str]:
     """Yield what a version is made of, and what it would be judged on again."""
     yield from (ref.path for ref in list_files(found.bundle).values())
     for part in (found.facts.test, found.facts.feedback):

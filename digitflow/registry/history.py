@@ -176,6 +176,21 @@ def find_before(entries: list[Entry]) -> Entry | None:
     return next(others, None)
 
 
+def find_earlier(entries: list[Entry]) -> Entry | None:
+    """Return by which entry the version was champion that going back leads to.
+
+    Each time one further: whoever was gone back from is out of the line, until a verdict or
+    a person makes it champion again.
+    """
+    line: list[Entry] = []
+    for entry in reversed(entries):
+        known = [each.version for each in line]
+        if entry.kind in ("rollback", "rescore") and entry.version in known:
+            del line[known.index(entry.version) :]
+        line.append(entry)
+    return line[-2] if len(line) > 1 else None
+
+
 def append_entry(
     store: Store,
     champion: Champion,

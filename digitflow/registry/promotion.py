@@ -4,7 +4,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from digitflow.errors import ChampionMoved, DamagedArtifact, InputError
+from digitflow.errors import ChampionMoved, DamagedArtifact, InputError, list_some
 from digitflow.evaluation.evidence import TestScore
 from digitflow.gate.verdict import Verdict
 from digitflow.models import golden
@@ -189,7 +189,8 @@ def rollback(store: Store, model: str, to: str | None = None, why: str = "") -> 
     Parameters
     ----------
     to : str, optional
-        A version number or an alias; the default is who was champion before this one.
+        A version number or an alias; the default is who was champion before this one, one
+        further back each time.
     why : str
         For the history.
 
@@ -226,9 +227,9 @@ def rollback(store: Store, model: str, to: str | None = None, why: str = "") -> 
 def _choose_former(store: Store, model: str, entries: list[Entry], to: str | None) -> Champion:
     """Return whom to go back to, as it was champion last."""
     if to is None:
-        if (before := history.find_before(entries)) is None:
-            raise InputError(f"version {entries[0].version} is {model}'s only champion so far")
-        return before.champion
+        if (earlier := history.find_earlier(entries)) is None:
+            raise InputError(_describe_end(model, entries))
+        return earlier.champion
     version = listing.find_registration(store, model, to).version
     if version == entries[0].version:
         raise InputError(f"version {version} of {model} is champion already")
@@ -239,6 +240,18 @@ def _choose_former(store: Store, model: str, entries: list[Entry], to: str | Non
     raise InputError(
         f"version {version} of {model} never was champion, and going back is for those that "
         f"were: {were}. `digitflow gate {version}` judges it."
+    )
+
+
+def _describe_end(model: str, entries: list[Entry]) -> str:
+    version = entries[0].version
+    others = list(dict.fromkeys(each.version for each in entries if each.version != version))
+    if not others:
+        return f"version {version} is {model}'s only champion so far"
+    return (
+        f"nothing lies before version {version} of {model}, to which it has been gone back. "
+        f"Former champions can be named: `digitflow rollback --to {others[0]}` (of "
+        f"{list_some(others)})"
     )
 
 

@@ -35,6 +35,21 @@ def test_the_champion_before_is_champion_again_and_so_back(project, second):
     assert project.chain() == ["1", "2", "1", "2"]
 
 
+def test_each_time_it_goes_one_further_back(project, second):
+    third = project.promote(3, second)
+    assert [rollback(project.store, "digits").version for _ in range(2)] == ["2", "1"]
+    with pytest.raises(
+        InputError, match=r"before version 1 .*--to 2` \(of 2, 3\)"
+    ):
+        rollback(project.store, "digits")
+    # From whoever is named or promoted then, back leads to who was champion before.
+    assert rollback(project.store, "digits", third.version).version == "3"
+    assert rollback(project.store, "digits").version == "1"
+    fourth = project.promote(4, project.champion())
+    assert rollback(project.store, "digits").version == "1"
+    assert project.chain() == ["1", "2", "3", "2", "1", "3", "1", fourth.version, "1"]
+
+
 def test_any_former_champion_can_be_named(project, second):
     project.promote(3, second)
     assert rollback(project.store, "digits", "1").version == "1"

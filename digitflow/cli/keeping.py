@@ -1,0 +1,64 @@
+"""`digitflow backup`, `restore` and `du`: what is kept, and what it takes."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from digitflow.cli.options import AsJson, Debug, print_result
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(help="A file that is not there yet.")],
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Keep a snapshot in one file while runs go on: databases, champions, runs' records."""
+    from digitflow.service.backup import back_up
+
+    print_result(back_up(_open_store(), file), as_json, _print_backup)
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="What `digitflow backup` wrote.")],
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Fill an empty folder of artifacts from a backup; it can predict and train at once."""
+    from digitflow.service.backup import restore as restore_backup
+
+    print_result(restore_backup(_open_store(), file), as_json, _print_restored)
+
+
+def _open_store() -> Any:
+    """Open the store, with Prefect's place in the environment."""
+    import os
+
+    from digitflow.service.environment import prefect_environment
+    from digitflow.store.artifacts import open_store
+
+    store = open_store()
+    os.environ.update(prefect_environment(store.root, os.environ))
+    return store
+
+
+def _print_backup(about: dict[str, Any]) -> None:
+    from digitflow.formatting import format_bytes
+
+    typer.echo(f"{about['file']}: {format_bytes(about['bytes'])}, of {about['made']}")
+    _print_content(about)
+    for title in about["elsewhere"]:
+        typer.echo(f"  not in it: {title}, which is on a server; back that up there")
+
+
+def _print_restored(about: dict[str, Any]) -> None:
+    typer.echo(f"restored as of {about['made']}")
+    _print_content(about)
+    typer.echo("`digitflow doctor` looks it over; `digitflow up` deploys again")
+
+
+def _print_content(about: dict[str, Any]) -> None:
+    for name in about["databases"]:
+        typer.echo(f"  {name}")
+    for model, version in about["champions"].items():
+        typer.echo(f"  champion of {model}: version {version}")
