@@ -92,9 +92,7 @@ def report(chosen: list[Mutation], lived: list[Mutation]) -> int:
         drawn, left = (Counter(map(name, part)) for part in (chosen, lived))
         print(f"by {title}: " + ", ".join(f"{key} {left[key]}/{drawn[key]}" for key in drawn))
     share = len(lived) / len(chosen)
-    print(
-        f"live: {len(lived)} of {len(chosen)} = {share:.1%} (at most {MAX_SHARE:.0%} may matter)"
-    )
+    print(f"live: {len(lived)} of {len(chosen)} = {share:.1%}; {MAX_SHARE:.0%} may matter")
     return share > MAX_SHARE
 
 
