@@ -67,18 +67,16 @@ def list_differences(libraries: dict[str, str]) -> str:
 
 
 def measure_peak_memory() -> float:
-    """Return the most memory this process had resident so far, in megabytes.
-
-    Elsewhere than on Linux it is what it has now.
-    """
+    """Return the most memory this process had resident so far, in megabytes."""
     try:
         # Not getrusage: on Linux a process inherits the peak of the one that started it.
         status = Path("/proc/self/status").read_text(encoding="ascii")
         return int(status.split("VmHWM:")[1].split()[0]) / 1024
     except (OSError, IndexError):
-        import psutil
+        import resource
 
-        return float(psutil.Process().memory_info().rss) / 2**20
+        unit = 2**20 if sys.platform == "darwin" else 2**10
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def _name_processor() -> str:

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -360,16 +360,29 @@ def open_store(environ: Mapping[str, str] = os.environ) -> Store:
     return store
 
 
+_RESERVED_AT_ONCE = 2**20
+
+
 def _allocate_array(path: Path, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Map a new `.npy` whose disk space is reserved: a full disk raises here.
 
     Without that, the first write to a page that finds no space ends the process (SIGBUS).
     """
     array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-    if hasattr(os, "posix_fallocate"):  # not on macOS
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    with path.open("r+b") as file:
+        _reserve(file, array.offset, path.stat().st_size)
     return array
+
+
+def _reserve(file: BinaryIO, start: int, end: int) -> None:
+    """Reserve the disk space of a part of a file."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), start, max(end - start, 1))
+        return
+    # macOS has no such call; what is written has its place.
+    file.seek(start)
+    for place in range(start, end, _RESERVED_AT_ONCE):
+        file.write(bytes(min(_RESERVED_AT_ONCE, end - place)))
 
 
 def _stat_of(path: Path) -> dict[str, int]:

@@ -89,6 +89,11 @@ def test_threads_are_shared_out_and_never_less_than_one():
     assert WorkerPool(slots=1).threads_each == count_cores()
 
 
+def test_where_nobody_says_which_cores_a_process_may_use_all_count(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert count_cores() == os.cpu_count()
+
+
 def test_closing_ends_the_processes():
     with WorkerPool(slots=1) as pool:
         pid = pool.run(os.getpid)

@@ -38,9 +38,7 @@ def test_the_champion_before_is_champion_again_and_so_back(project, second):
 def test_each_time_it_goes_one_further_back(project, second):
     third = project.promote(3, second)
     assert [rollback(project.store, "digits").version for _ in range(2)] == ["2", "1"]
-    with pytest.raises(
-        InputError, match=r"before version 1 .*--to 2` \(of 2, 3\)"
-    ):
+    with pytest.raises(InputError, match=r"before version 1 .*--to 2` \(of 2, 3\)"):
         rollback(project.store, "digits")
     # From whoever is named or promoted then, back leads to who was champion before.
     assert rollback(project.store, "digits", third.version).version == "3"

@@ -151,7 +151,10 @@ def test_files_of_killed_processes_are_swept_and_those_of_living_ones_stay(store
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="mounting a small disk needs root")
-def test_a_full_disk_is_one_clear_error_and_nothing_is_lost(tmp_path):
+@pytest.mark.parametrize("call", ["posix_fallocate", None])
+def test_a_full_disk_is_one_clear_error_and_nothing_is_lost(tmp_path, monkeypatch, call):
+    if call is None:  # as on macOS
+        monkeypatch.delattr(os, "posix_fallocate")
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
@@ -173,6 +176,13 @@ def test_a_full_disk_is_one_clear_error_and_nothing_is_lost(tmp_path):
         assert store.is_intact(kept)
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_without_the_call_that_reserves_space_an_array_is_what_was_put(store, monkeypatch):
+    monkeypatch.delattr(os, "posix_fallocate")
+    monkeypatch.setattr("digitflow.store.artifacts._RESERVED_AT_ONCE", 1000)
+    array = np.arange(1234, dtype=np.float32).reshape(2, 617)
+    np.testing.assert_array_equal(store.open_array(store.put_array(array)), array)
 
 
 def test_a_file_in_the_place_of_the_folder_is_a_clear_error(tmp_path):
