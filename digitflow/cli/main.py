@@ -221,9 +221,7 @@ app.command(epilog="Example: digitflow predict photo.jpg --json")(predicting.pre
 app.command(epilog="Example: digitflow correct photo.jpg 4213")(predicting.correct)
 app.command(epilog="Example: digitflow corrections --json")(predicting.corrections)
 app.command(epilog="Example: digitflow backup monday.zip")(keeping.backup)
-app.command(epilog="Example: DIGITFLOW_ARTIFACTS=again digitflow restore monday.zip")(
-    keeping.restore
-)
+app.command(epilog="Example: digitflow restore monday.zip")(keeping.restore)
 app.command(name="app", epilog="Example: digitflow app --port 8600")(serving.open_app)
 
 
