@@ -3,16 +3,18 @@
 import os
 import platform
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import requires
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from digitflow.errors import DigitflowError, list_some
 from digitflow.formatting import format_bytes
 from digitflow.store.artifacts import Store
 from digitflow.store.lineage import installed_version
-from digitflow.store.runs import list_runs, read_events
+from digitflow.store.runs import WAITING, list_runs, read_events
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -21,6 +23,11 @@ LITTLE_SPACE = 2 << 30
 # A worker takes a run within seconds; one that is so late is taken by nobody.
 LATE = timedelta(minutes=5)
 RECENT = timedelta(days=1)
+NETWORK_FILE_SYSTEMS = {
+    "9p", "afpfs", "afs", "beegfs", "ceph", "cifs", "davfs", "fuse.glusterfs", "fuse.rclone",
+    "fuse.s3fs", "fuse.sshfs", "glusterfs", "gpfs", "lustre", "nfs", "nfs4", "smb2", "smb3",
+    "smbfs", "webdav",
+}  # fmt: skip
 
 Finding = dict[str, str]
 
@@ -37,9 +44,11 @@ def examine(store: Store, verify: bool) -> list[Finding]:
         _check_python(),
         *_check_libraries(),
         _check_store(store),
+        *_check_disk(store),
         *(databases := list(_check_databases(store))),
         *([] if _is_bad(databases) else _check_registry(store)),
         _check_runs(store),
+        *_check_waiting(store),
         *_check_server(store),
     ]
     return [*checks, _verify_files(store)] if verify else checks
@@ -79,6 +88,29 @@ def _check_store(store: Store) -> Finding:
     free = shutil.disk_usage(store.root).free
     level = "warning" if free < LITTLE_SPACE else "ok"
     return _finding(level, "store", f"{store.root} is writable, {format_bytes(free)} free")
+
+
+def _check_disk(store: Store) -> Iterator[Finding]:
+    """Warn of a folder on another machine's disk: its locks may not hold."""
+    import psutil
+
+    mounts = {mount.mountpoint: mount.fstype for mount in psutil.disk_partitions(all=True)}
+    kind = find_file_system(store.root.resolve(), mounts)
+    if kind in NETWORK_FILE_SYSTEMS:
+        found = (
+            f"{store.root} lies on a network file system ({kind}): locks and SQLite are not "
+            "safe there when several machines write. Keep the folder on a local disk, or let "
+            "one machine alone use it"
+        )
+        yield _finding("warning", "store", found)
+
+
+def find_file_system(path: Path, mounts: Mapping[str, str]) -> str:
+    """Return the kind of file system that a path is on, by {where it is mounted: kind}."""
+    for folder in (path, *path.parents):
+        if str(folder) in mounts:
+            return mounts[str(folder)]
+    return "unknown"
 
 
 def _check_databases(store: Store) -> Iterator[Finding]:
@@ -131,6 +163,18 @@ def _check_champion(store: Store, model: str) -> Finding:
         return _finding("warning", "registry", f"{model} has no champion")
     for ref in list_files(champion.bundle).values():
         store.verify(ref)
+    made = champion.libraries
+    others = [
+        f"{name} {made[name]}, here {installed_version(name)}"
+        for name in sorted(made)
+        if name != "python" and made[name] != installed_version(name)
+    ]
+    if others:
+        found = (
+            f"{model}: version {champion.version} was made with {list_some(others)}. It "
+            "predicts only while it repeats its golden predictions; a training makes it anew"
+        )
+        return _finding("warning", "registry", found)
     return _finding("ok", "registry", f"{model}: version {champion.version}, its files intact")
 
 
@@ -164,6 +208,24 @@ def _check_runs(store: Store) -> Finding:
     states = [str(run.get("status")) for run in list_runs(store)]
     counts = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
     return _finding("ok", "runs", counts or "none yet")
+
+
+def _check_waiting(store: Store) -> Iterator[Finding]:
+    """Tell of runs that a person has not answered for a day."""
+    for run in list_runs(store):
+        if run.get("status") == WAITING and _is_old(str(run.get("finished"))):
+            found = (
+                f"{run['run']} has been waiting for a person since {run['finished']}: answer "
+                "it in Prefect's UI (the run's page, Resume), or cancel it there"
+            )
+            yield _finding("warning", "runs", found)
+
+
+def _is_old(moment: str) -> bool:
+    """Tell whether a moment, ISO 8601, lies more than a day back."""
+    with suppress(ValueError):
+        return datetime.now(UTC) - datetime.fromisoformat(moment) > RECENT
+    return False
 
 
 def _check_server(store: Store) -> Iterator[Finding]:

@@ -1,11 +1,15 @@
 """What the doctor says of the registry."""
 
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from digitflow.cli import doctor
-from digitflow.registry import champion, listing
+from digitflow.registry import champion, listing, versions
 
 
 def link(number, predecessor):
@@ -43,3 +47,39 @@ def test_a_shared_registry_without_a_shared_history_is_a_warning(monkeypatch, da
     if database:
         monkeypatch.setenv("DIGITFLOW_DATABASE_URL", database)
     assert [finding["level"] for finding in doctor._check_places()] == [level] * bool(level)
+
+
+def test_the_file_system_is_that_of_the_nearest_mount():
+    mounts = {"/": "ext4", "/home": "nfs4", "/home/me/fast": "xfs"}
+    kinds = [doctor.find_file_system(Path(path), mounts)
+             for path in ("/srv/a", "/home/me/a", "/home/me/fast/a", "/homework")]  # fmt: skip
+    assert kinds == ["ext4", "nfs4", "xfs", "ext4"]
+    here = {m.mountpoint: m.fstype for m in psutil.disk_partitions(all=True)}
+    assert doctor.find_file_system(Path("/proc/self"), here) in ("proc", "unknown", "apfs")
+
+
+def test_a_folder_on_a_local_disk_is_no_warning(store):
+    assert list(doctor._check_disk(store)) == []
+
+
+@pytest.mark.parametrize(("days", "count"), [(0, 0), (3, 1)])
+def test_a_run_that_waits_for_a_person_for_long_is_told(store, days, count):
+    moment = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="seconds")
+    record = {"run": "digits-1", "status": "waiting", "finished": moment}
+    store.write_text("runs/digits-1/run.json", json.dumps(record))
+    found = list(doctor._check_waiting(store))
+    assert [finding["level"] for finding in found] == ["warning"] * count
+    assert all(
+        f"digits-1 has been waiting for a person since {moment}" in f["found"] for f in found
+    )
+
+
+@pytest.mark.parametrize(("made_with", "level"), [(None, "ok"), ("0.0.1", "warning")])
+def test_a_champion_of_other_library_versions_is_told(store, monkeypatch, made_with, level):
+    libraries = {"numpy": made_with or doctor.installed_version("numpy"), "python": "2.7"}
+    known = SimpleNamespace(libraries=libraries, version="3", bundle=None)
+    monkeypatch.setattr(champion, "read_champion", lambda store, model: known)
+    monkeypatch.setattr(versions, "list_files", lambda bundle: {})
+    found = doctor._check_champion(store, "digits")
+    assert found["level"] == level
+    assert ("version 3 was made with numpy 0.0.1, here" in found["found"]) == bool(made_with)
