@@ -91,7 +91,7 @@ def adopt_conventions(
     ExchangedRows
         If rows and columns seem exchanged, and nobody says that they are.
     InputError
-        If images seem to lie on their side otherwise, or no label is one that `labels` names.
+        If images seem to lie on their side otherwise.
     """
     notes: list[str] = []
     images = _invert(_read_levels(data.images, notes), notes)
@@ -237,16 +237,26 @@ def translate_labels(
     if not meanings and raw.ndim == 1 and raw.dtype.kind in "uif":
         return raw
     names, places = np.unique(texts, return_inverse=True)
-    unknown = sorted(set(meanings) - set(names.tolist()))
-    if unknown and len(unknown) == len(meanings):
-        raise InputError(
-            f"source.labels names {list_some(unknown)}, and there is no such label: there are "
-            f"{list_some(names, _LISTED)}"
-        )
     numbers = np.array([_to_number(name, meanings) for name in names.tolist()], np.float32)
     labels = numbers[places] if len(numbers) else np.empty(0, np.float32)
     is_digit = np.isin(labels, np.arange(CLASSES))
     return labels.astype(np.uint8) if is_digit.all() else labels
+
+
+def require_labels(meanings: Mapping[str, int], *columns: np.ndarray) -> None:
+    """Stop where none of the labels that `source.labels` names is in any column.
+
+    Raises
+    ------
+    InputError
+        It names the labels that there are.
+    """
+    names = {name for column in columns for name in np.unique(name_labels(column)).tolist()}
+    if meanings and not names & set(meanings):
+        raise InputError(
+            f"source.labels names {list_some(meanings)}, and there is no such label: there are "
+            f"{list_some(sorted(names), _LISTED)}"
+        )
 
 
 def _to_number(name: str, meanings: Mapping[str, int]) -> float:

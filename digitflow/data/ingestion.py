@@ -4,7 +4,7 @@ import numpy as np
 
 from digitflow.catalogue import SOURCES
 from digitflow.config.data import MixSource, PlainSource, Source
-from digitflow.data.conventions import adopt_conventions
+from digitflow.data.conventions import adopt_conventions, require_labels
 from digitflow.data.sets import Digits, RawSets, SampleSet, store_set
 from digitflow.store.artifacts import Store
 
@@ -64,6 +64,8 @@ def _take(digits: Digits, source: PlainSource) -> Digits:
 
 def adopt_digits(digits: Digits, source: PlainSource) -> Digits:
     """Bring what a source holds to our conventions; see `adopt_conventions`."""
+    columns = [part.labels for part in (digits.train, digits.test) if part is not None]
+    require_labels(getattr(source, "labels", {}), *columns)
     train, notes = adopt_conventions("train", digits.train, source)
     if digits.test is None:
         return Digits(train, None, digits.origin, (*digits.notes, *notes))

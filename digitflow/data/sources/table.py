@@ -8,14 +8,13 @@ in their order. A column of pictures holds files, as bytes or, as Hugging Face w
 `{bytes, path}`.
 """
 
-import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from digitflow.config.data import TableSource
-from digitflow.data.contents import read_head, require_data
+from digitflow.data.contents import read_head, require_data, split_rows
 from digitflow.data.framing import frame_rows
 from digitflow.data.sets import Digits, LabelledImages, number_writers
 from digitflow.errors import InputError, list_some
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 _PIXELS = SIDE * SIDE
 _CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
 SUFFIXES = (*_CSV, ".parquet")
-_DELIMITERS = ",;\t|"
 # Of a header of 784 names, and of the rows below it that are looked at.
 _HEAD_BYTES = 1 << 17
 
@@ -191,8 +189,7 @@ def inspect_csv(path: Path, label: str = "label") -> CsvForm:
     # Not the last line, which may have been cut.
     whole = head[: head.rfind(b"\n") + 1] or head
     lines = whole.decode("utf-8-sig").splitlines() or [""]
-    delimiter = max(_DELIMITERS, key=lines[0].count)
-    rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
+    delimiter, rows = split_rows(lines)
     first = rows[0] if rows else []
     if not first or not all(map(_is_number, first)):
         return CsvForm(delimiter, tuple(first), True)

@@ -3,9 +3,11 @@
 import gzip
 import io
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from digitflow.data.contents import require_head, split_rows
 from digitflow.errors import InputError, list_some
 from digitflow.images.files import STANDARD_INPUT, name_file, read_standard_input
 from digitflow.store.references import digest_file, digest_json
@@ -13,8 +15,11 @@ from digitflow.store.references import digest_file, digest_json
 if TYPE_CHECKING:
     import pandas as pd
 
-SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl", ".jsonl.gz")
+SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".jsonl", ".jsonl.gz")
 _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
+# Of a first line with thousands of names.
+_HEAD_BYTES = 1 << 17
+_NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d*)?(?:[eE][-+]?\d+)?")
 
 
 def require_table_file(path: Path, suffixes: tuple[str, ...] = SUFFIXES) -> None:
@@ -88,6 +93,7 @@ def _read_content(path: Path) -> bytes:
 def _parse_table(content: bytes, path: Path) -> "pd.DataFrame":
     import pandas as pd
 
+    require_head(content[:_HEAD_BYTES], name_file(path))
     kind = path.name.lower().removesuffix(".gz").rpartition(".")[2]
     if path == STANDARD_INPUT:
         kind = _guess_kind(content)
@@ -106,14 +112,30 @@ def _guess_kind(content: bytes) -> str:
 
 def _parse_csv(content: bytes) -> "pd.DataFrame":
     import pyarrow as pa
-    from pyarrow.csv import ConvertOptions, open_csv, read_csv
+    from pyarrow.csv import ConvertOptions, ParseOptions, open_csv, read_csv
 
-    with open_csv(pa.BufferReader(content)) as reader:
+    first = content[:_HEAD_BYTES].decode("utf-8-sig", errors="replace").splitlines()[:1]
+    delimiter, rows = split_rows(first)
+    _require_names(rows[0] if rows else [])
+    parsing = ParseOptions(delimiter=delimiter)
+    with open_csv(pa.BufferReader(content), parse_options=parsing) as reader:
         names = reader.schema.names
     options = ConvertOptions(
         column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True
     )
-    return read_csv(pa.BufferReader(content), convert_options=options).to_pandas()
+    table = read_csv(pa.BufferReader(content), parse_options=parsing, convert_options=options)
+    return table.to_pandas()
+
+
+def _require_names(cells: list[str]) -> None:
+    """Stop where the first line is a row: most of it are numbers, of which one is a measure."""
+    numbers = [cell for cell in cells if _NUMBER.fullmatch(cell)]
+    # Names may be whole numbers, as those of an array's columns are.
+    if 2 * len(numbers) > len(cells) and not all(cell.isdecimal() for cell in numbers):
+        raise ValueError(
+            f"its first line must hold the columns' names, and looks like a row: "
+            f"{list_some([f'{cell:.40}' for cell in cells])}. Add a line of names above it"
+        )
 
 
 def _parse_objects(content: bytes) -> list[dict[str, Any]]:

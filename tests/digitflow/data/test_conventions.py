@@ -5,7 +5,12 @@ import pytest
 
 from digitflow.config.data import ArraysSource, BuiltinSource, TableSource
 from digitflow.config.reading import parse_config
-from digitflow.data.conventions import adopt_conventions, name_labels, suggest_meanings
+from digitflow.data.conventions import (
+    adopt_conventions,
+    name_labels,
+    require_labels,
+    suggest_meanings,
+)
 from digitflow.data.sets import LabelledImages
 from digitflow.errors import InputError
 
@@ -163,7 +168,10 @@ def test_a_label_that_is_missing_or_none_of_ten_is_only_named(few):
 
 def test_meanings_of_labels_that_are_not_there_are_refused(few):
     with pytest.raises(InputError, match=r"source.labels names ten, and there is no such"):
-        adopt(few.images, few.labels, labels={"ten": 0})
+        require_labels({"ten": 0}, few.labels)
+    require_labels({"ten": 0, "7": 1}, few.labels)
+    require_labels({"10": 0}, few.labels, np.array([10]))
+    require_labels({}, few.labels)
 
 
 def test_exchanged_rows_and_columns_stop_with_the_way_out(few):

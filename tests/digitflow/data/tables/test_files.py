@@ -77,3 +77,40 @@ def test_numbers_of_a_csv_are_exact(tmp_path):
     path = write(pd.DataFrame({"x": numbers}), tmp_path / "x.csv")
     records = to_records(read_frame(path), infer_columns(read_frame(path)))
     np.testing.assert_array_equal(records["x"], numbers)
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "suffix"), [(";", ".csv"), ("\t", ".tsv"), ("|", ".csv")]
+)
+def test_cells_may_be_parted_by_other_signs(tmp_path, delimiter, suffix):
+    path = tmp_path / f"a{suffix}"
+    path.write_text(f"area{delimiter}town\n1,5{delimiter}Ulm, Donau\n")
+    assert read_frame(path).to_dict("records") == [{"area": "1,5", "town": "Ulm, Donau"}]
+
+
+def test_signs_inside_quotes_part_nothing(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('"a;b;c;d",y\n"1;2",3\n')
+    assert list(read_frame(path).columns) == ["a;b;c;d", "y"]
+
+
+@pytest.mark.parametrize("line", ["-122.2,37.9,NEAR BAY", "0.5;3;4", "1,-2"])
+def test_a_first_line_without_names_is_said(tmp_path, line):
+    path = tmp_path / "a.csv"
+    path.write_text(f"{line}\n{line}\n")
+    with pytest.raises(InputError, match=r"looks like a row: .* Add a line of names above it"):
+        read_frame(path)
+
+
+@pytest.mark.parametrize("line", ["0,1,2", "1990,2000,town", "x", "2.5 %,town"])
+def test_names_may_hold_numbers(tmp_path, line):
+    path = tmp_path / "a.csv"
+    path.write_text(f"{line}\n{line}\n")
+    assert list(read_frame(path).columns) == line.split(",")
+
+
+def test_a_web_page_in_place_of_a_table_is_called_one(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("<!DOCTYPE html><title>Sign in</title>")
+    with pytest.raises(InputError, match=r'is a web page \("Sign in"\)'):
+        read_frame(path)
