@@ -3,6 +3,7 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from digitflow.evaluation.evidence import TestScore
@@ -158,6 +159,21 @@ def test_a_type_of_ones_own_is_trusted_by_the_config_and_nobody_else(project):
     assert "trusts" in project.output
     module.unlink()
     Predictor.load(project.store, "mine")
+
+
+def test_exchanged_rows_stop_a_run_and_import_says_what_mends_it(project, handwriting):
+    file = project.folder / "emnist.npz"
+    exchanged = handwriting.images.transpose(0, 2, 1)
+    np.savez(file, x_train=exchanged, y_train=np.eye(10)[handwriting.labels])
+    project.config["source"] = {"kind": "arrays", "file": file.name}
+    record = project.train(code=2)
+    assert record["status"] == "failed"
+    assert "Set source.transpose: true" in project.errors
+    assert not any(task.startswith("train") for task in project.computed())
+    found = json.loads(project.run("import", file.name, "--json"))
+    project.config["source"] = found["source"]
+    # The same digits as those that the champion was trained on.
+    assert project.train()["verdict"]["outcome"] == "unchanged"
 
 
 def test_a_run_without_any_candidate_left_fails_and_keeps_the_champion(project):
