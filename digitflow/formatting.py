@@ -4,7 +4,10 @@ The one place for it: console, pages, verdicts and studies say the same in the s
 """
 
 import math
+import re
 from datetime import UTC, datetime
+
+from digitflow.errors import InputError
 
 
 def format_bytes(count: float) -> str:
@@ -20,6 +23,26 @@ def format_bytes(count: float) -> str:
         if count < 1024:
             return f"{count:.1f} {unit}"
     return f"{count / 1024:.1f} GB"
+
+
+_UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def parse_bytes(text: str) -> int:
+    """Read a size as people write it; a KB is 1,024 bytes, as in `format_bytes`.
+
+    Raises
+    ------
+    InputError
+        If it is no number with B, KB, MB, GB or TB.
+
+    >>> parse_bytes("20GB"), parse_bytes("1.5 kb")
+    (21474836480, 1536)
+    """
+    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)B?\s*", text.upper())
+    if found is None:
+        raise InputError(f"a size is a number with B, KB, MB, GB or TB, got {text!r}")
+    return int(float(found[1]) * 1024 ** _UNITS[found[2]])
 
 
 def format_seconds(seconds: float) -> str:

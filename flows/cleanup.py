@@ -40,8 +40,8 @@ def free_unneeded(
         Forget older predictions, of which nobody said anything; without it none.
     """
     store = open_store()
-    freed = collect_garbage(store, keep_runs, keep_versions)
     forgotten = forget_predictions(store, keep_days)
+    freed = collect_garbage(store, keep_runs, keep_versions)
     label_flow_run(f"freed {format_bytes(freed['bytes'])}")
     return Completed(
         message=f"{freed['files']} files and {len(freed['versions'])} versions, "

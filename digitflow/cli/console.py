@@ -224,6 +224,11 @@ def print_freed(freed: dict[str, Any]) -> None:
     for folder, size in freed["by_folder"].items():
         if size:
             OUTPUT.print(f"  {folder:<12} {format_bytes(size)}")
+    if "budget" in freed:
+        left, budget = format_bytes(freed["left"]), format_bytes(freed["budget"])
+        OUTPUT.print(f"{left} are left, of {budget}")
+        if freed["left"] > freed["budget"]:
+            OUTPUT.print("what is left is never freed; `digitflow du` says what it is")
 
 
 def print_findings(findings: Sequence[dict[str, Any]]) -> None:

@@ -1,11 +1,14 @@
 """`digitflow backup`, `restore` and `du`: what is kept, and what it takes."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from digitflow.cli.options import AsJson, Debug, print_result
+from digitflow.errors import InputError
+from digitflow.formatting import format_bytes
 
 
 def backup(
@@ -30,10 +33,42 @@ def restore(
     print_result(restore_backup(_open_store(), file), as_json, _print_restored)
 
 
+def du(
+    keep_runs: Annotated[
+        int, typer.Option(min=0, help="Count what so many of the newest runs need apart.")
+    ] = 10,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Say where the disk space of the artifacts goes, and what `gc` would free."""
+    from digitflow.registry.usage import measure_usage
+    from digitflow.store.artifacts import open_store
+
+    store = open_store()
+    if not store.require_format():
+        raise InputError(f"nothing is stored in {store.root} yet")
+    print_result(measure_usage(store, keep_runs), as_json, _print_usage)
+
+
+def _print_usage(usage: dict[str, Any]) -> None:
+    typer.echo(f"{format_bytes(usage['total']):>9}  in all")
+    for title, name in (("", "folders"), ("of it databases", "databases")):
+        _print_sizes(title, usage[name])
+    _print_sizes("arrays, models, results and figures are kept for", usage["kept_for"])
+    typer.echo("the largest that tasks made")
+    for made in usage["largest"]:
+        typer.echo(f"{format_bytes(made['bytes']):>9}  {made['task']}  ({made['run']})")
+
+
+def _print_sizes(title: str, sizes: dict[str, int]) -> None:
+    if title:
+        typer.echo(title)
+    for name, size in sizes.items():
+        typer.echo(f"{format_bytes(size):>9}  {name}")
+
+
 def _open_store() -> Any:
     """Open the store, with Prefect's place in the environment."""
-    import os
-
     from digitflow.service.environment import prefect_environment
     from digitflow.store.artifacts import open_store
 
@@ -43,8 +78,6 @@ def _open_store() -> Any:
 
 
 def _print_backup(about: dict[str, Any]) -> None:
-    from digitflow.formatting import format_bytes
-
     typer.echo(f"{about['file']}: {format_bytes(about['bytes'])}, of {about['made']}")
     _print_content(about)
     for title in about["elsewhere"]:

@@ -220,6 +220,7 @@ app.command(epilog="Example: digitflow rollback --to 3 --why 'sevens got worse'"
 app.command(epilog="Example: digitflow predict photo.jpg --json")(predicting.predict)
 app.command(epilog="Example: digitflow correct photo.jpg 4213")(predicting.correct)
 app.command(epilog="Example: digitflow corrections --json")(predicting.corrections)
+app.command(epilog="Example: digitflow du --json")(keeping.du)
 app.command(epilog="Example: digitflow backup monday.zip")(keeping.backup)
 app.command(epilog="Example: digitflow restore monday.zip")(keeping.restore)
 app.command(name="app", epilog="Example: digitflow app --port 8600")(serving.open_app)
@@ -310,6 +311,10 @@ def gc(
             min=1, help="Delete uncorrected predictions older than this (default: none)."
         ),
     ] = None,
+    under: Annotated[
+        str | None,
+        typer.Option(help="Keep the whole folder under this size, such as 20GB, and the best."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option(help="Only say what would be deleted.")] = False,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -317,13 +322,20 @@ def gc(
     """Delete the files that no champion, no recent and no running run needs."""
     from digitflow.cli.console import print_freed
     from digitflow.feedback.predictions import forget_predictions
-    from digitflow.registry.cleanup import collect_garbage
+    from digitflow.formatting import parse_bytes
+    from digitflow.registry.cleanup import collect_garbage, collect_within
     from digitflow.store.artifacts import open_store
 
+    budget = None if under is None else parse_bytes(under)
     store = open_store()
-    freed = collect_garbage(store, keep_runs, keep_versions, dry_run)
-    freed["predictions"] = forget_predictions(store, keep_days, dry_run)
-    print_result(freed, as_json, print_freed)
+    forgotten = forget_predictions(store, keep_days, dry_run)
+    if budget is None:
+        freed = collect_garbage(store, keep_runs, keep_versions, dry_run)
+    else:
+        freed = collect_within(store, budget, keep_runs, keep_versions, dry_run)
+    print_result({**freed, "predictions": forgotten}, as_json, print_freed)
+    if budget is not None and freed["left"] > budget:
+        raise typer.Exit(1)
 
 
 configs = typer.Typer(name="config", help="Check a config file, or print its JSON schema.")

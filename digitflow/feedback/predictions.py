@@ -199,7 +199,7 @@ def forget_predictions(store: Store, days: int | None, dry_run: bool = False) ->
     """Remove predictions that are older than so many days, if any; return how many.
 
     What somebody corrected stays, its predictions too. Samples that nothing refers to any
-    more go; the file of an SQLite database keeps its size, and fills the room again.
+    more go. The room that they leave in an SQLite file goes back with `collect_garbage`.
 
     Raises
     ------

@@ -1,10 +1,11 @@
 """Removing versions that nobody needs; the history of what was decided stays."""
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from digitflow.errors import StorageError, list_some
 from digitflow.registry import history, mlflow
@@ -13,6 +14,7 @@ from digitflow.registry.listing import list_models
 from digitflow.registry.versions import Registration, list_files
 from digitflow.store.artifacts import Store
 from digitflow.store.runs import GC_LOCK, list_runs, read_events
+from digitflow.store.sqlite_files import count_free_bytes, shrink
 
 
 @dataclass
@@ -35,8 +37,13 @@ class Freed:
     kept: list[Registration] = field(default_factory=list)
 
 
-def free_versions(store: Store, keep_versions: int, dry_run: bool) -> Freed:
-    """Remove all versions but the newest, of each model.
+Order = Literal["newest", "best"]
+
+
+def free_versions(
+    store: Store, keep_versions: int, dry_run: bool, order: Order = "newest"
+) -> Freed:
+    """Remove all versions but the newest, or the best, of each model.
 
     Whoever is champion, was it before, or has an alias stays too; so does what was
     registered by others.
@@ -44,21 +51,31 @@ def free_versions(store: Store, keep_versions: int, dry_run: bool) -> Freed:
     Parameters
     ----------
     keep_versions : int
-        How many of the newest stay.
+        How many stay.
     dry_run : bool
         Only say what would go.
+    order : str
+        Which stay: the newest, or those with the best score on their test samples.
     """
     freed = Freed()
     for model in list_models(store):
         with open_registry(store, model) as client:
-            _free_model(client, store, model, keep_versions, dry_run, freed)
+            _free_model(client, store, model, keep_versions, dry_run, freed, order)
     return freed
 
 
 def _free_model(
-    client: Any, store: Store, model: str, keep_versions: int, dry_run: bool, freed: Freed
+    client: Any,
+    store: Store,
+    model: str,
+    keep_versions: int,
+    dry_run: bool,
+    freed: Freed,
+    order: Order,
 ) -> None:
     registered = history.list_registrations(store, model)
+    if order == "best":
+        registered = sorted(registered, key=_rank)
     aliases = {*mlflow.list_aliases(client, model).values()}
     newest = {found.version for found in registered[:keep_versions]}
     freed.kept += (
@@ -83,13 +100,25 @@ def _free_model(
         history.remove_version(store, model, number)
 
 
+def _rank(found: Registration) -> float:
+    """Return what the better version has less of."""
+    score = found.score
+    return -score.value if score.higher_is_better else score.value
+
+
 MONITOR = "monitor"
+# For how long whoever writes to a database is waited for, to give its room back.
+SHRINK_SECONDS = 5.0
 # A search that has ended is a result; its database only serves one that was cut off.
 FOLDERS = ("arrays", "models", "figures", "quarantine", "results", "searches")
 
 
 def collect_garbage(
-    store: Store, keep_runs: int, keep_versions: int, dry_run: bool = False
+    store: Store,
+    keep_runs: int,
+    keep_versions: int,
+    dry_run: bool = False,
+    order: Order = "newest",
 ) -> dict[str, Any]:
     """Remove versions, and files that no kept version and none of the newest runs needs.
 
@@ -103,14 +132,17 @@ def collect_garbage(
         results. The records and reports of trainings and studies stay; those of older looks
         of the monitor go, since its history is in the database.
     keep_versions : int
-        How many of the newest versions of each model stay.
+        How many of the newest versions of each model stay, or of the best.
     dry_run : bool
         Only count.
+    order : str
+        Which versions stay.
 
     Returns
     -------
     dict
-        files, bytes, by_folder {folder: bytes}, versions ["model version", ...], dry_run.
+        files, bytes, by_folder {folder: bytes, "databases": the room that SQLite's files did
+        not use}, versions ["model version", ...], dry_run.
 
     Raises
     ------
@@ -120,9 +152,9 @@ def collect_garbage(
     # A run that starts waits for this lock once; one that goes on is seen here.
     with store.lock(GC_LOCK):
         refuse_while_running(store)
-        freed = free_versions(store, keep_versions, dry_run)
+        freed = free_versions(store, keep_versions, dry_run, order)
         needed = _find_needed(store, keep_runs, freed.kept)
-        doomed = [path for path in _list_files(store) if _name(store, path) not in needed]
+        doomed = [path for path in list_freeable(store) if _name(store, path) not in needed]
         by_folder = dict.fromkeys(FOLDERS, 0) | {"registry": freed.bytes}
         for path in doomed:
             name = _name(store, path)
@@ -134,6 +166,10 @@ def collect_garbage(
             for run in list_runs(store, MONITOR)[keep_runs:]:
                 store.remove(f"runs/{run['run']}")
             store.sweep_temporary()
+        give_back = count_free_bytes if dry_run else shrink
+        by_folder["databases"] = sum(
+            give_back(p, SHRINK_SECONDS) for p in list_databases(store)
+        )
     return {
         "files": len(doomed) + freed.files,
         "bytes": sum(by_folder.values()),
@@ -141,6 +177,53 @@ def collect_garbage(
         "versions": freed.versions,
         "dry_run": dry_run,
     }
+
+
+def collect_within(
+    store: Store, budget: int, keep_runs: int, keep_versions: int, dry_run: bool = False
+) -> dict[str, Any]:
+    """Free as little as brings the whole folder under a size, and keep the best.
+
+    First goes what `collect_garbage` frees; then the files of older runs, one run less at a
+    time; then versions, those with the worst scores first. Champions, those before them, what
+    an alias names, records, reports and what people said stay, whatever the size.
+
+    Parameters
+    ----------
+    budget : int
+        Bytes.
+    keep_runs, keep_versions : int
+        How many stay at most.
+
+    Returns
+    -------
+    dict
+        As `collect_garbage`, with left (bytes that the folder takes then) and budget.
+    """
+    steps = [(runs, keep_versions) for runs in range(keep_runs, -1, -1)]
+    steps += [(0, versions) for versions in range(keep_versions - 1, -1, -1)]
+    total = measure_folder(store.root)
+
+    def fits(step: tuple[int, int]) -> bool:
+        planned = collect_garbage(store, *step, dry_run=True, order="best")
+        return bool(total - planned["bytes"] <= budget)
+
+    # What a step frees, the next one frees too.
+    chosen = steps[min(bisect_left(steps, True, key=fits), len(steps) - 1)]
+    freed = collect_garbage(store, *chosen, dry_run=dry_run, order="best")
+    left = total - freed["bytes"] if dry_run else measure_folder(store.root)
+    return {**freed, "left": left, "budget": budget}
+
+
+def measure_folder(folder: Path) -> int:
+    """Return the bytes of all files in a folder and below; links count nothing."""
+    paths = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return sum(path.stat().st_size for path in paths)
+
+
+def list_databases(store: Store) -> list[Path]:
+    """Return the SQLite files of a store, whoever made them."""
+    return sorted(store.root.glob("*/*.db"))
 
 
 def refuse_while_running(store: Store) -> None:
@@ -154,6 +237,12 @@ def refuse_while_running(store: Store) -> None:
 
 def _find_needed(store: Store, keep_runs: int, kept: list[Registration]) -> set[str]:
     needed = {path for found in kept for path in list_paths(found)}
+    return needed | find_runs_files(store, keep_runs)
+
+
+def find_runs_files(store: Store, keep_runs: int) -> set[str]:
+    """Return the names of the files that the newest runs of each job made or used."""
+    needed: set[str] = set()
     for run in _list_newest(store, keep_runs):
         for event in read_events(store, run["run"]):
             needed.update(output["path"] for output in event.get("outputs", ()))
@@ -180,7 +269,8 @@ def list_paths(found: Registration) -> Iterator[str]:
             yield from (ref.path for ref in (*refs, *part.slices.values()) if ref is not None)
 
 
-def _list_files(store: Store) -> Iterator[Path]:
+def list_freeable(store: Store) -> Iterator[Path]:
+    """Yield the files that are freed once nothing needs them."""
     for folder in FOLDERS:
         yield from (path for path in sorted((store.root / folder).glob("*")) if path.is_file())
 

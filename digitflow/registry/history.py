@@ -5,7 +5,9 @@ MLflow mirrors it. Each table only grows; a version that is freed is the one exc
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+from pydantic import ValidationError
 
 from digitflow.errors import ChampionMoved, DamagedArtifact, InputError, list_some
 from digitflow.gate.verdict import Verdict
@@ -59,6 +61,7 @@ def define_tables() -> Any:
 HISTORY = Database("the history", FILE, ("promotions", "judgements", "versions"), define_tables)
 
 
+Kept = TypeVar("Kept", bound=Record)
 Kind = Literal["bootstrap", "promote", "rollback", "rescore"]
 
 
@@ -138,7 +141,7 @@ def read_last(store: Store, model: str) -> Entry | None:
     """Return the entry that says who is champion; None before the first promotion."""
     query = "SELECT * FROM promotions WHERE model = :model ORDER BY id DESC LIMIT 1"
     found = HISTORY.read_rows(store, query, model=model)
-    return _read_entry(found[0]) if found else None
+    return _read_entry(store, found[0]) if found else None
 
 
 def find_champion(store: Store, model: str | None = None) -> Champion:
@@ -167,7 +170,7 @@ def find_champion(store: Store, model: str | None = None) -> Champion:
 def list_entries(store: Store, model: str) -> list[Entry]:
     """Return a model's entries, the newest first."""
     query = "SELECT * FROM promotions WHERE model = :model ORDER BY id DESC"
-    return [_read_entry(row) for row in HISTORY.read_rows(store, query, model=model)]
+    return [_read_entry(store, row) for row in HISTORY.read_rows(store, query, model=model)]
 
 
 def find_before(entries: list[Entry]) -> Entry | None:
@@ -219,7 +222,7 @@ def append_entry(
     if (0 if last is None else last.id) == predecessor:
         number = HISTORY.insert_rows(store, "promotions", [values])
         if number is not None:
-            return _read_entry({"id": number, **values})
+            return _read_entry(store, {"id": number, **values})
         last = read_last(store, champion.name)
     raise ChampionMoved(
         f"version {champion.version} was to follow entry {predecessor} of the history of "
@@ -249,7 +252,7 @@ def list_judgements(store: Store, model: str) -> list[Judgement]:
     """Return every judgement on a model's challengers, the newest first."""
     query = "SELECT * FROM judgements WHERE model = :model ORDER BY id DESC"
     return [
-        Judgement(**row | {"verdict": Verdict.model_validate_json(row["verdict"])})
+        Judgement(**row | {"verdict": _read_record(store, Verdict, row["verdict"])})
         for row in HISTORY.read_rows(store, query, model=model)
     ]
 
@@ -299,7 +302,7 @@ def list_registrations(store: Store, model: str) -> list[Registration]:
     rows = HISTORY.read_rows(store, query, model=model)
     named = find_aliases(store, model)
     found = [
-        Registration.model_validate_json(row["record"]).model_copy(
+        _read_record(store, Registration, row["record"]).model_copy(
             update={
                 "aliases": tuple(sorted(a for a, v in named.items() if v == row["version"]))
             }
@@ -355,11 +358,25 @@ def _write_entry(
     }
 
 
-def _read_entry(row: Mapping[str, Any]) -> Entry:
+def _read_entry(store: Store, row: Mapping[str, Any]) -> Entry:
     verdict = row["verdict"]
-    champion = Champion.model_validate_json(row["champion"])
+    champion = _read_record(store, Champion, row["champion"])
     read = {
-        "verdict": None if verdict is None else Verdict.model_validate_json(verdict),
+        "verdict": None if verdict is None else _read_record(store, Verdict, verdict),
         "champion": champion.model_copy(update={"entry": row["id"]}),
     }
     return Entry(**{**row, **read})
+
+
+def _read_record(store: Store, kind: type[Kept], text: str) -> Kept:
+    """Read what a column holds as JSON; another digitflow may have known other fields."""
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise InputError(
+            f"the history {HISTORY.describe_place(store)} holds what another digitflow wrote "
+            f"({kind.__name__}: {place}: {first['msg']}). Nothing in it was changed. Use the "
+            "digitflow that wrote it, or start a new folder."
+        ) from exc

@@ -8,8 +8,15 @@ from digitflow.data.sets import SampleSet
 from digitflow.errors import StorageError
 from digitflow.models.bundle import Golden, ModelBundle, RejectOption
 from digitflow.registry import cleanup, listing, mlflow
-from digitflow.registry.cleanup import Freed, collect_garbage, free_versions
+from digitflow.registry.cleanup import (
+    Freed,
+    collect_garbage,
+    collect_within,
+    free_versions,
+    measure_folder,
+)
 from digitflow.registry.promotion import rollback
+from digitflow.registry.usage import measure_usage
 from digitflow.store.references import ModelRef
 from digitflow.store.runs import list_runs, open_run
 
@@ -206,3 +213,57 @@ def test_what_kept_versions_are_made_of_and_were_judged_on_stays(store, two_runs
 
 def test_an_empty_store_frees_nothing(store):
     assert collect_garbage(store, keep_runs=1, keep_versions=1)["files"] == 0
+
+
+def test_the_room_in_databases_goes_back_to_the_disk(project):
+    from digitflow.feedback.predictions import PredictionLog, forget_predictions
+    from digitflow.feedback.tables import FEEDBACK, name_images
+
+    store, images = project.store, np.random.default_rng(0).integers(0, 256, (3000, 28, 28))
+    shares = np.full((3000, 10), 0.1)
+    with PredictionLog(store) as log:
+        log.add(name_images(images.astype(np.uint8)), shares, ["read"] * 3000, "digits", "1")
+    with FEEDBACK.removing(store, "predictions") as connection:
+        connection.exec_driver_sql("DROP TRIGGER predictions_refuse_UPDATE")
+        connection.exec_driver_sql("UPDATE predictions SET at = '2020'")
+    path = store.root / FEEDBACK.file
+    before = path.stat().st_size
+    assert forget_predictions(store, days=1) == 3000
+    assert path.stat().st_size >= before
+    planned = collect_garbage(store, 10, 10, dry_run=True)["by_folder"]["databases"]
+    freed = collect_garbage(store, 10, 10)
+    assert freed["by_folder"]["databases"] == planned > 0.8 * before
+    assert path.stat().st_size == before - planned
+    assert freed["bytes"] == sum(freed["by_folder"].values())
+
+
+def test_a_budget_keeps_the_best_and_frees_no_more_than_it_must(crowd):
+    _finish_run(crowd.store, "old", np.zeros(500_000))
+    _finish_run(crowd.store, "new", np.ones(500_000))
+    _age(crowd.store, "old", "2026-01-01")
+    total = measure_folder(crowd.store.root)
+    kept = collect_within(crowd.store, total, keep_runs=2, keep_versions=6)
+    assert (kept["bytes"], kept["left"]) == (0, total)
+    planned = collect_within(crowd.store, total - 1_000_000, 2, 6, dry_run=True)
+    freed = collect_within(crowd.store, total - 1_000_000, 2, 6)
+    assert freed["versions"] == []
+    assert freed["by_folder"]["arrays"] == planned["by_folder"]["arrays"] == 4_000_128
+    assert measure_folder(crowd.store.root) == freed["left"] < total - 1_000_000
+    least = collect_within(crowd.store, 1, 2, 6)
+    assert least["left"] > least["budget"] == 1
+    assert crowd.versions().keys() == {"6", "3", "2"}
+
+
+def test_usage_says_what_files_are_kept_for(crowd):
+    ref = _finish_run(crowd.store, "one", np.zeros(500_000))
+    left = crowd.store.put_array(np.ones(300_000))
+    usage = measure_usage(crowd.store, keep_runs=1)
+    assert usage["total"] == measure_folder(crowd.store.root)
+    assert usage["kept_for"]["the newest runs"] >= ref.bytes
+    assert usage["kept_for"]["nothing (digitflow gc)"] >= left.bytes
+    assert usage["kept_for"]["champions"] > 0
+    freeable = sum(usage["folders"].get(name, 0) for name in cleanup.FOLDERS)
+    assert sum(usage["kept_for"].values()) == freeable
+    first = usage["largest"][0]
+    assert (first["run"], first["task"], first["bytes"]) == ("one", "task 0: result", ref.bytes)
+    assert usage["databases"].keys() >= {"registry/history.db", "registry/mlflow.db"}

@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
-from digitflow.errors import ChampionMoved
+from digitflow.errors import ChampionMoved, InputError
 from digitflow.registry import history
+from digitflow.registry.history import HISTORY
 
 MOVED = 3
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
@@ -31,6 +32,16 @@ def test_an_entry_is_read_as_it_was_written(store, make_champion, make_verdict):
     assert written.champion == make_champion(1).model_copy(update={"entry": written.id})
     assert written.verdict.reason == "it's 100 % so"
     assert math.isnan(written.verdict.challenger.interval[0])
+
+
+def test_a_record_that_another_digitflow_wrote_is_one_clear_error(store, make_champion):
+    append(store, make_champion(1), 0)
+    row = HISTORY.read_rows(store, "SELECT * FROM promotions")[0]
+    other = row["champion"].replace('"run":', '"walk":')
+    changed = row | {"id": 2, "predecessor": 1, "champion": other}
+    HISTORY.fill(store, {"promotions": [changed]})
+    with pytest.raises(InputError, match=r"digitflow wrote \(Champion: run: Field requ"):
+        history.read_last(store, "digits")
 
 
 def test_a_verdict_is_repeated_where_nothing_but_the_moment_differs(store, make_verdict):

@@ -1,0 +1,90 @@
+"""Where a folder's disk space goes: by place, by what it is kept for, by task."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from digitflow.registry import history
+from digitflow.registry.cleanup import (
+    find_runs_files,
+    list_databases,
+    list_freeable,
+    list_paths,
+    measure_folder,
+)
+from digitflow.store.artifacts import Store
+from digitflow.store.runs import list_runs, read_events
+from digitflow.store.sqlite_files import SIDE_FILES
+
+LARGEST = 10
+
+
+def measure_usage(store: Store, keep_runs: int) -> dict[str, Any]:
+    """Return what takes how many bytes.
+
+    Parameters
+    ----------
+    keep_runs : int
+        Of how many of the newest runs of each job `digitflow gc` keeps the files.
+
+    Returns
+    -------
+    dict
+        total; folders {name: bytes}; databases {file: bytes}; kept_for {reason: bytes}, of
+        the files that are freed once nothing needs them, each counted for its first reason;
+        largest [{bytes, run, task, path}], what tasks made, the run that came first.
+    """
+    root = store.root
+    folders = {path.name: measure_folder(path) for path in root.iterdir() if path.is_dir()}
+    databases = {_name(root, path): _measure_database(path) for path in list_databases(store)}
+    return {
+        "total": measure_folder(root),
+        "folders": dict(sorted(folders.items(), key=lambda pair: -pair[1])),
+        "databases": databases,
+        "kept_for": _count_reasons(store, keep_runs),
+        "largest": sorted(_list_made(store), key=lambda made: -made["bytes"])[:LARGEST],
+    }
+
+
+def _count_reasons(store: Store, keep_runs: int) -> dict[str, int]:
+    """Say for which reason each file is there that could be freed."""
+    registered = [
+        found
+        for model in history.list_models(store)
+        for found in history.list_registrations(store, model)
+    ]
+    named = {history.CHAMPION, history.PREVIOUS}
+    reasons = {
+        "champions": {p for f in registered if named & {*f.aliases} for p in list_paths(f)},
+        "other versions": {path for found in registered for path in list_paths(found)},
+        "the newest runs": find_runs_files(store, keep_runs),
+    }
+    counted = dict.fromkeys([*reasons, "nothing (digitflow gc)"], 0)
+    for path in list_freeable(store):
+        name = _name(store.root, path)
+        first = next((reason for reason, names in reasons.items() if name in names), None)
+        counted[first or "nothing (digitflow gc)"] += path.stat().st_size
+    return counted
+
+
+def _list_made(store: Store) -> Iterator[dict[str, Any]]:
+    """Yield what tasks made and is still there, each file once, by the run that made it."""
+    seen = set()
+    for run in reversed(list_runs(store)):
+        for event in read_events(store, run["run"]):
+            for output in event.get("outputs", ()):
+                path = output["path"]
+                if path not in seen and (store.root / path).is_file():
+                    seen.add(path)
+                    task = f"{event['task']}: {output['name']}"
+                    size = output["bytes"]
+                    yield {"bytes": size, "run": run["run"], "task": task, "path": path}
+
+
+def _measure_database(path: Path) -> int:
+    files = (path, *(Path(f"{path}{side}") for side in SIDE_FILES))
+    return sum(file.stat().st_size for file in files if file.exists())
+
+
+def _name(root: Path, path: Path) -> str:
+    return path.relative_to(root).as_posix()
