@@ -376,7 +376,8 @@ def _check_way(
     InputError
         See `adopt_conventions`.
     """
-    said = getattr(source, "transpose", None)
+    # What we make ourselves lies as it should.
+    said = getattr(source, "transpose", False)
     if said is False or images.dtype != np.uint8:
         return
     way = find_way(images, labels)
