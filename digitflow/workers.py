@@ -5,14 +5,16 @@ fork), read features from memory maps that all of them share, and can be killed.
 """
 
 import multiprocessing
+import multiprocessing.resource_tracker
 import os
 import queue
+import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, TypeVar
@@ -62,7 +64,8 @@ class WorkerPool:
         kept = None
         try:
             executor = executor or self._start_process()
-            future = executor.submit(function, *args)
+            with _no_interrupts():
+                future = executor.submit(function, *args)
             if time_limit is not None:
                 self._watch(executor, future, time_limit)
             result = _wait(future)
@@ -112,7 +115,11 @@ class WorkerPool:
         # threads that import them at once see halves of them.
         with self._starting:
             from joblib.externals.loky import ProcessPoolExecutor
+            from joblib.externals.loky.backend import resource_tracker
 
+            # Each of these lets signals in again, for this thread, as it starts.
+            resource_tracker.ensure_running()
+            multiprocessing.resource_tracker.ensure_running()
             if self._closed:
                 raise CandidateFailed("the run is being ended")
             variables = dict.fromkeys(THREAD_VARIABLES, str(self.threads_each))
@@ -179,6 +186,19 @@ def _wait(future: Any) -> Any:
         return future.result()
     except (BrokenProcessPool, ShutdownExecutorError, CancelledError) as exc:
         raise CandidateFailed(f"its process died, out of memory? ({exc})") from exc
+
+
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Have what is started here never see a Ctrl-C: who started it is told, and ends it.
+
+    A terminal sends it to all of them. Blocked, not ignored: only that is a thread's own.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end_with_parent(held: Connection) -> None:

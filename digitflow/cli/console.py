@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from digitflow.cli.signals import watch
 from digitflow.formatting import format_bytes, format_figure, format_seconds
 
 if TYPE_CHECKING:
@@ -61,7 +62,9 @@ class ProgressHandler(logging.Handler):
         self.running: dict[str, None] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show one log record."""
+        """Show one log record; what fails because the command is being ended is no news."""
+        if watch.number is not None:
+            return
         event = getattr(record, "run_event", None)
         if event is not None:
             self._show_event(event)

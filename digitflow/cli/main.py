@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, cast
 
 import typer
 
@@ -18,11 +18,14 @@ from digitflow.cli.options import (
     Debug,
     print_error,
     print_result,
+    use_plain_signs,
 )
+from digitflow.cli.signals import watch
 from digitflow.errors import DigitflowError, InputError
 
 if TYPE_CHECKING:
     from digitflow.config.training import TrainConfig
+    from digitflow.store.artifacts import Store
 
 NOT_PROMOTED = 3
 NOT_RUNNING = 3
@@ -40,33 +43,38 @@ def main() -> None:
     """Run the command line; every expected error is one line and an exit code.
 
     0 the command did its work; 1 a failure of ours; 2 bad input; 3 not promoted,
-    where promotion was required, or no service is running; 130 interrupted; 141 the reader
-    of our output, such as `head`, has ended.
+    where promotion was required, or no service is running; 130 interrupted, 143 told to
+    end; 141 the reader of our output, such as `head`, has ended.
     """
     try:
         _open_standard_files()
+        use_plain_signs()
+        watch.start()
         _run_app()
-    except DigitflowError as exc:
-        if "--debug" in sys.argv:
-            raise
-        print_error(str(exc))
-        sys.exit(exc.exit_code)
-    except KeyboardInterrupt:
-        print_error("interrupted; the same command continues from what was finished")
-        sys.exit(130)
-    except BrokenPipeError:
+    except BaseException as exc:
+        # Whatever came of it on its way here, through Prefect or half an import.
+        if watch.number is not None or isinstance(exc, KeyboardInterrupt):
+            watch.end()
+        _end(exc)
+
+
+def _end(error: BaseException) -> NoReturn:
+    """End with the message and the exit code of an error."""
+    if isinstance(error, BrokenPipeError):
         # What is left to be written would be tried again, and complained of, at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(READER_ENDED)
-    except Exception as exc:
-        if "--debug" in sys.argv:
-            raise
-        print_error(f"unexpected {type(exc).__name__}: {exc} (--debug shows where)")
-        sys.exit(1)
+    if "--debug" in sys.argv or not isinstance(error, Exception):
+        raise error
+    if isinstance(error, DigitflowError):
+        print_error(str(error))
+        sys.exit(error.exit_code)
+    print_error(f"unexpected {type(error).__name__}: {error} (--debug shows where)")
+    sys.exit(1)
 
 
 def _run_app() -> None:
-    """Run the command; raise `BrokenPipeError`, of which typer makes an exit with 1."""
+    """Run the command; raise what typer makes an exit of."""
     try:
         app()
     except SystemExit as exc:
@@ -131,15 +139,17 @@ def train(
         gate = checked.gate.model_copy(update={"accept_new_test": True})
         checked = checked.model_copy(update={"gate": gate})
 
+    store = _prepare(debug)
+    _require_person(checked)
+
     def run_flow() -> str:
-        _require_person(checked)
         from flows.train import train_model
 
         # A state is what only a deployment's run returns.
         return cast("str", train_model(checked))
 
     with show_progress(debug):
-        record = _launch(run_flow, debug)
+        record = _launch(run_flow, store)
     print_result(record, as_json, print_training)
     if require_promotion and not record["promoted"]:
         raise typer.Exit(NOT_PROMOTED)
@@ -168,13 +178,15 @@ def study(
         changed = checked.study.model_copy(update={"train_size": train_size})
         checked = checked.model_copy(update={"study": changed})
 
+    store = _prepare(debug)
+
     def run_flow() -> str:
         from flows.study import study_model
 
         return study_model(chosen, checked)
 
     with show_progress(debug):
-        record = _launch(run_flow, debug)
+        record = _launch(run_flow, store)
     print_result(record, as_json, print_study)
     if any(section["errors"] for section in record["sections"]):
         raise typer.Exit(1)
@@ -374,32 +386,51 @@ def check(
     typer.echo(f"{file}: fine; model {config.model}, {len(config.candidates)} candidates")
 
 
-def _launch(run_flow: Callable[[], str], debug: bool) -> dict[str, Any]:
-    """Start Prefect in this process for a flow whose config is checked; return its record.
+def _prepare(debug: bool) -> "Store":
+    """Return the store of a run that is to be launched, its environment set.
 
     Raises
     ------
     StorageError
         Before Prefect is even imported, where the store can't be written.
     """
-    from digitflow.service.databases import explain_failures, require_prefect
+    from digitflow.service.databases import require_prefect
     from digitflow.service.environment import use_prefect_environment
     from digitflow.store.artifacts import open_store
-    from digitflow.store.runs import read_run
 
     store = open_store()
     store.check_writable()
     use_prefect_environment(store, quiet=not debug)
     if "PREFECT_API_URL" not in os.environ:
         require_prefect(store)
+    return store
 
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    # The heartbeat's thread holds the end of every flow up for a second; here nobody
-    # has to find out from afar whether this process still lives.
-    heartless = temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
-    with explain_failures(store), heartless:
-        run = run_flow()
+def _launch(run_flow: Callable[[], str], store: "Store") -> dict[str, Any]:
+    """Run a flow, whose config is checked, in this process; return its record."""
+    from prefect.context import refresh_global_settings_context
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        temporary_settings,
+    )
+
+    from digitflow.service.databases import explain_failures
+    from digitflow.service.server import TemporaryServer
+    from digitflow.store.runs import read_run
+
+    with explain_failures(store):
+        if PREFECT_API_URL.value() is None:
+            server = TemporaryServer(store)
+            watch.last_acts.append(server.kill)
+            # Not by `temporary_settings`, which Prefect's own threads don't see.
+            os.environ["PREFECT_API_URL"] = server.api_url
+            refresh_global_settings_context()
+            server.wait()
+        # The heartbeat's thread holds the end of every flow up for a second; here nobody
+        # has to find out from afar whether this process still lives.
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            run = run_flow()
     return read_run(store, run)
 
 

@@ -6,6 +6,7 @@ Prefect reads the environment when it is imported, so call `use_prefect_environm
 import http.client
 import os
 import socket
+import ssl
 import sys
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from contextlib import contextmanager, suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 STATE_FILE = "prefect/service.json"
 SERVICE_LOCK = "prefect-service"
 AUTH_VARIABLE = "PREFECT_SERVER_API_AUTH_STRING"
+CLIENT_AUTH_VARIABLE = "PREFECT_API_AUTH_STRING"
 OWN_ADDRESS = "127.0.0.1"
 PREFERRED_PORT = 4200
 # A server that is busy with a training deserves patience; one that is gone refuses at once.
@@ -49,6 +52,8 @@ LOOPBACK = {
     "PREFECT_SERVER_API_HOST": "127.0.0.1",
     "PREFECT_WORKER_WEBSERVER_HOST": "127.0.0.1",
 }
+PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 # One by one, the recorder keeps the next flow waiting for seconds after a hundred tasks.
 BATCHES = {
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
@@ -117,10 +122,21 @@ def prefect_environment(
     wanted["PREFECT_HOME"] = str(store_root / "prefect")
     wanted["PREFECT_RESULTS_LOCAL_STORAGE_PATH"] = str(store_root / "results")
     if AUTH_VARIABLE in environ:
-        wanted["PREFECT_API_AUTH_STRING"] = environ[AUTH_VARIABLE]
+        wanted[CLIENT_AUTH_VARIABLE] = environ[AUTH_VARIABLE]
     unset = {name: value for name, value in wanted.items() if name not in environ}
     # Absolute, since a flow that a worker starts may run in another folder.
-    return unset | {ARTIFACTS_VARIABLE: str(store_root)}
+    return unset | _spare_loopback(environ) | {ARTIFACTS_VARIABLE: str(store_root)}
+
+
+def _spare_loopback(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what keeps a proxy, where one is set, out of what never leaves this machine."""
+    if not any(name.lower() in PROXIES and environ[name] for name in environ):
+        return {}
+    spared = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    names = [name.strip() for name in spared.split(",") if name.strip()]
+    spared = ",".join([*names, *(name for name in LOOPBACK_NAMES if name not in names)])
+    # Some libraries read the one, some the other.
+    return {} if "*" in names else dict.fromkeys(("no_proxy", "NO_PROXY"), spared)
 
 
 def use_prefect_environment(store: Store, quiet: bool = True) -> None:
@@ -162,22 +178,46 @@ def write_state(store: Store, state: ServiceState) -> None:
 
 
 def is_answering(api_url: str) -> bool:
-    """Tell whether a server answers, whatever proxy is set.
+    """Tell whether a server answers.
 
     By hand, since whoever only asks that must not wait for the import of Prefect's client;
     every other question goes to `open_client`.
     """
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    handlers: list[urllib.request.BaseHandler] = [
+        urllib.request.HTTPSHandler(context=_trusted_certificates(os.environ))
+    ]
+    if is_here(api_url):
+        handlers.append(urllib.request.ProxyHandler({}))
     try:
-        with direct.open(f"{api_url}/health", timeout=TIMEOUT_SECONDS):
+        opener = urllib.request.build_opener(*handlers)
+        with opener.open(f"{api_url}/health", timeout=TIMEOUT_SECONDS):
             return True
     except (OSError, ValueError, http.client.HTTPException):
         return False
 
 
+def is_here(url: str) -> bool:
+    """Tell whether an address is one of this machine's own, to which no proxy leads."""
+    with suppress(ValueError):
+        host = urlsplit(url).hostname or ""
+        address = _read_address(host)
+        return host == "localhost" if address is None else address.is_loopback
+    return False
+
+
+def _trusted_certificates(environ: Mapping[str, str]) -> ssl.SSLContext | None:
+    """Return what Prefect's client would trust, by its variables; None: what is usual."""
+    if environ.get("PREFECT_API_TLS_INSECURE_SKIP_VERIFY", "").lower() in ("1", "true"):
+        return ssl._create_unverified_context()  # noqa: S323, as asked for
+    file = environ.get("PREFECT_API_SSL_CERT_FILE")
+    with suppress(OSError):
+        return ssl.create_default_context(cafile=file) if file else None
+    return None
+
+
 @contextmanager
 def open_client(api_url: str) -> Iterator["SyncPrefectClient"]:
-    """Open Prefect's client of a server, which is asked directly, whatever proxy is set.
+    """Open Prefect's client of a server; one on this machine is asked without a proxy.
 
     Raises
     ------
@@ -191,8 +231,8 @@ def open_client(api_url: str) -> Iterator["SyncPrefectClient"]:
 
     client = SyncPrefectClient(
         api_url,
-        auth_string=os.environ.get(AUTH_VARIABLE),
-        httpx_settings={"timeout": ANSWER_SECONDS, "trust_env": False},
+        auth_string=os.environ.get(AUTH_VARIABLE) or os.environ.get(CLIENT_AUTH_VARIABLE),
+        httpx_settings={"timeout": ANSWER_SECONDS, "trust_env": not is_here(api_url)},
     )
     try:
         with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: MOST_RETRIES}), client:

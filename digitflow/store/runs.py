@@ -19,7 +19,7 @@ from digitflow.store.references import ArrayRef, FileRef
 logger = logging.getLogger(__name__)
 
 GC_LOCK = "gc"
-WAITING = "waiting"
+WAITING, INTERRUPTED = "waiting", "interrupted"
 ENDING = ("status", "finished", "seconds", "error")
 
 
@@ -83,9 +83,11 @@ def open_run(store: Store, run: str, **fields: Any) -> Iterator[RunLog]:
         try:
             yield log
         except BaseException as exc:
+            # What is no error is a signal, or somebody who cancels the run.
+            status = "failed" if isinstance(exc, Exception) else INTERRUPTED
             if log.record["status"] != WAITING:
                 with suppress(Exception):  # a full disk must not hide why the run failed
-                    log.update(**_ending(log, "failed"), error=str(exc) or type(exc).__name__)
+                    log.update(**_ending(log, status), error=str(exc) or type(exc).__name__)
             raise
         log.update(**_ending(log, "completed"))
 
@@ -145,7 +147,7 @@ def find_run(store: Store, run: str) -> dict[str, Any] | None:
 def is_interrupted(store: Store, run: str) -> bool:
     """Tell whether a run was begun, didn't end, and no process is at it."""
     record = _load(store, run)
-    return record is not None and record.get("status") == "interrupted"
+    return record is not None and record.get("status") == INTERRUPTED
 
 
 def read_events(store: Store, run: str) -> list[dict[str, Any]]:
@@ -181,7 +183,7 @@ def _load(store: Store, run: str) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     if record.get("status") == "running" and not store.is_locked(f"run-{run}"):
-        record["status"] = "interrupted"
+        record["status"] = INTERRUPTED
     return record
 
 

@@ -1,0 +1,143 @@
+"""Prefect's server as a process: on a port that its starter holds, for as long as that lives.
+
+Whoever starts it binds the port first and hands the socket over. So nobody else can take the
+port between the choice and the start, or while the server is started again, and who answers
+there is this server and no other.
+
+`python -m digitflow.service.server DESCRIPTOR PARENT` is that process.
+"""
+
+import atexit
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from digitflow.errors import DigitflowError
+from digitflow.service.environment import OWN_ADDRESS, is_answering, write_url
+from digitflow.service.processes import log_path
+from digitflow.store.artifacts import Store, storage_errors
+
+START_PATIENCE_SECONDS = 180.0
+ENDING_PATIENCE_SECONDS = 2.0
+POLL_SECONDS = 0.1
+SECONDS_BETWEEN_LOOKS = 1.0
+LOGGED_LINES = 12
+# Prefect's own names: without its pages, and without what only a lasting server has to do.
+TEMPORARY = {
+    "PREFECT_UI_ENABLED": "0",
+    "PREFECT__SERVER_EPHEMERAL": "1",
+    "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+}
+
+
+class ServerFailed(DigitflowError):
+    """Prefect's server didn't come up; the message holds what it logged."""
+
+
+class TemporaryServer:
+    """A server of a store for one command; it ends with the command, however that ends.
+
+    In a session of its own: a Ctrl-C in the terminal is the command's, which still has to
+    tell the server how its run ended.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.log = log_path(store, "temporary-server")
+        with socket.create_server((OWN_ADDRESS, 0)) as listener, storage_errors(self.log):
+            self.url = write_url(*listener.getsockname())
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            with self.log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    server_command(listener),
+                    env=os.environ | TEMPORARY,
+                    pass_fds=[listener.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+        # Registered first, done last: what Prefect has still to send is sent at exit too.
+        atexit.register(self.end)
+
+    @property
+    def api_url(self) -> str:
+        """Return the address that Prefect's clients want."""
+        return f"{self.url}/api"
+
+    def wait(self) -> None:
+        """Wait until it answers.
+
+        Raises
+        ------
+        ServerFailed
+            If it ends instead, or takes minutes.
+        """
+        deadline = time.monotonic() + START_PATIENCE_SECONDS
+        while not is_answering(self.api_url):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise ServerFailed(
+                    f"Prefect's temporary server doesn't start; {read_end(self.log)}"
+                )
+            time.sleep(POLL_SECONDS)
+
+    def end(self) -> None:
+        """End it, within seconds."""
+        self._process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(ENDING_PATIENCE_SECONDS)
+        self.kill()
+
+    def kill(self) -> None:
+        """End it at once; its database bears that."""
+        self._process.kill()
+        self._process.wait()
+
+
+def server_command(listener: socket.socket) -> list[str]:
+    """Return the command of a server on a socket, which is to be passed on to it."""
+    descriptor, parent = str(listener.fileno()), str(os.getpid())
+    return [sys.executable, "-m", "digitflow.service.server", descriptor, parent]
+
+
+def read_end(log: Path) -> str:
+    """Return the last lines of a log, after its name."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join([f"the end of {log}:", *filter(None, lines[-LOGGED_LINES:])])
+
+
+def main(descriptor: int, parent: int) -> None:
+    """Serve on an inherited socket until told to end, or until the parent has ended."""
+    import uvicorn
+    from prefect.server.api.server import create_app
+    from prefect.settings import get_current_settings
+
+    settings = get_current_settings().server
+    config = uvicorn.Config(
+        create_app(final=True),
+        log_level=settings.logging_level.lower(),
+        timeout_keep_alive=settings.api.keepalive_timeout,
+        timeout_graceful_shutdown=1,
+        ws_ping_interval=settings.api.websocket_ping_interval,
+        ws_ping_timeout=settings.api.websocket_ping_timeout,
+    )
+    server = uvicorn.Server(config)
+    threading.Thread(target=_end_with, args=(parent, server), daemon=True).start()
+    server.run(sockets=[socket.socket(fileno=descriptor)])
+
+
+def _end_with(parent: int, server: object) -> None:
+    """Watch the parent: after kill -9 nobody else ends this process."""
+    while os.getppid() == parent:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    vars(server)["should_exit"] = True
+    time.sleep(5 * ENDING_PATIENCE_SECONDS)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
