@@ -137,10 +137,14 @@ class Project:
         kept = {
             k: v for k, v in os.environ.items() if not k.startswith(("DIGITFLOW", "MLFLOW"))
         }
-        return kept | {"PREFECT_API_URL": self.server, "COLUMNS": "160"} | variables
+        wanted = kept | {"PREFECT_API_URL": self.server, "COLUMNS": "160"} | variables
+        return {name: value for name, value in wanted.items() if value}
 
-    def start(self, *arguments, fresh=False, **variables):
-        """Start a command and return its process: a fork, or `fresh`, as a shell starts it."""
+    def start(self, *arguments, fresh=False, start_new_session=False, **variables):
+        """Start a command and return its process: a fork, or `fresh`, as a shell starts it.
+
+        A variable that is empty is not set.
+        """
         (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config))
         words, environment = [*map(str, arguments)], self.environment(**variables)
         if not fresh:
@@ -152,6 +156,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=start_new_session,
         )
 
     def run(self, *arguments, code=0, fresh=False, **variables):
