@@ -137,14 +137,10 @@ class Project:
         kept = {
             k: v for k, v in os.environ.items() if not k.startswith(("DIGITFLOW", "MLFLOW"))
         }
-        wanted = kept | {"PREFECT_API_URL": self.server, "COLUMNS": "160"} | variables
-        return {name: value for name, value in wanted.items() if value}
+        return kept | {"PREFECT_API_URL": self.server, "COLUMNS": "160"} | variables
 
-    def start(self, *arguments, fresh=False, start_new_session=False, **variables):
-        """Start a command and return its process: a fork, or `fresh`, as a shell starts it.
-
-        A variable that is empty is not set.
-        """
+    def start(self, *arguments, fresh=False, **variables):
+        """Start a command and return its process: a fork, or `fresh`, as a shell starts it."""
         (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config))
         words, environment = [*map(str, arguments)], self.environment(**variables)
         if not fresh:
@@ -156,7 +152,6 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            start_new_session=start_new_session,
         )
 
     def run(self, *arguments, code=0, fresh=False, **variables):

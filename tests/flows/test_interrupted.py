@@ -2,9 +2,13 @@
 
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 from real_service import BETTER, wait_for
 
 from digitflow.store.runs import list_runs, read_events
@@ -12,6 +16,7 @@ from digitflow.store.runs import list_runs, read_events
 pytestmark = pytest.mark.slow
 
 SENTENCE = "digitflow: interrupted; the same command continues from what was finished\n"
+TRAIN = ("train", "--config", "config.yaml")
 FIT = "train svm-strokes"
 # Far less than what any client of Prefect's waits for a server that is gone.
 SOON_SECONDS = 20
@@ -29,10 +34,10 @@ def fitting(project, monkeypatch):
         events = read_events(project.store, list_runs(project.store)[0]["run"])
         return any((e["event"], e["task"]) == ("started", FIT) for e in events)
 
-    def start(**options):
-        process = project.start("train", "--config", "config.yaml", **options)
-        started.append(process)
+    def start(begin=lambda: project.start(*TRAIN)):
         known = len(list_runs(project.store))
+        process = begin()
+        started.append(process)
         wait_for(lambda: len(list_runs(project.store)) > known, seconds=180)
         wait_for(is_fitting, seconds=60)
         return process, psutil.Process(process.pid).children(recursive=True)
@@ -51,8 +56,22 @@ def ends(process):
 
 
 def test_ctrl_c_in_a_terminal_ends_all_of_it_and_a_kill_too(project, fitting):
-    alone = {"PREFECT_API_URL": "", "fresh": True, "start_new_session": True}
-    process, children = fitting(**alone)
+    environment = project.environment()
+    del environment["PREFECT_API_URL"]
+    (project.folder / "config.yaml").write_text(yaml.safe_dump(project.config))
+
+    def begin():
+        return subprocess.Popen(
+            [Path(sys.executable).with_name("digitflow"), *TRAIN],
+            cwd=project.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    process, children = fitting(begin)
     assert any("digitflow.service.server" in child.cmdline() for child in children)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     code, _, errors = ends(process)
@@ -64,7 +83,7 @@ def test_ctrl_c_in_a_terminal_ends_all_of_it_and_a_kill_too(project, fitting):
     assert psutil.wait_procs(children, 5)[1] == []
     assert list_runs(project.store)[0]["status"] == "interrupted"
 
-    process, children = fitting(**alone)
+    process, children = fitting(begin)
     process.kill()
     process.communicate()
     assert psutil.wait_procs(children, 30)[1] == []
