@@ -5,30 +5,37 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 
-from digitflow.errors import InputError
+import psutil
+
+from digitflow.errors import InputError, list_some
 from digitflow.service.environment import (
     AUTH_VARIABLE,
     STATE_FILE,
     ServiceState,
-    choose_host,
     find_running_server,
     is_supervised,
     read_state,
 )
 from digitflow.service.processes import (
+    TOKEN_VARIABLE,
     end_processes,
-    find_process,
-    list_descendants,
+    is_alive,
+    list_environs,
+    list_family,
     log_path,
+    make_token,
     wait_until_ended,
 )
+from digitflow.service.server import open_listener
 from digitflow.service.supervisor import POLL_SECONDS, READY, ServiceFailed
 from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store, storage_errors
 
 ENDING_PATIENCE_SECONDS = 60.0
+SUPERVISOR = "digitflow.service.supervisor"
 HINTS = {"starting the server": " (a first start takes up to half a minute)"}
 
 Tell = Callable[[str], None]
@@ -49,7 +56,8 @@ def start(store: Store, project: Path, tell: Tell) -> None:
         where = f"at {state.url}" if state and state.phase == READY else "or being started"
         tell(f"The service is running already, {where}; `digitflow down` stops it.")
         return
-    end_leftovers(store, state)
+    if state is not None and "supervisor" in state.processes:
+        _end_leftovers(store, list_family(state.processes["supervisor"].token))
     supervisor = start_supervisor(store, project)
     try:
         ready = wait_until_ready(store, supervisor, tell)
@@ -62,17 +70,23 @@ def start(store: Store, project: Path, tell: Tell) -> None:
 
 
 def stop(store: Store, tell: Tell) -> None:
-    """Stop the server, the worker and the runs that it started; tell what is going on."""
-    state = read_state(store)
-    if state is None:
+    """Stop the server, the worker and the runs that it started; tell what is going on.
+
+    Raises
+    ------
+    ServiceFailed
+        If something can't be ended.
+    """
+    if not find_service(store):
         tell("The service is not running: nothing to stop.")
+        store.remove(STATE_FILE)
         return
-    supervisor = find_process(state.processes["supervisor"])
-    if supervisor is not None:
-        tell("Stopping the worker, its runs and the server ...")
+    tell("Stopping the worker, its runs and the server ...")
+    supervisors = [one for one in find_service(store) if _is_supervisor(one)]
+    for supervisor in supervisors:
         supervisor.send_signal(signal.SIGTERM)
-        wait_until_ended([supervisor], ENDING_PATIENCE_SECONDS)
-    end_leftovers(store, state)
+    wait_until_ended(supervisors, ENDING_PATIENCE_SECONDS)
+    _end_leftovers(store, find_service(store))
     tell("The service has stopped.")
 
 
@@ -100,9 +114,10 @@ def start_supervisor(store: Store, project: Path) -> "subprocess.Popen[bytes]":
     Raises
     ------
     InputError
-        If the folder has no prefect.yaml, or the server would be open to anybody.
+        If the folder has no prefect.yaml, the server would be open to anybody, or its port
+        is none or taken.
     """
-    choose_host(os.environ)
+    open_listener(os.environ).close()
     if not (project / "prefect.yaml").is_file():
         raise InputError(f"{project} has no prefect.yaml; name its folder by --project")
     log = log_path(store, "service")
@@ -110,9 +125,10 @@ def start_supervisor(store: Store, project: Path) -> "subprocess.Popen[bytes]":
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
             return subprocess.Popen(
-                [sys.executable, "-m", "digitflow.service.supervisor", project],
+                [sys.executable, "-m", SUPERVISOR, project],
                 cwd=project,
-                env=os.environ | {ARTIFACTS_VARIABLE: str(store.root)},
+                env=os.environ
+                | {ARTIFACTS_VARIABLE: str(store.root), TOKEN_VARIABLE: make_token()},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -143,10 +159,29 @@ def wait_until_ready(
     raise ServiceFailed(f"The service didn't start: {logged.strip() or 'it was ended'}")
 
 
-def end_leftovers(store: Store, state: ServiceState | None) -> None:
+def find_service(store: Store) -> list[psutil.Process]:
+    """Return all processes of a store's service, also those that a kill has left behind."""
+    return [
+        process
+        for process, environ in list_environs()
+        if TOKEN_VARIABLE in environ
+        and environ.get(ARTIFACTS_VARIABLE) == str(store.root)
+        and is_alive(process)
+    ]
+
+
+def _is_supervisor(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return SUPERVISOR in process.cmdline()
+    return False
+
+
+def _end_leftovers(store: Store, processes: Collection[psutil.Process]) -> None:
     """End what a supervisor that was killed left behind, and forget it."""
-    if state is None:
-        return
-    found = {process for mark in state.processes.values() if (process := find_process(mark))}
-    end_processes(found.union(*(list_descendants(process) for process in found)))
+    if left := end_processes(processes):
+        named = list_some(f"{one.pid} ({one.name()})" for one in left)
+        raise ServiceFailed(
+            f"can't end {named}: the processes are another user's, or hang in the system. "
+            "End them yourself, then try again"
+        )
     store.remove(STATE_FILE)

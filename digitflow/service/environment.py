@@ -5,7 +5,6 @@ Prefect reads the environment when it is imported, so call `use_prefect_environm
 
 import http.client
 import os
-import socket
 import ssl
 import sys
 import urllib.request
@@ -30,8 +29,9 @@ STATE_FILE = "prefect/service.json"
 SERVICE_LOCK = "prefect-service"
 AUTH_VARIABLE = "PREFECT_SERVER_API_AUTH_STRING"
 CLIENT_AUTH_VARIABLE = "PREFECT_API_AUTH_STRING"
+PORT_VARIABLE = "PREFECT_SERVER_API_PORT"
+LAST_PORT = 65535
 OWN_ADDRESS = "127.0.0.1"
-PREFERRED_PORT = 4200
 # A server that is busy with a training deserves patience; one that is gone refuses at once.
 # What it must look up in its database takes longer than to say that it is there.
 TIMEOUT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
@@ -249,6 +249,8 @@ def service_environment(store: Store, url: str) -> dict[str, str]:
         # The page asks the server that it came from, whatever the port.
         "PREFECT_SERVER_UI_API_URL": "/api",
         "PYTHONUNBUFFERED": "1",
+        # What they print goes to files of ours, whatever the terminal's encoding.
+        "PYTHONIOENCODING": "utf-8",
         # `python` in prefect.yaml is this one, whichever environment is active.
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     }
@@ -282,18 +284,23 @@ def _read_address(host: str) -> IPv4Address | IPv6Address | None:
     return None
 
 
-def choose_port(environ: Mapping[str, str]) -> int:
-    """Return the user's port, else 4200 where it is free, else any free one."""
-    if "PREFECT_SERVER_API_PORT" in environ:
-        return int(environ["PREFECT_SERVER_API_PORT"])
-    with socket.socket() as probe:
-        # Connections of an earlier server that are still being closed don't count.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((OWN_ADDRESS, PREFERRED_PORT))
-        except OSError:
-            probe.bind((OWN_ADDRESS, 0))
-        return int(probe.getsockname()[1])
+def choose_port(environ: Mapping[str, str]) -> int | None:
+    """Return the user's port; None where any will do.
+
+    Raises
+    ------
+    InputError
+        If it is no port.
+    """
+    wanted = environ.get(PORT_VARIABLE)
+    if wanted is None:
+        return None
+    if not wanted.isdecimal() or int(wanted) > LAST_PORT:
+        raise InputError(
+            f"{PORT_VARIABLE} must be a port, 1 to {LAST_PORT}, or 0 for any free one; "
+            f"it is {wanted!r}"
+        )
+    return int(wanted)
 
 
 def write_url(host: str, port: int) -> str:

@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Mapping
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import psutil
 
-from digitflow.service.processes import read_environ
+from digitflow.service.processes import is_alive, read_environ
 from digitflow.store.artifacts import Store
 from digitflow.store.runs import is_interrupted
 
@@ -21,11 +23,15 @@ logger = logging.getLogger(__name__)
 RUN_VARIABLE = "PREFECT__FLOW_RUN_ID"
 UNFINISHED = {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}
 GONE = "Its process is gone."
+AGAIN = "AwaitingRetry"
+WORKER = "digitflow"
 MISSED = "Missed: the service was not running. Only the latest missed run is started."
 # A run that takes its process down with it each time must not do so for ever.
 MOST_STARTS = 3
 # The server's own limit.
 PAGE = 200
+
+Suspects = dict[UUID, UUID | None]
 
 
 def mark_crashed(client: "SyncPrefectClient", pool: str) -> None:
@@ -38,20 +44,66 @@ def mark_crashed(client: "SyncPrefectClient", pool: str) -> None:
         _end_dead_run(client, run)
 
 
-def restart_crashed(client: "SyncPrefectClient", pool: str) -> None:
-    """Mark dead runs as crashed, and let them begin again; what they had finished is kept."""
-    for run in _find_dead_runs(client, pool):
-        if not _end_dead_run(client, run):
-            continue
-        if run.run_count >= MOST_STARTS:
-            logger.warning(
-                "flow run %s was started %d times, and is not started again",
-                run.name,
-                run.run_count,
-            )
-            continue
-        _set_state(client, run, type="SCHEDULED", name="AwaitingRetry", message=GONE)
-        logger.warning("flow run %s is started again", run.name)
+def restart_crashed(
+    client: "SyncPrefectClient", pool: str, since: datetime | None = None
+) -> None:
+    """Mark dead runs as crashed, and let them begin again; what they had finished is kept.
+
+    Parameters
+    ----------
+    since : datetime, optional
+        When their worker was last seen alive, with a time zone. Runs that have crashed after
+        that begin again too: who writes to a worker that has ended, ends by that, and says so.
+    """
+    crashed = []
+    if since is not None:
+        recent = {"state": {"type": {"any_": ["CRASHED"]}}, "end_time": {"after_": since}}
+        crashed = find_runs(client, recent, pool)
+    dead = [run for run in _find_dead_runs(client, pool) if _end_dead_run(client, run)]
+    for run in [*crashed, *dead]:
+        _begin_again(client, run)
+
+
+def restart_stuck(client: "SyncPrefectClient", pool: str, before: Suspects) -> Suspects:
+    """Let runs without a process begin again while the worker is alive.
+
+    It may be just starting the process, so a run must be found twice, in the same state.
+
+    Parameters
+    ----------
+    before : dict
+        What the look before has returned; looks are half a minute apart.
+
+    Returns
+    -------
+    dict
+        The state's id of each run that was found now, by the run's id.
+    """
+    found = find_stuck(client, pool)
+    for run in found:
+        if run.state_id == before.get(run.id) and _end_dead_run(client, run):
+            _begin_again(client, run)
+    return {run.id: run.state_id for run in found}
+
+
+def find_stuck(
+    client: "SyncPrefectClient", pool: str, age: timedelta = timedelta(0)
+) -> "list[FlowRun]":
+    """Return the runs of a pool on this machine that are at work only by their own account.
+
+    None where other workers take runs of the pool: theirs may be on another machine.
+
+    Parameters
+    ----------
+    age : timedelta
+        How long they must have been in their state.
+    """
+    workers = client.read_workers_for_work_pool(pool)
+    if any(each.name != WORKER and each.status == "ONLINE" for each in workers):
+        return []
+    latest = datetime.now(UTC) - age
+    dead = _find_dead_runs(client, pool)
+    return [run for run in dead if run.state is not None and run.state.timestamp <= latest]
 
 
 def mark_crashed_commands(client: "SyncPrefectClient", store: Store) -> None:
@@ -131,9 +183,28 @@ def find_runs(
 
 
 def _find_dead_runs(client: "SyncPrefectClient", pool: str) -> "list[FlowRun]":
-    alive = {read_environ(process).get(RUN_VARIABLE) for process in psutil.process_iter()}
     unfinished = find_runs(client, {"state": UNFINISHED}, pool)
-    return [run for run in unfinished if str(run.id) not in alive]
+    return [run for run in unfinished if not _is_at_work(run)]
+
+
+def _is_at_work(run: "FlowRun") -> bool:
+    """Tell whether the process lives that a worker has noted; others inherit variables."""
+    with suppress(psutil.Error, ValueError):
+        process = psutil.Process(int(run.infrastructure_pid or ""))
+        return is_alive(process) and read_environ(process).get(RUN_VARIABLE) == str(run.id)
+    return False
+
+
+def _begin_again(client: "SyncPrefectClient", run: "FlowRun") -> None:
+    """Plan a run that has crashed anew, three starts at most."""
+    states = client.read_flow_run_states(run.id)
+    # A run that dies before it runs is counted by what it was granted.
+    starts = max(run.run_count, 1 + sum(state.name == AGAIN for state in states))
+    if starts >= MOST_STARTS:
+        logger.warning("flow run %s was started %d times: no more", run.name, starts)
+        return
+    _set_state(client, run, type="SCHEDULED", name=AGAIN, message=GONE)
+    logger.warning("flow run %s is started again", run.name)
 
 
 def _end_dead_run(client: "SyncPrefectClient", run: "FlowRun") -> bool:

@@ -14,19 +14,35 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from errno import EADDRINUSE
 from pathlib import Path
+from textwrap import shorten
 
-from digitflow.errors import DigitflowError
-from digitflow.service.environment import OWN_ADDRESS, is_answering, write_url
+import psutil
+
+from digitflow.errors import DigitflowError, InputError
+from digitflow.service.environment import (
+    OWN_ADDRESS,
+    PORT_VARIABLE,
+    choose_host,
+    choose_port,
+    is_answering,
+    write_url,
+)
 from digitflow.service.processes import log_path
 from digitflow.store.artifacts import Store, storage_errors
 
+PREFERRED_PORT, ANY_PORT = 4200, 0
 START_PATIENCE_SECONDS = 180.0
 ENDING_PATIENCE_SECONDS = 2.0
 POLL_SECONDS = 0.1
 SECONDS_BETWEEN_LOOKS = 1.0
 LOGGED_LINES = 12
+LONGEST_COMMAND = 120
+# Who asks while a server is being started again waits for it.
+WAITING_CONNECTIONS = 2048
 # Prefect's own names: without its pages, and without what only a lasting server has to do.
 TEMPORARY = {
     "PREFECT_UI_ENABLED": "0",
@@ -53,7 +69,7 @@ class TemporaryServer:
             self.log.parent.mkdir(parents=True, exist_ok=True)
             with self.log.open("ab") as log:
                 self._process = subprocess.Popen(
-                    server_command(listener),
+                    [sys.executable, "-m", *server_module(listener)],
                     env=os.environ | TEMPORARY,
                     pass_fds=[listener.fileno()],
                     stdin=subprocess.DEVNULL,
@@ -98,10 +114,50 @@ class TemporaryServer:
         self._process.wait()
 
 
-def server_command(listener: socket.socket) -> list[str]:
-    """Return the command of a server on a socket, which is to be passed on to it."""
-    descriptor, parent = str(listener.fileno()), str(os.getpid())
-    return [sys.executable, "-m", "digitflow.service.server", descriptor, parent]
+def open_listener(environ: Mapping[str, str]) -> socket.socket:
+    """Take the port that the user wants, else 4200 where it is free, else any free one.
+
+    Raises
+    ------
+    InputError
+        If the host or the port is none, or is taken; the message says by whom.
+    """
+    host, wanted = choose_host(environ), choose_port(environ)
+    if wanted is None:
+        with suppress(OSError):
+            return _listen(host, PREFERRED_PORT)
+    try:
+        return _listen(host, wanted or ANY_PORT)
+    except OSError as exc:
+        why = f"it is taken{_name_holder(wanted)}" if exc.errno == EADDRINUSE else str(exc)
+        raise InputError(
+            f"can't listen on {host}, {PORT_VARIABLE}={wanted}: {why}. Name another, or "
+            "none: then a free one is taken"
+        ) from exc
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    # Whoever asks for every address means those of both kinds.
+    both = host == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server(
+        (host, port), family=family, dualstack_ipv6=both, backlog=WAITING_CONNECTIONS
+    )
+
+
+def _name_holder(port: int | None) -> str:
+    """Say which process listens on a port, where the system tells it."""
+    with suppress(psutil.Error, OSError):
+        for one in psutil.net_connections("tcp"):
+            if one.status == psutil.CONN_LISTEN and one.laddr[1:] == (port,) and one.pid:
+                command = shorten(" ".join(psutil.Process(one.pid).cmdline()), LONGEST_COMMAND)
+                return f" by process {one.pid}: {command}"
+    return ""
+
+
+def server_module(listener: socket.socket) -> list[str]:
+    """Return the module, and its arguments, of a server on a socket to be passed on to it."""
+    return ["digitflow.service.server", str(listener.fileno()), str(os.getpid())]
 
 
 def read_end(log: Path) -> str:

@@ -10,14 +10,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import psutil
 
 from digitflow.errors import DigitflowError
 from digitflow.service import repairs
@@ -27,7 +25,6 @@ from digitflow.service.environment import (
     ServerRefused,
     ServiceState,
     choose_host,
-    choose_port,
     is_answering,
     open_client,
     service_environment,
@@ -35,14 +32,16 @@ from digitflow.service.environment import (
     write_url,
 )
 from digitflow.service.processes import (
+    TOKEN_VARIABLE,
     Child,
+    ProcessMark,
     end_processes,
-    is_alive,
-    list_descendants,
+    kill_processes,
+    list_family,
     log_path,
-    mark_process,
     start_module,
 )
+from digitflow.service.server import open_listener, read_end, server_module
 from digitflow.store.artifacts import Store, open_store
 from digitflow.store.locks import acquire_lock, release_lock
 
@@ -58,7 +57,6 @@ SERVER_PATIENCE_SECONDS = 180.0
 DEPLOY_PATIENCE_SECONDS = 300.0
 POLL_SECONDS = 0.25
 SECONDS_BETWEEN_LOOKS = 30.0
-LOGGED_LINES = 12
 READY = "ready"
 NOTIFICATIONS = "configs/notifications.yaml"
 
@@ -85,7 +83,9 @@ class Supervisor:
         self.environ: dict[str, str] = {}
         self.children: dict[str, Child] = {}
         self.state = ServiceState(phase="starting", processes={})
-        self._seen: set[psutil.Process] = set()
+        self._token = os.environ[TOKEN_VARIABLE]
+        self._worker_seen: datetime | None = None
+        self._suspects: repairs.Suspects = {}
         self._next_look = 0.0
 
     def run(self) -> None:
@@ -113,13 +113,13 @@ class Supervisor:
         self.stopping.set()
 
     def _start_and_watch(self) -> None:
-        host, port = choose_host(os.environ), choose_port(os.environ)
-        url = write_url(host, port)
+        # Held from now on, also while a server that was killed is started again.
+        listener = open_listener(os.environ)
+        url = write_url(choose_host(os.environ), listener.getsockname()[1])
         self.environ = service_environment(self.store, url)
         os.environ.update(self.environ)  # before Prefect is imported here too
         self._note(url=url, phase="starting the server")
-        server = ["prefect", "server", "start", "--host", host, "--port", str(port)]
-        self._start("server", server)
+        self._start("server", server_module(listener), inherited=[listener.fileno()])
         import_module("prefect.client.orchestration")  # while the server starts
         self._wait_for("server", lambda: is_answering(self.state.api_url))
         with self._look_after_runs() as client:
@@ -128,7 +128,7 @@ class Supervisor:
         self._note(phase="starting a worker")
         # The worker makes the pool where there is none, and leaves one that was changed alone.
         worker = ["prefect", "worker", "start", "--pool", POOL, "--type", "process"]
-        self._start("worker", [*worker, "--name", "digitflow"])
+        self._start("worker", [*worker, "--name", repairs.WORKER])
         with open_client(self.state.api_url) as client:
             self._wait_for("worker", lambda: has_pool(client))
             limit_queue(client)
@@ -141,8 +141,8 @@ class Supervisor:
         while not self.stopping.wait(1.0):
             self._keep_alive()
 
-    def _start(self, name: str, arguments: list[str]) -> None:
-        child = self.children[name] = Child(name, arguments)
+    def _start(self, name: str, arguments: list[str], inherited: Sequence[int] = ()) -> None:
+        child = self.children[name] = Child(name, arguments, inherited)
         child.start(self.store, self.folder, self.environ)
         self._note()
 
@@ -160,7 +160,7 @@ class Supervisor:
         deadline = time.monotonic() + SERVER_PATIENCE_SECONDS
         while not is_up():
             self._pause()
-            if self.children[name].process.poll() is not None:
+            if self.children[name].has_ended():
                 raise ServiceFailed(f"the {name} ended at once; {self._see_log(name)}")
             if time.monotonic() > deadline:
                 raise ServiceFailed(f"the {name} doesn't answer; {self._see_log(name)}")
@@ -170,31 +170,46 @@ class Supervisor:
             raise ServiceFailed("it was told to end before it was ready")
 
     def _keep_alive(self) -> None:
-        # A worker that is killed leaves its flow runs behind: remember them for the end.
-        self._seen = {process for process in self._seen if is_alive(process)}
-        self._seen |= list_descendants(psutil.Process())
-        for child in self.children.values():
-            if child.is_due() and self._may_start(child):
-                code = child.process.returncode
-                logger.warning("the %s ended (exit code %s): starting it", child.name, code)
-                if child.name == "worker":
-                    with self._look_after_runs() as client:
-                        repairs.restart_crashed(client, POOL)
-                child.start(self.store, self.folder, self.environ)
-                self._note()
+        server, worker = self.children["server"], self.children["worker"]
+        if server.is_due():
+            self._start_again(server)
+        if worker.has_ended():
+            # What it started would write to nobody, and nobody could cancel it.
+            kill_processes(list_family(worker.mark.token))
+        else:
+            self._worker_seen = datetime.now(UTC)
+        # Its dead runs must be looked after first: none of them would begin again later.
+        if worker.is_due() and self._restart_runs():
+            self._start_again(worker)
         if time.monotonic() >= self._next_look:
-            with self._look_after_runs() as client:
-                repairs.mark_crashed_commands(client, self.store)
+            self._look_at_runs()
             self._next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS
 
-    def _may_start(self, child: Child) -> bool:
-        """Keep a worker waiting for the server: its dead runs must be looked after first."""
-        return child.name == "server" or is_answering(self.state.api_url)
+    def _start_again(self, child: Child) -> None:
+        code = child.process.returncode
+        logger.warning("the %s ended (exit code %s): starting it", child.name, code)
+        child.start(self.store, self.folder, self.environ)
+        self._note()
+
+    def _restart_runs(self) -> bool:
+        """Let the runs begin again that a worker left; whether that was possible."""
+        with self._look_after_runs() as client:
+            repairs.restart_crashed(client, POOL, self._worker_seen)
+            return True
+        return False
+
+    def _look_at_runs(self) -> None:
+        """Free what runs by its own account, and has no process; a look alone says little."""
+        with self._look_after_runs() as client:
+            repairs.mark_crashed_commands(client, self.store)
+            self._suspects = repairs.restart_stuck(client, POOL, self._suspects)
 
     @contextmanager
     def _look_after_runs(self) -> Iterator["SyncPrefectClient"]:
         """Open the server's client; that it refuses is logged, and no reason to end."""
         try:
+            if not is_answering(self.state.api_url):
+                raise ServerRefused(f"{self.state.api_url} doesn't answer")
             with open_client(self.state.api_url) as client:
                 yield client
         except ServerRefused as exc:
@@ -202,26 +217,22 @@ class Supervisor:
 
     def _end_all(self) -> None:
         """End the worker and its runs while the server can still take down their states."""
-        everything = self._seen | list_descendants(psutil.Process())
         server = self.children["server"].process.pid if "server" in self.children else -1
-        end_processes({process for process in everything if process.pid != server})
+        end_processes([one for one in list_family(self._token) if one.pid != server])
         if is_answering(self.state.api_url):
             with self._look_after_runs() as client:
                 repairs.mark_crashed(client, POOL)
-        end_processes(everything)
+        for left in end_processes(list_family(self._token)):
+            logger.warning("can't end process %d", left.pid)
 
     def _note(self, **fields: str) -> None:
-        marks = {"supervisor": mark_process(os.getpid())}
-        for child in self.children.values():
-            marks[child.name] = mark_process(child.process.pid)
+        marks = {"supervisor": ProcessMark(pid=os.getpid(), token=self._token)}
+        marks |= {child.name: child.mark for child in self.children.values()}
         self.state = self.state.model_copy(update={**fields, "processes": marks})
         write_state(self.store, self.state)
 
     def _see_log(self, name: str) -> str:
-        path = log_path(self.store, name)
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        last = [line for line in lines if line][-LOGGED_LINES:]
-        return "\n".join([f"the end of {path}:", *last])
+        return read_end(log_path(self.store, name))
 
 
 def has_pool(client: "SyncPrefectClient") -> bool:

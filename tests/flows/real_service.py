@@ -11,8 +11,7 @@ from pathlib import Path
 import httpx
 import yaml
 
-from digitflow.service.environment import read_state
-from digitflow.service.processes import find_process, list_descendants
+from digitflow.service.control import find_service
 from digitflow.service.supervisor import NOTIFICATIONS
 from digitflow.store.artifacts import Store
 
@@ -96,9 +95,7 @@ class Service:
 
     def processes(self):
         """Return every process of the service that is alive."""
-        marked = [find_process(mark) for mark in read_state(self.store).processes.values()]
-        alive = {process for process in marked if process}
-        return alive.union(*(list_descendants(process) for process in alive))
+        return find_service(self.store)
 
     def api(self, path, body=None):
         return call_api(f"http://127.0.0.1:{self.port}/api", path, body)

@@ -6,7 +6,7 @@ from digitflow.service.environment import ProcessMark, ServiceState, write_state
 STATE = ServiceState(
     phase="ready",
     url="http://127.0.0.1:1",
-    processes={"supervisor": ProcessMark(pid=1, started=0.0)},
+    processes={"supervisor": ProcessMark(pid=1, token="0" * 16)},
 )
 
 

@@ -17,6 +17,7 @@ from digitflow.service.environment import (
     choose_port,
     find_running_server,
     is_answering,
+    is_here,
     open_client,
     prefect_environment,
     read_state,
@@ -29,7 +30,7 @@ ROOT = Path("/somewhere/artifacts")
 STATE = ServiceState(
     phase="ready",
     url="http://127.0.0.1:1",
-    processes={"supervisor": ProcessMark(pid=1, started=0.0)},
+    processes={"supervisor": ProcessMark(pid=1, token="0" * 16)},
 )
 
 
@@ -229,3 +230,45 @@ def test_this_machine_asks_where_the_server_listens(host, url):
 
 def test_a_port_that_was_asked_for_is_taken_as_it_is():
     assert choose_port({"PREFECT_SERVER_API_PORT": "5000"}) == 5000
+    assert choose_port({}) is None
+
+
+@pytest.mark.parametrize("port", ["abc", "80000", "-1", "", "4200 ", "1e3"])
+def test_what_is_no_port_is_bad_input(port):
+    with pytest.raises(InputError, match="PREFECT_SERVER_API_PORT must be a port"):
+        choose_port({"PREFECT_SERVER_API_PORT": port})
+
+
+PROXY = {"HTTP_PROXY": "http://proxy.lan:3128"}
+
+
+def test_nothing_of_this_machine_goes_through_a_proxy():
+    from urllib.request import proxy_bypass_environment
+
+    ours = prefect_environment(ROOT, PROXY | {"NO_PROXY": "intranet.lan"})
+    for name in ("no_proxy", "NO_PROXY"):
+        assert ours[name] == "intranet.lan,localhost,127.0.0.1,::1"
+    spared = {"no": ours["no_proxy"]}
+    assert proxy_bypass_environment("127.0.0.1:4200", spared)
+    assert not proxy_bypass_environment("prefect.lan:4200", spared)
+
+
+@pytest.mark.parametrize("environ", [{}, {"HTTP_PROXY": ""}, PROXY | {"NO_PROXY": "*"}])
+def test_without_a_proxy_nothing_is_spared(environ):
+    assert "NO_PROXY" not in prefect_environment(ROOT, environ)
+
+
+@pytest.mark.parametrize(
+    ("url", "here"),
+    [
+        ("http://127.0.0.1:4200/api", True),
+        ("http://localhost/api", True),
+        ("https://[::1]:4200/api", True),
+        ("http://prefect.lan:4200/api", False),
+        ("https://10.0.0.1/x/api", False),
+        ("nonsense", False),
+        ("http://[", False),
+    ],
+)
+def test_this_machine_is_told_from_others(url, here):
+    assert is_here(url) is here
