@@ -28,6 +28,8 @@ NETWORK_FILE_SYSTEMS = {
     "fuse.s3fs", "fuse.sshfs", "glusterfs", "gpfs", "lustre", "nfs", "nfs4", "smb2", "smb3",
     "smbfs", "webdav",
 }  # fmt: skip
+# A worker starts a run's process within seconds.
+STUCK = timedelta(seconds=15)
 
 Finding = dict[str, str]
 
@@ -228,9 +230,27 @@ def _is_old(moment: str) -> bool:
     return False
 
 
+def _end_orphans(store: Store) -> Iterator[Finding]:
+    """End what outlived the command, or the service, that had started it."""
+    from digitflow.service.control import find_orphans
+    from digitflow.service.processes import end_processes
+
+    orphans = find_orphans(store)
+    if not orphans:
+        return
+    left = end_processes(orphans)
+    named = list_some(f"process {orphan.pid}" for orphan in orphans)
+    if left:
+        named = f"{list_some(one.pid for one in left)} can't be ended: end it yourself"
+        yield _finding("error", "orphans", named)
+    else:
+        yield _finding("warning", "orphans", f"nobody had ended {named}: ended")
+
+
 def _check_server(store: Store) -> Iterator[Finding]:
     from digitflow.service.environment import find_running_server, is_answering, is_supervised
 
+    yield from _end_orphans(store)
     if named := os.environ.get("PREFECT_API_URL"):
         answers = is_answering(named)
         found = f"{named}, named by PREFECT_API_URL, " + (
@@ -263,6 +283,7 @@ def check_service(client: "SyncPrefectClient") -> Iterator[Finding]:
     yield _check_worker(client)
     yield _check_deployments(client)
     yield from _check_late(client)
+    yield from _check_stuck(client)
     yield _check_recent(client)
 
 
@@ -305,6 +326,17 @@ def _check_late(client: "SyncPrefectClient") -> Iterator[Finding]:
         names = list_some([run.name for run in late])
         found = f"{len(late)} wait for their turn or a worker: {names}"
         yield _finding("warning", "late runs", found)
+
+
+def _check_stuck(client: "SyncPrefectClient") -> Iterator[Finding]:
+    """Tell of runs that hold their place, and at which nobody is."""
+    from digitflow.service.repairs import find_stuck
+    from digitflow.service.supervisor import POOL
+
+    if stuck := find_stuck(client, POOL, STUCK):
+        names = list_some([f"{run.name} ({run.state_name})" for run in stuck])
+        found = f"{len(stuck)} have no process: {names}; within a minute they begin again"
+        yield _finding("warning", "stuck runs", found)
 
 
 def _check_recent(client: "SyncPrefectClient") -> Finding:

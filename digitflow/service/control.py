@@ -30,7 +30,7 @@ from digitflow.service.processes import (
     make_token,
     wait_until_ended,
 )
-from digitflow.service.server import open_listener
+from digitflow.service.server import find_temporary, open_listener
 from digitflow.service.supervisor import POLL_SECONDS, READY, ServiceFailed
 from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store, storage_errors
 
@@ -168,6 +168,13 @@ def find_service(store: Store) -> list[psutil.Process]:
         and environ.get(ARTIFACTS_VARIABLE) == str(store.root)
         and is_alive(process)
     ]
+
+
+def find_orphans(store: Store) -> list[psutil.Process]:
+    """Return what still runs of a service, or for a command, of a store that has ended."""
+    service = find_service(store)
+    left = [] if any(map(_is_supervisor, service)) else service
+    return [*find_temporary(store), *left]
 
 
 def _is_supervisor(process: psutil.Process) -> bool:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from errno import EADDRINUSE
 from pathlib import Path
@@ -31,7 +31,7 @@ from digitflow.service.environment import (
     is_answering,
     write_url,
 )
-from digitflow.service.processes import log_path
+from digitflow.service.processes import is_alive, list_environs, log_path
 from digitflow.store.artifacts import Store, storage_errors
 
 PREFERRED_PORT, ANY_PORT = 4200, 0
@@ -43,10 +43,11 @@ LOGGED_LINES = 12
 LONGEST_COMMAND = 120
 # Who asks while a server is being started again waits for it.
 WAITING_CONNECTIONS = 2048
+EPHEMERAL_VARIABLE = "PREFECT__SERVER_EPHEMERAL"
 # Prefect's own names: without its pages, and without what only a lasting server has to do.
 TEMPORARY = {
     "PREFECT_UI_ENABLED": "0",
-    "PREFECT__SERVER_EPHEMERAL": "1",
+    EPHEMERAL_VARIABLE: "1",
     "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
 }
 
@@ -158,6 +159,29 @@ def _name_holder(port: int | None) -> str:
 def server_module(listener: socket.socket) -> list[str]:
     """Return the module, and its arguments, of a server on a socket to be passed on to it."""
     return ["digitflow.service.server", str(listener.fileno()), str(os.getpid())]
+
+
+def find_temporary(store: Store) -> Iterator[psutil.Process]:
+    """Yield a store's temporary servers that have outlived whoever started them.
+
+    Those too that Prefect itself has started, for a flow that is called from Python.
+    """
+    home = str(store.root / "prefect")
+    for process, environ in list_environs():
+        if environ.get("PREFECT_HOME") != home or EPHEMERAL_VARIABLE not in environ:
+            continue
+        if is_alive(process) and _has_lost_parent(process):
+            yield process
+
+
+def _has_lost_parent(process: psutil.Process) -> bool:
+    """Tell whether the parent is now the system's first process, or another that is no Python.
+
+    Its own would be this Python too, and could be read by who can read the child.
+    """
+    with suppress(psutil.Error):
+        return psutil.Process(process.ppid()).exe() != process.exe()
+    return True
 
 
 def read_end(log: Path) -> str:

@@ -19,6 +19,7 @@ from digitflow.store.references import ArrayRef, FileRef
 logger = logging.getLogger(__name__)
 
 GC_LOCK = "gc"
+LAST_NUMBER = "runs/last-number"
 WAITING, INTERRUPTED = "waiting", "interrupted"
 ENDING = ("status", "finished", "seconds", "error")
 
@@ -77,9 +78,10 @@ def open_run(store: Store, run: str, **fields: Any) -> Iterator[RunLog]:
     """Record a run from start to end; while it lasts, it is known to be alive."""
     with store.lock(f"run-{run}"):
         log = RunLog(store, run)
+        # Whoever frees files now must end first; the next one will see us.
         with store.lock(GC_LOCK):
-            pass  # whoever frees files now must end first; the next one will see us
-        log.update(**{"started": now(), **log.record, "status": "running", **fields})
+            begun = {"started": now(), "number": _count_run(store, log.record)}
+            log.update(**{**begun, **log.record, "status": "running", **fields})
         try:
             yield log
         except BaseException as exc:
@@ -90,6 +92,27 @@ def open_run(store: Store, run: str, **fields: Any) -> Iterator[RunLog]:
                     log.update(**_ending(log, status), error=str(exc) or type(exc).__name__)
             raise
         log.update(**_ending(log, "completed"))
+
+
+def _count_run(store: Store, record: Mapping[str, Any]) -> int:
+    """Return the number of a run that begins, one more than the last one's.
+
+    Names and times come from a clock, which may be set back.
+    """
+    if number := _find_place(record)[0]:
+        return number
+    try:
+        last = int((store.root / LAST_NUMBER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        last = max(map(_find_place, list_runs(store)), default=(0, ""))[0]
+    store.write_text(LAST_NUMBER, f"{last + 1}\n")
+    return last + 1
+
+
+def _find_place(record: Mapping[str, Any]) -> tuple[int, str]:
+    """Return what runs are sorted by: when they began, by their numbers."""
+    number = record.get("number")
+    return number if isinstance(number, int) else 0, str(record.get("started"))
 
 
 def _continue(record: dict[str, Any]) -> dict[str, Any]:
@@ -116,11 +139,11 @@ def name_user() -> str:
 
 
 def list_runs(store: Store, job: str | None = None) -> list[dict[str, Any]]:
-    """Return the records of all runs, or of those of one job, newest first."""
+    """Return the records of all runs, or of those of one job, the last begun first."""
     paths = (store.root / "runs").glob("*/run.json")
     found = [record for path in paths if (record := _load(store, path.parent.name))]
     records = [record for record in found if job in (None, record.get("job", "train"))]
-    return sorted(records, key=lambda record: str(record.get("started")), reverse=True)
+    return sorted(records, key=_find_place, reverse=True)
 
 
 def read_run(store: Store, run: str) -> dict[str, Any]:
@@ -238,13 +261,13 @@ def summarise_tasks(events: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 def _run_before(store: Store, record: Mapping[str, Any]) -> str | None:
     """Return the newest older run that did the same job for the same model."""
-    kind = _name_kind(record)
-    older = [
+    kind, place = _name_kind(record), _find_place(record)
+    older = (
         other["run"]
         for other in list_runs(store)
-        if _name_kind(other) == kind and other["run"] < record["run"]
-    ]
-    return max(older, default=None)
+        if _name_kind(other) == kind and _find_place(other) < place
+    )
+    return next(older, None)
 
 
 def _name_kind(record: Mapping[str, Any]) -> tuple[Any, Any]:

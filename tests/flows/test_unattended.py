@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 import yaml
@@ -13,9 +14,10 @@ from real_service import CONFIG, ENDED, GATE, wait_for
 
 from digitflow.registry.champion import read_champion
 from digitflow.registry.listing import find_registration, list_history, list_versions
-from digitflow.service.environment import read_state
+from digitflow.service.environment import open_client, read_state
 from digitflow.service.processes import find_process, is_alive, read_environ
-from digitflow.service.repairs import RUN_VARIABLE
+from digitflow.service.repairs import RUN_VARIABLE, find_stuck
+from digitflow.service.supervisor import POOL
 from digitflow.store.runs import list_runs, read_events
 
 pytestmark = pytest.mark.slow
@@ -31,6 +33,8 @@ LONG = SMALL | {
     "augment": {"backend": "shift"},
 }
 
+# About as long as such a run takes, from its being asked for to its end.
+LONG_SECONDS, KILLS = 40, 20
 # A training that has its turn, and takes no more of it than that there is no such file.
 FAILING = {"parameters": {"config": "configs/missing.yaml"}}
 
@@ -51,6 +55,27 @@ def trained(service):
     assert ended["state"]["type"] == "COMPLETED", ended["state"]["message"]
     assert (service.store.root / "reports" / "latest" / "index.html").is_file()
     return service
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stuck(service):
+    """Runs that say they are at work, and have no process: the last test looks after them."""
+
+    def start(state):
+        planned = {
+            "type": "SCHEDULED",
+            "state_details": {"scheduled_time": "2100-01-01T00:00Z"},
+        }
+        # Not a training, of which each would wait for the place that these hold.
+        run = service.start_run("judge/judge-digits", state=planned)
+        forced = {"state": {"type": state}, "force": True}
+        assert service.api(f"/flow_runs/{run}/set_state", forced)["status"] == "ACCEPT"
+        return run
+
+    runs = [start("RUNNING"), start("PENDING")]
+    with open_client(f"http://127.0.0.1:{service.port}/api") as client:
+        assert {str(run.id) for run in find_stuck(client, POOL)} >= set(runs)
+    return runs
 
 
 def list_processes(run):
@@ -190,6 +215,29 @@ def test_a_run_whose_worker_is_killed_is_marked_and_goes_on_from_what_was_finish
     computed = count_computed(trained, record)
     assert computed["split"] == 1
     assert set(computed.values()) == {1}
+
+
+@pytest.mark.soak
+def test_a_worker_that_is_killed_at_random_moments_loses_no_run(trained):
+    moments = np.random.default_rng(16).uniform(0, LONG_SECONDS, KILLS)
+    for turn, moment in enumerate(moments):
+        config = LONG | {"model": f"digits-random-{turn}", "seed": 100 + turn}
+        run = trained.start_run(parameters={"config": config})
+        time.sleep(moment)
+        find_process(read_state(trained.store).processes["worker"]).kill()
+        ended = trained.follow(run)
+        assert ended["state"]["type"] == "COMPLETED", (moment, trained.list_states(run))
+        assert ended["run_count"] <= 3
+        assert set(count_computed(trained, find_record(trained, run)).values()) == {1}
+        assert not list_processes(run)
+
+
+def test_a_run_without_a_process_begins_again(trained, stuck):
+    for run in stuck:
+        ended = trained.follow(run)
+        states = trained.list_states(run)
+        assert states.index("Crashed") < states.index("AwaitingRetry")
+        assert ended["run_count"] >= 1
 
 
 def test_a_command_that_is_killed_is_marked_too(trained, tmp_path):

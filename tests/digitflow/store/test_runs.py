@@ -3,7 +3,8 @@ import json
 import pytest
 
 from digitflow.errors import InputError
-from digitflow.store.runs import list_runs, open_run, read_events, read_run
+from digitflow.store import runs
+from digitflow.store.runs import explain_run, list_runs, open_run, read_events, read_run
 
 
 def test_a_run_is_recorded_from_start_to_end(store):
@@ -51,6 +52,31 @@ def test_runs_come_newest_first(store):
     for name, started in (("a", "2026-01-01"), ("b", "2026-01-02")):
         store.write_text(f"runs/{name}/run.json", json.dumps({"run": name, "started": started}))
     assert [run["run"] for run in list_runs(store)] == ["b", "a"]
+
+
+def test_runs_come_in_the_order_in_which_they_began_whatever_the_clock_said(store, monkeypatch):
+    times = ("2026-01-03T00:00:00", "2026-01-03T00:00:00", "2026-01-01T00:00:00")
+    for name, started in zip(("digits-b", "digits-c", "digits-a"), times, strict=True):
+        monkeypatch.setattr(runs, "now", lambda started=started: started)
+        with open_run(store, name, model="digits"):
+            pass
+    with open_run(store, "digits-c"):
+        pass  # goes on with its record, and stays in its place
+    assert [run["run"] for run in list_runs(store)] == ["digits-a", "digits-c", "digits-b"]
+    assert read_run(store, "latest")["run"] == "digits-a"
+    assert explain_run(store, "latest")["before"] == "digits-c"
+    assert explain_run(store, "digits-b")["before"] is None
+
+
+@pytest.mark.parametrize("lost", ["", "seven"])
+def test_where_the_last_number_is_lost_it_is_found_in_the_records(store, lost):
+    for name in ("a", "b"):
+        with open_run(store, name):
+            pass
+    store.write_text(runs.LAST_NUMBER, lost)
+    with open_run(store, "c"):
+        pass
+    assert [run["number"] for run in list_runs(store)] == [3, 2, 1]
 
 
 def test_progress_is_logged(store, caplog):
