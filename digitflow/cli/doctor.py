@@ -248,15 +248,11 @@ def _end_orphans(store: Store) -> Iterator[Finding]:
 
 
 def _check_server(store: Store) -> Iterator[Finding]:
-    from digitflow.service.environment import find_running_server, is_answering, is_supervised
+    from digitflow.service.environment import find_running_server, is_supervised
 
     yield from _end_orphans(store)
     if named := os.environ.get("PREFECT_API_URL"):
-        answers = is_answering(named)
-        found = f"{named}, named by PREFECT_API_URL, " + (
-            "answers" if answers else "doesn't answer"
-        )
-        yield _finding("ok" if answers else "error", "server", found)
+        yield _check_named(named)
     elif (url := find_running_server(store)) is not None:
         yield _finding("ok", "server", f"answers at {url}")
         yield from _check_service(url)
@@ -266,6 +262,16 @@ def _check_server(store: Store) -> Iterator[Finding]:
     else:
         found = "none is running; digitflow up starts one, runs do without"
         yield _finding("ok", "server", found)
+
+
+def _check_named(url: str) -> Finding:
+    from digitflow.service.environment import ServerRefused, require_server
+
+    try:
+        require_server(url)
+    except ServerRefused as exc:
+        return _finding("error", "server", str(exc))
+    return _finding("ok", "server", f"{url}, named by PREFECT_API_URL, answers")
 
 
 def _check_service(url: str) -> Iterator[Finding]:

@@ -416,11 +416,15 @@ def _launch(run_flow: Callable[[], str], store: "Store") -> dict[str, Any]:
     )
 
     from digitflow.service.databases import explain_failures
+    from digitflow.service.environment import require_server
     from digitflow.service.server import TemporaryServer
     from digitflow.store.runs import read_run
 
+    named = PREFECT_API_URL.value()
+    if named is not None:
+        require_server(named)
     with explain_failures(store):
-        if PREFECT_API_URL.value() is None:
+        if named is None:
             server = TemporaryServer(store)
             watch.last_acts.append(server.kill)
             # Not by `temporary_settings`, which Prefect's own threads don't see.

@@ -22,6 +22,7 @@ from digitflow.registry.cleanup import refuse_while_running
 from digitflow.registry.history import HISTORY
 from digitflow.registry.versions import MIRROR_FILE
 from digitflow.service.environment import is_supervised
+from digitflow.service.server import ServerFailed
 from digitflow.store.artifacts import Store
 from digitflow.store.databases import DATABASE_VARIABLE, Database
 from digitflow.store.sqlite_files import (
@@ -187,9 +188,9 @@ def explain_failures(store: Store) -> Iterator[None]:
     """Let a failure that nobody expected say which of the databases is at fault, if one is."""
     try:
         yield
-    except DigitflowError:
-        raise
     except Exception as exc:
+        if isinstance(exc, DigitflowError) and not isinstance(exc, ServerFailed):
+            raise
         for database in list_databases(store):
             fault = database.find_fault(LOOK_SECONDS, True)
             if database.path is not None and fault is not None:

@@ -86,6 +86,18 @@ LOGGING = {
 QUIET = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
 
 
+# What an answer has in it, and what to do then.
+HINTS = {
+    "401": f". Its password, user:password, belongs into {CLIENT_AUTH_VARIABLE}",
+    "CERTIFICATE_VERIFY_FAILED": (
+        ". Its own certificate, or that of who signed it, belongs into "
+        "PREFECT_API_SSL_CERT_FILE"
+    ),
+    "refused": ". Start it, or unset PREFECT_API_URL: a run does without",
+    "404": ". Its address ends as its API's does, usually with /api",
+}
+
+
 class ServerRefused(DigitflowError):
     """Prefect's server doesn't answer, or not with success."""
 
@@ -120,6 +132,8 @@ def prefect_environment(
     wanted = OFFLINE | LOOPBACK | BATCHES | LEASES | VACUUM | PATIENCE | LOGGING
     wanted = wanted | QUIET if quiet else wanted
     wanted["PREFECT_HOME"] = str(store_root / "prefect")
+    if os.path.expanduser("~") == "~":  # noqa: PTH111, which raises where there is none
+        wanted["HOME"] = wanted["PREFECT_HOME"]
     wanted["PREFECT_RESULTS_LOCAL_STORAGE_PATH"] = str(store_root / "results")
     if AUTH_VARIABLE in environ:
         wanted[CLIENT_AUTH_VARIABLE] = environ[AUTH_VARIABLE]
@@ -178,7 +192,12 @@ def write_state(store: Store, state: ServiceState) -> None:
 
 
 def is_answering(api_url: str) -> bool:
-    """Tell whether a server answers.
+    """Tell whether a server answers."""
+    return explain_silence(api_url) is None
+
+
+def explain_silence(api_url: str) -> str | None:
+    """Return why a server doesn't answer; None if it does.
 
     By hand, since whoever only asks that must not wait for the import of Prefect's client;
     every other question goes to `open_client`.
@@ -191,9 +210,9 @@ def is_answering(api_url: str) -> bool:
     try:
         opener = urllib.request.build_opener(*handlers)
         with opener.open(f"{api_url}/health", timeout=TIMEOUT_SECONDS):
-            return True
-    except (OSError, ValueError, http.client.HTTPException):
-        return False
+            return None
+    except (OSError, ValueError, http.client.HTTPException) as exc:
+        return str(exc)
 
 
 def is_here(url: str) -> bool:
@@ -213,6 +232,20 @@ def _trusted_certificates(environ: Mapping[str, str]) -> ssl.SSLContext | None:
     with suppress(OSError):
         return ssl.create_default_context(cafile=file) if file else None
     return None
+
+
+def require_server(api_url: str) -> None:
+    """Raise `ServerRefused`, with the way out, unless a server answers and lets us in."""
+    silence = explain_silence(api_url)
+    if silence is None:
+        try:
+            with open_client(api_url) as client:
+                client.read_work_pools(limit=1)
+        except ServerRefused as exc:
+            silence = str(exc)
+    if silence is not None:
+        hint = next((words for sign, words in HINTS.items() if sign in silence), "")
+        raise ServerRefused(f"the server at PREFECT_API_URL={api_url}: {silence}{hint}")
 
 
 @contextmanager

@@ -77,6 +77,8 @@ class Service:
         """Return the environment of the service, and of commands that use its store."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT", "DIGIT"))}
         ours = {
+            # Nobody is there: what goes through it does not come back.
+            "HTTP_PROXY": "http://127.0.0.1:9",
             "DIGITFLOW_ARTIFACTS": str(self.store.root),
             "PREFECT_SERVER_API_PORT": str(self.port),
         }

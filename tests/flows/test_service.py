@@ -5,6 +5,7 @@ killed and ended.
 """
 
 import os
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -99,21 +100,25 @@ def test_a_second_up_says_that_it_runs_already_and_starts_nothing(service):
     assert read_state(service.store) == before
 
 
-def test_up_after_a_supervisor_that_was_killed_cleans_up_and_nothing_is_lost(service):
+def test_up_after_all_of_it_was_killed_cleans_up_and_nothing_is_lost(service):
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     due = {"type": "SCHEDULED", "state_details": {"scheduled_time": tomorrow}}
     asked = service.start_run(state=due)
     runs = {run["id"] for run in service.list_runs("train-digits")}
     assert asked in runs
+    running = service.start_run("judge/judge-digits", state=due)
+    forced = {"state": {"type": "RUNNING"}, "force": True}
+    service.api(f"/flow_runs/{running}/set_state", forced)
     left = service.processes()
     supervisor = find_process(read_state(service.store).processes["supervisor"])
-    supervisor.kill()
+    os.killpg(supervisor.pid, signal.SIGKILL)
     wait_for(lambda: find_running_server(service.store) is None)
     assert service.run("up").returncode == 0
     assert not [process for process in left if is_alive(process)]
     assert service.api("/health") is True
     assert {run["id"] for run in service.list_runs("train-digits")} == runs
     assert service.state_of(asked) == "SCHEDULED"
+    assert "AwaitingRetry" in service.list_states(running)
     assert service.api("/work_pools/local/queues/training")["concurrency_limit"] == 1
 
 
@@ -133,8 +138,9 @@ def test_down_leaves_no_process_and_a_second_down_finds_nothing(service):
     [
         ({}, "--project"),
         ({"PREFECT_SERVER_API_HOST": "0.0.0.0"}, "PREFECT_SERVER_API_AUTH_STRING"),
+        ({"PREFECT_SERVER_API_PORT": "abc"}, "must be a port"),
     ],
-    ids=["a folder without prefect.yaml", "open to anybody"],
+    ids=["a folder without prefect.yaml", "open to anybody", "no port"],
 )
 def test_what_can_t_be_started_is_bad_input(tmp_path, variables, words):
     command = [Path(sys.executable).with_name("digitflow"), "up", "--project", tmp_path]

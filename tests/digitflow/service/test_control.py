@@ -1,7 +1,14 @@
 """What `up` and `status` say of a service."""
 
-from digitflow.service.control import describe, describe_address
-from digitflow.service.environment import ProcessMark, ServiceState, write_state
+import pytest
+
+from digitflow.service.control import describe, describe_address, stop
+from digitflow.service.environment import (
+    STATE_FILE,
+    ProcessMark,
+    ServiceState,
+    write_state,
+)
 
 STATE = ServiceState(
     phase="ready",
@@ -22,3 +29,12 @@ def test_a_state_whose_supervisor_is_gone_is_no_service(store):
     assert describe(store) == []
     write_state(store, STATE)
     assert describe(store) == []
+
+
+@pytest.mark.parametrize("text", ['{"phase": "ready", "processes": {}}', "{", "[]"])
+def test_a_state_that_names_no_process_is_no_service(store, text):
+    store.write_text(STATE_FILE, text)
+    assert describe(store) == []
+    said = []
+    stop(store, said.append)
+    assert said == ["The service is not running: nothing to stop."]

@@ -1,11 +1,17 @@
 """The environment that Prefect reads; its server: who reaches it, whether it answers."""
 
 import os
+import ssl
 import threading
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from digitflow.errors import InputError
 from digitflow.service.environment import (
@@ -21,6 +27,7 @@ from digitflow.service.environment import (
     open_client,
     prefect_environment,
     read_state,
+    require_server,
     use_prefect_environment,
     write_state,
     write_url,
@@ -195,6 +202,50 @@ def test_a_proxy_is_not_asked(server, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     assert is_answering(server.url)
     assert ask(server.url) == []
+
+
+@pytest.fixture
+def certified(server, tmp_path):
+    """The server behind a certificate that nobody but its maker vouches for."""
+    key = rsa.generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    today = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(today - timedelta(days=1))
+        .not_valid_after(today + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
+        .sign(key, SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    secret = key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (tmp_path / "key.pem").write_bytes(secret)
+    (tmp_path / "certificate.pem").write_bytes(certificate.public_bytes(pem))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "certificate.pem", tmp_path / "key.pem")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    return f"https://localhost:{server.server_port}/team/api"
+
+
+def test_a_certificate_of_ones_own_is_trusted_when_it_is_named(
+    certified, tmp_path, monkeypatch
+):
+    with pytest.raises(ServerRefused, match="belongs into PREFECT_API_SSL_CERT_FILE"):
+        require_server(certified)
+    monkeypatch.setenv("PREFECT_API_SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+    assert is_answering(certified)
+    monkeypatch.delenv("PREFECT_API_SSL_CERT_FILE")
+    monkeypatch.setenv("PREFECT_API_TLS_INSECURE_SKIP_VERIFY", "true")
+    assert is_answering(certified)
+
+
+def test_a_password_that_is_missing_is_asked_for(server):
+    server.statuses = [200, 401, *server.statuses]
+    with pytest.raises(ServerRefused, match="belongs into PREFECT_API_AUTH_STRING"):
+        require_server(server.url)
+    require_server(server.url)
 
 
 OPEN = {"PREFECT_SERVER_API_HOST": "0.0.0.0"}
