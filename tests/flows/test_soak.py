@@ -38,6 +38,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.slow]
 MINUTES = float(os.environ.get("DIGITFLOW_SOAK_MINUTES", "60"))
 SEED = int(os.environ.get("DIGITFLOW_SOAK_SEED", "0"))
 MAY_SET_CLOCK = os.environ.get("DIGITFLOW_SOAK_CLOCK") == "1"
+COMMAND = Path(sys.executable).with_name("digitflow")
 VICTIMS = ("command", "worker", "run", "server", "supervisor")
 MODEL = CONFIG["model"]
 # Nobody listens there.
@@ -81,6 +82,13 @@ def service(disk):
     service.run("down")
 
 
+def command(service, *arguments):
+    """Run a command to its end, however busy the machine is; return how it ended."""
+    return subprocess.run(
+        [COMMAND, *arguments], env=service.environment(), capture_output=True, text=True
+    )
+
+
 class Hour:
     """What happens to a service, counted."""
 
@@ -95,7 +103,8 @@ class Hour:
 
     def up(self):
         """Start the service, as whoever finds it dead does."""
-        ended = self.service.run("up")
+        self.note("up")
+        ended = command(self.service, "up", "--project", self.service.project)
         if ended.returncode:
             self.note(f"up said {ended.returncode}: {ended.stderr.strip()[-300:]}")
         return ended.returncode == 0
@@ -116,9 +125,8 @@ class Hour:
         self.commands += 1
         config = self.service.project / "configs" / f"command-{self.commands}.yaml"
         config.write_text(yaml.safe_dump(CONFIG | {"seed": self.commands}))
-        command = [Path(sys.executable).with_name("digitflow"), "train", "--config", config]
         started = subprocess.Popen(
-            command,
+            [COMMAND, "train", "--config", config],
             env=self.service.environment(),
             cwd=self.service.project,
             stdout=subprocess.DEVNULL,
@@ -211,7 +219,7 @@ def test_nothing_is_lost_in_an_hour_of_kills(service, handwriting):
         elif MAY_SET_CLOCK:
             hour.set_clock()
         if read_state(service.store) is None or hour.find_alive("supervisor") is None:
-            wait_for(hour.up, seconds=240)
+            wait_for(hour.up, seconds=600)
         hour.use()
     settle(hour)
     report(hour)
@@ -241,20 +249,14 @@ def settle(hour):
         if each["name"] in EVERY_MINUTE:
             service.api(f"/deployments/{each['id']}/pause_deployment", {})
     wait_for(are_ended, QUIET_SECONDS)
-    ended = service.run("down")
+    ended = command(service, "down")
     assert ended.returncode == 0, ended.stderr
     left = [p for p in psutil.process_iter() if is_of(p, store)]
     assert left == [], [p.cmdline() for p in left]
     assert {run["status"] for run in list_runs(store)} <= {
         "completed", "interrupted", "failed", "cancelled",
     }  # fmt: skip
-    doctor = subprocess.run(
-        [Path(sys.executable).with_name("digitflow"), "doctor", "--verify", "--json"],
-        env=service.environment(),
-        capture_output=True,
-        text=True,
-    )
-    hour.findings = json.loads(doctor.stdout)
+    hour.findings = json.loads(command(service, "doctor", "--verify", "--json").stdout)
     history = list_history(store, MODEL)
     # One chain: each champion followed the one before it.
     assert [entry.predecessor for entry in history] == [e.id for e in history[1:]] + [0]
