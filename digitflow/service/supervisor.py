@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from digitflow.errors import DigitflowError
 from digitflow.service import repairs
+from digitflow.service.attached import attach
 from digitflow.service.environment import (
     SERVICE_LOCK,
     STATE_FILE,
@@ -127,7 +128,8 @@ class Supervisor:
             repairs.restart_crashed(client, POOL)
         self._note(phase="starting a worker")
         # The worker makes the pool where there is none, and leaves one that was changed alone.
-        worker = ["prefect", "worker", "start", "--pool", POOL, "--type", "process"]
+        worker = [*attach(os.getpid(), "prefect"), "worker", "start", "--pool", POOL]
+        worker += ["--type", "process"]
         self._start("worker", [*worker, "--name", repairs.WORKER])
         with open_client(self.state.api_url) as client:
             self._wait_for("worker", lambda: has_pool(client))
