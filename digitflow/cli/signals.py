@@ -49,8 +49,8 @@ class SignalWatch:
         os.set_blocking(written, False)
         signal.set_wakeup_fd(written, warn_on_full_buffer=False)
         for number in ENDING:
-            if signal.getsignal(number) is signal.SIG_DFL:
-                signal.signal(number, _interrupt)
+            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                signal.signal(number, self._interrupt)
         threading.Thread(target=self._watch, args=(watched,), daemon=True).start()
 
     def end(self) -> NoReturn:
@@ -68,16 +68,16 @@ class SignalWatch:
                     act()
             os._exit(128 + (self.number or signal.SIGINT))
 
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self.number = number  # the thread may not have come to it yet
+        raise KeyboardInterrupt(number)
+
     def _watch(self, watched: int) -> None:
         while (number := os.read(watched, 1)[0]) not in ENDING:
             pass
         self.number = number
         time.sleep(PATIENCE_SECONDS)
         self.end()
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt(number)
 
 
 def _kill_children() -> None:

@@ -229,7 +229,7 @@ def test_a_worker_that_is_killed_at_random_moments_loses_no_run(trained):
         assert ended["state"]["type"] == "COMPLETED", (moment, trained.list_states(run))
         assert ended["run_count"] <= 3
         assert set(count_computed(trained, find_record(trained, run)).values()) == {1}
-        assert not list_processes(run)
+        wait_for(lambda run=run: not list_processes(run))
 
 
 def test_a_run_without_a_process_begins_again(trained, stuck):
