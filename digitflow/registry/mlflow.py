@@ -238,6 +238,8 @@ def open_client(store: Store) -> Iterator[Any]:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # What it logs with a traceback it raises too.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     path = store.root / MIRROR_FILE
     uri = os.environ.get(TRACKING_VARIABLE) or _database_uri(path)
     if not is_remote():

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from digitflow.errors import InputError, list_some
+from digitflow.service.databases import require_prefect
 from digitflow.service.environment import (
     AUTH_VARIABLE,
     STATE_FILE,
@@ -50,6 +51,8 @@ def start(store: Store, project: Path, tell: Tell) -> None:
         If the folder has no prefect.yaml, or the server would be open to anybody.
     ServiceFailed
         If something doesn't come up; the message holds what was logged.
+    StorageError
+        If Prefect's database is damaged, or has no room.
     """
     state = read_state(store)
     if is_supervised(store):
@@ -58,6 +61,7 @@ def start(store: Store, project: Path, tell: Tell) -> None:
         return
     if state is not None and "supervisor" in state.processes:
         _end_leftovers(store, list_family(state.processes["supervisor"].token))
+    require_prefect(store)
     supervisor = start_supervisor(store, project)
     try:
         ready = wait_until_ready(store, supervisor, tell)

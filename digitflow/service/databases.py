@@ -24,8 +24,9 @@ from digitflow.registry.versions import MIRROR_FILE
 from digitflow.service.environment import is_supervised
 from digitflow.service.server import ServerFailed
 from digitflow.store.artifacts import Store
-from digitflow.store.databases import DATABASE_VARIABLE, Database
+from digitflow.store.databases import DATABASE_VARIABLE, Database, read_patience
 from digitflow.store.sqlite_files import (
+    SIDE_FILES,
     Fault,
     compare_revision,
     copy_database,
@@ -44,6 +45,8 @@ PREFECT_FILE = "prefect.db"
 LOOK_SECONDS = 3.0
 # What a fresh server and a run write there is 6 MB.
 LEAST_FREE = 32 << 20
+# All of it is read in less than a second.
+QUICKLY_READ = 128 << 20
 MOST_NAMED_CHARACTERS = 60
 
 
@@ -178,7 +181,8 @@ def require_prefect(store: Store) -> None:
         Which file, what is wrong, and what mends it: the server would only not come up.
     """
     path = find_prefect_file(store)
-    fault = find_prefect_fault(path, LOOK_SECONDS, False)
+    is_small = path is not None and path.exists() and path.stat().st_size < QUICKLY_READ
+    fault = find_prefect_fault(path, read_patience(), is_small)
     if path is not None and fault is not None:
         raise StorageError(fault.describe("Prefect's database", path))
 
@@ -274,9 +278,11 @@ def _list_users(path: Path) -> list[str]:
 
 def _make_writable(file: Path, database: KeptDatabase) -> str:
     """Give its owner, if that is us, the right to write a file and its folder."""
-    for path, right in ((file, 0o600), (file.parent, 0o700)):
+    # What lies beside it was made with its rights.
+    files = (file, *(Path(f"{file}{side}") for side in SIDE_FILES))
+    for path in (file.parent, *files):
         with suppress(OSError):
-            path.chmod(path.stat().st_mode | right)
+            path.chmod(path.stat().st_mode | (0o600 if path in files else 0o700))
     fault = database.find_fault(LOOK_SECONDS, True)
     if fault is None:
         return "it can be written again"

@@ -124,6 +124,47 @@ def test_what_a_newer_version_wrote_is_left_alone_and_no_upgrade_advised(folder)
     assert "newer digitflow" in folder.errors
 
 
+def test_what_may_not_be_written_is_made_writable(folder, without_rights):
+    def run(*arguments):
+        code = "from digitflow.cli.main import main; main()"
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        return without_rights(
+            command, cwd=folder.folder, env=folder.environment(COLUMNS="2000")
+        )
+
+    paths = [folder.store.root / file for file in FILES.values()]
+    for path in paths:
+        path.chmod(0o444)
+    assert run("models").returncode == 0  # to read is enough
+    told = run("doctor").stdout
+    for path in paths:
+        assert f"{path} can be read and not written. `digitflow doctor --repair {path}`" in told
+        assert "it can be written again" in run("doctor", "--repair", path).stdout
+    assert run("doctor").returncode == 0
+
+
+@pytest.mark.slow
+def test_what_an_older_mlflow_wrote_is_brought_up_to_date(folder):
+    path = folder.store.root / FILES["mlflow"]
+    known = read_revisions("mlflow", "store/db_migrations/versions")
+    (newest,) = set(known) - {before for befores in known.values() for before in befores}
+    code = (
+        "import sys; from alembic import command; from alembic.config import Config;"
+        "import mlflow; from pathlib import Path; c = Config();"
+        "c.set_main_option('script_location',"
+        " str(Path(mlflow.__file__).parent / 'store/db_migrations'));"
+        "c.set_main_option('sqlalchemy.url', f'sqlite:///{sys.argv[1]}');"
+        "command.downgrade(c, sys.argv[2])"
+    )
+    command = [sys.executable, "-c", code, path, known[newest][0]]
+    subprocess.run(command, check=True, capture_output=True)
+    assert "was written by an older MLflow" in folder.run("doctor", code=1, COLUMNS="2000")
+    said = folder.run("doctor", "--repair", path)
+    assert f"a copy is kept as {path}.before-" in said
+    assert "up to date now" in said
+    assert "error" not in folder.run("doctor")
+
+
 def test_a_file_that_is_none_of_the_four_is_bad_input(folder):
     folder.run("doctor", "--repair", "config.yaml", code=2)
     assert "none of the databases" in folder.errors
@@ -150,6 +191,8 @@ def test_no_server_is_waited_for_that_has_no_database(folder):
     done = train_by_itself(folder)
     assert done.returncode == 2
     assert f"Prefect's database {path} holds something else" in done.stderr
+    folder.run("up", code=2)
+    assert f"`digitflow doctor --repair {path}`" in folder.errors
 
 
 def test_a_disk_without_room_for_prefect_is_named(folder):
