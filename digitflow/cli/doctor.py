@@ -341,7 +341,7 @@ def _check_stuck(client: "SyncPrefectClient") -> Iterator[Finding]:
 
     if stuck := find_stuck(client, POOL, STUCK):
         names = list_some([f"{run.name} ({run.state_name})" for run in stuck])
-        found = f"{len(stuck)} have no process: {names}; within a minute they begin again"
+        found = f"{len(stuck)} have no process: {names}; within minutes they begin again"
         yield _finding("warning", "stuck runs", found)
 
 

@@ -31,7 +31,9 @@ MOST_STARTS = 3
 # The server's own limit.
 PAGE = 200
 
-Suspects = dict[UUID, UUID | None]
+# A look alone says little.
+LOOKS, PENDING_LOOKS = 2, 10
+Suspects = dict[UUID, tuple[UUID | None, int]]
 
 
 def mark_crashed(client: "SyncPrefectClient", pool: str) -> None:
@@ -67,7 +69,8 @@ def restart_crashed(
 def restart_stuck(client: "SyncPrefectClient", pool: str, before: Suspects) -> Suspects:
     """Let runs without a process begin again while the worker is alive.
 
-    It may be just starting the process, so a run must be found twice, in the same state.
+    A run must be found twice in the same state; and more often while it is pending, since the
+    worker may be about to start its process, which takes minutes on a machine that is busy.
 
     Parameters
     ----------
@@ -77,13 +80,17 @@ def restart_stuck(client: "SyncPrefectClient", pool: str, before: Suspects) -> S
     Returns
     -------
     dict
-        The state's id of each run that was found now, by the run's id.
+        The state's id of each run that was found now, and how often, by the run's id.
     """
-    found = find_stuck(client, pool)
-    for run in found:
-        if run.state_id == before.get(run.id) and _end_dead_run(client, run):
+    found: Suspects = {}
+    for run in find_stuck(client, pool):
+        state, looks = before.get(run.id, (None, 0))
+        looks = looks + 1 if state == run.state_id else 1
+        found[run.id] = run.state_id, looks
+        enough = PENDING_LOOKS if run.state_type == "PENDING" else LOOKS
+        if looks >= enough and _end_dead_run(client, run):
             _begin_again(client, run)
-    return {run.id: run.state_id for run in found}
+    return found
 
 
 def find_stuck(

@@ -16,7 +16,12 @@ from digitflow.registry.champion import read_champion
 from digitflow.registry.listing import find_registration, list_history, list_versions
 from digitflow.service.environment import open_client, read_state
 from digitflow.service.processes import find_process, is_alive, read_environ
-from digitflow.service.repairs import RUN_VARIABLE, find_stuck
+from digitflow.service.repairs import (
+    PENDING_LOOKS,
+    RUN_VARIABLE,
+    find_stuck,
+    restart_stuck,
+)
 from digitflow.service.supervisor import POOL
 from digitflow.store.runs import list_runs, read_events
 
@@ -72,9 +77,14 @@ def stuck(service):
         assert service.api(f"/flow_runs/{run}/set_state", forced)["status"] == "ACCEPT"
         return run
 
-    runs = [start("RUNNING"), start("PENDING")]
+    runs, suspects = [start("RUNNING"), start("PENDING")], {}
     with open_client(f"http://127.0.0.1:{service.port}/api") as client:
         assert {str(run.id) for run in find_stuck(client, POOL)} >= set(runs)
+        # The supervisor looks every half minute.
+        for _ in range(PENDING_LOOKS):
+            assert service.state_of(runs[1]) == "PENDING"
+            suspects = restart_stuck(client, POOL, suspects)
+    assert "AwaitingRetry" in service.list_states(runs[1])
     return runs
 
 
