@@ -14,7 +14,7 @@ from digitflow.config.table import (
     TableRules,
     TableShares,
 )
-from digitflow.data.sources.districts import generate_districts
+from digitflow.data.sources.districts import FILE_VARIABLE, generate_districts
 from digitflow.data.tables.frames import to_frame
 from digitflow.data.tables.sets import (
     CheckedRows,
@@ -105,7 +105,8 @@ def test_rows_that_a_file_sets_aside_stay_test_rows(store, tmp_path, people):
     assert splits.test == checked.test
 
 
-def test_generated_rows_are_called_so(store):
+def test_generated_rows_are_called_so(store, monkeypatch):
+    monkeypatch.delenv(FILE_VARIABLE, raising=False)
     raw = ingest(store, DistrictsTable(rows=600, seed=3))
     declared = {"median_income": Column(), "median_house_value": Column()}
     checked = validate_table(
