@@ -25,6 +25,8 @@ UNFINISHED = {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}
 GONE = "Its process is gone."
 AGAIN = "AwaitingRetry"
 WORKER = "digitflow"
+# How Prefect's worker begins when it could not start a run, as when the server was too busy.
+UNSUBMITTED = "Failed to submit flow run"
 MISSED = "Missed: the service was not running. Only the latest missed run is started."
 # A run that takes its process down with it each time must not do so for ever.
 MOST_STARTS = 3
@@ -57,13 +59,17 @@ def restart_crashed(
         When their worker was last seen alive, with a time zone. Runs that have crashed after
         that begin again too: who writes to a worker that has ended, ends by that, and says so.
     """
-    crashed = []
-    if since is not None:
-        recent = {"state": {"type": {"any_": ["CRASHED"]}}, "end_time": {"after_": since}}
-        crashed = find_runs(client, recent, pool)
+    crashed = [] if since is None else _find_crashed(client, pool, since)
     dead = [run for run in _find_dead_runs(client, pool) if _end_dead_run(client, run)]
     for run in [*crashed, *dead]:
         _begin_again(client, run)
+
+
+def restart_unsubmitted(client: "SyncPrefectClient", pool: str, since: datetime) -> None:
+    """Let runs begin again that a worker could not start after a moment with a time zone."""
+    for run in _find_crashed(client, pool, since):
+        if run.state is not None and (run.state.message or "").startswith(UNSUBMITTED):
+            _begin_again(client, run)
 
 
 def restart_stuck(client: "SyncPrefectClient", pool: str, before: Suspects) -> Suspects:
@@ -187,6 +193,11 @@ def find_runs(
         limit=PAGE,
         offset=offset,
     )
+
+
+def _find_crashed(client: "SyncPrefectClient", pool: str, since: datetime) -> "list[FlowRun]":
+    recent = {"state": {"type": {"any_": ["CRASHED"]}}, "end_time": {"after_": since}}
+    return find_runs(client, recent, pool)
 
 
 def _find_dead_runs(client: "SyncPrefectClient", pool: str) -> "list[FlowRun]":

@@ -87,6 +87,7 @@ class Supervisor:
         self.state = ServiceState(phase="starting", processes={})
         self._token = os.environ[TOKEN_VARIABLE]
         self._worker_seen: datetime | None = None
+        self._looked_at = datetime.now(UTC)
         self._suspects: repairs.Suspects = {}
         self._next_look = 0.0
 
@@ -209,6 +210,9 @@ class Supervisor:
         with self._look_after_runs() as client:
             repairs.mark_crashed_commands(client, self.store)
             self._suspects = repairs.restart_stuck(client, POOL, self._suspects)
+            moment = datetime.now(UTC)
+            repairs.restart_unsubmitted(client, POOL, self._looked_at)
+            self._looked_at = moment
 
     @contextmanager
     def _look_after_runs(self) -> Iterator["SyncPrefectClient"]:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from digitflow.service.repairs import (
     RUN_VARIABLE,
     find_stuck,
     restart_stuck,
+    restart_unsubmitted,
 )
 from digitflow.service.supervisor import POOL
 from digitflow.store.runs import list_runs, read_events
@@ -124,6 +126,27 @@ def wait_until_started(service, run, task):
         return None
 
     return wait_for(find, seconds=120)
+
+
+def test_a_run_that_the_worker_could_not_start_begins_again_and_no_other_that_crashed(service):
+    began = datetime.now(UTC)
+
+    def crash(message):
+        planned = {
+            "type": "SCHEDULED",
+            "state_details": {"scheduled_time": "2100-01-01T00:00Z"},
+        }
+        run = service.start_run("judge/judge-digits", state=planned)
+        forced = {"state": {"type": "CRASHED", "message": message}, "force": True}
+        service.api(f"/flow_runs/{run}/set_state", forced)
+        return run
+
+    unsubmitted = crash("Failed to submit flow run to infrastructure: HTTPStatusError: 503")
+    crashed = crash("Flow run infrastructure exited with non-zero status code 1.")
+    with open_client(f"http://127.0.0.1:{service.port}/api") as client:
+        restart_unsubmitted(client, POOL, began)
+    assert "AwaitingRetry" in service.list_states(unsubmitted)
+    assert service.list_states(crashed)[-1] == "Crashed"
 
 
 def test_a_run_that_waits_for_a_person_frees_its_place_and_goes_on_when_answered(trained):
