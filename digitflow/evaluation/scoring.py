@@ -20,12 +20,12 @@ from digitflow.models.predicting import Predict, choose_method, predict_in_chunk
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef, ModelRef, Record, digest_json
 
-TIMED_SAMPLES = 40
+TIMED_SAMPLES = 20
 ROUNDS = 20
 # A slow model gets fewer rounds: beyond these processor seconds no new one begins.
-MAX_SECONDS = 30.0
+MAX_SECONDS = 10.0
 # As many rounds may lower a figure by so much before it is taken for steady.
-_STEADY_ROUNDS, _STEADY_SHARE = 3, 0.02
+_STEADY_ROUNDS, _STEADY_SHARE = 2, 0.05
 
 
 class Evaluation(Record):
