@@ -98,7 +98,7 @@ def train(config: AnyConfig) -> str:
 
 def train_once(run: RunContext, config: AnyConfig) -> str:
     """Go through the whole job; what is cached is not computed again."""
-    check_candidates(config)
+    check_candidates(config, run.store)
     choices = choose_candidates(config)
     workload = choose_workload(config)
     try_others = workload.start_others()

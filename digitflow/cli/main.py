@@ -134,12 +134,12 @@ def train(
     from digitflow.registry.training import resolve_config
 
     checked = resolve_config(str(config))
-    check_candidates(checked)
     if accept_new_test:
         gate = checked.gate.model_copy(update={"accept_new_test": True})
         checked = checked.model_copy(update={"gate": gate})
 
     store = _prepare(debug)
+    check_candidates(checked, store)
     _require_person(checked)
 
     def run_flow() -> str:

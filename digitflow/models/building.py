@@ -18,9 +18,10 @@ from digitflow.config.training import Candidate, Classifier, TrainConfig
 from digitflow.errors import CandidateFailed, InputError, list_some
 from digitflow.features.preparing import build_steps
 from digitflow.models.persistence import check_storable
-from digitflow.project.code import ProjectCode, is_in_project, read_code
+from digitflow.project.code import ProjectCode, is_in_project, read_code, trace_code
 from digitflow.project.importing import is_path, load_object, split_name
-from digitflow.store.references import Record
+from digitflow.store.artifacts import Store
+from digitflow.store.references import Record, digest_json
 
 # Rows that an estimator is tried on, so many and then more: what is wrong with few rows is
 # not the same with more; and what it may repeat on them at most.
@@ -106,8 +107,14 @@ def list_chosen(config: TrainConfig) -> list[str | ProjectCode]:
     ]
 
 
-def check_candidates(config: TrainConfig) -> None:
+def check_candidates(config: TrainConfig, store: Store | None = None) -> None:
     """Build each candidate once, unfitted, so that what is wrong shows before data are read.
+
+    Parameters
+    ----------
+    store : Store, optional
+        Where it is noted that they are well: the same ones, of the same code, are not built
+        again, for which an unchanged run would import scikit-learn.
 
     Raises
     ------
@@ -115,6 +122,9 @@ def check_candidates(config: TrainConfig) -> None:
         It names the candidate and what is wrong with it: an import path, a parameter, a
         value, the kind of estimator.
     """
+    known = None if store is None else store.root / "checked" / _digest_candidates(config)
+    if known is not None and known.exists():
+        return
     _check_trust(config)
     for each in config.candidates:
         task = "classification" if isinstance(each, Classifier) else "regression"
@@ -123,6 +133,15 @@ def check_candidates(config: TrainConfig) -> None:
             _check_estimator(EstimatorChoice.from_candidate(each, config), task)
         except (InputError, CandidateFailed) as exc:
             raise InputError(f"candidate {each.name}: {exc}") from exc
+    if store is not None and known is not None:
+        store.write_text(f"checked/{known.name}", "")
+
+
+def _digest_candidates(config: TrainConfig) -> str:
+    """Return the digest of what candidates are made of, and of the code behind it."""
+    candidates = [each.model_dump(mode="json") for each in config.candidates]
+    code = trace_code([__name__, *list_chosen(config)])
+    return digest_json([candidates, config.trust, config.seed, code.modules, code.libraries])
 
 
 def build_estimator(

@@ -8,6 +8,7 @@ from digitflow.catalogue import ESTIMATORS
 from digitflow.config.reading import load_config
 from digitflow.errors import CandidateFailed, InputError
 from digitflow.features.preparing import build_steps
+from digitflow.models import building
 from digitflow.models.building import (
     EstimatorChoice,
     RecipeChoice,
@@ -309,3 +310,20 @@ def test_the_recipes_parameters_tell_two_apart(configure):
     for params, said in (({}, "pca"), ({"n": 3}, "pca(n=3)")):
         config = configure(recipe="pca", recipe_params=params)
         assert config.candidates[0].describe_recipe() == said
+
+
+def test_candidates_that_were_well_are_not_built_again_until_they_change(
+    store, configure, monkeypatch
+):
+    built = []
+    build = building.build_estimator
+    monkeypatch.setattr(
+        building, "build_estimator", lambda *given: built.append(given) or build(*given)
+    )
+    for depth in (3, 3, 4):
+        check_candidates(configure(estimator="tree", params={"max_depth": depth}), store)
+    assert [given[1] for given in built] == [{"max_depth": 3}, {"max_depth": 4}]
+    with pytest.raises(InputError):
+        check_candidates(configure(estimator="tree", params={"max_depth": "deep"}), store)
+    with pytest.raises(InputError):
+        check_candidates(configure(estimator="tree", params={"max_depth": "deep"}), store)
