@@ -357,7 +357,8 @@ def _calibrate(estimator: Any, calibration: str, scores: np.ndarray, labels: np.
     calibrated = CalibratedClassifierCV(speaker, method=calibration, cv=[(rows, rows)])
     calibrated.fit(samples, labels)
     calibrated.estimator = FrozenEstimator(estimator)
-    calibrated.n_features_in_ = estimator.n_features_in_
+    if hasattr(estimator, "n_features_in_"):  # one of a user's own may not say
+        calibrated.n_features_in_ = estimator.n_features_in_
     for each in calibrated.calibrated_classifiers_:
         each.estimator = calibrated.estimator
     return calibrated

@@ -364,8 +364,27 @@ def list_aliases(client: Any, model: str) -> dict[str, str]:
 
 
 def set_alias(client: Any, model: str, alias: str, version: str) -> None:
-    """Let an alias name a version."""
-    client.set_registered_model_alias(model, alias, version)
+    """Let an alias name a version.
+
+    Of two that add it at the same moment, the database refuses one, who then finds it there.
+    """
+    while True:
+        try:
+            client.set_registered_model_alias(model, alias, version)
+        except Exception as exc:
+            if not _is_conflict(exc) or alias not in list_aliases(client, model):
+                raise
+        else:
+            return
+
+
+def _is_conflict(error: BaseException | None) -> bool:
+    """Tell whether a database refused a row because of another with the same key."""
+    from sqlalchemy.exc import IntegrityError
+
+    while error is not None and not isinstance(error, IntegrityError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def mirror_version(

@@ -79,7 +79,7 @@ def test_without_a_training_the_page_says_what_makes_one(untrained, open_page, r
 
 
 def test_images_that_were_freed_cost_their_part_only(trained, open_page, read_words):
-    for run in (trained.root / "runs").iterdir():
-        (run / "events.jsonl").unlink()
+    for events in (trained.root / "runs").glob("*/events.jsonl"):
+        events.unlink()
     assert "digitflow train" in read_words(open_part(open_page, "Samples"))
     assert len(tables(open_part(open_page, "Sets"))) == 2

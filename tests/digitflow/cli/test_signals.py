@@ -39,10 +39,16 @@ main.main()
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=stop_ignoring,
     )
     assert process.stdout.readline() == b"at work\n"
     return process
+
+
+def stop_ignoring():
+    """Let a command have its own way with signals, whatever the tests were started by."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("work", [AT_REST, STUBBORN], ids=["at rest", "stubborn"])
