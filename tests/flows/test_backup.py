@@ -25,6 +25,7 @@ def digit(project):
     return path
 
 
+@pytest.mark.soak
 def test_backups_made_while_a_training_goes_on_predict_elsewhere(project, digit):
     project.run("predict", digit)
     project.run("correct", digit, "0")

@@ -4,6 +4,8 @@ import threading
 from contextlib import closing
 
 import pytest
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import IntegrityError
 
 from digitflow.errors import StorageError
 from digitflow.registry import mlflow
@@ -71,3 +73,26 @@ def test_a_server_that_does_not_answer_is_one_clear_error_without_its_password(
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not list(store.root.iterdir())
+
+
+def test_whom_the_database_refuses_finds_the_other_alias_there_and_changes_it(store):
+    with mlflow.open_client(store) as client:
+        client.create_registered_model("digits")
+        versions = [client.create_model_version("digits", "nowhere") for _ in range(2)]
+        add = client.set_registered_model_alias
+
+        def come_second(model, alias, version):
+            client.set_registered_model_alias = add
+            add(model, alias, versions[0].version)
+            raise MlflowException("UNIQUE constraint failed") from IntegrityError("", {}, None)
+
+        client.set_registered_model_alias = come_second
+        mlflow.set_alias(client, "digits", "champion", versions[1].version)
+        assert mlflow.list_aliases(client, "digits") == {"champion": "2"}
+
+        def refuse(model, alias, version):
+            raise MlflowException("no such table")
+
+        client.set_registered_model_alias = refuse
+        with pytest.raises(MlflowException):
+            mlflow.set_alias(client, "digits", "champion", "1")
