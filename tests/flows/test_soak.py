@@ -163,6 +163,10 @@ class Hour:
 
     def find_part(self, name):
         time.sleep(self.random.uniform(0, 15))
+        return self.find_marked(name)
+
+    def find_marked(self, name):
+        """Return a process of the service, None where it is dead."""
         state = read_state(self.service.store)
         mark = state and state.processes.get(name)
         return mark and find_process(mark)
@@ -218,7 +222,7 @@ def test_nothing_is_lost_in_an_hour_of_kills(service, handwriting):
             hour.fill_disk()
         elif MAY_SET_CLOCK:
             hour.set_clock()
-        if read_state(service.store) is None or hour.find_alive("supervisor") is None:
+        if hour.find_marked("supervisor") is None:
             wait_for(hour.up, seconds=600)
         hour.use()
     settle(hour)
