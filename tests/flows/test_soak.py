@@ -24,6 +24,7 @@ from real_service import CHECKOUT, CONFIG, Service, wait_for
 from digitflow.errors import DigitflowError
 from digitflow.feedback.corrections import add_corrections, list_corrections
 from digitflow.feedback.predictions import PredictionLog, count_by_day
+from digitflow.feedback.tables import name_images
 from digitflow.predict.predictor import Predictor
 from digitflow.registry.champion import read_champion
 from digitflow.registry.listing import list_history
@@ -178,10 +179,10 @@ class Hour:
         predictor = Predictor.load(store, MODEL)
         with suppress(DigitflowError):  # a full disk: told, and not counted
             with PredictionLog(store) as log:
-                found = predictor.predict_proba(images)
+                found = predictor.pipeline.predict_proba(images)
                 statuses = ["read"] * len(images)
                 version = predictor.champion.version
-                log.add(list(images), found, statuses, MODEL, version)
+                log.add(name_images(images), found, statuses, MODEL, version)
             self.predicted += len(images)
         with suppress(DigitflowError):
             digits = [self.random.randrange(10)]
