@@ -1,14 +1,17 @@
 """Files and aliases follow the history, whatever happened to them."""
 
+import io
 import shutil
+from typing import ClassVar
 
+import numpy as np
 import pytest
 
 from digitflow.errors import DamagedArtifact, StorageError
 from digitflow.models import golden
 from digitflow.models.persistence import load_model
 from digitflow.registry import history, listing, mlflow, promotion, versions
-from digitflow.registry.champion import mend
+from digitflow.registry.champion import _put_array_back, mend
 from digitflow.registry.listing import list_versions
 from digitflow.registry.versions import list_files
 from digitflow.store.artifacts import Store
@@ -178,3 +181,28 @@ def test_a_registry_that_cannot_be_read_is_one_clear_error(project, name):
     (project.store.root / "registry" / f"{name}.db").write_bytes(b"not a database" * 100)
     with pytest.raises(StorageError, match=rf"{name}\.db holds something else"):
         mend(project.store, "digits")
+
+
+class Trap:
+    """Notes that it was unpickled."""
+
+    sprung: ClassVar[list[str]] = []
+
+    def __reduce__(self):
+        return self.sprung.append, ("unpickled",)
+
+
+def test_nothing_is_unpickled_of_an_array_that_comes_back(store):
+    ref = store.put_array(np.arange(3))
+    content = io.BytesIO()
+    np.save(content, np.array([Trap()], dtype=object), allow_pickle=True)
+    assert not _put_array_back(store, content.getvalue(), ref)
+    assert Trap.sprung == []
+    content = io.BytesIO()
+    np.save(content, np.arange(4))
+    assert not _put_array_back(store, content.getvalue(), ref)
+    content = io.BytesIO()
+    np.save(content, np.arange(3))
+    store.path_of(ref).unlink()
+    assert _put_array_back(store, content.getvalue(), ref)
+    assert store.is_intact(ref)
