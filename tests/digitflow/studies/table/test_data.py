@@ -1,12 +1,13 @@
 """Which rows a study of a table is about."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from digitflow.data.tables.sets import identify_set
 from digitflow.errors import InputError
 from digitflow.studies.plan import ExperimentContext, StudyData
-from digitflow.studies.table.data import find_table, open_test, open_train
+from digitflow.studies.table.data import Rows, find_table, open_test, open_train
 
 
 def test_what_is_learnt_from_is_all_but_the_test_rows_in_their_order(make_study, store):
@@ -50,3 +51,11 @@ def test_a_set_of_rows_is_looked_for_where_there_are_all(make_study, store):
     with pytest.raises(TypeError, match="expected TableData, got StudyData"):
         find_table(bare)
     assert np.isfinite(open_train(bare).targets).all()
+
+
+def test_rows_are_taken_by_their_numbers_with_their_targets():
+    rows = Rows(pd.DataFrame({"a": [1.0, 2.0, 3.0]}), np.array([10.0, 20.0, 30.0]))
+    taken = rows.take(np.array([2, 0]))
+    assert taken.frame["a"].tolist() == [3.0, 1.0]
+    assert taken.frame.index.tolist() == [0, 1]
+    assert taken.targets.tolist() == [30.0, 10.0]
