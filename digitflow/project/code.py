@@ -8,8 +8,10 @@ name, and what was read is what runs, whatever happens to the files meanwhile.
 import sys
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import packages_distributions
 from importlib.util import find_spec
+from itertools import accumulate
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -146,9 +148,21 @@ def _is_ours(name: str) -> bool:
     return name.partition(".")[0] == OUR_PACKAGE
 
 
+def _find_file_of(module: str) -> ModuleSpec | None:
+    """Find an installed module without importing the packages that it is in."""
+    spec, path = None, None
+    for name in accumulate(module.split("."), "{}.{}".format):
+        spec = PathFinder.find_spec(name, path)
+        if spec is None:
+            return None
+        path = spec.submodule_search_locations or []
+    return spec
+
+
 def _require_installed(folder: Path, module: str) -> None:
     try:
-        found = find_spec(module)
+        # Some packages make modules of their own, that only they can tell of.
+        found = _find_file_of(module) or find_spec(module)
     except (ImportError, ValueError):  # a package on the way to it is none
         found = None
     if found is None:

@@ -85,3 +85,13 @@ def test_what_is_no_python_is_refused_with_its_place(write, text):
     folder = write({"broken.py": text})
     with pytest.raises(InputError, match=r"broken\.py is no valid Python"):
         read_code(folder, "broken")
+
+
+def test_an_installed_module_is_found_without_importing_its_package(folder, run_python):
+    code = (
+        "import sys; from pathlib import Path; from digitflow.project.code import read_code;"
+        "assert read_code(Path(sys.argv[1]), 'sklearn.svm') is None;"
+        "assert 'sklearn' not in sys.modules"
+    )
+    process = run_python(code, folder)
+    assert process.returncode == 0, process.stderr
