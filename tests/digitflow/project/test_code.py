@@ -1,5 +1,8 @@
 """Which modules of a project something needs, and what a key says of them."""
 
+import subprocess
+import sys
+
 import pytest
 
 from digitflow.errors import InputError
@@ -87,11 +90,12 @@ def test_what_is_no_python_is_refused_with_its_place(write, text):
         read_code(folder, "broken")
 
 
-def test_an_installed_module_is_found_without_importing_its_package(folder, run_python):
+def test_an_installed_module_is_found_without_importing_its_package(folder):
     code = (
         "import sys; from pathlib import Path; from digitflow.project.code import read_code;"
         "assert read_code(Path(sys.argv[1]), 'sklearn.svm') is None;"
         "assert 'sklearn' not in sys.modules"
     )
-    process = run_python(code, folder)
+    command = [sys.executable, "-c", code, folder]
+    process = subprocess.run(command, capture_output=True, text=True)
     assert process.returncode == 0, process.stderr
