@@ -10,7 +10,7 @@ import numpy as np
 
 from digitflow.errors import DamagedArtifact
 from digitflow.models.bundle import ModelBundle
-from digitflow.registry import history, mlflow
+from digitflow.registry import history, mlflow, mlflow_client, mlflow_files
 from digitflow.registry.history import HISTORY
 from digitflow.registry.versions import MIRROR_FILE, Champion, list_files
 from digitflow.store.artifacts import Store
@@ -65,13 +65,13 @@ def open_registry(store: Store, model: str) -> Iterator[Any]:
         If MLflow's file or the history's is gone, and the other one knows of champions.
     """
     history.require(store)
-    if mlflow.is_missing(store) and history.list_models(store):
+    if mlflow_client.is_missing(store) and history.list_models(store):
         said = "is missing, but there is a history of champions in it"
         raise DamagedArtifact(
-            Fault("missing", said).describe(mlflow.TITLE, store.root / MIRROR_FILE)
+            Fault("missing", said).describe(mlflow_client.TITLE, store.root / MIRROR_FILE)
         )
     HISTORY.require_tables(store)
-    with lock_model(store, model), mlflow.open_client(store) as client:
+    with lock_model(store, model), mlflow_client.open_client(store) as client:
         if history.read_last(store, model) is None:
             _require_no_champion(client, store, model)
         yield client
@@ -122,7 +122,7 @@ def restore_bundle(store: Store, champion: Champion) -> None:
     missing = list_missing(store, champion.bundle)
     if not missing:
         return
-    with mlflow.open_client(store) as client:
+    with mlflow_client.open_client(store) as client:
         for name, ref in missing.items():
             restore_file(client, store, champion, name, ref)
 
@@ -132,7 +132,7 @@ def restore_file(
 ) -> None:
     """Bring one file back, if MLflow has a copy whose digest is right; or warn."""
     path = store.path_of(ref)
-    content = mlflow.download_file(client, store, champion.name, champion.version, name)
+    content = mlflow_files.download_file(client, store, champion.name, champion.version, name)
     if content is not None and _put_back(store, content, ref):
         logger.warning("%s was missing; brought back from MLflow", path)
     else:

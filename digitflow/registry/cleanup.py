@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from digitflow.errors import StorageError, list_some
-from digitflow.registry import history, mlflow
+from digitflow.registry import history, mlflow, mlflow_files
 from digitflow.registry.champion import open_registry
 from digitflow.registry.listing import list_models
 from digitflow.registry.versions import Registration, list_files
@@ -91,7 +91,7 @@ def _free_model(
     # Also of registrations that were killed half-way.
     for run_id in mlflow.list_runs(client, model):
         if run_id not in used:
-            sizes = mlflow.list_sizes(store, run_id)
+            sizes = mlflow_files.list_sizes(store, run_id)
             freed.files += len(sizes)
             freed.bytes += sum(sizes)
             if not dry_run:

@@ -47,9 +47,9 @@ def find_registration(store: Store, model: str, version: str) -> Registration:
 
 
 def _ask_mlflow(store: Store, model: str) -> dict[str, str]:
-    from digitflow.registry import mlflow
+    from digitflow.registry import mlflow, mlflow_client
 
-    with mlflow.open_client(store) as client:
+    with mlflow_client.open_client(store) as client:
         return mlflow.list_aliases(client, model)
 
 

@@ -1,106 +1,26 @@
-"""MLflow mirrors the history: versions with their files, and aliases, for all who read MLflow.
+"""MLflow mirrors the history: versions and aliases, for all who read MLflow."""
 
-It is imported and opened where something is registered, promoted or freed, not to read.
-"""
-
-import json
-import logging
-import os
-import platform
-import shutil
-import sqlite3
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
-from zipfile import ZipFile
 
-from digitflow.errors import StorageError
-from digitflow.gate.verdict import Verdict
-from digitflow.models.bundle import ModelBundle, Signature
-from digitflow.models.types import list_types
-from digitflow.registry.versions import (
-    MIRROR_FILE,
-    MODEL_FILE,
-    Registration,
-    TrainingFacts,
-    list_files,
+from digitflow.registry.mlflow_client import is_remote
+from digitflow.registry.mlflow_files import (
+    ARTIFACTS,
+    MODEL_FOLDER,
+    find_folder,
+    put_bundle,
+    put_files,
 )
-from digitflow.store import sqlite_files
-from digitflow.store.artifacts import Store, storage_errors
-from digitflow.store.databases import read_patience, write_first_line
-from digitflow.store.lineage import installed_version
-from digitflow.store.sqlite_files import Fault
+from digitflow.registry.versions import (
+    Registration,
+)
+from digitflow.store.artifacts import Store
 
-TITLE = "the registry"
 TAG = "digitflow."
 DIGEST_TAG = f"{TAG}model_digest"
-ARTIFACTS = "registry/artifacts"
-MODEL_FOLDER, BUNDLE_FOLDER = "model", "bundle"
-
-
-def put_bundle(
-    client: Any, store: Store, run_id: str, bundle: ModelBundle, signature: Signature
-) -> None:
-    """Keep every file of a bundle, with the page that tells MLflow how to load it."""
-    files = {name: store.path_of(ref) for name, ref in list_files(bundle).items()}
-    model = files.pop(MODEL_FILE)
-    with TemporaryDirectory() as folder:
-        page = Path(folder) / "MLmodel"
-        _write_page(page, run_id, model, bundle.model.trusted, signature)
-        put_files(client, store, run_id, {MODEL_FILE: model, page.name: page}, MODEL_FOLDER)
-        about = Path(folder) / "bundle.json"
-        about.write_text(bundle.model_dump_json(indent=2), encoding="utf-8")
-        put_files(client, store, run_id, files | {about.name: about}, BUNDLE_FOLDER)
-
-
-def put_files(
-    client: Any, store: Store, run_id: str, files: Mapping[str, Path], place: str = ""
-) -> None:
-    """Keep copies of files, by their names, in a folder of an MLflow run."""
-    if (kept := find_folder(store, run_id)) is None:
-        # MLflow takes the names that files have.
-        with TemporaryDirectory() as folder:
-            for name, file in files.items():
-                shutil.copyfile(file, Path(folder) / name)
-            client.log_artifacts(run_id, folder, place or None)
-        return
-    for name, file in files.items():
-        target = kept / place / name
-        with store.temporary_path() as copy, storage_errors(target):
-            shutil.copyfile(file, copy)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            copy.replace(target)
-
-
-def download_file(
-    client: Any, store: Store, model: str, version: str, name: str
-) -> bytes | None:
-    """Return a file of a version's bundle as MLflow keeps it, None if it has none."""
-    from mlflow.exceptions import MlflowException
-
-    place = f"{MODEL_FOLDER if name == MODEL_FILE else BUNDLE_FOLDER}/{name}"
-    try:
-        run_id = client.get_model_version(model, version).run_id
-        if (kept := find_folder(store, run_id)) is not None:
-            return (kept / place).read_bytes()
-        with TemporaryDirectory() as folder:
-            path = client.download_artifacts(run_id, place, folder)
-            return Path(path).read_bytes()
-    except (MlflowException, OSError):
-        return None
-
-
-def list_sizes(store: Store, run_id: str) -> list[int]:
-    """Return the sizes in bytes of an MLflow run's files; none where a server keeps them."""
-    folder = find_folder(store, run_id)
-    paths = () if folder is None else folder.rglob("*")
-    return [path.stat().st_size for path in paths if path.is_file()]
 
 
 class MirroredVersion(NamedTuple):
@@ -125,215 +45,12 @@ def list_mirrored(client: Any) -> tuple[dict[str, str], dict[str, MirroredVersio
     return champions, found
 
 
-def list_folders(store: Store) -> list[Path]:
-    """Return the folders of all MLflow runs' files; none where a server keeps them."""
-    return [] if is_remote() else sorted((store.root / ARTIFACTS).glob("*/artifacts"))
-
-
-def read_pages(folder: Path) -> tuple[ModelBundle, Verdict, TrainingFacts] | None:
-    """Return what the pages beside a version's files say; None unless all are there."""
-    try:
-        bundle = (folder / BUNDLE_FOLDER / "bundle.json").read_bytes()
-        facts = json.loads((folder / "facts.json").read_bytes())
-        facts["config"] = (folder / "config.yaml").read_text(encoding="utf-8")
-        return (
-            ModelBundle.model_validate_json(bundle),
-            Verdict.model_validate_json((folder / "verdict.json").read_bytes()),
-            TrainingFacts.model_validate_json(json.dumps(facts)),
-        )
-    except (OSError, ValueError):  # pydantic's error is one too
-        return None
-
-
 def skip_version(client: Any, model: str) -> None:
     """Use a version's number up, so that the next version has the next one."""
     if find_registered(client, model) is None:
         client.create_registered_model(model)
     version = client.create_model_version(model, "none").version
     client.delete_model_version(model, str(version))
-
-
-def find_folder(store: Store, run_id: str) -> Path | None:
-    """Return where the files of an MLflow run are; None where a server keeps them."""
-    return None if is_remote() else store.root / ARTIFACTS / run_id / "artifacts"
-
-
-def _write_page(
-    page: Path, run_id: str, model: Path, trusted: Sequence[str], signature: Signature
-) -> None:
-    """Write MLflow's page on a model. We never read it: anybody could change it."""
-    from mlflow.models import Model
-
-    with ZipFile(model) as archive:
-        types, _, _ = list_types(archive, trusted)
-    about = Model(artifact_path=MODEL_FOLDER, run_id=run_id, signature=_describe(signature))
-    about.add_flavor(
-        "python_function",
-        loader_module="mlflow.sklearn",
-        model_path=MODEL_FILE,
-        predict_fn=signature.method,
-        python_version=platform.python_version(),
-    )
-    about.add_flavor(
-        "sklearn",
-        pickled_model=MODEL_FILE,
-        # By its metadata: nothing here needs what its import, and skops', takes seconds for.
-        sklearn_version=installed_version("scikit-learn"),
-        serialization_format="skops",
-        skops_trusted_types=types,
-    )
-    about.save(str(page))
-
-
-def _describe(signature: Signature) -> Any:
-    """Return MLflow's description of what a model takes and gives."""
-    import numpy as np
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema, TensorSpec
-
-    def describe_array(dtype: str, shape: tuple[int, ...]) -> Any:
-        return Schema([TensorSpec(np.dtype(dtype), shape)])
-
-    columns: list[Any] = [
-        ColSpec("string" if np.dtype(dtype).kind == "U" else "double", name, required=False)
-        for name, dtype in signature.columns
-    ]
-    inputs = Schema(columns) if columns else describe_array(*signature.inputs)
-    return ModelSignature(inputs=inputs, outputs=describe_array(*signature.outputs))
-
-
-TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
-_SETTINGS = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_CONFIGURE_LOGGING": "false",
-    # A server that doesn't answer is reported after seconds, not minutes.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
-}
-
-
-def is_remote() -> bool:
-    """Tell whether the environment names a registry other than the store's own file."""
-    return bool(os.environ.get(TRACKING_VARIABLE))
-
-
-def is_missing(store: Store) -> bool:
-    """Tell whether the registry is the store's own file, and not there yet."""
-    return not is_remote() and not (store.root / MIRROR_FILE).exists()
-
-
-@contextmanager
-def open_client(store: Store) -> Iterator[Any]:
-    """Yield an `MlflowClient`; what goes wrong with it inside the block is one clear error.
-
-    Raises
-    ------
-    StorageError
-        If the registry can't be reached, read or written.
-    """
-    for name, value in _SETTINGS.items():
-        os.environ.setdefault(name, value)  # read by MLflow when it is imported
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    # What it logs with a traceback it raises too.
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-    path = store.root / MIRROR_FILE
-    uri = os.environ.get(TRACKING_VARIABLE) or _database_uri(path)
-    if not is_remote():
-        _initialise_database(store)
-        # MLflow would fill an empty file, try a locked one for minutes, and advise to
-        # upgrade what is newer than itself.
-        if (fault := find_fault(store, read_patience())) is not None:
-            raise StorageError(fault.describe(TITLE, path))
-    try:
-        yield MlflowClient(uri, uri)
-    except (MlflowException, SQLAlchemyError) as exc:
-        raise _explain(exc, path) from exc
-
-
-def find_fault(store: Store, seconds: float, thorough: bool = False) -> Fault | None:
-    """Return what is wrong with the registry's file; None where a server keeps it."""
-    if is_remote():
-        return None
-    return sqlite_files.find_fault(store.root / MIRROR_FILE, seconds, thorough, _check_file)
-
-
-def _check_file(connection: sqlite3.Connection) -> Fault | None:
-    folder = "store/db_migrations/versions"
-    return sqlite_files.compare_revision(connection, "mlflow", folder, "MLflow")
-
-
-def upgrade(store: Store) -> None:
-    """Let MLflow bring a file that an older one wrote up to date.
-
-    Raises
-    ------
-    StorageError
-        If it could not.
-    """
-    uri = _database_uri(store.root / MIRROR_FILE)
-    command = [sys.executable, "-m", "mlflow", "db", "upgrade", uri]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise StorageError(f"{TITLE} {store.root / MIRROR_FILE} was not upgraded: {last}")
-
-
-def _explain(exc: Exception, path: Path) -> StorageError:
-    """Return what an error of MLflow's means, for its file or for a server."""
-    if not is_remote() and (fault := sqlite_files.read_error(exc)) is not None:
-        return StorageError(fault.describe(TITLE, path))
-    where = f"named by {TRACKING_VARIABLE}" if is_remote() else path
-    return StorageError(f"{TITLE} {where} can't be used: {write_first_line(exc)}")
-
-
-def _initialise_database(store: Store) -> None:
-    """Make the SQLite file once: under a lock, and visible only when it is whole."""
-    path = store.root / MIRROR_FILE
-    if path.exists():
-        return
-    from mlflow import MlflowClient
-
-    with store.lock("registry"), store.temporary_path(".db") as unfinished:
-        if path.exists():
-            return
-        uri = _database_uri(unfinished)
-        with _unsynchronised(unfinished):
-            MlflowClient(uri, uri).search_registered_models()
-        with unfinished.open("rb") as file:
-            os.fsync(file.fileno())
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.replace(path)
-
-
-@contextmanager
-def _unsynchronised(path: Path) -> Iterator[None]:
-    """Let SQLite not wait for the disk at each of MLflow's hundred steps to a first database.
-
-    That takes seconds, for a file that nobody uses before it is whole.
-    """
-    from sqlalchemy import Engine, event
-
-    def hurry(connection: Any, _record: Any) -> None:
-        if not isinstance(connection, sqlite3.Connection):
-            return  # another thread's, of a history on a server
-        _, _, file = connection.execute("PRAGMA database_list").fetchone()
-        if Path(file) == path.resolve():
-            connection.execute("PRAGMA synchronous = OFF")
-            connection.execute("PRAGMA journal_mode = MEMORY")
-
-    event.listen(Engine, "connect", hurry)
-    try:
-        yield
-    finally:
-        event.remove(Engine, "connect", hurry)
-
-
-def _database_uri(path: Path) -> str:
-    return f"sqlite:///{path.resolve()}"
 
 
 _MOST_RUNS = 10_000

@@ -9,7 +9,7 @@ from digitflow.evaluation.evidence import TestScore
 from digitflow.gate.verdict import Verdict
 from digitflow.models import golden
 from digitflow.models.bundle import ModelBundle
-from digitflow.registry import history, listing, mlflow
+from digitflow.registry import history, listing, mlflow, mlflow_files
 from digitflow.registry.champion import (
     align_aliases,
     open_registry,
@@ -150,7 +150,7 @@ def attach_report(store: Store, model: str, version: str, report: Path) -> None:
     number = listing.find_registration(store, model, version).version
     with open_registry(store, model) as client:
         run_id = client.get_model_version(model, number).run_id
-        mlflow.put_files(client, store, run_id, {"index.html": report}, "report")
+        mlflow_files.put_files(client, store, run_id, {"index.html": report}, "report")
 
 
 def _is_same(champion: Champion, verdict: Verdict) -> bool:

@@ -9,7 +9,7 @@ from digitflow.errors import DigitflowError, list_some
 from digitflow.formatting import format_count
 from digitflow.gate.verdict import Verdict
 from digitflow.models.bundle import ModelBundle
-from digitflow.registry import history, mlflow
+from digitflow.registry import history, mlflow, mlflow_client, mlflow_files
 from digitflow.registry.champion import align_aliases, list_missing
 from digitflow.registry.history import HISTORY
 from digitflow.registry.mlflow import MirroredVersion
@@ -182,14 +182,14 @@ def _read_mirror(store: Store) -> tuple[dict[str, str], list[Registration]]:
     named = {str(run.get("run")): _name_by_run(run) for run in list_runs(store, "train")}
     by_folder: dict[str, MirroredVersion] = {}
     try:
-        if not mlflow.is_missing(store):
-            with mlflow.open_client(store) as client:
+        if not mlflow_client.is_missing(store):
+            with mlflow_client.open_client(store) as client:
                 aliases, by_folder = mlflow.list_mirrored(client)
     except DigitflowError:
         pass  # it is damaged too: its files and the runs' records are left
     found = []
-    for folder in mlflow.list_folders(store):
-        pages = mlflow.read_pages(folder)
+    for folder in mlflow_files.list_folders(store):
+        pages = mlflow_files.read_pages(folder)
         if pages is None:
             continue
         bundle, verdict, facts = pages
@@ -243,11 +243,11 @@ def rebuild_mirror(store: Store) -> list[str]:
     """
     folders = {
         pages[0].model.digest: folder
-        for folder in mlflow.list_folders(store)
-        if (pages := mlflow.read_pages(folder)) is not None
+        for folder in mlflow_files.list_folders(store)
+        if (pages := mlflow_files.read_pages(folder)) is not None
     }
     said = []
-    with mlflow.open_client(store) as client:
+    with mlflow_client.open_client(store) as client:
         for model in history.list_models(store):
             said += _mirror_model(client, store, model, folders)
             align_aliases(client, store, model)

@@ -14,7 +14,7 @@ from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
 from digitflow.errors import InputError, StorageError
 from digitflow.feedback.tables import FEEDBACK
 from digitflow.formatting import format_bytes
-from digitflow.registry import history, mlflow
+from digitflow.registry import history, mlflow_client, mlflow_files
 from digitflow.registry.champion import restore_bundle
 from digitflow.registry.cleanup import list_paths
 from digitflow.registry.history import HISTORY
@@ -29,7 +29,7 @@ MANIFEST = "backup.json"
 # Where each database lies in a backup, and in a folder that is restored.
 PLACES = {
     HISTORY.title: history.FILE,
-    mlflow.TITLE: MIRROR_FILE,
+    mlflow_client.TITLE: MIRROR_FILE,
     FEEDBACK.title: FEEDBACK.file,
     "Prefect's database": "prefect/prefect.db",
 }
@@ -135,8 +135,8 @@ def _list_files(store: Store, kept: Sequence[Registration]) -> Iterator[tuple[st
     """Yield what goes with the databases: {its name in the store, where it is}."""
     wanted = {path for found in kept for path in list_paths(found)}
     digests = {found.bundle.model.digest for found in kept}
-    for folder in mlflow.list_folders(store):
-        pages = mlflow.read_pages(folder)
+    for folder in mlflow_files.list_folders(store):
+        pages = mlflow_files.read_pages(folder)
         if pages is not None and pages[0].model.digest in digests:
             wanted |= {_name(store, path) for path in folder.rglob("*") if path.is_file()}
     wanted |= {_name(store, path) for path in (store.root / "runs").glob("*/*.json*")}

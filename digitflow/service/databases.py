@@ -17,7 +17,7 @@ import psutil
 from digitflow.errors import DigitflowError, InputError, StorageError, list_some
 from digitflow.feedback.tables import FEEDBACK
 from digitflow.formatting import format_bytes, format_count
-from digitflow.registry import history, mlflow
+from digitflow.registry import history, mlflow_client
 from digitflow.registry.cleanup import refuse_while_running
 from digitflow.registry.history import HISTORY
 from digitflow.registry.versions import MIRROR_FILE
@@ -86,9 +86,9 @@ def list_databases(store: Store) -> list[KeptDatabase]:
             _rebuild_history,
         ),
         KeptDatabase(
-            mlflow.TITLE,
-            None if mlflow.is_remote() else store.root / MIRROR_FILE,
-            mlflow.TRACKING_VARIABLE,
+            mlflow_client.TITLE,
+            None if mlflow_client.is_remote() else store.root / MIRROR_FILE,
+            mlflow_client.TRACKING_VARIABLE,
             lambda seconds, thorough: _find_mirror_fault(store, seconds, thorough),
             _rebuild_mirror,
         ),
@@ -127,7 +127,7 @@ def _find_history_fault(store: Store, seconds: float, thorough: bool) -> Fault |
 
 
 def _find_mirror_fault(store: Store, seconds: float, thorough: bool) -> Fault | None:
-    fault = mlflow.find_fault(store, seconds, thorough)
+    fault = mlflow_client.find_fault(store, seconds, thorough)
     if fault is not None and fault.kind == "missing":
         with suppress(DigitflowError):
             return fault if history.list_models(store) else None
@@ -299,8 +299,8 @@ def _bring_up_to_date(store: Store, file: Path, database: KeptDatabase) -> list[
     copy = file.with_name(f"{file.name}.before-{datetime.now(UTC):%Y%m%d-%H%M%S}")
     with closing(open_file(file, LOOK_SECONDS)) as connection:
         copy_database(connection, copy)
-    if database.title == mlflow.TITLE:
-        mlflow.upgrade(store)
+    if database.title == mlflow_client.TITLE:
+        mlflow_client.upgrade(store)
     else:
         _find_ours(database).migrate(store)
     return [f"a copy is kept as {copy}", "it is up to date now"]

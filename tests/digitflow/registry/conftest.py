@@ -20,7 +20,7 @@ from digitflow.gate.verdict import Comparison, Verdict
 from digitflow.models.bundle import ModelBundle, Signature
 from digitflow.models.golden import record_golden
 from digitflow.models.persistence import dump_model
-from digitflow.registry import history, listing, mlflow, promotion
+from digitflow.registry import history, listing, mlflow, mlflow_client, promotion
 from digitflow.registry.champion import read_champion
 from digitflow.registry.versions import TrainingFacts
 from digitflow.store.artifacts import Store
@@ -118,7 +118,7 @@ class Project:
 
     def mirrored(self):
         """Return MLflow's aliases."""
-        with mlflow.open_client(self.store) as client:
+        with mlflow_client.open_client(self.store) as client:
             return mlflow.list_aliases(client, self.model)
 
     def versions(self):

@@ -10,7 +10,7 @@ import pytest
 from digitflow.errors import DamagedArtifact, StorageError
 from digitflow.models import golden
 from digitflow.models.persistence import load_model
-from digitflow.registry import history, listing, mlflow, promotion, versions
+from digitflow.registry import history, listing, mlflow_client, promotion, versions
 from digitflow.registry.champion import _put_array_back, mend
 from digitflow.registry.listing import list_versions
 from digitflow.registry.versions import list_files
@@ -18,7 +18,7 @@ from digitflow.store.artifacts import Store
 
 
 def set_alias(project, alias, version):
-    with mlflow.open_client(project.store) as client:
+    with mlflow_client.open_client(project.store) as client:
         client.set_registered_model_alias(project.model, alias, version)
 
 
@@ -64,7 +64,7 @@ def test_a_read_only_folder_still_has_its_champion(project):
 def test_aliases_that_somebody_moved_are_moved_back_and_said_once(project):
     project.promote(2, project.champion())
     set_alias(project, "champion", "1")
-    with mlflow.open_client(project.store) as client:
+    with mlflow_client.open_client(project.store) as client:
         client.delete_registered_model_alias("digits", "previous")
     assert project.champion().version == "2"
     assert project.versions() == {"2": ("challenger", "champion"), "1": ("previous",)}
@@ -150,7 +150,7 @@ def test_a_moved_folder_still_has_its_champion_and_goes_on(project, tmp_path):
     assert moved.register(1, moved.champion(), outcome="keep")[0] == "1"
     assert promotion.rollback(moved.store, "digits").version == "1"
     assert not project.store.root.exists()  # nothing was written to the old place
-    with mlflow.open_client(moved.store) as client:
+    with mlflow_client.open_client(moved.store) as client:
         source = client.get_model_version("digits", "2").source
     assert source.startswith(moved.store.root.resolve().as_uri())
 

@@ -7,7 +7,7 @@ import pytest
 from digitflow.data.sets import SampleSet
 from digitflow.errors import StorageError
 from digitflow.models.bundle import Golden, ModelBundle, RejectOption
-from digitflow.registry import cleanup, listing, mlflow
+from digitflow.registry import cleanup, listing, mlflow_client
 from digitflow.registry.cleanup import (
     Freed,
     collect_garbage,
@@ -42,7 +42,7 @@ def count_folders(project):
 
 
 def test_the_champion_the_one_before_and_what_has_an_alias_stay(crowd):
-    with mlflow.open_client(crowd.store) as client:
+    with mlflow_client.open_client(crowd.store) as client:
         client.set_registered_model_alias("digits", "best", "4")
     files = count_files(crowd)
     freed = free_versions(crowd.store, keep_versions=0, dry_run=False)
@@ -75,7 +75,7 @@ def test_a_model_whose_version_was_freed_is_registered_anew(crowd):
 
 
 def test_what_a_killed_registration_left_is_freed(crowd, monkeypatch):
-    monkeypatch.setattr(mlflow, "put_bundle", lambda *_: 1 / 0)
+    monkeypatch.setattr("digitflow.registry.mlflow.put_bundle", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         crowd.register(7, crowd.champion(), outcome="keep")
     monkeypatch.undo()

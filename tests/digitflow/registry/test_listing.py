@@ -1,7 +1,7 @@
 import pytest
 
 from digitflow.errors import InputError
-from digitflow.registry import mlflow
+from digitflow.registry import mlflow_client
 from digitflow.registry.listing import (
     choose_model,
     find_registration,
@@ -24,7 +24,7 @@ def test_versions_are_listed_the_newest_first(project):
 
 
 def test_a_version_of_somebody_else_is_not_listed(project):
-    with mlflow.open_client(project.store) as client:
+    with mlflow_client.open_client(project.store) as client:
         client.create_model_version("digits", "file:///nowhere")
     assert [version.version for version in list_versions(project.store)] == ["1"]
     with pytest.raises(InputError, match="no version '2'"):
@@ -32,7 +32,7 @@ def test_a_version_of_somebody_else_is_not_listed(project):
 
 
 def test_an_alias_that_was_given_in_mlflow_names_its_version(project):
-    with mlflow.open_client(project.store) as client:
+    with mlflow_client.open_client(project.store) as client:
         client.set_registered_model_alias("digits", "best", "1")
     assert find_registration(project.store, "digits", "best").version == "1"
     with pytest.raises(InputError, match=r"no version 'worst'.*1, best, challenger, champion"):

@@ -8,14 +8,14 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import IntegrityError
 
 from digitflow.errors import StorageError
-from digitflow.registry import mlflow
+from digitflow.registry import mlflow, mlflow_client
 from digitflow.registry.versions import MIRROR_FILE
 from digitflow.store.artifacts import Store
 
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
-    monkeypatch.delenv(mlflow.TRACKING_VARIABLE, raising=False)
+    monkeypatch.delenv(mlflow_client.TRACKING_VARIABLE, raising=False)
     return Store(tmp_path)
 
 
@@ -33,18 +33,18 @@ def test_the_database_is_made_once_quietly_and_is_whole_when_it_appears(store, c
             pass
         seen.append(list_tables(path))
 
-    assert mlflow.is_missing(store)
+    assert mlflow_client.is_missing(store)
     watcher = threading.Thread(target=watch)
     watcher.start()
-    with mlflow.open_client(store):
+    with mlflow_client.open_client(store):
         pass
     done.set()
     watcher.join()
-    assert not mlflow.is_missing(store)
+    assert not mlflow_client.is_missing(store)
     assert seen == [list_tables(path)]
     assert "registered_model_aliases" in seen[0]
     inode = path.stat().st_ino
-    with mlflow.open_client(store) as client:
+    with mlflow_client.open_client(store) as client:
         assert path.stat().st_ino == inode
         _expect_nothing(client)
     assert not list((store.root / "tmp").iterdir())
@@ -63,11 +63,11 @@ def test_a_server_that_does_not_answer_is_one_clear_error_without_its_password(
     store, monkeypatch
 ):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    monkeypatch.setenv(mlflow.TRACKING_VARIABLE, "http://me:secret@127.0.0.1:9")
-    assert not mlflow.is_missing(store)
+    monkeypatch.setenv(mlflow_client.TRACKING_VARIABLE, "http://me:secret@127.0.0.1:9")
+    assert not mlflow_client.is_missing(store)
     with (
         pytest.raises(StorageError, match="named by MLFLOW_TRACKING_URI") as caught,
-        mlflow.open_client(store) as client,
+        mlflow_client.open_client(store) as client,
     ):
         client.search_registered_models()
     assert "secret" not in str(caught.value)
@@ -76,7 +76,7 @@ def test_a_server_that_does_not_answer_is_one_clear_error_without_its_password(
 
 
 def test_whom_the_database_refuses_finds_the_other_alias_there_and_changes_it(store):
-    with mlflow.open_client(store) as client:
+    with mlflow_client.open_client(store) as client:
         client.create_registered_model("digits")
         versions = [client.create_model_version("digits", "nowhere") for _ in range(2)]
         add = client.set_registered_model_alias

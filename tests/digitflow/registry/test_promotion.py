@@ -11,7 +11,7 @@ import pytest
 
 from digitflow.errors import ChampionMoved, InputError, StorageError
 from digitflow.registry import champion as following
-from digitflow.registry import history, listing, mlflow, promotion
+from digitflow.registry import history, listing, mlflow, mlflow_client, promotion
 from digitflow.registry.history import HISTORY
 from digitflow.registry.listing import find_registration
 from digitflow.registry.promotion import promote, register
@@ -35,7 +35,7 @@ def test_the_first_champion_carries_all_that_it_is_known_by(project):
 
 
 def test_mlflow_keeps_every_file_of_a_version(project):
-    with mlflow.open_client(project.store) as client:
+    with mlflow_client.open_client(project.store) as client:
         version = client.get_model_version("digits", "1")
         run = client.get_run(version.run_id)
         folder = project.store.root / "registry" / "artifacts" / version.run_id / "artifacts"
@@ -256,7 +256,7 @@ def test_a_killed_registration_leaves_no_mlflow_run_that_runs_for_ever(project, 
 
     wait_for(fork(register_and_die))
     project.promote(2, first)
-    with mlflow.open_client(project.store) as client:
+    with mlflow_client.open_client(project.store) as client:
         experiments = [e.experiment_id for e in client.search_experiments()]
         statuses = [run.info.status for run in client.search_runs(experiments)]
     assert sorted(statuses) == ["FINISHED", "FINISHED", "KILLED"]

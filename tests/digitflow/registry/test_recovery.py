@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from digitflow.registry import history, listing, mlflow
+from digitflow.registry import history, listing, mlflow_client, mlflow_files
 from digitflow.registry.history import HISTORY
 from digitflow.registry.promotion import rollback
 from digitflow.registry.recovery import rebuild_history, rebuild_mirror
@@ -79,10 +79,10 @@ def test_what_mlflow_lost_too_is_known_from_the_records_of_runs(crowd):
 
 def test_mlflow_is_made_again_of_the_history_and_keeps_files_and_numbers(crowd, run_python):
     history.remove_version(crowd.store, "digits", "4")
-    with mlflow.open_client(crowd.store) as client:
+    with mlflow_client.open_client(crowd.store) as client:
         client.delete_model_version("digits", "4")
     before = crowd.mirrored(), crowd.versions()
-    report = next((crowd.store.root / mlflow.ARTIFACTS).glob("*/artifacts/model/MLmodel"))
+    report = next((crowd.store.root / mlflow_files.ARTIFACTS).glob("*/artifacts/model/MLmodel"))
     report.with_name("index.html").write_text("a page")
     lose(crowd, MIRROR_FILE)
     shutil.rmtree(crowd.store.root / "models")  # MLflow's copies are all that is left
