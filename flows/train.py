@@ -14,7 +14,8 @@ from digitflow.data.sets import PreparedData, SampleSet
 from digitflow.errors import CandidateRefused, InputError
 from digitflow.evaluation.scoring import Entry, Evaluation, Winner, choose_winner
 from digitflow.feedback.learning import NOTHING
-from digitflow.models.building import EstimatorChoice, RecipeChoice, check_candidates
+from digitflow.models.building import EstimatorChoice, RecipeChoice
+from digitflow.models.checking import check_candidates
 from digitflow.models.fitting import REFIT_FOLDS, FittedModel, PreparedFeatures
 from digitflow.registry.training import resolve_config
 from digitflow.registry.versions import Decision

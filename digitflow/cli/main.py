@@ -130,7 +130,7 @@ def train(
 ) -> None:
     """Train the config's candidates, judge the best one, promote it if it is better."""
     from digitflow.cli.console import print_training, show_progress
-    from digitflow.models.building import check_candidates
+    from digitflow.models.checking import check_candidates
     from digitflow.registry.training import resolve_config
 
     checked = resolve_config(str(config))
@@ -378,7 +378,7 @@ def check(
     file: Annotated[Path, typer.Argument(help="A training config.")], debug: Debug = False
 ) -> None:
     """Check a training config without training; exit code 2 if something is wrong."""
-    from digitflow.models.building import check_candidates
+    from digitflow.models.checking import check_candidates
     from digitflow.registry.training import resolve_config
 
     config = resolve_config(str(file))

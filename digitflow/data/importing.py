@@ -25,15 +25,10 @@ from digitflow.config.data import (
 from digitflow.config.digits import DigitsConfig
 from digitflow.config.reading import load_config, parse_config
 from digitflow.data.contents import require_data
-from digitflow.data.conventions import (
-    TURNED,
-    ExchangedRows,
-    name_labels,
-    suggest_meanings,
-    write_meanings,
-)
+from digitflow.data.conventions import TURNED, ExchangedRows
 from digitflow.data.ingestion import adopt_digits
 from digitflow.data.inspection import RowInspection
+from digitflow.data.labels import name_labels, suggest_meanings, write_meanings
 from digitflow.data.orientation import find_way
 from digitflow.data.sets import CLASSES, UNKNOWN_WRITER, Digits
 from digitflow.data.sources import arrays, images, mnist, table

@@ -4,7 +4,8 @@ import numpy as np
 
 from digitflow.catalogue import SOURCES
 from digitflow.config.data import MixSource, PlainSource, Source
-from digitflow.data.conventions import adopt_conventions, require_labels
+from digitflow.data.conventions import adopt_conventions
+from digitflow.data.labels import require_labels
 from digitflow.data.sets import Digits, RawSets, SampleSet, store_set
 from digitflow.store.artifacts import Store
 

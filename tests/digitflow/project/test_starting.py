@@ -13,7 +13,7 @@ import yaml
 
 from digitflow.config.reading import load_config
 from digitflow.errors import InputError
-from digitflow.models.building import check_candidates
+from digitflow.models.checking import check_candidates
 from digitflow.project.starting import start_project
 
 ROOT = Path(__file__).parents[3]
