@@ -1,4 +1,4 @@
-"""`digitflow backup`, `restore` and `du`: what is kept, and what it takes."""
+"""`digitflow doctor`, `gc`, `du`, `backup` and `restore`: what is kept, whole and in bounds."""
 
 import os
 from pathlib import Path
@@ -48,6 +48,69 @@ def du(
     if not store.require_format():
         raise InputError(f"nothing is stored in {store.root} yet")
     print_result(measure_usage(store, keep_runs), as_json, _print_usage)
+
+
+def doctor(
+    verify: Annotated[bool, typer.Option(help="Hash every stored file too.")] = False,
+    repair: Annotated[
+        Path | None, typer.Option(help="Mend this database, one of the four; keep a copy.")
+    ] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Check the installation, the databases, the registry and the server; mend a database."""
+    from digitflow.cli.console import print_findings
+    from digitflow.cli.doctor import examine
+
+    store = _open_store()
+    if repair is not None:
+        from digitflow.service.databases import repair as repair_database
+
+        for sentence in repair_database(store, repair):
+            typer.echo(sentence)
+        return
+    findings = examine(store, verify)
+    print_result(findings, as_json, print_findings)
+    if any(finding["level"] == "error" for finding in findings):
+        raise typer.Exit(1)
+
+
+def gc(
+    keep_runs: Annotated[int, typer.Option(min=0, help="Newest runs whose files stay.")] = 10,
+    keep_versions: Annotated[
+        int, typer.Option(min=0, help="Newest versions of each model that stay.")
+    ] = 10,
+    keep_days: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Delete uncorrected predictions older than this (default: none)."
+        ),
+    ] = None,
+    under: Annotated[
+        str | None,
+        typer.Option(help="Keep the whole folder under this size, such as 20GB, and the best."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option(help="Only say what would be deleted.")] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Delete the files that no champion, no recent and no running run needs."""
+    from digitflow.cli.console import print_freed
+    from digitflow.feedback.predictions import forget_predictions
+    from digitflow.formatting import parse_bytes
+    from digitflow.registry.cleanup import collect_garbage, collect_within
+    from digitflow.store.artifacts import open_store
+
+    budget = None if under is None else parse_bytes(under)
+    store = open_store()
+    forgotten = forget_predictions(store, keep_days, dry_run)
+    if budget is None:
+        freed = collect_garbage(store, keep_runs, keep_versions, dry_run)
+    else:
+        freed = collect_within(store, budget, keep_runs, keep_versions, dry_run)
+    print_result({**freed, "predictions": forgotten}, as_json, print_freed)
+    if budget is not None and freed["left"] > budget:
+        raise typer.Exit(1)
 
 
 def _print_usage(usage: dict[str, Any]) -> None:
