@@ -1,9 +1,18 @@
 """From prepared data to candidates, whatever the data are: features, fits, what is compared."""
 
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
+
+from prefect import Task
+
 from digitflow.evaluation import scoring
 from digitflow.feedback import learning
 from digitflow.models import fitting, golden
+from digitflow.store.artifacts import Store
 from tasks.wiring import cached_task, plain_task
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 prepare_recipe = cached_task(
     fitting.prepare_recipe,
@@ -11,27 +20,22 @@ prepare_recipe = cached_task(
     modules=lambda recipe, **_: recipe.modules(),
     in_process=True,
 )
-train_candidate = cached_task(
-    fitting.fit_candidate,
-    run_name="train {choice.estimator}",
-    modules=lambda choice, **_: choice.modules(),
-    in_process=True,
-    time_limit=lambda choice, **_: choice.time_limit,
-)
-refit_winner = cached_task(
-    fitting.refit_winner,
-    run_name="refit {choice.estimator}",
-    modules=lambda choice, **_: choice.modules(),
-    in_process=True,
-    time_limit=lambda choice, **_: choice.time_limit,
-)
-predict_fold = cached_task(
-    fitting.predict_fold,
-    run_name="refit {choice.estimator} without fold {fold}",
-    modules=lambda choice, **_: choice.modules(),
-    in_process=True,
-    time_limit=lambda choice, **_: choice.time_limit,
-)
+
+
+def fit_task(function: Callable[Concatenate[Store, P], R], run_name: str) -> Task[P, R]:
+    """Make a task that fits what `choice` names: by its code, within its time."""
+    return cached_task(
+        function,
+        run_name=run_name,
+        modules=lambda choice, **_: choice.modules(),
+        in_process=True,
+        time_limit=lambda choice, **_: choice.time_limit,
+    )
+
+
+train_candidate = fit_task(fitting.fit_candidate, "train {choice.estimator}")
+refit_winner = fit_task(fitting.refit_winner, "refit {choice.estimator}")
+predict_fold = fit_task(fitting.predict_fold, "refit {choice.estimator} without fold {fold}")
 complete_refit = cached_task(
     fitting.complete_refit,
     run_name="complete the refit",

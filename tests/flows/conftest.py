@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+import cv2
+import numpy as np
 import pytest
 import yaml
 from forked import ForkedCommand, prepare
@@ -256,3 +258,14 @@ def copy_project(server):
 def project(copy_project, trained_once, tmp_path):
     """A copy of a project that has a champion."""
     return copy_project(trained_once, tmp_path)
+
+
+@pytest.fixture
+def digit(project):
+    """A picture of a digit as a user has one: large, dark ink on white."""
+    from sklearn.datasets import load_digits
+
+    image = 255 - np.kron(load_digits().images[0] * 15, np.ones((12, 12))).astype(np.uint8)
+    path = project.folder / "zero.png"
+    cv2.imwrite(str(path), image)
+    return path

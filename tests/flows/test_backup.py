@@ -3,8 +3,6 @@
 import json
 import zipfile
 
-import cv2
-import numpy as np
 import pytest
 from real_service import BETTER
 
@@ -13,16 +11,6 @@ from digitflow.store.artifacts import Store
 
 MODEL = "digits-sample"
 MOST = 4
-
-
-@pytest.fixture
-def digit(project):
-    from sklearn.datasets import load_digits
-
-    image = 255 - np.kron(load_digits().images[0] * 15, np.ones((12, 12))).astype(np.uint8)
-    path = project.folder / "zero.png"
-    cv2.imwrite(str(path), image)
-    return path
 
 
 @pytest.mark.soak

@@ -15,17 +15,6 @@ COMMAND = Path(sys.executable).with_name("digitflow")
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.fixture
-def digit(project):
-    """A picture of a digit as a user has one: large, dark ink on white."""
-    from sklearn.datasets import load_digits
-
-    image = 255 - np.kron(load_digits().images[0] * 15, np.ones((12, 12))).astype(np.uint8)
-    path = project.folder / "zero.png"
-    cv2.imwrite(str(path), image)
-    return path
-
-
 def test_a_picture_is_read_and_the_model_is_named(project, digit):
     (result,) = json.loads(project.run("predict", digit, "--json", fresh=True))
     assert result["digit"] == 0
