@@ -154,10 +154,10 @@ def collect_garbage(
         refuse_while_running(store)
         freed = free_versions(store, keep_versions, dry_run, order)
         needed = _find_needed(store, keep_runs, freed.kept)
-        doomed = [path for path in list_freeable(store) if _name(store, path) not in needed]
+        doomed = [path for path in list_freeable(store) if store.name_of(path) not in needed]
         by_folder = dict.fromkeys(FOLDERS, 0) | {"registry": freed.bytes}
         for path in doomed:
-            name = _name(store, path)
+            name = store.name_of(path)
             by_folder[name.split("/")[0]] += path.stat().st_size
             if not dry_run:
                 store.remove(name)
@@ -273,7 +273,3 @@ def list_freeable(store: Store) -> Iterator[Path]:
     """Yield the files that are freed once nothing needs them."""
     for folder in FOLDERS:
         yield from (path for path in sorted((store.root / folder).glob("*")) if path.is_file())
-
-
-def _name(store: Store, path: Path) -> str:
-    return path.relative_to(store.root).as_posix()

@@ -36,7 +36,7 @@ def measure_usage(store: Store, keep_runs: int) -> dict[str, Any]:
     """
     root = store.root
     folders = {path.name: measure_folder(path) for path in root.iterdir() if path.is_dir()}
-    databases = {_name(root, path): _measure_database(path) for path in list_databases(store)}
+    databases = {store.name_of(path): _measure_database(path) for path in list_databases(store)}
     return {
         "total": measure_folder(root),
         "folders": dict(sorted(folders.items(), key=lambda pair: -pair[1])),
@@ -61,7 +61,7 @@ def _count_reasons(store: Store, keep_runs: int) -> dict[str, int]:
     }
     counted = dict.fromkeys([*reasons, "nothing (digitflow gc)"], 0)
     for path in list_freeable(store):
-        name = _name(store.root, path)
+        name = store.name_of(path)
         first = next((reason for reason, names in reasons.items() if name in names), None)
         counted[first or "nothing (digitflow gc)"] += path.stat().st_size
     return counted
@@ -84,7 +84,3 @@ def _list_made(store: Store) -> Iterator[dict[str, Any]]:
 def _measure_database(path: Path) -> int:
     files = (path, *(Path(f"{path}{side}") for side in SIDE_FILES))
     return sum(file.stat().st_size for file in files if file.exists())
-
-
-def _name(root: Path, path: Path) -> str:
-    return path.relative_to(root).as_posix()

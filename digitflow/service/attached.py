@@ -6,12 +6,13 @@ And all that it has started ends, too: after kill -9 nobody else is there to end
 import os
 import runpy
 import sys
-import threading
-import time
 
-from digitflow.service.processes import TOKEN_VARIABLE, kill_processes, list_family
-
-SECONDS_BETWEEN_LOOKS = 1.0
+from digitflow.service.processes import (
+    TOKEN_VARIABLE,
+    kill_processes,
+    list_family,
+    watch_parent,
+)
 
 
 def attach(parent: int, module: str) -> list[str]:
@@ -21,14 +22,12 @@ def attach(parent: int, module: str) -> list[str]:
 
 def main(parent: int, arguments: list[str]) -> None:
     """Be the module that the arguments begin with."""
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    watch_parent(parent, _end_family)
     sys.argv = arguments
     runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
 
 
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+def _end_family() -> None:
     kill_processes(list_family(os.environ[TOKEN_VARIABLE]))
     os._exit(1)
 

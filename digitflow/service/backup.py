@@ -19,7 +19,7 @@ from digitflow.registry.champion import restore_bundle
 from digitflow.registry.cleanup import list_paths
 from digitflow.registry.history import HISTORY
 from digitflow.registry.versions import MIRROR_FILE, Registration
-from digitflow.service.databases import list_databases
+from digitflow.service.databases import PREFECT_TITLE, list_databases
 from digitflow.store.artifacts import FORMAT, FORMAT_FILE, Store, storage_errors
 from digitflow.store.databases import read_patience
 from digitflow.store.runs import GC_LOCK, now
@@ -31,7 +31,7 @@ PLACES = {
     HISTORY.title: history.FILE,
     mlflow_client.TITLE: MIRROR_FILE,
     FEEDBACK.title: FEEDBACK.file,
-    "Prefect's database": "prefect/prefect.db",
+    PREFECT_TITLE: "prefect/prefect.db",
 }
 _FOLDERS = ("arrays", "models", "registry", "feedback", "prefect", "runs")
 _NEVER_CHANGED = ("arrays/", "models/")
@@ -138,13 +138,9 @@ def _list_files(store: Store, kept: Sequence[Registration]) -> Iterator[tuple[st
     for folder in mlflow_files.list_folders(store):
         pages = mlflow_files.read_pages(folder)
         if pages is not None and pages[0].model.digest in digests:
-            wanted |= {_name(store, path) for path in folder.rglob("*") if path.is_file()}
-    wanted |= {_name(store, path) for path in (store.root / "runs").glob("*/*.json*")}
+            wanted |= {store.name_of(path) for path in folder.rglob("*") if path.is_file()}
+    wanted |= {store.name_of(path) for path in (store.root / "runs").glob("*/*.json*")}
     yield from ((name, store.root / name) for name in sorted(wanted))
-
-
-def _name(store: Store, path: Path) -> str:
-    return path.relative_to(store.root).as_posix()
 
 
 def _write_archive(path: Path, about: Mapping[str, Any], files: Mapping[str, Path]) -> None:

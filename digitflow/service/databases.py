@@ -40,7 +40,7 @@ URL_VARIABLES = (
     "PREFECT_SERVER_DATABASE_CONNECTION_URL",
     "PREFECT_API_DATABASE_CONNECTION_URL",
 )
-PREFECT_FILE = "prefect.db"
+PREFECT_TITLE, PREFECT_FILE = "Prefect's database", "prefect.db"
 # How long to wait for whoever writes, where somebody looks for what is wrong.
 LOOK_SECONDS = 3.0
 # What a fresh server and a run write there is 6 MB.
@@ -102,7 +102,7 @@ def list_databases(store: Store) -> list[KeptDatabase]:
             _rebuild_feedback,
         ),
         KeptDatabase(
-            "Prefect's database",
+            PREFECT_TITLE,
             prefect,
             URL_VARIABLES[0],
             lambda seconds, thorough: find_prefect_fault(prefect, seconds, thorough),
@@ -184,7 +184,7 @@ def require_prefect(store: Store) -> None:
     is_small = path is not None and path.exists() and path.stat().st_size < QUICKLY_READ
     fault = find_prefect_fault(path, read_patience(), is_small)
     if path is not None and fault is not None:
-        raise StorageError(fault.describe("Prefect's database", path))
+        raise StorageError(fault.describe(PREFECT_TITLE, path))
 
 
 @contextmanager

@@ -10,8 +10,9 @@ import secrets
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,6 +26,7 @@ TOKEN_VARIABLE = "DIGITFLOW_PROCESS"  # noqa: S105, a name
 ENDING_PATIENCE_SECONDS = 10.0
 POLL_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 30.0
+SECONDS_BETWEEN_LOOKS = 1.0
 TOKEN_BYTES = 8
 
 
@@ -132,6 +134,20 @@ def wait_until_ended(processes: Collection[psutil.Process], seconds: float) -> N
     deadline = time.monotonic() + seconds
     while any(map(is_alive, processes)) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
+
+
+def watch_parent(parent: int, act: Callable[[], object]) -> None:
+    """Do something, in a thread, once this process's parent has ended, however it ended.
+
+    After kill -9 nobody else is there to end what it started.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        act()
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def list_family(token: str) -> set[psutil.Process]:

@@ -12,7 +12,6 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -31,14 +30,13 @@ from digitflow.service.environment import (
     is_answering,
     write_url,
 )
-from digitflow.service.processes import is_alive, list_environs, log_path
+from digitflow.service.processes import is_alive, list_environs, log_path, watch_parent
 from digitflow.store.artifacts import Store, storage_errors
 
 PREFERRED_PORT, ANY_PORT = 4200, 0
 START_PATIENCE_SECONDS = 180.0
 ENDING_PATIENCE_SECONDS = 2.0
 POLL_SECONDS = 0.1
-SECONDS_BETWEEN_LOOKS = 1.0
 LOGGED_LINES = 12
 LONGEST_COMMAND = 120
 # Who asks while a server is being started again waits for it.
@@ -206,14 +204,12 @@ def main(descriptor: int, parent: int) -> None:
         ws_ping_timeout=settings.api.websocket_ping_timeout,
     )
     server = uvicorn.Server(config)
-    threading.Thread(target=_end_with, args=(parent, server), daemon=True).start()
+    watch_parent(parent, lambda: _end(server))
     server.run(sockets=[socket.socket(fileno=descriptor)])
 
 
-def _end_with(parent: int, server: object) -> None:
-    """Watch the parent: after kill -9 nobody else ends this process."""
-    while os.getppid() == parent:
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+def _end(server: object) -> None:
+    """Let requests end for some seconds, then end this process."""
     vars(server)["should_exit"] = True
     time.sleep(5 * ENDING_PATIENCE_SECONDS)
     os._exit(1)

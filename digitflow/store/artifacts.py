@@ -72,6 +72,10 @@ class Store:
         """Return where a reference's file is on this machine."""
         return self.root / ref.path
 
+    def name_of(self, path: Path) -> str:
+        """Return the name by which a file of the store is referred to."""
+        return path.relative_to(self.root).as_posix()
+
     def require_format(self) -> bool:
         """Tell whether something was stored here already.
 

@@ -16,19 +16,21 @@ UNITS = {
 def run(evidence: Evidence, limits: GateLimits, seed: int) -> list[Check]:
     """Hold latency, size, memory and training time to their budgets."""
     spent = _list_costs(evidence.costs)
-    checks = [_check_budget(name, spent[name], getattr(limits.budgets, name)) for name in UNITS]
-    return [_doubt(check, evidence.costs) for check in checks]
+    latency, *others = (
+        _check_budget(name, spent[name], getattr(limits.budgets, name)) for name in UNITS
+    )
+    return [_doubt(latency, evidence.costs), *others]
 
 
-def _doubt(check: Check, costs: Costs | None) -> Check:
+def _doubt(latency: Check, costs: Costs | None) -> Check:
     """Say what the machine did meanwhile; what it let nobody measure well only warns."""
-    if check.id != "budgets.latency_p95_ms" or costs is None:
-        return check
-    detail = f"{check.detail}; others used {100 * costs.busy:.0f} % of the processors"
-    if check.verdict != "fail" or costs.steady:
-        return check.model_copy(update={"detail": detail})
+    if costs is None:
+        return latency
+    detail = f"{latency.detail}; others used {100 * costs.busy:.0f} % of the processors"
+    if latency.verdict != "fail" or costs.steady:
+        return latency.model_copy(update={"detail": detail})
     detail += ", and the figure still fell: it could not be measured well"
-    return check.model_copy(update={"detail": detail, "verdict": "warn"})
+    return latency.model_copy(update={"detail": detail, "verdict": "warn"})
 
 
 def _list_costs(costs: Costs | None) -> dict[str, float | None]:
