@@ -97,6 +97,7 @@ class Hour:
         self.service, self.random = service, random.Random(SEED)
         self.counted, self.commands = Counter(), 0
         self.predicted = self.corrected = 0
+        self.left = None
 
     def note(self, text):
         """Say what happens; `pytest -s` shows it."""
@@ -248,7 +249,15 @@ def settle(hour):
 
     def are_ended():
         unfinished = {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}
-        return not service.api("/flow_runs/filter", {"flow_runs": unfinished})
+        found = service.api("/flow_runs/filter", {"flow_runs": unfinished})
+        left = sorted(
+            f"{run['name']} {run['state']['name']}, {run['work_pool_name'] or 'a command'}"
+            for run in found
+        )
+        if left != hour.left:
+            hour.left = left
+            hour.note(f"not ended yet: {left}")
+        return not left
 
     for each in service.api("/deployments/filter", {}):
         if each["name"] in EVERY_MINUTE:
