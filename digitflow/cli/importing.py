@@ -55,5 +55,7 @@ def _print_next(stops: str | None, write: Path | None, picture: Path | None) -> 
         typer.echo(f"A run would stop: {stops}")
     if write is None:
         typer.echo("--write FILE writes this section into a config.")
+    elif stops is not None:
+        typer.echo(f"Written into {write}.")
     else:
         typer.echo(f"Written into {write}. Next: digitflow train --config {write}")

@@ -34,6 +34,7 @@ from digitflow.data.sets import CLASSES, UNKNOWN_WRITER, Digits
 from digitflow.data.sources import arrays, images, mnist, table
 from digitflow.data.validation import inspect_digits, require_usable
 from digitflow.errors import InputError, list_some
+from digitflow.images.frame import SIDE
 
 _WORDS = ("builtin", "mnist", "pen")
 _CONFIGS = (".yaml", ".yml")
@@ -268,7 +269,7 @@ def _find_in_table(path: Path) -> TableSource:
     columns = table.inspect_table(path)
     if not columns.has_images:
         raise InputError(
-            f"{path} has neither {28 * 28} columns of pixels nor one of pictures: it is a "
+            f"{path} has neither {SIDE * SIDE} columns of pixels nor one of pictures: it is a "
             "table of other things. docs/tables.md says how to train on it (workload: table); "
             f"its columns are {list_some([f'{name:.40}' for name in columns.others], 12)}"
         )

@@ -50,6 +50,17 @@ def test_it_shows_what_it_understands_and_writes_what_train_reads(run, emnist, t
     run(emnist, "--write", config, "--replace")
 
 
+def test_what_would_stop_a_run_is_said_and_no_training_is_offered(run, handwriting, tmp_path):
+    file, config = tmp_path / "twice.npz", tmp_path / "mine.yaml"
+    twice = np.repeat(np.arange(100), 2)
+    np.savez(file, x=handwriting.images[twice], y=handwriting.labels[twice])
+    said = run(file, "--write", config)
+    assert "100 duplicate" in said
+    assert "A run would stop: " in said
+    assert f"Written into {config}." in said
+    assert "Next:" not in said
+
+
 def test_scripts_get_the_same_as_json(run, emnist):
     found = json.loads(run(emnist, "--json"))
     assert found["source"] == {"kind": "arrays", "file": str(emnist), "transpose": True}
