@@ -119,7 +119,7 @@ def _describe_entry(entry: Entry) -> dict[str, Any]:
         "recipe": entry.candidate.recipe,
         **{name: _round(value) for name, value in figures.items()},
         "fit (s)": fitted and fitted.fit_seconds,
-        "of processors (s)": fitted and fitted.processor_seconds,
+        "fit, CPU (s)": fitted and fitted.processor_seconds,
         "one sample (ms)": evaluation and evaluation.latency_ms,
         "bytes": fitted and fitted.model.bytes,
         "error": entry.error,

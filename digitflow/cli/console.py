@@ -161,7 +161,7 @@ def leaderboard_table(entries: "Sequence[Entry]") -> Table:
     """Lay out the leaderboard, best first; figures are of the validation samples."""
     table = make_table("candidate", "recipe", title="leaderboard, on validation samples")
     figures = _choose_figures(entries)
-    for name in (*figures, "fit", "1 sample", "size"):
+    for name in (*figures, "fit", "CPU", "1 sample", "size"):
         table.add_column(name, justify="right", no_wrap=True)
     for row, entry in enumerate(entries):
         table.add_row(*_leaderboard_cells(entry, figures), style=None if row else "bold")
@@ -177,7 +177,7 @@ def _choose_figures(entries: "Sequence[Entry]") -> list[str]:
 def _leaderboard_cells(entry: "Entry", figures: Sequence[str]) -> list[str]:
     head = [entry.candidate.name, entry.candidate.recipe]
     if entry.fitted is None or entry.evaluation is None:
-        return [*head, "failed", *[""] * (len(figures) + 2)]
+        return [*head, "failed", *[""] * (len(figures) + 3)]
     found = entry.evaluation.metrics.list_figures()
     return [
         *head,

@@ -70,6 +70,7 @@ TERMS = {
     "median error": "Half of the errors are smaller.",
     "bias": "Mean of predicted less true values: 0 is best.",
     "fit": "How long the training took.",
+    "fit, CPU": "Processor time of the training, all threads together.",
     "one sample": "Processor time to read one image, the features included: the median.",
     "size": "Of the model's file.",
     "p": "How likely chance alone would show as much.",
@@ -119,9 +120,12 @@ def _show_leaderboard(training: Training) -> None:
             **{
                 name: st.column_config.TextColumn(help=words)
                 for name, words in TERMS.items()
-                if name not in ("fit", "one sample", "size", "p")
+                if name not in ("fit", "fit, CPU", "one sample", "size", "p")
             },
             "fit": st.column_config.NumberColumn("fit (s)", format="%.1f", help=TERMS["fit"]),
+            "fit, CPU": st.column_config.NumberColumn(
+                "fit, CPU (s)", format="%.1f", help=TERMS["fit, CPU"]
+            ),
             "one sample": st.column_config.NumberColumn(
                 "one sample (ms)", format="%.2f", help=TERMS["one sample"]
             ),
@@ -159,7 +163,7 @@ def _describe_entry(entry: Entry) -> dict[str, Any]:
         "95 % interval": metrics.written_interval,
         **{name: format_figure(name, figures[name], metrics.unit) for name in further},
         "fit": entry.fitted.fit_seconds,
-        "of processors": entry.fitted.processor_seconds,
+        "fit, CPU": entry.fitted.processor_seconds,
         "one sample": entry.evaluation.latency_ms,
         "size": entry.fitted.model.bytes / 2**20,
     }

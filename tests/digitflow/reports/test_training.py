@@ -57,9 +57,9 @@ def test_costs_are_written_for_people(report, render):
 
 
 def test_a_cached_fit_is_marked(report, render):
-    assert "1 min 15 s 1 min 10 s of processors, cached" not in render(report).text
+    assert "1 min 15 s 1 min 10 s of CPU, cached" not in render(report).text
     kept = {"task": "train svm-strokes", "state": "cached"}
-    assert "1 min 15 s 1 min 10 s of processors, cached" in render(report, tasks=(kept,)).text
+    assert "1 min 15 s 1 min 10 s of CPU, cached" in render(report, tasks=(kept,)).text
 
 
 def test_checks_show_their_figures_and_what_they_say(report, render):
