@@ -159,9 +159,11 @@ def print_field(name: str, text: str, width: int = 9) -> None:
 
 def leaderboard_table(entries: "Sequence[Entry]") -> Table:
     """Lay out the leaderboard, best first; figures are of the validation samples."""
-    table = make_table("candidate", "recipe", title="leaderboard, on validation samples")
+    table = make_table(
+        "candidate", "recipe", title="leaderboard, on validation samples; ms is the time of one"
+    )
     figures = _choose_figures(entries)
-    for name in (*figures, "fit", "CPU", "1 sample", "size"):
+    for name in (*figures, "fit s", "CPU s", "ms", "size"):
         table.add_column(name, justify="right", no_wrap=True)
     for row, entry in enumerate(entries):
         table.add_row(*_leaderboard_cells(entry, figures), style=None if row else "bold")
@@ -182,9 +184,9 @@ def _leaderboard_cells(entry: "Entry", figures: Sequence[str]) -> list[str]:
     return [
         *head,
         *(format_figure(name, found[name]) for name in figures),
-        f"{entry.fitted.fit_seconds:.1f} s",
-        f"{entry.fitted.processor_seconds:.1f} s",
-        f"{entry.evaluation.latency_ms:.1f} ms",
+        f"{entry.fitted.fit_seconds:.1f}",
+        f"{entry.fitted.processor_seconds:.1f}",
+        f"{entry.evaluation.latency_ms:.1f}",
         format_bytes(entry.fitted.model.bytes),
     ]
 
