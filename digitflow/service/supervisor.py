@@ -10,12 +10,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from digitflow.errors import DigitflowError
 from digitflow.service import repairs
@@ -51,6 +50,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
+
 POOL = "local"
 TRAINING_QUEUE = "training"
 SERVER_PATIENCE_SECONDS = 180.0
@@ -58,6 +59,7 @@ SERVER_PATIENCE_SECONDS = 180.0
 # a minute on a machine that is busy.
 DEPLOY_PATIENCE_SECONDS = 300.0
 POLL_SECONDS = 0.25
+SECONDS_BETWEEN_ROUNDS = 1.0
 SECONDS_BETWEEN_LOOKS = 30.0
 READY = "ready"
 NOTIFICATIONS = "configs/notifications.yaml"
@@ -85,6 +87,7 @@ class Supervisor:
         self.environ: dict[str, str] = {}
         self.children: dict[str, Child] = {}
         self.state = ServiceState(phase="starting", processes={})
+        self._is_noted = False
         self._token = os.environ[TOKEN_VARIABLE]
         self._worker_seen: datetime | None = None
         self._looked_at = datetime.now(UTC)
@@ -125,25 +128,28 @@ class Supervisor:
         self._start("server", server_module(listener), inherited=[listener.fileno()])
         import_module("prefect.client.orchestration")  # while the server starts
         self._wait_for("server", lambda: is_answering(self.state.api_url))
-        with self._look_after_runs() as client:
-            repairs.skip_missed_runs(client, datetime.now(UTC))
-            repairs.restart_crashed(client, POOL)
+        self._ask_server(self._look_back)
         self._note(phase="starting a worker")
         # The worker makes the pool where there is none, and leaves one that was changed alone.
         worker = [*attach(os.getpid(), "prefect"), "worker", "start", "--pool", POOL]
         worker += ["--type", "process"]
         self._start("worker", [*worker, "--name", repairs.WORKER])
-        with open_client(self.state.api_url) as client:
-            self._wait_for("worker", lambda: has_pool(client))
-            limit_queue(client)
+        self._wait_for("worker", lambda: self._ask_server(limit_queue))
         self._note(phase="deploying prefect.yaml")
         self._run_once("deploy", ["prefect", "--no-prompt", "deploy", "--all"])
         if (self.folder / NOTIFICATIONS).is_file():
             self._note(phase="reading notifications.yaml")
             self._run_once("notifications", ["digitflow.service.notifications", NOTIFICATIONS])
         self._note(phase=READY)
-        while not self.stopping.wait(1.0):
-            self._keep_alive()
+        self._watch()
+
+    def _watch(self) -> None:
+        while not self.stopping.wait(SECONDS_BETWEEN_ROUNDS):
+            try:
+                self._keep_alive()
+            except Exception:
+                # A full disk, say. Who ends by it takes the server and all runs along.
+                logger.exception("a round failed; the next one follows")
 
     def _start(self, name: str, arguments: list[str], inherited: Sequence[int] = ()) -> None:
         child = self.children[name] = Child(name, arguments, inherited)
@@ -163,7 +169,7 @@ class Supervisor:
         if process.returncode:
             raise ServiceFailed(f"`{name}` failed; {self._see_log(name)}")
 
-    def _wait_for(self, name: str, is_up: Callable[[], bool]) -> None:
+    def _wait_for(self, name: str, is_up: Callable[[], object]) -> None:
         deadline = time.monotonic() + SERVER_PATIENCE_SECONDS
         while not is_up():
             self._pause()
@@ -177,6 +183,8 @@ class Supervisor:
             raise ServiceFailed("it was told to end before it was ready")
 
     def _keep_alive(self) -> None:
+        if not self._is_noted:
+            self._note()
         server, worker = self.children["server"], self.children["worker"]
         if server.is_due():
             self._start_again(server)
@@ -186,10 +194,10 @@ class Supervisor:
         else:
             self._worker_seen = datetime.now(UTC)
         # Its dead runs must be looked after first: none of them would begin again later.
-        if worker.is_due() and self._restart_runs():
+        if worker.is_due() and self._ask_server(self._restart_runs):
             self._start_again(worker)
         if time.monotonic() >= self._next_look:
-            self._look_at_runs()
+            self._ask_server(self._look_at_runs)
             self._next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS
 
     def _start_again(self, child: Child) -> None:
@@ -198,40 +206,43 @@ class Supervisor:
         child.start(self.store, self.folder, self.environ)
         self._note()
 
-    def _restart_runs(self) -> bool:
-        """Let the runs begin again that a worker left; whether that was possible."""
-        with self._look_after_runs() as client:
-            repairs.restart_crashed(client, POOL, self._worker_seen)
-            return True
-        return False
+    def _look_back(self, client: "SyncPrefectClient") -> None:
+        """Look after what an earlier service has left behind."""
+        repairs.skip_missed_runs(client, datetime.now(UTC))
+        repairs.restart_crashed(client, POOL)
 
-    def _look_at_runs(self) -> None:
+    def _restart_runs(self, client: "SyncPrefectClient") -> bool:
+        """Let the runs begin again that a worker left."""
+        repairs.restart_crashed(client, POOL, self._worker_seen)
+        return True
+
+    def _look_at_runs(self, client: "SyncPrefectClient") -> None:
         """Free what runs by its own account, and has no process; a look alone says little."""
-        with self._look_after_runs() as client:
-            repairs.mark_crashed_commands(client, self.store)
-            self._suspects = repairs.restart_stuck(client, POOL, self._suspects)
-            moment = datetime.now(UTC)
-            repairs.restart_unsubmitted(client, POOL, self._looked_at)
-            self._looked_at = moment
+        repairs.mark_crashed_commands(client, self.store)
+        self._suspects = repairs.restart_stuck(client, POOL, self._suspects)
+        moment = datetime.now(UTC)
+        repairs.restart_unsubmitted(client, POOL, self._looked_at)
+        self._looked_at = moment
 
-    @contextmanager
-    def _look_after_runs(self) -> Iterator["SyncPrefectClient"]:
-        """Open the server's client; that it refuses is logged, and no reason to end."""
+    def _ask_server(self, act: Callable[["SyncPrefectClient"], Result]) -> Result | None:
+        """Do something with the server's client; return its result, None if that failed.
+
+        That the server refuses, or doesn't answer, is logged, and no reason to end.
+        """
         try:
             if not is_answering(self.state.api_url):
                 raise ServerRefused(f"{self.state.api_url} doesn't answer")
             with open_client(self.state.api_url) as client:
-                yield client
+                return act(client)
         except ServerRefused as exc:
-            logger.warning("can't check the flow runs: %s", exc)
+            logger.warning("can't look after the flow runs: %s", exc)
+            return None
 
     def _end_all(self) -> None:
         """End the worker and its runs while the server can still take down their states."""
         server = self.children["server"].process.pid if "server" in self.children else -1
         end_processes([one for one in list_family(self._token) if one.pid != server])
-        if is_answering(self.state.api_url):
-            with self._look_after_runs() as client:
-                repairs.mark_crashed(client, POOL)
+        self._ask_server(lambda client: repairs.mark_crashed(client, POOL))
         for left in end_processes(list_family(self._token)):
             logger.warning("can't end process %d", left.pid)
 
@@ -239,25 +250,25 @@ class Supervisor:
         marks = {"supervisor": ProcessMark(pid=os.getpid(), token=self._token)}
         marks |= {child.name: child.mark for child in self.children.values()}
         self.state = self.state.model_copy(update={**fields, "processes": marks})
+        self._is_noted = False
         write_state(self.store, self.state)
+        self._is_noted = True
 
     def _see_log(self, name: str) -> str:
         return read_end(log_path(self.store, name))
 
 
-def has_pool(client: "SyncPrefectClient") -> bool:
-    """Tell whether the worker has made its pool."""
-    return any(pool.name == POOL for pool in client.read_work_pools())
-
-
-def limit_queue(client: "SyncPrefectClient") -> None:
-    """Make the queue in which one training waits for the other, unless it is there.
+def limit_queue(client: "SyncPrefectClient") -> bool:
+    """Make the queue in which one training waits for the other; whether its pool is there.
 
     One that is there was changed by somebody, or made by us: it is left alone.
     """
+    if not any(pool.name == POOL for pool in client.read_work_pools()):
+        return False
     queues = client.match_work_queues([TRAINING_QUEUE], work_pool_name=POOL)
     if not any(queue.name == TRAINING_QUEUE for queue in queues):
         client.create_work_queue(TRAINING_QUEUE, concurrency_limit=1, work_pool_name=POOL)
+    return True
 
 
 def main(folder: Path) -> None:

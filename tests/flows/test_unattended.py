@@ -16,7 +16,7 @@ from real_service import CONFIG, ENDED, GATE, wait_for
 from digitflow.registry.champion import read_champion
 from digitflow.registry.listing import find_registration, list_history, list_versions
 from digitflow.service.environment import open_client, read_state
-from digitflow.service.processes import find_process, is_alive, read_environ
+from digitflow.service.processes import find_process, is_alive, log_path, read_environ
 from digitflow.service.repairs import (
     PENDING_LOOKS,
     RUN_VARIABLE,
@@ -234,8 +234,16 @@ def test_a_run_whose_worker_is_killed_is_marked_and_goes_on_from_what_was_finish
     killed = wait_until_started(trained, run, "train svm")
     left = list_processes(run)
     assert left
-    find_process(read_state(trained.store).processes["worker"]).kill()
+    marks = read_state(trained.store).processes
+    server = find_process(marks["server"])
+    # A server that is too busy to answer now: the supervisor asks again.
+    server.suspend()
+    find_process(marks["worker"]).kill()
+    log = log_path(trained.store, "service")
+    wait_for(lambda: "doesn't answer" in log.read_text())
+    server.resume()
     ended = trained.follow(run)
+    assert read_state(trained.store).processes["supervisor"] == marks["supervisor"]
     # What it had started went with it, and didn't do the same again beside the new one.
     assert not [process for process in left if is_alive(process)]
     assert ended["state"]["type"] == "COMPLETED", ended["state"]["message"]
