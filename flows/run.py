@@ -18,6 +18,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStartTime,
 )
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy
+from prefect.context import TagsContext
 from prefect.exceptions import Pause
 from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
@@ -116,6 +117,8 @@ def open_job(config: TrainConfig, job: str, tasks: int, title: str) -> Iterator[
         ) as log,
         WorkerPool(budget.parallel, budget.threads) as workers,
         show_progress(title, tasks) as progress,
+        # A flow run's tags are its own: its hundred tasks need not repeat them.
+        TagsContext(current_tags=set()),
     ):
         try:
             yield RunContext(store, log, workers, progress)

@@ -351,6 +351,7 @@ def _launch(run_flow: Callable[[], str], store: "Store") -> dict[str, Any]:
 
     from digitflow.service.databases import explain_failures
     from digitflow.service.environment import require_server
+    from digitflow.service.repairs import tag_command
     from digitflow.service.server import TemporaryServer
     from digitflow.store.runs import read_run
 
@@ -367,7 +368,7 @@ def _launch(run_flow: Callable[[], str], store: "Store") -> dict[str, Any]:
             server.wait()
         # The heartbeat's thread holds the end of every flow up for a second; here nobody
         # has to find out from afar whether this process still lives.
-        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), tag_command(store):
             run = run_flow()
     return read_run(store, run)
 

@@ -1,9 +1,10 @@
 """Flow runs whose process is gone though they say that they run, and runs that were missed."""
 
 import logging
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -27,6 +28,8 @@ AGAIN = "AwaitingRetry"
 WORKER = "digitflow"
 # How Prefect's worker begins when it could not start a run, as when the server was too busy.
 UNSUBMITTED = "Failed to submit flow run"
+# What the tags begin with by which commands that were killed are told.
+COMMAND = "command-"
 MISSED = "Missed: the service was not running. Only the latest missed run is started."
 # A run that takes its process down with it each time must not do so for ever.
 MOST_STARTS = 3
@@ -120,13 +123,27 @@ def find_stuck(
 
 
 def mark_crashed_commands(client: "SyncPrefectClient", store: Store) -> None:
-    """Mark the runs of commands that were killed as crashed.
+    """Mark the runs of commands and notebooks that were killed as crashed.
 
-    No worker watches those; whether one lives is seen by its record's lock in the store.
+    No worker watches those. Whether one lives is seen by the locks in the store: the one of
+    its record, and, before that is written, the one that its command has tagged it with.
     """
+    left = set(store.list_abandoned(COMMAND))
     for run in find_runs(client, {"state": UNFINISHED, "deployment_id": {"is_null_": True}}):
-        if is_interrupted(store, run.name.split()[0]):
+        if left.intersection(run.tags) or is_interrupted(store, run.name.split()[0]):
             _crash(client, run)
+    for name in left:
+        store.is_locked(name)  # which removes what nobody holds
+
+
+@contextmanager
+def tag_command(store: Store) -> Iterator[None]:
+    """Tag the flow runs that a command begins, so that they are found if it is killed."""
+    from prefect import tags
+
+    name = f"{COMMAND}{token_hex(4)}"
+    with store.lock(name), tags(name):
+        yield
 
 
 def skip_missed_runs(client: "SyncPrefectClient", moment: datetime) -> int:

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from digitflow.errors import DamagedArtifact, InputError, StorageError
-from digitflow.store.locks import acquire_lock, is_locked, release_lock
+from digitflow.store.locks import acquire_lock, is_locked, release_lock, was_abandoned
 from digitflow.store.references import (
     ArrayRef,
     FileRef,
@@ -314,6 +314,14 @@ class Store:
     def is_locked(self, name: str) -> bool:
         """Tell whether somebody alive holds the named lock now."""
         return is_locked(self.lock_path(name))
+
+    def list_abandoned(self, prefix: str) -> list[str]:
+        """Return the locks named with a prefix whose holders were killed.
+
+        They are listed until somebody takes them, or asks `is_locked`.
+        """
+        found = sorted(self.lock_path(prefix).parent.glob(f"{prefix}*.lock"))
+        return [path.stem for path in found if was_abandoned(path)]
 
     def lock_path(self, name: str) -> Path:
         """Return the file behind a named lock; its folder is made."""

@@ -47,8 +47,20 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def _try_lock(path: Path) -> int | None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+def was_abandoned(path: Path) -> bool:
+    """Tell whether the holder of the lock on `path` was killed: else its file would be gone."""
+    try:
+        descriptor = _try_lock(path, made=False)
+    except FileNotFoundError:
+        return False
+    if descriptor is None:
+        return False
+    os.close(descriptor)
+    return True
+
+
+def _try_lock(path: Path, made: bool = True) -> int | None:
+    descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if made else 0), 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # The holder before us may have removed the file that we locked.
