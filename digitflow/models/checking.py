@@ -25,6 +25,9 @@ from digitflow.project.importing import is_path, load_object, split_name
 from digitflow.store.artifacts import Store
 from digitflow.store.references import digest_json
 
+CHECKED = "checked"
+"""The folder of a store with an empty file for each set of candidates that is well."""
+
 # Rows that an estimator is tried on, so many and then more: what is wrong with few rows is
 # not the same with more; and what it may repeat on them at most.
 _TRIED_ROWS, _TRIED_COLUMNS, _TRIED_CLASSES = (60, 120), 20, 3
@@ -46,7 +49,7 @@ def check_candidates(config: TrainConfig, store: Store | None = None) -> None:
         It names the candidate and what is wrong with it: an import path, a parameter, a
         value, the kind of estimator.
     """
-    known = None if store is None else store.root / "checked" / _digest_candidates(config)
+    known = None if store is None else store.root / CHECKED / _digest_candidates(config)
     if known is not None and known.exists():
         return
     _check_trust(config)
@@ -58,7 +61,7 @@ def check_candidates(config: TrainConfig, store: Store | None = None) -> None:
         except (InputError, CandidateFailed) as exc:
             raise InputError(f"candidate {each.name}: {exc}") from exc
     if store is not None and known is not None:
-        store.write_text(f"checked/{known.name}", "")
+        store.write_text(f"{CHECKED}/{known.name}", "")
 
 
 def _digest_candidates(config: TrainConfig) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from digitflow.errors import StorageError, list_some
+from digitflow.models.checking import CHECKED
 from digitflow.registry import history, mlflow, mlflow_files
 from digitflow.registry.champion import open_registry
 from digitflow.registry.listing import list_models
@@ -166,6 +167,8 @@ def collect_garbage(
             for run in list_runs(store, MONITOR)[keep_runs:]:
                 store.remove(f"runs/{run['run']}")
             store.sweep_temporary()
+            # Of candidates that nobody has any more, mostly; the others are built once again.
+            store.remove(CHECKED)
         give_back = count_free_bytes if dry_run else shrink
         by_folder["databases"] = sum(
             give_back(p, SHRINK_SECONDS) for p in list_databases(store)

@@ -7,6 +7,7 @@ import pytest
 from digitflow.data.sets import SampleSet
 from digitflow.errors import StorageError
 from digitflow.models.bundle import Golden, ModelBundle, RejectOption
+from digitflow.models.checking import CHECKED
 from digitflow.registry import cleanup, listing, mlflow_client
 from digitflow.registry.cleanup import (
     Freed,
@@ -137,8 +138,12 @@ def test_what_only_old_runs_used_is_freed(store, two_runs):
 
 def test_a_dry_run_only_counts(store, two_runs):
     old, _ = two_runs
+    store.write_text(f"{CHECKED}/a-digest", "")
     assert collect_garbage(store, keep_runs=1, keep_versions=1, dry_run=True)["files"] == 3
     assert store.is_intact(old)
+    assert (store.root / CHECKED).is_dir()
+    collect_garbage(store, keep_runs=1, keep_versions=1)
+    assert not (store.root / CHECKED).exists()
 
 
 def test_records_of_older_looks_of_the_monitor_go(store):
