@@ -59,6 +59,8 @@ SERVER_PATIENCE_SECONDS = 180.0
 # a minute on a machine that is busy.
 DEPLOY_PATIENCE_SECONDS = 300.0
 POLL_SECONDS = 0.25
+# What Prefect's server answers when SQLite kept it waiting, after a second kill, say.
+BUSY, MOST_TRIES = "503 Service Unavailable", 3
 SECONDS_BETWEEN_ROUNDS = 1.0
 SECONDS_BETWEEN_LOOKS = 30.0
 READY = "ready"
@@ -136,10 +138,12 @@ class Supervisor:
         self._start("worker", [*worker, "--name", repairs.WORKER])
         self._wait_for("worker", lambda: self._ask_server(limit_queue))
         self._note(phase="deploying prefect.yaml")
-        self._run_once("deploy", ["prefect", "--no-prompt", "deploy", "--all"])
+        self._run_to_end("deploy", ["prefect", "--no-prompt", "deploy", "--all"])
         if (self.folder / NOTIFICATIONS).is_file():
             self._note(phase="reading notifications.yaml")
-            self._run_once("notifications", ["digitflow.service.notifications", NOTIFICATIONS])
+            self._run_to_end(
+                "notifications", ["digitflow.service.notifications", NOTIFICATIONS]
+            )
         self._note(phase=READY)
         self._watch()
 
@@ -156,18 +160,28 @@ class Supervisor:
         child.start(self.store, self.folder, self.environ)
         self._note()
 
-    def _run_once(self, name: str, arguments: list[str]) -> None:
+    def _run_to_end(self, name: str, arguments: list[str]) -> None:
+        """Run a command of Prefect's, again where the server was too busy to take it."""
+        for _ in range(MOST_TRIES):
+            if self._run_once(name, arguments) == 0:
+                return
+            if BUSY not in read_end(log_path(self.store, name)):
+                break
+            logger.warning("`%s`: the server's database was locked; once more", name)
+        raise ServiceFailed(f"`{name}` failed; {self._see_log(name)}")
+
+    def _run_once(self, name: str, arguments: list[str]) -> int:
+        """Run a command and return its exit code."""
         process = start_module(name, arguments, self.store, self.folder, self.environ)
         log, said = log_path(self.store, name), 0
         deadline = time.monotonic() + DEPLOY_PATIENCE_SECONDS
-        while process.poll() is None:
+        while (code := process.poll()) is None:
             self._pause()
             if (size := log.stat().st_size) != said:
                 said, deadline = size, time.monotonic() + DEPLOY_PATIENCE_SECONDS
             if time.monotonic() > deadline:
                 raise ServiceFailed(f"`{name}` does nothing any more; {self._see_log(name)}")
-        if process.returncode:
-            raise ServiceFailed(f"`{name}` failed; {self._see_log(name)}")
+        return code
 
     def _wait_for(self, name: str, is_up: Callable[[], object]) -> None:
         deadline = time.monotonic() + SERVER_PATIENCE_SECONDS

@@ -14,7 +14,7 @@ from digitflow.service.processes import (
     log_path,
     make_token,
 )
-from digitflow.service.supervisor import Supervisor
+from digitflow.service.supervisor import ServiceFailed, Supervisor
 
 # Two that only live, in place of Prefect's.
 SLEEPING = ["timeit", "-n", "1", "import time; time.sleep(600)"]
@@ -41,6 +41,26 @@ def test_a_server_that_does_not_answer_is_no_reason_to_end(supervisor, caplog):
     with caplog.at_level(logging.WARNING):
         assert supervisor._ask_server(lambda client: True) is None
     assert "doesn't answer" in caplog.text
+
+
+FAILING = """
+import pathlib, sys
+tries = pathlib.Path("tries")
+tries.write_text(tries.read_text() + "." if tries.exists() else ".")
+print(sys.argv[1])
+sys.exit(len(tries.read_text()) < int(sys.argv[2]))
+"""
+
+
+def test_what_a_busy_server_refused_is_tried_again_and_what_is_wrong_is_not(supervisor):
+    (supervisor.folder / "failing.py").write_text(FAILING)
+    tries = supervisor.folder / "tries"
+    supervisor._run_to_end("deploy", ["failing", "503 Service Unavailable", "3"])
+    assert tries.read_text() == "..."
+    tries.unlink()
+    with pytest.raises(ServiceFailed, match="no such flow"):
+        supervisor._run_to_end("wrong", ["failing", "no such flow", "3"])
+    assert tries.read_text() == "."
 
 
 def test_a_disk_that_takes_no_note_is_no_reason_to_end(supervisor, store, monkeypatch, caplog):
