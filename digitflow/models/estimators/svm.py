@@ -44,13 +44,13 @@ def compute_kernel(rows: np.ndarray, points: np.ndarray, gamma: float) -> np.nda
 
     Parameters
     ----------
-    rows : ndarray of shape (n, d), float64
-    points : ndarray of shape (m, d), float64
+    rows : ndarray of shape (n, d), float32 or float64
+    points : ndarray of shape (m, d), likewise
     gamma : float
 
     Returns
     -------
-    ndarray of shape (n, m), float64, from 0 to 1
+    ndarray of shape (n, m), likewise, from 0 to 1
     """
     distances = rows @ points.T
     distances *= -2

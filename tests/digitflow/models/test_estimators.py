@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 from sklearn.frozen import FrozenEstimator
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import RidgeClassifier
+from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
@@ -17,7 +18,7 @@ from digitflow.catalogue import ESTIMATORS
 from digitflow.data.sources.mnist import read_idx
 from digitflow.features.preparing import fit_recipe
 from digitflow.models.building import build_estimator
-from digitflow.models.estimators.nystroem import NystroemRidge
+from digitflow.models.estimators.nystroem import NystroemClassifier
 from digitflow.models.estimators.svm import SHARPNESS, RbfSvm, couple_pairs, score_pairs
 from digitflow.models.persistence import dump_model, load_model
 from digitflow.store.artifacts import Store
@@ -170,7 +171,7 @@ def nystroem_of_scikit_learn(gamma: float, alpha: float, landmarks: int):
 def test_nystroem_scores_are_those_of_scikit_learns_two_steps(digits, alpha, monkeypatch):
     features, labels, others, _ = digits
     monkeypatch.setattr("digitflow.models.estimators.nystroem.CHUNK_ROWS", 100)
-    ours = NystroemRidge(150, gamma=0.3, alpha=alpha, random_state=0).fit(features, labels)
+    ours = NystroemClassifier(150, gamma=0.3, alpha=alpha, random_state=0).fit(features, labels)
     theirs = nystroem_of_scikit_learn(0.3, alpha, 150).fit(features.astype(float), labels)
     np.testing.assert_array_equal(
         np.sort(theirs[0].components_, axis=0), np.sort(ours.landmarks_, axis=0)
@@ -183,7 +184,7 @@ def test_nystroem_scores_are_those_of_scikit_learns_two_steps(digits, alpha, mon
 def test_nystroem_takes_two_classes_as_scikit_learn_does(digits):
     features, labels, others, _ = digits
     rows = np.isin(labels, (3, 5))
-    ours = NystroemRidge(50, gamma=0.3, random_state=0).fit(features[rows], labels[rows])
+    ours = NystroemClassifier(50, gamma=0.3, random_state=0).fit(features[rows], labels[rows])
     theirs = nystroem_of_scikit_learn(0.3, ours.alpha, 50)
     theirs.fit(features[rows].astype(float), labels[rows])
     found = ours.decision_function(others)
@@ -195,17 +196,78 @@ def test_nystroem_takes_two_classes_as_scikit_learn_does(digits):
 def test_nystroem_takes_all_images_when_there_are_fewer_than_landmarks(digits):
     features, labels, _, _ = digits
     twice = np.concatenate([features[:50], features[:50]])
-    model = NystroemRidge(4000, random_state=0).fit(twice, np.tile(labels[:50], 2))
+    model = NystroemClassifier(4000, random_state=0).fit(twice, np.tile(labels[:50], 2))
     assert len(model.landmarks_) == 100
     assert (model.predict(features[:50]) == labels[:50]).all()
 
 
-def test_nystroem_never_holds_all_rows_against_all_landmarks():
+def fit_hinge(digits, monkeypatch, **params):
+    features, labels, _, _ = digits
+    monkeypatch.setattr("digitflow.models.estimators.nystroem.CHUNK_ROWS", 100)
+    settings = {"gamma": 0.3, "loss": "squared_hinge", "random_state": 0} | params
+    return NystroemClassifier(150, **settings).fit(features.astype(np.float64), labels)
+
+
+def sign_labels(labels):
+    return np.where(labels[:, None] == np.arange(10), 1.0, -1.0)
+
+
+def measure_hinge(model, digits):
+    """Return what the squared hinge sums up, half of it, and the penalty."""
+    features, labels, _, _ = digits
+    missing = np.maximum(1 - sign_labels(labels) * model.decision_function(features), 0)
+    among = rbf_kernel(model.landmarks_, gamma=model.gamma_)
+    penalty = np.trace(model.coef_.T @ among @ model.coef_)
+    return (np.square(missing).sum() + model.alpha * penalty) / 2
+
+
+def test_nystroems_hinge_begins_at_the_ridge_and_falls_with_each_step(digits, monkeypatch):
+    ridge = fit_hinge(digits, monkeypatch, loss="squared_error")
+    models = [fit_hinge(digits, monkeypatch, max_iter=count) for count in (0, 1, 2, 4, 8, 60)]
+    np.testing.assert_array_equal(models[0].coef_, ridge.coef_)
+    lost = [measure_hinge(model, digits) for model in models]
+    assert lost == sorted(lost, reverse=True)
+    assert lost[4] - lost[5] < 0.2 * (lost[0] - lost[5])
+
+
+def test_a_step_of_nystroems_hinge_is_newtons_with_the_ridges_matrix(digits, monkeypatch):
+    features, labels, others, _ = digits
+    ridge = fit_hinge(digits, monkeypatch, max_iter=0)
+    kernel = rbf_kernel(features.astype(float), ridge.landmarks_, gamma=0.3)
+    among = ridge.alpha * rbf_kernel(ridge.landmarks_, gamma=0.3)
+    # One matrix with a column for the intercept, which has no penalty, and no centring.
+    whole = np.column_stack([kernel, np.ones(len(kernel))])
+    penalty = np.pad(among, (0, 1))
+    start = np.vstack([ridge.coef_, ridge.intercept_])
+    signs = sign_labels(labels)
+    missing = np.where(signs * (whole @ start) < 1, signs - whole @ start, 0)
+    step = np.linalg.solve(whole.T @ whole + penalty, whole.T @ missing - penalty @ start)
+    expected = np.column_stack(
+        [rbf_kernel(others.astype(float), ridge.landmarks_, gamma=0.3), np.ones(len(others))]
+    ) @ (start + step)
+    found = fit_hinge(digits, monkeypatch, max_iter=1).decision_function(others)
+    assert np.abs(found - ridge.decision_function(others)).max() > 0.01
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_nystroems_hinge_hardly_depends_on_precision_and_never_on_the_run(digits):
+    features, labels, others, _ = digits
+    build = {"gamma": 0.3, "loss": "squared_hinge", "random_state": 0}
+    first, again, double = (
+        NystroemClassifier(150, **build).fit(rows, labels).decision_function(others)
+        for rows in (features, features, features.astype(np.float64))
+    )
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_allclose(first, double, atol=1e-3)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "squared_hinge"])
+def test_nystroem_never_holds_all_rows_against_all_landmarks(loss):
     rng = np.random.default_rng(0)
     features = rng.normal(size=(40_000, 8)).astype(np.float32)
     labels = (features[:, 0] > 0).astype(int)
     tracemalloc.start()
-    NystroemRidge(300, random_state=0).fit(features, labels)
+    NystroemClassifier(300, loss=loss, random_state=0).fit(features, labels)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 40_000 * 300 * 4 / 2
