@@ -58,7 +58,7 @@ def fit_recipe(
     Returns
     -------
     Pipeline, ArrayRef
-        The fitted steps, and float32 features (n, d).
+        The fitted steps, and features (n, d): float32, or uint8 where pixels stay as they are.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def transform_images(
     Returns
     -------
     ArrayRef
-        Float32 (n, d).
+        As `fit_recipe` returns them.
     """
     from threadpoolctl import threadpool_limits
 
@@ -133,8 +133,8 @@ def _fit_step(step: Any, ready: Sequence[Any], rows: np.ndarray) -> None:
 def _write_scratch(
     ready: Sequence[Any], rows: np.ndarray, store: Store, threads: int, scratch: ExitStack
 ) -> np.ndarray:
-    shape = (len(rows), *_measure_width(ready, rows))
-    array = scratch.enter_context(store.scratch_array(shape, np.float32))
+    shape, dtype = _measure(ready, rows)
+    array = scratch.enter_context(store.scratch_array(shape, dtype))
     _transform_into(ready, rows, array, threads)
     return array
 
@@ -142,17 +142,20 @@ def _write_scratch(
 def _store_features(
     ready: Sequence[Any], rows: np.ndarray, store: Store, threads: int
 ) -> ArrayRef:
-    shape = (len(rows), *_measure_width(ready, rows))
-    with store.new_array(shape, np.float32) as pending:
+    with store.new_array(*_measure(ready, rows)) as pending:
         _transform_into(ready, rows, pending.array, threads)
     return pending.ref
 
 
-def _measure_width(ready: Sequence[Any], rows: np.ndarray) -> tuple[int, ...]:
-    """Return the shape of what the steps make of one row, the first or an empty one."""
+def _measure(ready: Sequence[Any], rows: np.ndarray) -> tuple[tuple[int, ...], type]:
+    """Return shape and dtype of what the steps make of the rows, by the first or an empty one.
+
+    Pixels stay pixels, a quarter as large; all else becomes float32.
+    """
     # An empty row is none that a recipe of a table could say much of, but has its width.
     row = rows[:1] if len(rows) else np.zeros((1, *rows.shape[1:]), rows.dtype)
-    return _apply(ready, row).shape[1:]
+    made = _apply(ready, row)
+    return (len(rows), *made.shape[1:]), np.uint8 if made.dtype == np.uint8 else np.float32
 
 
 def _transform_into(

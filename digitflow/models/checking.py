@@ -13,6 +13,7 @@ from typing import Any
 from digitflow.config.training import Classifier, TrainConfig
 from digitflow.errors import CandidateFailed, InputError
 from digitflow.features.preparing import build_steps
+from digitflow.images.frame import SIDE
 from digitflow.models.building import (
     EstimatorChoice,
     RecipeChoice,
@@ -153,9 +154,12 @@ def _shorten(estimator: Any) -> None:
 def _try_fit(estimator: Any, rows: int, task: str) -> ValueError | TypeError | None:
     import numpy as np
     from sklearn.base import clone
+    from sklearn.utils import get_tags
 
     generator = np.random.default_rng(0)
     samples = generator.random((rows, _TRIED_COLUMNS), dtype=np.float32)
+    if get_tags(estimator).input_tags.three_d_array:
+        samples = generator.integers(0, 256, (rows, SIDE, SIDE), np.uint8)
     values = generator.random(rows)
     targets = np.arange(rows) % _TRIED_CLASSES if task == "classification" else values
     with warnings.catch_warnings():

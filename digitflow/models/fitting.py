@@ -18,7 +18,7 @@ from digitflow.store.references import ArrayRef, ModelRef, Record
 
 
 class PreparedFeatures(Record):
-    """A fitted recipe and its float32 features (n, d) for three sets of samples."""
+    """A fitted recipe and its features (n, d), float32 or uint8, for three sets of samples."""
 
     recipe: ModelRef
     train: ArrayRef

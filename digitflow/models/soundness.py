@@ -104,7 +104,10 @@ def _list_rules() -> list[_Rule]:
     )  # fmt: skip
     generator = (np.random.RandomState, "get_state", _is_sound_generator,
                  "a generator past its end")  # fmt: skip
-    return [generator] + [
+    kind = find_loaded("digitflow.models.estimators.cnn", "ConvolutionalNetwork")
+    network = (kind, "filters_", lambda network: network.is_sound(),
+               "a network whose arrays don't fit its images")  # fmt: skip
+    return [generator, *([] if kind is None else [network])] + [
         (kind, learnt, is_sound, text)
         for module, name, learnt, is_sound, text in rules
         if (kind := find_loaded(f"sklearn.{module}", name)) is not None

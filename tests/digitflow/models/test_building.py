@@ -31,7 +31,7 @@ def test_an_estimator_has_the_dotted_name_of_its_module():
 
 @pytest.mark.parametrize("name", ["kernels", "SVM", "", "bayes", "..catalogue"])
 def test_an_unknown_estimator_lists_the_known_ones(name):
-    with pytest.raises(InputError, match=r"known: boosting, extra_trees, forest, knn, .*tree"):
+    with pytest.raises(InputError, match=r"known: boosting, cnn, extra_trees, forest, .*tree"):
         ESTIMATORS.module(name)
 
 
@@ -42,7 +42,7 @@ def test_the_seed_and_the_threads_reach_the_estimator(name):
     assert given.get("n_jobs") in (2, None)
 
 
-@pytest.mark.parametrize("name", ["forest", "extra_trees", "knn", "sgd"])
+@pytest.mark.parametrize("name", ["forest", "extra_trees", "knn", "sgd", "cnn"])
 def test_what_can_use_threads_gets_them(name):
     assert build_estimator(name, {}, 7, 2).n_jobs == 2
 

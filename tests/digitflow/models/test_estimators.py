@@ -30,6 +30,7 @@ LEAST_ACCURACY = {
 QUICKER = {
     "mlp": {"hidden_layer_sizes": [64], "batch_size": 64},
     "boosting": {"max_iter": 15},
+    "cnn": {"blocks": [[8], [16]], "batch_size": 64, "epochs": 8, "learning_rate": 0.2},
 }
 
 CLASSIFIERS = sorted({*ESTIMATORS.names()} - {"neighbour_boosting", "stack"})
@@ -51,28 +52,38 @@ def fitted(digits):
     """Return every estimator, fitted once."""
     features, labels, _, _ = digits
     return {
-        name: build_estimator(name, QUICKER.get(name, {}), 0, 2).fit(features, labels)
+        name: build_estimator(name, QUICKER.get(name, {}), 0, 2).fit(
+            give(name, features), labels
+        )
         for name in CLASSIFIERS
     }
+
+
+def give(name, features):
+    """Return the features as an estimator takes them: pixels for one over images."""
+    return np.rint(features * 255).astype(np.uint8) if name == "cnn" else features
 
 
 @every_estimator
 def test_real_handwriting_is_recognised(name, fitted, digits):
     _, _, features, labels = digits
-    accuracy = (fitted[name].predict(features) == labels).mean()
+    accuracy = (fitted[name].predict(give(name, features)) == labels).mean()
     assert accuracy >= LEAST_ACCURACY.get(name, 0.93)
 
 
 @every_estimator
 def test_the_same_seed_gives_the_same_model_with_any_number_of_threads(name, fitted, digits):
     features, labels, others, _ = digits
-    again = build_estimator(name, QUICKER.get(name, {}), 0, 1).fit(features, labels)
+    again = build_estimator(name, QUICKER.get(name, {}), 0, 1)
+    again.fit(give(name, features), labels)
+    others = give(name, others)
     np.testing.assert_array_equal(again.predict(others), fitted[name].predict(others))
 
 
 @every_estimator
 def test_probabilities_can_be_calibrated_on_held_out_rows(name, fitted, digits):
     _, _, features, labels = digits
+    features = give(name, features)
     calibrated = CalibratedClassifierCV(FrozenEstimator(fitted[name]), method="sigmoid")
     probabilities = calibrated.fit(features[:300], labels[:300]).predict_proba(features[300:])
     assert probabilities.shape == (len(features) - 300, 10)
@@ -84,7 +95,7 @@ def test_probabilities_can_be_calibrated_on_held_out_rows(name, fitted, digits):
 def test_a_fitted_estimator_is_stored_and_read_again(name, fitted, digits, tmp_path):
     store = Store(tmp_path)
     loaded = load_model(dump_model(fitted[name], store), store)
-    others = digits[2]
+    others = give(name, digits[2])
     np.testing.assert_array_equal(loaded.predict(others), fitted[name].predict(others))
 
 
@@ -97,7 +108,7 @@ def test_a_clone_is_unfitted_and_has_the_same_parameters(name, fitted):
 
 @every_estimator
 def test_one_image_has_the_label_that_it_has_among_others(name, fitted, digits):
-    others = digits[2][:20]
+    others = give(name, digits[2][:20])
     alone = [fitted[name].predict(others[i : i + 1])[0] for i in range(20)]
     np.testing.assert_array_equal(alone, fitted[name].predict(others))
 

@@ -30,11 +30,13 @@ from digitflow.store.artifacts import Store
 from digitflow.store.references import ModelRef
 
 SMALL = {
+    "cnn": {"blocks": [[4], [4]], "epochs": 1},
     "extra_trees": {"n_estimators": 5},
     "forest": {"n_estimators": 5},
     "mlp": {"hidden_layer_sizes": (16,), "max_iter": 10},
 }
 DIGITS, LABELS = load_digits(return_X_y=True)
+DIGITS = DIGITS.astype(np.uint8)
 
 
 @pytest.fixture
@@ -45,7 +47,8 @@ def store(tmp_path):
 def fit(name, method="sigmoid"):
     """Fit and calibrate an estimator of the catalogue, as training does."""
     estimator = build_estimator(name, SMALL.get(name, {}), seed=0, threads=1)
-    estimator = make_pipeline(StandardScaler(), estimator)
+    scale = () if name == "cnn" else (StandardScaler(),)
+    estimator = make_pipeline(*scale, estimator)
     estimator.fit(DIGITS[:600], LABELS[:600])
     calibrated = CalibratedClassifierCV(FrozenEstimator(estimator), method=method)
     return calibrated.fit(DIGITS[600:1200], LABELS[600:1200])
