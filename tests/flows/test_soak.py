@@ -29,7 +29,7 @@ from digitflow.predict.predictor import Predictor
 from digitflow.registry.champion import read_champion
 from digitflow.registry.listing import list_history
 from digitflow.service.environment import read_state
-from digitflow.service.processes import find_process, read_environ
+from digitflow.service.processes import find_process, is_alive, read_environ
 from digitflow.service.repairs import RUN_VARIABLE
 from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store
 from digitflow.store.runs import list_runs
@@ -47,6 +47,8 @@ PROXIES = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
 EVERY_MINUTE = ("train-digits-nightly", "monitor-digits", "watch-inbox")
 DISK_GIGABYTES = 3
 FULL_SECONDS = 30
+# What an hour holds at least; on a busy machine it takes longer.
+WHOLE_MINUTES, LEAST_KILLS, FULL_DISKS = 60, 10, 2
 CLOCK_STEP_SECONDS = 30
 # After the last kill: what was interrupted begins again, and ends.
 QUIET_SECONDS = 600
@@ -97,7 +99,12 @@ class Hour:
         self.service, self.random = service, random.Random(SEED)
         self.counted, self.commands = Counter(), 0
         self.predicted = self.corrected = 0
-        self.left = None
+        self.started, self.left = [], None
+
+    def is_short(self):
+        """Tell whether a busy machine has left no time for all that an hour holds."""
+        seldom = any(self.counted[victim] < LEAST_KILLS for victim in VICTIMS)
+        return MINUTES >= WHOLE_MINUTES and (seldom or self.counted["full disk"] < FULL_DISKS)
 
     def note(self, text):
         """Say what happens; `pytest -s` shows it."""
@@ -134,6 +141,7 @@ class Hour:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        self.started.append(started)
         time.sleep(self.random.uniform(1, 25))
         return psutil.Process(started.pid) if started.poll() is None else None
 
@@ -144,8 +152,8 @@ class Hour:
             found = [p for p in psutil.process_iter() if self.is_run(p)]
             if found:
                 time.sleep(self.random.uniform(0, 10))
-                alive = [p for p in found if p.is_running()]
-                return self.random.choice(alive) if alive else None
+                if alive := [p for p in found if is_alive(p)]:
+                    return self.random.choice(alive)
             time.sleep(0.5)
         return None
 
@@ -216,7 +224,7 @@ def test_nothing_is_lost_in_an_hour_of_kills(service, handwriting):
     assert hour.up()
     service.finish(service.start_run(), seconds=300)
     until, events = time.monotonic() + 60 * MINUTES, draw_events(hour.random)
-    while time.monotonic() < until:
+    while time.monotonic() < until or hour.is_short():
         event = next(events)
         if event in VICTIMS:
             hour.kill(event)
@@ -263,6 +271,8 @@ def settle(hour):
         if each["name"] in EVERY_MINUTE:
             service.api(f"/deployments/{each['id']}/pause_deployment", {})
     wait_for(are_ended, QUIET_SECONDS)
+    for each in hour.started:
+        each.wait()
     ended = command(service, "down")
     assert ended.returncode == 0, ended.stderr
     left = [p for p in psutil.process_iter() if is_of(p, store)]
@@ -294,6 +304,3 @@ def report(hour):
     hour.note(f"kept: {hour.predicted} predictions, {hour.corrected} corrections")
     hour.note(f"doctor: {wrong or 'nothing is wrong'}")
     assert not wrong
-    if MINUTES >= 60:
-        assert all(hour.counted[victim] >= 10 for victim in VICTIMS), hour.counted
-        assert hour.counted["full disk"] == 2
