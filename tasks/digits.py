@@ -114,14 +114,14 @@ class DigitsWorkload:
         winner: Winner,
         fitted: FittedModel,
         prepared: PreparedFeatures,
+        train: SampleSet,
         data: PreparedData,
     ) -> ModelBundle:
         """Add when the pipeline is unsure, what it must repeat, and what it learnt from."""
         config, name, splits = self.config, winner.candidate.name, data.splits
         read = winner.evaluation.predictions
-        images = data.choose_training(winner.candidate.wants_copies())
         reject_option = named(choose_thresholds, f"choose when {name} is unsure").submit(
-            (prepared.train, images.targets),
+            (prepared.train, train.targets),
             (prepared.validation, splits.validation.targets),
             read,
             config.selective,

@@ -116,7 +116,7 @@ def _describe_entry(entry: Entry) -> dict[str, Any]:
     figures = evaluation.metrics.list_figures() if evaluation else {}
     return {
         "candidate": entry.candidate.name,
-        "recipe": entry.candidate.recipe,
+        "recipe": entry.candidate.describe_making(),
         **{name: _round(value) for name, value in figures.items()},
         "fit (s)": fitted and fitted.fit_seconds,
         "fit, CPU (s)": fitted and fitted.processor_seconds,

@@ -101,6 +101,7 @@ class TableWorkload:
         winner: Winner,
         fitted: FittedModel,
         prepared: PreparedFeatures,
+        train: SampleSet,
         data: PreparedData,
     ) -> ModelBundle:
         """Add columns, what it must repeat, what it learnt from and, of values, intervals."""

@@ -7,7 +7,7 @@ from prefect import Task
 
 from digitflow.evaluation import scoring
 from digitflow.feedback import learning
-from digitflow.models import fitting, golden
+from digitflow.models import blending, fitting, golden
 from digitflow.store.artifacts import Store
 from tasks.wiring import cached_task, plain_task
 
@@ -34,7 +34,7 @@ def fit_task(function: Callable[Concatenate[Store, P], R], run_name: str) -> Tas
 
 
 train_candidate = fit_task(fitting.fit_candidate, "train {choice.estimator}")
-refit_winner = fit_task(fitting.refit_winner, "refit {choice.estimator}")
+refit_candidate = fit_task(fitting.refit_candidate, "refit {choice.estimator}")
 predict_fold = fit_task(fitting.predict_fold, "refit {choice.estimator} without fold {fold}")
 complete_refit = cached_task(
     fitting.complete_refit,
@@ -42,6 +42,14 @@ complete_refit = cached_task(
     modules=lambda choice, **_: choice.modules(),
     in_process=True,
 )
+
+# A blend is made of what others fitted.
+join_features = cached_task(
+    blending.join_features, run_name="put features side by side", in_process=True
+)
+blend_candidates = fit_task(blending.blend_candidates, "train {choice.estimator}")
+blend_refits = fit_task(blending.blend_refits, "complete the refit")
+
 evaluate_candidate = cached_task(
     scoring.evaluate_candidate, run_name="evaluate", in_process=True
 )

@@ -39,9 +39,13 @@ class Workload(Protocol):
         winner: Winner,
         fitted: FittedModel,
         prepared: PreparedFeatures,
+        train: SampleSet,
         data: PreparedData,
     ) -> ModelBundle:
-        """Add to a fitted pipeline all that predicting with it needs."""
+        """Add to a fitted pipeline all that predicting with it needs.
+
+        `prepared.train` are the features of the samples `train`; of a blend, its first part's.
+        """
 
     def draw(self, data: PreparedData, winner: Winner) -> PrefectFuture[Figures]:
         """Start to draw the pictures of the report."""

@@ -177,7 +177,7 @@ def _choose_figures(entries: "Sequence[Entry]") -> list[str]:
 
 
 def _leaderboard_cells(entry: "Entry", figures: Sequence[str]) -> list[str]:
-    head = [entry.candidate.name, entry.candidate.recipe]
+    head = [entry.candidate.name, entry.candidate.describe_making()]
     if entry.fitted is None or entry.evaluation is None:
         return [*head, "failed", *[""] * (len(figures) + 3)]
     found = entry.evaluation.metrics.list_figures()

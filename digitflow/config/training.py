@@ -74,8 +74,12 @@ class MonitoringRule(Section):
 Calibration = Literal["temperature", "sigmoid", "isotonic"]
 
 
+BLEND = "blend"
+"""The estimator whose candidates are made of others."""
+
+
 class Candidate(Section):
-    """One estimator on one recipe."""
+    """One estimator on one recipe; or a blend of other candidates."""
 
     name: str = Field(
         pattern=r"^[a-z0-9][a-z0-9-]*$", description="how it is called in every report"
@@ -85,8 +89,12 @@ class Candidate(Section):
         "sklearn.svm.SVC, my_models:build"
     )
     recipe: str = Field(
+        "",
         description="the features: a name of the catalogue, such as pca, or an import path: "
-        "my_features:build_steps"
+        "my_features:build_steps; a blend has those of its parts",
+    )
+    parts: tuple[str, ...] = Field(
+        (), description="of a blend: names of the candidates whose predictions it averages"
     )
     params: dict[str, Any] = Field(
         default_factory=dict, description="passed on to the estimator"
@@ -97,6 +105,30 @@ class Candidate(Section):
     time_limit: float = Field(
         1800, gt=0, description="seconds that the fit may compute, each of its threads"
     )
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "Candidate":
+        if self.estimator != BLEND:
+            if self.parts:
+                raise ValueError(f"{self.name} is no {BLEND}: only one of those has parts")
+            if not self.recipe:
+                raise ValueError(f"{self.name} needs a recipe")
+            return self
+        own = [key for key in ("recipe", "params", "recipe_params") if getattr(self, key)]
+        if own:
+            raise ValueError(
+                f"the {BLEND} {self.name} has no {' and no '.join(own)} but its parts'"
+            )
+        if len(set(self.parts)) < 2 or len(set(self.parts)) < len(self.parts):
+            raise ValueError(
+                f"the {BLEND} {self.name} needs the names of two or more other candidates in "
+                f"`parts`, each once, got {list(self.parts)}"
+            )
+        return self
+
+    def describe_making(self) -> str:
+        """Return the recipe's name, or how many parts a blend has."""
+        return self.recipe or f"{len(self.parts)} parts"
 
     def describe_recipe(self) -> str:
         """Return the recipe with its parameters: pca, or my_features:build_steps(parts=3)."""
@@ -164,3 +196,26 @@ class TrainConfig(Section):
         if repeated:
             raise ValueError(f"candidates need names of their own, repeated: {repeated}")
         return self
+
+    @model_validator(mode="after")
+    def _parts_are_candidates(self) -> "TrainConfig":
+        known = [each.name for each in self.candidates if each.estimator != BLEND]
+        for blend in (each for each in self.candidates if each.estimator == BLEND):
+            if blend.find_calibration() is None:
+                raise ValueError(
+                    f"the {BLEND} {blend.name} averages probabilities, and this config's "
+                    "candidates predict values: for those there is the estimator stack"
+                )
+            wrong = [name for name in blend.parts if name not in known]
+            if wrong:
+                raise ValueError(
+                    f"the {BLEND} {blend.name} is made of candidates that are no blends "
+                    f"themselves: {', '.join(known) or 'there is none'}; not of "
+                    f"{', '.join(wrong)}"
+                )
+        return self
+
+    def find_parts(self, candidate: Candidate) -> tuple[Candidate, ...]:
+        """Return the candidates that a blend is made of; of any other itself."""
+        by_name = {each.name: each for each in self.candidates}
+        return tuple(by_name[name] for name in candidate.parts or (candidate.name,))

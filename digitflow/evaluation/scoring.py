@@ -14,6 +14,7 @@ from digitflow.errors import CandidateFailed, CandidateRefused, list_some
 from digitflow.evaluation.evidence import Costs, ScoredSet, TestResult, score_predictions
 from digitflow.evaluation.metrics import ClassificationMetrics, measure_predictions
 from digitflow.evaluation.regression import RegressionMetrics, measure_values
+from digitflow.models.blending import JoinedFeatures
 from digitflow.models.fitting import FittedModel, PreparedFeatures
 from digitflow.models.persistence import load_model
 from digitflow.models.predicting import Predict, choose_method, predict_in_chunks
@@ -56,7 +57,7 @@ def digest_test_set(test: SampleSet) -> str:
 def evaluate_candidate(
     store: Store,
     fitted: FittedModel,
-    prepared: PreparedFeatures,
+    prepared: PreparedFeatures | JoinedFeatures,
     validation: SampleSet,
     threads: int = 1,
 ) -> Evaluation:
@@ -64,8 +65,8 @@ def evaluate_candidate(
 
     Parameters
     ----------
-    prepared : PreparedFeatures
-        Of its recipe; `validation` are the samples of its last part.
+    prepared : PreparedFeatures or JoinedFeatures
+        Of its recipe, or of a blend's parts; `validation` are the samples of its last part.
     """
     from threadpoolctl import threadpool_limits
 

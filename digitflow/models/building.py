@@ -94,7 +94,7 @@ def list_chosen(config: TrainConfig) -> list[str | ProjectCode]:
     return [
         root
         for each in config.candidates
-        for choice in (EstimatorChoice, RecipeChoice)
+        for choice in ((EstimatorChoice,) if each.parts else (EstimatorChoice, RecipeChoice))
         for root in choice.from_candidate(each, config).modules()
     ]
 

@@ -57,7 +57,8 @@ def check_candidates(config: TrainConfig, store: Store | None = None) -> None:
     for each in config.candidates:
         task = "classification" if isinstance(each, Classifier) else "regression"
         try:
-            _check_recipe(RecipeChoice.from_candidate(each, config), config.seed)
+            if not each.parts:
+                _check_recipe(RecipeChoice.from_candidate(each, config), config.seed)
             _check_estimator(EstimatorChoice.from_candidate(each, config), task)
         except (InputError, CandidateFailed) as exc:
             raise InputError(f"candidate {each.name}: {exc}") from exc

@@ -115,12 +115,12 @@ def fit_candidate(
             store.open_array(ref) for ref in (prepared.calibration, calibration_targets)
         )
         scores = getattr(estimator, _choose_method(estimator))(held)
-        return _calibrate(estimator, choice.calibration, scores, labels)
+        return calibrate(estimator, choice.calibration, scores, labels)
 
     return _fit_and_store(store, choice, prepared.recipe, fit, threads)
 
 
-def refit_winner(
+def refit_candidate(
     store: Store,
     choice: EstimatorChoice,
     prepared: PreparedFeatures,
@@ -165,7 +165,7 @@ def predict_fold(
     fold: int,
     threads: int = 1,
 ) -> HeldOutFold:
-    """Fit on the rows of `refit_winner` but one of `REFIT_FOLDS` folds, and predict that one.
+    """Fit on the rows of `refit_candidate` but one fold of `REFIT_FOLDS`, and predict that.
 
     A group (a writer, or an image and its copies) is never in two folds, so that nothing said
     of a row comes from a model that saw its like.
@@ -176,7 +176,7 @@ def predict_fold(
     def fit() -> Any:
         return _build(choice, threads).fit(rows.features[fitting], rows.targets[fitting])
 
-    estimator, took = _fit(fit, threads)
+    estimator, took = measure_fit(fit, threads)
     method = "predict" if choice.calibration is None else _choose_method(estimator)
     with _limit_threads(threads):
         values = np.asarray(getattr(estimator, method)(rows.features[held]), np.float64)
@@ -208,18 +208,18 @@ def complete_refit(
         np.concatenate([store.open_array(getattr(fold, name)) for fold in folds])
         for name in ("rows", "values")
     )
-    took = dict(_sum_fits((refitted, *folds)))
+    took = dict(sum_fits((refitted, *folds)))
     if choice.calibration is None:
         order = np.argsort(rows)
         held_out = store.put_array(targets), store.put_array(values[order])
         return refitted.model_copy(update=took | {"held_out": held_out})
     *steps, (name, estimator) = load_model(refitted.model, store).steps
-    calibrated = _calibrate(estimator, choice.calibration, values, targets[rows])
-    model = _store_pipeline(store, choice, refitted.model, [*steps, (name, calibrated)])
+    calibrated = calibrate(estimator, choice.calibration, values, targets[rows])
+    model = store_pipeline(store, choice, [refitted.model], [*steps, (name, calibrated)])
     return refitted.model_copy(update=took | {"model": model})
 
 
-def _sum_fits(fits: Sequence[Fit]) -> Fit:
+def sum_fits(fits: Sequence[Fit]) -> Fit:
     """Return what several fits took together."""
     return Fit(
         fit_seconds=round(sum(fit.fit_seconds for fit in fits), 3),
@@ -291,13 +291,13 @@ def _group_rows(store: Store, number: int, part: SampleSet) -> np.ndarray:
 def _fit_and_store(
     store: Store, choice: EstimatorChoice, recipe: ModelRef, fit: Any, threads: int
 ) -> FittedModel:
-    estimator, took = _fit(fit, threads)
+    estimator, took = measure_fit(fit, threads)
     steps = [*load_model(recipe, store).steps, ("estimator", estimator)]
-    model = _store_pipeline(store, choice, recipe, steps)
+    model = store_pipeline(store, choice, [recipe], steps)
     return FittedModel(model=model, **dict(took))
 
 
-def _fit(fit: Callable[[], Any], threads: int) -> tuple[Any, Fit]:
+def measure_fit(fit: Callable[[], Any], threads: int) -> tuple[Any, Fit]:
     """Return what is fitted, and what that took, with the warnings' first lines."""
     with _limit_threads(threads), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -326,20 +326,27 @@ def _limit_threads(threads: int) -> Iterator[None]:
         yield
 
 
-def _store_pipeline(
-    store: Store, choice: EstimatorChoice, recipe: ModelRef, steps: list[tuple[str, Any]]
+def store_pipeline(
+    store: Store,
+    choice: EstimatorChoice,
+    parts: Sequence[ModelRef],
+    steps: list[tuple[str, Any]],
 ) -> ModelRef:
+    """Store a pipeline; what the stored models it is made of may hold, it may too."""
     from sklearn.pipeline import Pipeline
 
-    trusted = {*recipe.trusted, *choice.trust}
-    return dump_model(Pipeline(steps), store, trusted, add_code(recipe, store, choice.code))
+    trusted, code = {*choice.trust}, choice.code
+    for part in parts:
+        trusted.update(part.trusted)
+        code = add_code(part, store, code)
+    return dump_model(Pipeline(steps), store, trusted, code)
 
 
 def _build(choice: EstimatorChoice, threads: int) -> Any:
     return build_estimator(choice.estimator, choice.params, choice.seed, threads, choice.code)
 
 
-def _calibrate(estimator: Any, calibration: str, scores: np.ndarray, labels: np.ndarray) -> Any:
+def calibrate(estimator: Any, calibration: str, scores: np.ndarray, labels: np.ndarray) -> Any:
     """Return the fitted classifier, calibrated on scores of rows that it has not seen.
 
     Parameters
@@ -362,6 +369,22 @@ def _calibrate(estimator: Any, calibration: str, scores: np.ndarray, labels: np.
     for each in calibrated.calibrated_classifiers_:
         each.estimator = calibrated.estimator
     return calibrated
+
+
+def apply_calibration(calibrated: Any, scores: np.ndarray) -> np.ndarray:
+    """Return the probabilities (m, k) that what `calibrate` returned makes of scores.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (m, k), or (m,) of two classes
+        What its classifier, or another like it, says of some rows.
+    """
+    from copy import copy
+
+    (calibrator,) = map(copy, calibrated.calibrated_classifiers_)
+    method = _choose_method(calibrated.estimator.estimator)
+    calibrator.estimator = _build_speaker(method, calibrated.classes_)
+    return np.asarray(calibrator.predict_proba(scores.reshape(len(scores), -1)))
 
 
 def _build_speaker(method: str, classes: np.ndarray) -> Any:

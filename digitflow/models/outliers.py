@@ -86,11 +86,16 @@ class OutlierDetector(BaseEstimator):  # type: ignore[misc]
             If there are not as many features as it was fitted on.
         """
         check_is_fitted(self)
-        if features.ndim != 2 or features.shape[1] != len(self.mean_):
+        if features.ndim != 2 or features.shape[1] != self.width:
             raise InputError(
-                f"the detector scores {len(self.mean_)} features a row, got {features.shape}"
+                f"the detector scores {self.width} features a row, got {features.shape}"
             )
         return (self._rate(features) - self.location_) / self.scale_
+
+    @property
+    def width(self) -> int:
+        """How many features it was fitted on."""
+        return len(self.mean_)
 
     def _find_axes(self, features: np.ndarray) -> None:
         count, width = features.shape

@@ -346,8 +346,11 @@ class Predictor:
         return np.concatenate(probabilities), np.concatenate(scores)
 
     def compute_features(self, frames: np.ndarray) -> np.ndarray:
-        """Return what the model's recipe makes of images in the frame, (n, features)."""
-        return np.asarray(self._recipe.transform(frames))
+        """Return what the model's recipe makes of images in the frame, (n, features).
+
+        Of a blend's several recipes it is the first.
+        """
+        return self._choose_columns(np.asarray(self._recipe.transform(frames)))
 
     def predict_frames(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return probabilities (n, 10) and outlier scores (n,) of images in the frame.
@@ -365,7 +368,11 @@ class Predictor:
     def _score_outliers(self, features: np.ndarray) -> np.ndarray:
         if self.detector is None:
             return np.zeros(len(features))
-        return np.asarray(self.detector.outlier_score(features))
+        return np.asarray(self.detector.outlier_score(self._choose_columns(features)))
+
+    def _choose_columns(self, features: np.ndarray) -> np.ndarray:
+        """Return the features that the detector knows: a blend's others come after them."""
+        return features if self.detector is None else features[:, : self.detector.width]
 
     def _describe(
         self,

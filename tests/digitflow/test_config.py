@@ -28,6 +28,12 @@ def test_the_shipped_configs_are_valid(path):
     assert len(load_config(path).candidates) == len(lines) > 1
 
 
+def blend_of(parts):
+    plain = [f"{{name: {name}, estimator: svm, recipe: pca}}" for name in "ab"]
+    blend = f"{{name: mixed, estimator: blend, parts: {parts}}}"
+    return f"candidates: [{blend}, {', '.join(plain)}]"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -45,6 +51,19 @@ def test_the_shipped_configs_are_valid(path):
             "candidates: [{name: a, estimator: svm, recipe: pca},"
             " {name: a, estimator: knn, recipe: pca}]",
             "repeated: .'a'.",
+        ),
+        ("candidates: [{name: a, estimator: svm}]", "a needs a recipe"),
+        ("candidates: [{name: a, estimator: svm, recipe: pca, parts: [b]}]", "a is no blend"),
+        (blend_of("[a]"), r"needs the names of two or more .* in `parts`, each once.*'a'"),
+        (blend_of("[a, a]"), r"each once, got \['a', 'a'\]"),
+        (blend_of("[a, nowhere]"), "no blends themselves: a, b; not of nowhere"),
+        (blend_of("[a, mixed]"), "not of mixed"),
+        (blend_of("[a, b], recipe: pca"), "mixed has no recipe but its parts'"),
+        (
+            "{workload: table, task: regression, target: t, source: {kind: districts}, "
+            + blend_of("[a, b]")
+            + "}",
+            "mixed averages probabilities, and this config's candidates predict values",
         ),
     ],
 )

@@ -74,6 +74,43 @@ def test_only_a_new_candidate_is_trained_and_one_that_fails_is_reported(project)
     assert "no-time" in report
 
 
+SCALED = {"name": "logistic-scaled", "estimator": "logistic", "recipe": "scaled"}
+BLEND = {"name": "both", "estimator": "blend", "parts": ["logistic-scaled", "knn-pca"]}
+
+
+def test_a_blend_takes_its_parts_fits_from_the_cache_and_is_a_model_like_any_other(
+    project, digit
+):
+    project.config["candidates"] = [BLEND, *project.config["candidates"], SCALED]
+    record = project.train("--json")
+    new = {task for task in project.computed() if task.startswith(("prepare", "train"))}
+    assert new == {"prepare scaled on samples", "train logistic-scaled", "train both"}
+    both, *others = json.loads(project.output)["leaderboard"]
+    assert both["candidate"]["name"] == "both"
+    fits = [row["fitted"] for row in others if row["candidate"]["name"] in BLEND["parts"]]
+    spent = sum(fit["processor_seconds"] for fit in fits)
+    assert spent < both["fitted"]["processor_seconds"] < spent + 5
+    assert record["verdict"]["outcome"] == "promote"
+    (read,) = json.loads(project.run("predict", digit, "--json"))
+    assert read["digit"] == 0
+
+    project.config["refit"] = True
+    project.config["candidates"] += [
+        FAILING,
+        {"name": "half", "estimator": "blend", "parts": ["knn-pca", "too-many"]},
+    ]
+    record = project.train()
+    errors = {row["candidate"]["name"]: row["error"] for row in record["leaderboard"]}
+    assert errors["half"] == "it is made of too-many, which failed"
+    assert record["winner"] == "both"
+    assert {task for task in project.computed() if "fit" in task} == {
+        *(f"refit {part}" for part in BLEND["parts"]),
+        *(f"refit {part} without fold {n}" for part in BLEND["parts"] for n in (1, 2, 3)),
+        *(f"complete the refit of {name}" for name in (*BLEND["parts"], "both")),
+    }
+    assert Predictor.load(project.store).champion.version
+
+
 MY_MODELS = """
 from my_sizes import LEAVES
 from sklearn.ensemble import RandomForestClassifier

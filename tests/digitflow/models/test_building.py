@@ -31,7 +31,7 @@ def test_an_estimator_has_the_dotted_name_of_its_module():
 
 @pytest.mark.parametrize("name", ["kernels", "SVM", "", "bayes", "..catalogue"])
 def test_an_unknown_estimator_lists_the_known_ones(name):
-    with pytest.raises(InputError, match=r"known: boosting, cnn, extra_trees, forest, .*tree"):
+    with pytest.raises(InputError, match=r"known: .*boosting, .*forest, knn, .*tree"):
         ESTIMATORS.module(name)
 
 

@@ -33,7 +33,7 @@ QUICKER = {
     "cnn": {"blocks": [[8], [16]], "batch_size": 64, "epochs": 8, "learning_rate": 0.2},
 }
 
-CLASSIFIERS = sorted({*ESTIMATORS.names()} - {"neighbour_boosting", "stack"})
+CLASSIFIERS = sorted({*ESTIMATORS.names()} - {"blend", "neighbour_boosting", "stack"})
 every_estimator = pytest.mark.parametrize("name", CLASSIFIERS)
 
 

@@ -24,7 +24,7 @@ from digitflow.models.fitting import (
     fit_candidate,
     predict_fold,
     prepare_recipe,
-    refit_winner,
+    refit_candidate,
 )
 from digitflow.models.persistence import dump_model, load_model
 from digitflow.project.code import ProjectCode
@@ -145,7 +145,7 @@ def parted(store, prepared):
 
 def _refit(store, choice, parted):
     features, train, splits = parted
-    whole = refit_winner(store, choice, features, train, splits)
+    whole = refit_candidate(store, choice, features, train, splits)
     folds = [
         predict_fold(store, choice, features, train, splits, fold)
         for fold in range(REFIT_FOLDS)
