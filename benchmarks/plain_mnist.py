@@ -37,6 +37,7 @@ from digitflow.evaluation.scoring import measure_costs
 from digitflow.evaluation.selective import choose_thresholds, trace_risk
 from digitflow.features.preparing import build_steps
 from digitflow.models.building import build_estimator
+from digitflow.models.estimators.blend import Blend
 from digitflow.models.golden import check_golden, record_golden
 from digitflow.models.persistence import dump_model
 from digitflow.reports import figures
@@ -57,17 +58,24 @@ def main(folder: str, config_path: str) -> None:
     parts = [train.images[rows[part]] for part in PARTS]
     training = {False: (parts[0], labels[0]), True: augment(config, parts[0], labels[0])}
     wanted = {
-        c.name: (c.recipe, c.augmented and bool(config.augment)) for c in config.candidates
+        each.name: (part.recipe, part.augmented and bool(config.augment))
+        for each in config.candidates
+        for part in config.find_parts(each)[:1]
     }
     features = compute_features(config, set(wanted.values()), training, parts[1:])
     scores = {}
-    for candidate in config.candidates:
-        recipe, (fitted_on, calibrated_on, compared_on) = features[wanted[candidate.name]]
-        fitted_labels = training[wanted[candidate.name][1]][1]
-        estimator = build_estimator(
-            candidate.estimator, dict(candidate.params), config.seed, count_cores()
-        ).fit(fitted_on, fitted_labels)
-        model = CalibratedClassifierCV(FrozenEstimator(estimator), method=candidate.calibration)
+    # A blend's parts come before it, and are not fitted again.
+    for candidate in sorted(config.candidates, key=lambda each: bool(each.parts)):
+        if candidate.parts:
+            fitted, recipe = blend([scores[name][1] for name in candidate.parts]), Pipeline([])
+            calibrated_on, compared_on = parts[1:]
+        else:
+            recipe, (fitted_on, calibrated_on, compared_on) = features[wanted[candidate.name]]
+            fitted_labels = training[wanted[candidate.name][1]][1]
+            fitted = build_estimator(
+                candidate.estimator, dict(candidate.params), config.seed, count_cores()
+            ).fit(fitted_on, fitted_labels)
+        model = CalibratedClassifierCV(FrozenEstimator(fitted), method=candidate.calibration)
         model.fit(calibrated_on, labels[1])
         probabilities = model.predict_proba(compared_on)
         pipeline = Pipeline([*recipe.steps, ("classifier", model)])
@@ -85,6 +93,12 @@ def main(folder: str, config_path: str) -> None:
         refs = [tuple(store.put_array(array) for array in pair) for pair in sets]
         question(store, config, pipeline, digits.test, refs, probabilities)
     print(json.dumps({"best": best, "validation": metrics.accuracy, "test": accuracy}))
+
+
+def blend(pipelines):
+    """Return what averages the logarithms of the probabilities of several pipelines."""
+    side = 28
+    return Blend(pipelines, [(0, side, "uint8")] * len(pipelines)).fit()
 
 
 def question(store, config, pipeline, test, refs, probabilities):
