@@ -4,10 +4,10 @@ A native fit can't be interrupted in a thread. joblib's loky workers start clean
 fork), read features from memory maps that all of them share, and can be killed.
 """
 
+import itertools
 import multiprocessing
 import multiprocessing.resource_tracker
 import os
-import queue
 import signal
 import threading
 import time
@@ -39,18 +39,26 @@ class WorkerPool:
     def __init__(self, slots: int, threads: int | None = None) -> None:
         self.threads_each = max(1, (threads or count_cores()) // slots)
         # An empty slot holds None: its process starts when it is first needed.
-        self._slots: queue.LifoQueue[Any] = queue.LifoQueue()
+        self._free: list[Any] = [None] * slots
+        self._turns = threading.Condition()
+        self._waiting: set[tuple[int, int]] = set()
+        self._asked = itertools.count()
         self._open: list[Any] = []
         self._closed = False
         self._starting = threading.Lock()
         self._here = threading.local()
-        for _ in range(slots):
-            self._slots.put(None)
 
     def run(
-        self, function: Callable[..., Result], *args: Any, time_limit: float | None = None
+        self,
+        function: Callable[..., Result],
+        *args: Any,
+        time_limit: float | None = None,
+        place: int = 0,
     ) -> Result:
         """Wait for a slot, call `function(*args)` in its process and return the result.
+
+        Of those that wait the one with the lowest place gets the next free slot, whoever asked
+        first; of equal places the one that did.
 
         Raises
         ------
@@ -59,7 +67,7 @@ class WorkerPool:
             nothing for as long (it is killed), or if its process dies.
         """
         asked = time.monotonic()
-        executor = self._slots.get()
+        executor = self._take_slot(place)
         self._here.waited = self.seconds_waited() + time.monotonic() - asked
         kept = None
         try:
@@ -78,7 +86,25 @@ class WorkerPool:
             kept = executor  # the function raised; its process is well
             raise
         finally:
-            self._slots.put(kept)
+            self._give_back(kept)
+
+    def _take_slot(self, place: int) -> Any:
+        """Wait for a turn and a free slot; return its process, or None for one without."""
+        with self._turns:
+            turn = place, next(self._asked)
+            self._waiting.add(turn)
+            try:
+                self._turns.wait_for(lambda: self._free and min(self._waiting) == turn)
+                # The last one given back: its process is there already.
+                return self._free.pop()
+            finally:
+                self._waiting.remove(turn)
+                self._turns.notify_all()
+
+    def _give_back(self, executor: Any) -> None:
+        with self._turns:
+            self._free.append(executor)
+            self._turns.notify_all()
 
     def seconds_waited(self) -> float:
         """Return how long this thread has waited for slots so far."""

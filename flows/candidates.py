@@ -28,7 +28,7 @@ from tasks.training import (
     refit_candidate,
     train_candidate,
 )
-from tasks.wiring import named, settle, value_of
+from tasks.wiring import named, settle, take_place, value_of
 
 
 class Choices(NamedTuple):
@@ -112,14 +112,15 @@ def prepare_features(
     """Start each recipe once for each set of training samples that a candidate wants."""
     held = data.splits.calibration.samples, data.splits.validation.samples
     features = {}
-    for candidate in config.candidates:
+    for place, candidate in enumerate(config.candidates):
         recipe, key = choices[candidate.name].recipe, key_features(data, candidate)
         if recipe is not None and key not in features:
             label, with_copies = key
             on = "samples and copies" if with_copies else "samples"
             prepare = named(prepare_recipe, f"prepare {label} on {on}")
             train = data.choose_training(with_copies).samples
-            features[key] = prepare.submit(recipe, train, *held, config.seed)
+            with take_place(place):
+                features[key] = prepare.submit(recipe, train, *held, config.seed)
     return features
 
 
@@ -131,9 +132,11 @@ def train_and_evaluate(inputs: Inputs) -> list[Entry]:
     parts_first = sorted(candidates, key=lambda candidate: bool(candidate.parts))
     for each in parts_first:
         parts = [started[name].fitted for name in each.parts]
-        started[each.name] = (
-            start_blend(inputs, each, parts) if parts else start_candidate(inputs, each)
-        )
+        # Whose features are ready first must not decide whose fit is left for the end.
+        with take_place(candidates.index(each)):
+            started[each.name] = (
+                start_blend(inputs, each, parts) if parts else start_candidate(inputs, each)
+            )
     for each in parts_first:
         failed = [entries[name] for name in each.parts if entries[name].error is not None]
         entries[each.name] = (

@@ -8,9 +8,9 @@ import functools
 import inspect
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
 from uuid import UUID
 
@@ -62,6 +62,8 @@ class RunContext:
     ----------
     failures : dict
         What task runs failed of that nobody has said the run can do without.
+    place : int
+        Whose turn it is first, of those that wait for a worker's process: the lowest one's.
     """
 
     store: Store
@@ -69,6 +71,7 @@ class RunContext:
     workers: WorkerPool
     progress: Progress | None = None
     failures: dict[UUID, BaseException] = field(default_factory=dict)
+    place: int = 0
 
 
 _current: ContextVar[RunContext] = ContextVar("digitflow_run")
@@ -87,6 +90,11 @@ def run_context(context: RunContext) -> Iterator[RunContext]:
         yield context
     finally:
         _current.reset(token)
+
+
+def take_place(place: int) -> AbstractContextManager[RunContext]:
+    """Let tasks that are started within it wait at a place for their turn, see `RunContext`."""
+    return run_context(replace(current_run(), place=place))
 
 
 def cached_task(
@@ -217,7 +225,8 @@ def _in_worker(function: Callable[..., R], time_limit: Limit | None) -> Callable
         inputs = own.bind(*args, **kwargs).arguments
         limit = None if time_limit is None else time_limit(**inputs)
         filled = functools.partial(_fill_in(function), *args, **kwargs)
-        return current_run().workers.run(filled, time_limit=limit)
+        run = current_run()
+        return run.workers.run(filled, time_limit=limit, place=run.place)
 
     return _hide_given(work, function)
 

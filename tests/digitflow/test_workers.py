@@ -2,6 +2,7 @@ import os
 import threading
 import time
 from contextlib import contextmanager
+from functools import partial
 
 import psutil
 import pytest
@@ -75,6 +76,35 @@ def test_a_limit_counts_what_is_computed_and_no_clock(pool):
         assert time.monotonic() - began > 0.6
     with pytest.raises(CandidateFailed, match=r"computed longer than its limit of 0.3 s"):
         pool.run(_compute, 60, time_limit=0.3)
+
+
+def _append(path, word):
+    with path.open("a") as file:
+        file.write(word)
+
+
+def _append_when_let(path, word, gate):
+    gate.read_text()  # a named pipe: who writes to it lets this go on
+    _append(path, word)
+
+
+def test_who_waits_gets_a_slot_by_place_and_not_by_when_it_asked(pool, tmp_path):
+    said, gate = tmp_path / "said", tmp_path / "gate"
+    os.mkfifo(gate)
+    calls = [(0, _append_when_let, "first ", gate)]
+    calls += [(place, _append, f"{place} ") for place in (3, 1, 2, 1)]
+    threads = []
+    for number, (place, function, *rest) in enumerate(calls):
+        run = partial(pool.run, function, said, *rest, place=place)
+        threads.append(threading.Thread(target=run))
+        threads[-1].start()
+        # The first has the only slot; each of the others waits before the next one asks.
+        while len(pool._waiting) < number or pool._free:
+            time.sleep(0.001)
+    gate.write_text("go on")
+    for thread in threads:
+        thread.join()
+    assert said.read_text() == "first 1 1 2 3 "
 
 
 def test_a_process_that_dies_is_reported_and_replaced(pool):

@@ -11,7 +11,15 @@ from digitflow.errors import DamagedArtifact
 from digitflow.models.building import EstimatorChoice, RecipeChoice
 from digitflow.store.runs import RunLog
 from tasks import digits, judging, publishing, studies, tables, training
-from tasks.wiring import GIVEN, RunContext, cached_task, named, plain_task, run_context
+from tasks.wiring import (
+    GIVEN,
+    RunContext,
+    cached_task,
+    named,
+    plain_task,
+    run_context,
+    take_place,
+)
 
 MODULES = (digits, judging, publishing, studies, tables, training)
 TASKS = {
@@ -28,10 +36,11 @@ class Workers:
     threads_each = 3
 
     def __init__(self):
-        self.limits = []
+        self.limits, self.places = [], []
 
-    def run(self, function, time_limit=None):
+    def run(self, function, time_limit=None, place=0):
         self.limits.append(time_limit)
+        self.places.append(place)
         return function()
 
     def seconds_waited(self):
@@ -62,6 +71,16 @@ def test_store_threads_and_log_are_given_by_the_run(run):
     assert cached_task(_count, run_name="count", in_process=True).fn(images=images) == 12
     assert plain_task(_name, run_name="name").fn("says") == "a-run says"
     assert plain_task(_double, run_name="double").fn(4) == 8
+
+
+def test_a_task_waits_at_the_place_that_it_was_started_at(run):
+    task = cached_task(_count, run_name="count", in_process=True)
+    images = run.store.put_array(np.arange(4))
+    for place in (7, 3):
+        with take_place(place):
+            task.fn(images)
+    task.fn(images)
+    assert run.workers.places == [7, 3, 0]
 
 
 @pytest.mark.parametrize("name", TASKS)
