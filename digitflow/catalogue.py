@@ -57,6 +57,10 @@ class Catalogue:
             raise InputError(f"there is no {self.what} {name!r}; known: {known}")
         return module
 
+    def defines(self, name: str, function: str) -> bool:
+        """Tell whether the module `name` has a function of this name; nothing is imported."""
+        return _defines(self.module(name), function)
+
     def load(self, name: str) -> ModuleType:
         """Import the module `name`; errors as `module`."""
         return import_module(self.module(name))
@@ -78,7 +82,11 @@ RECIPES = Catalogue("digitflow.features.recipes", "build_steps", "recipe")
 """`build_steps(seed)`: named, unfitted transformers from images to features."""
 
 ESTIMATORS = Catalogue("digitflow.models.estimators", "build", "estimator")
-"""`build(params, seed, threads)`: an unfitted scikit-learn classifier."""
+"""`build(params, seed, threads)`: an unfitted scikit-learn classifier.
+
+One whose `fit` takes a `FitSession` may define `end_within(time_limit)`: after how many seconds
+it ends by itself.
+"""
 
 CHECKS = Catalogue("digitflow.gate.checks", "run", "check")
 """`run(evidence, limits, seed) -> list of Check`; what it raises is an error of the gate."""

@@ -54,11 +54,13 @@ class WorkerPool:
         *args: Any,
         time_limit: float | None = None,
         place: int = 0,
+        hear: Callable[[str], None] | None = None,
     ) -> Result:
         """Wait for a slot, call `function(*args)` in its process and return the result.
 
         Of those that wait the one with the lowest place gets the next free slot, whoever asked
-        first; of equal places the one that did.
+        first; of equal places the one that did. `hear` is given what the function says by
+        `tell_parent`, while it computes.
 
         Raises
         ------
@@ -74,8 +76,7 @@ class WorkerPool:
             executor = executor or self._start_process()
             with _no_interrupts():
                 future = executor.submit(function, *args)
-            if time_limit is not None:
-                self._watch(executor, future, time_limit)
+            self._watch(executor, future, time_limit, hear)
             result = _wait(future)
             kept = executor
             return result
@@ -111,7 +112,13 @@ class WorkerPool:
         waited: float = getattr(self._here, "waited", 0.0)
         return waited
 
-    def _watch(self, executor: Any, future: Any, limit: float) -> None:
+    def _watch(
+        self,
+        executor: Any,
+        future: Any,
+        limit: float | None,
+        hear: Callable[[str], None] | None,
+    ) -> None:
         """Wait until a computation ends, or has computed or slept longer than its limit.
 
         A busy machine gives it less of the processors, which must not end it: its own
@@ -124,7 +131,10 @@ class WorkerPool:
         """
         began = seen = _count_processor_seconds(executor)
         active = time.monotonic()
-        while not _ends_within(future, min(limit / 4, 1.0)):
+        while not _ends_within(future, 1.0 if limit is None else min(limit / 4, 1.0)):
+            _listen(executor, hear)
+            if limit is None:
+                continue
             used = _count_processor_seconds(executor)
             if used > seen:
                 seen, active = used, time.monotonic()
@@ -135,6 +145,7 @@ class WorkerPool:
                     f"{did} its limit of {limit:g} s and was ended; raise `time_limit` or "
                     f"give it less to do"
                 )
+        _listen(executor, hear)
 
     def _start_process(self) -> Any:
         # One thread at a time: loky's modules import each other in a circle, and two
@@ -153,13 +164,15 @@ class WorkerPool:
             # starts another: nothing is lost, and nobody needs to hear of it.
             warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
             watched, held = multiprocessing.Pipe(duplex=False)
+            heard, told = multiprocessing.Pipe(duplex=False)
             executor = ProcessPoolExecutor(
                 max_workers=1,
                 env=variables,
-                initializer=_end_with_parent,
-                initargs=(watched,),
+                initializer=_begin,
+                initargs=(watched, told),
             )
             executor.held = held  # as long as there is somebody to compute for
+            executor.heard, executor.told = heard, told
             self._open.append(executor)
             return executor
 
@@ -225,6 +238,32 @@ def _no_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+# In a worker's process: where its parent listens.
+_told: Connection | None = None
+
+
+def tell_parent(text: str) -> None:
+    """Say something to who waits for what this process computes; elsewhere it is lost."""
+    if _told is not None:
+        with suppress(OSError):  # it ends together with its parent
+            _told.send_bytes(text.encode())
+
+
+def _listen(executor: Any, hear: Callable[[str], None] | None) -> None:
+    """Hand on what the executor's process has said since."""
+    with suppress(EOFError, OSError):  # it has just ended: its future says so
+        while executor.heard.poll():
+            text = executor.heard.recv_bytes().decode()
+            if hear is not None:
+                hear(text)
+
+
+def _begin(held: Connection, told: Connection) -> None:
+    global _told
+    _told = told
+    _end_with_parent(held)
 
 
 def _end_with_parent(held: Connection) -> None:

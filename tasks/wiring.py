@@ -225,8 +225,12 @@ def _in_worker(function: Callable[..., R], time_limit: Limit | None) -> Callable
         inputs = own.bind(*args, **kwargs).arguments
         limit = None if time_limit is None else time_limit(**inputs)
         filled = functools.partial(_fill_in(function), *args, **kwargs)
-        run = current_run()
-        return run.workers.run(filled, time_limit=limit, place=run.place)
+        run, name = current_run(), _name_run(work)
+
+        def hear(text: str) -> None:
+            run.log.note("progress", name, text=text)
+
+        return run.workers.run(filled, time_limit=limit, place=run.place, hear=hear)
 
     return _hide_given(work, function)
 

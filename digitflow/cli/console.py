@@ -59,7 +59,7 @@ class ProgressHandler(logging.Handler):
         super().__init__()
         self.console = console
         self.status = status
-        self.running: dict[str, None] = {}
+        self.running: dict[str, str] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show one log record; what fails because the command is being ended is no news."""
@@ -74,11 +74,14 @@ class ProgressHandler(logging.Handler):
     def _show_event(self, event: dict[str, Any]) -> None:
         kind, task = event["event"], event["task"]
         if kind == "started":
-            self.running[task] = None
+            self.running[task] = ""
+        elif kind == "progress":
+            self.running[task] = f" ({event['text']})"
         elif kind in SIGNS:
             self.running.pop(task, None)
             self.console.print(f"  {SIGNS[kind]} {escape(task):<36} {_describe_end(event)}")
-        self.status.update(escape(", ".join(self.running)) or "working")
+        said = ", ".join(f"{task}{progress}" for task, progress in self.running.items())
+        self.status.update(escape(said) or "working")
 
 
 # Of a leaderboard's row, in eighty columns.

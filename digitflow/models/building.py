@@ -52,7 +52,10 @@ class RecipeChoice(Record):
 
 
 class EstimatorChoice(Record):
-    """What of a candidate shapes its model, and after how many seconds its fit is ended."""
+    """What of a candidate shapes its model, and after how many seconds its fit is ended.
+
+    `ends_after` is that limit again where the fit ends by itself, with what it has by then.
+    """
 
     NOT_IN_KEY: ClassVar[frozenset[str]] = frozenset({"time_limit", "code"})
 
@@ -61,6 +64,7 @@ class EstimatorChoice(Record):
     calibration: str | None
     seed: int
     time_limit: float | None = None
+    ends_after: float | None = None
     code: ProjectCode | None = None
     trust: tuple[str, ...] = ()
 
@@ -74,6 +78,7 @@ class EstimatorChoice(Record):
             calibration=candidate.find_calibration(),
             seed=config.seed,
             time_limit=candidate.time_limit,
+            ends_after=candidate.time_limit if ends_itself(candidate.estimator) else None,
             code=code,
             trust=_choose_trust(config, code),
         )
@@ -152,6 +157,11 @@ def _choose_trust(config: TrainConfig, code: ProjectCode | None) -> tuple[str, .
         for name in config.trust
         if name.rpartition(".")[0] in own or not is_in_project(folder, name)
     )
+
+
+def ends_itself(name: str) -> bool:
+    """Tell whether a fit ends by itself in time, and goes on from where one was cut off."""
+    return not is_path(name) and ESTIMATORS.defines(name, "end_within")
 
 
 def _list_modules(

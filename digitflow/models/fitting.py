@@ -8,13 +8,21 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from digitflow.catalogue import ESTIMATORS
 from digitflow.data.sets import SampleSet, Splits
 from digitflow.errors import CandidateFailed, CandidateRefused
 from digitflow.features.preparing import fit_recipe, transform_images
-from digitflow.models.building import EstimatorChoice, RecipeChoice, build_estimator
+from digitflow.models.building import (
+    EstimatorChoice,
+    RecipeChoice,
+    build_estimator,
+    ends_itself,
+)
 from digitflow.models.persistence import add_code, dump_model, load_model
+from digitflow.models.session import StoredSession
+from digitflow.project.code import trace_code
 from digitflow.store.artifacts import Store
-from digitflow.store.references import ArrayRef, ModelRef, Record
+from digitflow.store.references import ArrayRef, ModelRef, Record, digest_json
 
 
 class PreparedFeatures(Record):
@@ -108,7 +116,8 @@ def fit_candidate(
     features, wanted = store.open_array(prepared.train), store.open_array(targets)
 
     def fit() -> Any:
-        estimator = _take_best(_build(choice, threads).fit(features, wanted))
+        on = prepared.train, targets
+        estimator = _take_best(_learn(store, choice, features, wanted, threads, on))
         if choice.calibration is None:
             return estimator
         held, labels = (
@@ -140,7 +149,9 @@ def refit_candidate(
     rows = _join_parts(store, prepared, train, splits)
 
     def fit() -> Any:
-        return _take_best(_build(choice, threads).fit(rows.features, rows.targets))
+        return _take_best(
+            _learn(store, choice, rows.features, rows.targets, threads, (prepared, train))
+        )
 
     return _fit_and_store(store, choice, prepared.recipe, fit, threads)
 
@@ -174,7 +185,9 @@ def predict_fold(
     fitting, held = _part_folds(rows, choice)[fold]
 
     def fit() -> Any:
-        return _build(choice, threads).fit(rows.features[fitting], rows.targets[fitting])
+        on = prepared, train, fold
+        parts = rows.features[fitting], rows.targets[fitting]
+        return _learn(store, choice, *parts, threads, on)
 
     estimator, took = measure_fit(fit, threads)
     method = "predict" if choice.calibration is None else _choose_method(estimator)
@@ -344,6 +357,36 @@ def store_pipeline(
 
 def _build(choice: EstimatorChoice, threads: int) -> Any:
     return build_estimator(choice.estimator, choice.params, choice.seed, threads, choice.code)
+
+
+def _learn(
+    store: Store,
+    choice: EstimatorChoice,
+    features: np.ndarray,
+    targets: np.ndarray,
+    threads: int,
+    on: tuple[Any, ...],
+) -> Any:
+    """Fit the chosen estimator; one that takes a session may go on from a killed fit's place.
+
+    Parameters
+    ----------
+    on : tuple
+        What tells these rows from others.
+    """
+    estimator = _build(choice, threads)
+    if not ends_itself(choice.estimator):
+        return estimator.fit(features, targets)
+    code = trace_code([*choice.modules()])
+    shaped = choice.model_copy(update={"time_limit": None, "ends_after": None})
+    name = digest_json(
+        [repr(shaped), [repr(each) for each in on], code.modules, code.libraries]
+    )
+    seconds = None
+    if choice.ends_after is not None:
+        seconds = ESTIMATORS.load(choice.estimator).end_within(choice.ends_after)
+    session = StoredSession(store, name, seconds, threads)
+    return estimator.fit(features, targets, session=session)
 
 
 def calibrate(estimator: Any, calibration: str, scores: np.ndarray, labels: np.ndarray) -> Any:

@@ -110,8 +110,8 @@ def _rank(found: Registration) -> float:
 MONITOR = "monitor"
 # For how long whoever writes to a database is waited for, to give its room back.
 SHRINK_SECONDS = 5.0
-# A search that has ended is a result; its database only serves one that was cut off.
-FOLDERS = ("arrays", "models", "figures", "quarantine", "results", "searches")
+# A search or a fit that has ended is a result; these only serve one that was cut off.
+FOLDERS = ("arrays", "models", "figures", "quarantine", "results", "searches", "checkpoints")
 
 
 def collect_garbage(

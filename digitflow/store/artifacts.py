@@ -194,9 +194,13 @@ class Store:
 
     def write_text(self, name: str, text: str) -> Path:
         """Write a small named file (run record, report) whole or not at all."""
+        return self.write_bytes(name, text.encode())
+
+    def write_bytes(self, name: str, content: bytes) -> Path:
+        """Write a small named file whole or not at all."""
         target = self.root / name
         with self.temporary_path() as path:
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(content)
             target.parent.mkdir(parents=True, exist_ok=True)
             path.replace(target)
         return target

@@ -61,6 +61,7 @@ class RunLog:
             self.store.append_line(f"runs/{self.run}/events.jsonl", line)
         # Progress for whoever listens: the terminal shows it, Prefect keeps it.
         took = f" in {fields['seconds']} s" if "seconds" in fields else ""
+        took = f" ({fields['text']})" if "text" in fields else took
         level = logging.DEBUG if event == "key" else logging.INFO
         logger.log(level, "%s: %s%s", task, event, took, extra={"run_event": entry})
 
@@ -252,7 +253,7 @@ def summarise_tasks(events: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
             task.update({name: event[name] for name in (*PARTS, "key", "function")})
         elif kind == "started":
             task["state"] = "started"
-        elif not (kind == "cached" and task["state"] == "computed"):
+        elif kind != "progress" and not (kind == "cached" and task["state"] == "computed"):
             # Asked for again after a repair, a task that was computed stays computed.
             facts = {name: event[name] for name in EVENT_FACTS if name in event}
             task.update(state=kind, **facts)

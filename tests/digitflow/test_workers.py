@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from digitflow.errors import CandidateFailed
-from digitflow.workers import WorkerPool, count_cores
+from digitflow.workers import WorkerPool, count_cores, tell_parent
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,22 @@ def test_a_process_is_used_again_after_an_error_of_the_work(pool):
     with pytest.raises(ValueError, match="invalid literal"):
         pool.run(int, "five")
     assert pool.run(os.getpid) == before
+
+
+def _speak(words):
+    for word in words:
+        tell_parent(word)
+    return len(words)
+
+
+def test_what_work_says_is_heard_by_who_waits_for_it(pool):
+    heard = []
+    assert pool.run(_speak, ["epoch 1", "epoch 2"], hear=heard.append) == 2
+    assert heard == ["epoch 1", "epoch 2"]
+    assert pool.run(_speak, ["nobody"] * 3) == 3  # who doesn't listen holds nobody up
+    assert pool.run(_speak, ["again"], hear=heard.append) == 1
+    assert heard[2:] == ["again"]
+    tell_parent("there is none here")
 
 
 def test_work_over_its_time_is_killed_and_the_slot_lives_on(pool):

@@ -6,7 +6,7 @@ the seed and the number of the step, so that a fit that was cut off goes on as i
 been.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -16,6 +16,7 @@ import numpy as np
 from digitflow.augment.stream import CopyStream
 from digitflow.models.convolution.network import TrainedNetwork, fold_layer
 from digitflow.models.convolution.shapes import NetworkShape, NetworkValues, draw_values
+from digitflow.models.session import FitSession
 
 # Images that are normalised together.
 PART_ROWS = 64
@@ -105,16 +106,9 @@ class Trainer:
     def _generator(self, *purpose: int) -> np.random.Generator:
         return np.random.default_rng([self._plan.seed, *purpose])
 
-    def run(self, end_early: Callable[[], bool], note: Callable[["Trainer"], None]) -> None:
-        """Make all steps that are left.
-
-        Parameters
-        ----------
-        end_early : callable
-            Asked after each step whether there is no time for another.
-        note : callable
-            Told after each step.
-        """
+    def run(self, session: FitSession) -> None:
+        """Make all steps, from the session's checkpoint on; fewer if its time is up."""
+        self._go_on(session.load(self._identity()))
         with ThreadPoolExecutor(self._threads) as pool:
             order, drawn_for = np.empty(0, int), -1
             while self.state.step < self.steps:
@@ -124,9 +118,32 @@ class Trainer:
                     drawn_for = epoch
                 start = place * self._batch
                 self._make_step(pool, order[start : start + self._batch])
-                note(self)
-                if end_early():
+                if place + 1 == self.steps_an_epoch:
+                    session.report(self._describe())
+                session.save(self._identity(), self._collect)
+                if session.is_over():
                     break
+
+    def _describe(self) -> str:
+        losses, epochs = self.state.losses, self._plan.epochs
+        return f"epoch {len(losses)} of {epochs}, loss {losses[-1]:.4f}"
+
+    def _identity(self) -> str:
+        """Return what two fits have in common that go on from each other's checkpoints."""
+        return f"{self._shape} {self._plan} {len(self._images)}"
+
+    def _collect(self) -> dict[str, np.ndarray]:
+        state = self.state
+        done = np.array([state.step, state.loss, *state.losses])
+        return {"values": state.values.flat, "velocity": state.velocity, "done": done}
+
+    def _go_on(self, saved: Mapping[str, np.ndarray] | None) -> None:
+        if saved is None:
+            return
+        state = self.state
+        state.values.flat[...], state.velocity[...] = saved["values"], saved["velocity"]
+        step, state.loss, *state.losses = saved["done"].tolist()
+        state.step = int(step)
 
     def _make_step(self, pool: ThreadPoolExecutor, rows: np.ndarray) -> None:
         def compute(number: int) -> float:

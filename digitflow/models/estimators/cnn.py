@@ -7,6 +7,7 @@ Inception architecture for computer vision" (label smoothing), CVPR 2016; L. Smi
 """
 
 import threading
+import warnings
 from collections.abc import Sequence
 from math import isqrt
 from numbers import Integral, Real
@@ -14,6 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
@@ -22,6 +24,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from digitflow.models.convolution.network import FoldedNetwork, fits_shape
 from digitflow.models.convolution.shapes import NetworkShape
 from digitflow.models.convolution.training import Trainer, TrainingPlan
+from digitflow.models.session import FitSession, NoSession
 
 BLOCKS = ((16,), (32, 32), (64, 64))
 # Images that are predicted together: their memory is some 5 MB.
@@ -108,10 +111,15 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
-    def fit(self, X: Any, y: Any) -> "ConvolutionalNetwork":
-        """Fit on uint8 images, (n, height, width) or square ones as rows (n, pixels)."""
+    def fit(self, X: Any, y: Any, session: FitSession | None = None) -> "ConvolutionalNetwork":
+        """Fit on uint8 images, (n, height, width) or square ones as rows (n, pixels).
+
+        A fit that was cut off goes on from the session's checkpoint, and learns what it would
+        have learnt. When its time is up it ends, with a warning, with what it has.
+        """
         from threadpoolctl import threadpool_limits
 
+        session = NoSession() if session is None else session
         rows, shape = _flatten(X)
         rows, labels = validate_data(self, rows, y, dtype=np.uint8)
         check_classification_targets(labels)
@@ -132,10 +140,19 @@ class ConvolutionalNetwork(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             trainer = Trainer(
                 self._shape(), rows.reshape(-1, *shape), places, plan, self.n_jobs or 1
             )
-            trainer.run(lambda: False, lambda trainer: None)
+            trainer.run(session)
             self.filters_, self.biases_ = trainer.fold()
         self.loss_curve_ = trainer.state.losses
         self.n_iter_ = trainer.state.step
+        if self.n_iter_ < trainer.steps:
+            warnings.warn(
+                f"its time was up after {self.n_iter_:,} of {trainer.steps:,} steps; it reads "
+                "worse than it could: raise `time_limit`, or lower `epochs`",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        else:
+            session.finish()
         self._forget()
         return self
 
@@ -229,6 +246,15 @@ def _flatten(images: Any) -> tuple[np.ndarray, tuple[int, int]]:
             f"rows of {array.shape[1]} pixels are no square images; give (n, height, width)"
         )
     return array, (side, side)
+
+
+# Share of a time limit in which it learns; the rest is to measure statistics and to be stored.
+_LEARNING = 0.9
+
+
+def end_within(time_limit: float) -> float:
+    """Return after how many seconds a fit ends by itself, so that nobody has to kill it."""
+    return _LEARNING * time_limit
 
 
 def build(params: dict[str, Any], seed: int, threads: int) -> ConvolutionalNetwork:
