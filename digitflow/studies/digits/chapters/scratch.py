@@ -13,7 +13,13 @@ from digitflow.studies.chapter import (
     PublishedFigure,
     Table,
 )
-from digitflow.studies.digits.experiments.scratch import KINDS, MAKERS, name_fit
+from digitflow.studies.digits.experiments.scratch import (
+    KINDS,
+    MAKERS,
+    NETWORK,
+    NETWORK_SLOPES,
+    name_fit,
+)
 
 NAMES = {"softmax": "softmax regression", "mlp": "an MLP of one hidden layer"}
 # What was asked of them: points of accuracy, and times scikit-learn's time.
@@ -27,16 +33,17 @@ def compose(context: ChapterContext) -> Chapter:
     return Chapter(
         section="scratch",
         title="Models from scratch",
-        question="Softmax regression and a neural network in numpy alone: do they learn as "
-        "well as scikit-learn's, and as quickly?",
-        findings=tuple(_conclude(found, kind) for kind in KINDS),
+        question="Softmax regression, an MLP and a convolutional network in numpy alone: do "
+        "they learn as well as scikit-learn's, and as quickly?",
+        findings=(*(_conclude(found, kind) for kind in KINDS), _conclude_network(context)),
         parts=(
             *(_check_goal(found, kind) for kind in KINDS),
-            _list_fits(found),
+            _list_fits(context, found),
             _list_gradients(context),
             *_show_losses(context, found),
             _show_digits(context),
             _show_units(context),
+            _show_filters(context),
         ),
     )
 
@@ -60,6 +67,18 @@ def _conclude(found: Any, kind: str) -> str:
     )
 
 
+def _conclude_network(context: ChapterContext) -> str:
+    network = context.results[NETWORK]
+    mlp = context.results[name_fit("mlp", "scikit-learn")]
+    ours, theirs = network.values["accuracy"], mlp.values["accuracy"]
+    ratio = network.measured["fit_seconds"] / mlp.measured["fit_seconds"]
+    return (
+        f"A convolutional network in numpy, over altered copies, reads {ours:.2%}: "
+        f"{100 * (ours - theirs):+.2f} points against scikit-learn's MLP, which knows no "
+        f"neighbouring pixels, in {ratio:.1f} times its time."
+    )
+
+
 def _check_goal(found: Any, kind: str) -> Part:
     gap, ratio = _gap(found, kind), _ratio(found, kind)
     return PublishedFigure(
@@ -70,7 +89,8 @@ def _check_goal(found: Any, kind: str) -> Part:
     )
 
 
-def _list_fits(found: Any) -> Part:
+def _list_fits(context: ChapterContext, found: Any) -> Part:
+    fits = {**found, ("convolutional network", "numpy"): context.results[NETWORK]}
     rows = (
         {
             "model": kind,
@@ -80,20 +100,22 @@ def _list_fits(found: Any) -> Part:
             "fit (s)": fit.measured["fit_seconds"],
             "predict (s)": fit.measured["predict_seconds"],
         }
-        for (kind, maker), fit in found.items()
+        for (kind, maker), fit in fits.items()
     )
     return Table.of(
         rows,
         "side-by-side",
         "Side by side",
         "Equal features, penalty, units, batches and passes; scikit-learn's logistic "
-        "regression goes by all images at once (lbfgs).",
+        "regression goes by all images at once (lbfgs). The convolutional network, which "
+        "scikit-learn has none of, goes by other batches and by altered copies.",
         decimals=2,
     )
 
 
 def _list_gradients(context: ChapterContext) -> Part:
     checks = {kind: context.results[f"gradient of {kind}"].values for kind in KINDS}
+    checks["a small convolutional network"] = context.results[NETWORK_SLOPES].values
     rows = (
         {
             "model": kind,
@@ -107,7 +129,8 @@ def _list_gradients(context: ChapterContext) -> Part:
         rows,
         "gradients",
         "The gradient against central differences",
-        "In float64, on real images; the largest relative difference.",
+        "In float64, on real images; the largest relative difference. Of the convolutional "
+        "network the weights are of all arrays together.",
     )
 
 
@@ -174,9 +197,30 @@ def _show_units(context: ChapterContext) -> Part:
     )
 
 
+def _show_filters(context: ChapterContext) -> Part:
+    (filters,) = context.open(NETWORK, "filters")
+    channels = filters.shape[2]
+    small = _to_shades(filters.reshape(-1, channels)).T.reshape(channels, 3, 3)
+    return context.figure(
+        "filters",
+        "What the first convolution looks for",
+        f"All {channels} filters of 3x3 pixels: edges of one direction, their ends and lines. "
+        "An MLP's units, above, each learn the whole image anew.",
+        draw_gallery,
+        np.kron(small, np.ones((1, 8, 8), np.uint8)),
+        [""] * channels,
+        8,
+    )
+
+
 def _to_pictures(weights: np.ndarray) -> np.ndarray:
     """Turn columns (784, k) into uint8 images (k, 28, 28): 0 becomes the middle grey."""
+    return _to_shades(weights).T.reshape(-1, 28, 28)
+
+
+def _to_shades(weights: np.ndarray) -> np.ndarray:
+    """Turn columns of weights into uint8, 0 into the middle grey."""
     # The few largest would leave the others grey.
     scale = np.quantile(np.abs(weights), 0.995, axis=0)
     shares = (weights / np.maximum(scale, 1e-12)).clip(-1, 1)
-    return np.rint(127.5 + 127.5 * shares).astype(np.uint8).T.reshape(-1, 28, 28)
+    return np.rint(127.5 + 127.5 * shares).astype(np.uint8)

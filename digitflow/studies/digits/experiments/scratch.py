@@ -5,8 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from digitflow.catalogue import ESTIMATORS
 from digitflow.errors import InputError
+from digitflow.images.frame import SIDE
 from digitflow.models.building import build_estimator
+from digitflow.models.convolution.network import TrainedNetwork
+from digitflow.models.convolution.shapes import NetworkShape, draw_values
 from digitflow.models.numpy_networks import Layer, compute_gradient, compute_loss, draw_weights
 from digitflow.studies.digits.data import PARTS, plan_features
 from digitflow.studies.plan import ExperimentContext, Findings, Plan, plan_experiment
@@ -18,11 +22,21 @@ FEATURES = "scaled"
 # Numerical slopes take two losses a weight: some of them, on some images.
 CHECKED_WEIGHTS, CHECKED_IMAGES = 40, 64
 HIDDEN = {"softmax": (), "mlp": (128,)}
+# The convolutional network sees the images themselves; its slopes are tried on a smaller one
+# of its kind, in which a difference is soon computed.
+PIXELS, NETWORK, NETWORK_SLOPES = "raw", "network by numpy", "gradient of network"
+TRIED_BLOCKS, TRIED_IMAGES = ((4,), (6, 6)), 8
+# Passes that show it about 100,000 images, and at most so many.
+SHOWN_IMAGES, MOST_PASSES = 100_000, 12
 
 
 def plan(scope: DigitsScope) -> Plan:
-    """Return the features, a check of each model's gradient, and four fits."""
-    features = plan_features(FEATURES)
+    """Return the features, a check of each model's gradient, and five fits."""
+    features, pixels = plan_features(FEATURES), plan_features(PIXELS)
+    network = (
+        plan_experiment(NETWORK_SLOPES, check_network_slopes, pixels.name),
+        plan_experiment(NETWORK, fit_network, pixels.name).select(ESTIMATORS.module("cnn")),
+    )
     checks = (
         plan_experiment(f"gradient of {kind}", check_slopes, features.name, kind=kind)
         for kind in KINDS
@@ -32,7 +46,7 @@ def plan(scope: DigitsScope) -> Plan:
         for kind in KINDS
         for maker in MAKERS
     )
-    return (features, *checks, *fits)
+    return (features, pixels, *checks, *fits, *network)
 
 
 def name_fit(kind: str, maker: str) -> str:
@@ -127,6 +141,94 @@ def fit_model(context: ExperimentContext, kind: str, maker: str) -> Findings:
             "losses": None if losses is None else [float(loss) for loss in losses],
         },
         arrays=context.keep(weights=np.asarray(first, np.float32)),
+    )
+
+
+def check_network_slopes(context: ExperimentContext) -> Findings:
+    """Compare a convolutional network's slopes with differences, in float64, on real images.
+
+    Returns
+    -------
+    Findings
+        As those of `check_slopes`; the weights are of all layers together.
+    """
+    rows, labels = context.open(f"features {PIXELS}", "train", "train_labels")
+    generator = np.random.default_rng(context.seed)
+    chosen = np.sort(generator.permutation(len(rows))[:TRIED_IMAGES])
+    shape = NetworkShape.of((SIDE, SIDE), TRIED_BLOCKS, 10)
+    values = draw_values(shape, generator, np.float64)
+    images = np.array(rows[chosen]).reshape(-1, SIDE, SIDE)
+    targets = np.eye(10)[labels[chosen].astype(int)]
+    worst = compare_slopes(
+        TrainedNetwork(shape, values, len(images)),
+        values.flat,
+        images,
+        targets,
+        generator.permutation(values.flat.size)[:CHECKED_WEIGHTS],
+    )
+    return Findings(values={"worst": worst, "images": len(images), "weights": CHECKED_WEIGHTS})
+
+
+def compare_slopes(
+    network: TrainedNetwork,
+    flat: np.ndarray,
+    images: np.ndarray,
+    targets: np.ndarray,
+    tried: np.ndarray,
+    step: float = 1e-6,
+) -> float:
+    """Compare slopes of a network's mean loss with central differences at some weights.
+
+    Parameters
+    ----------
+    flat : ndarray of shape (p,), float64
+        All that the network learns; it is put back as it was.
+    tried : ndarray of shape (m,)
+        Places in it.
+
+    Returns
+    -------
+    float
+        The largest |difference| over the larger of the two, or over 1e-4 where both are
+        smaller than that: losses differ in their last digits.
+    """
+    share, worst = 1 / len(images), 0.0
+    network.compute_slopes(images, targets, share)
+    expected = network.slopes.flat.copy()
+    for place in tried:
+        kept = flat[place]
+        flat[place] = kept + step
+        above = network.compute_slopes(images, targets, share)
+        flat[place] = kept - step
+        below = network.compute_slopes(images, targets, share)
+        flat[place] = kept
+        slope = (above - below) / (2 * step)
+        size = max(abs(slope), abs(expected[place]), 1e-4)
+        worst = max(worst, abs(slope - expected[place]) / size)
+    return worst
+
+
+def fit_network(context: ExperimentContext) -> Findings:
+    """Fit the convolutional network; judge it on the test images.
+
+    Returns
+    -------
+    Findings
+        values "accuracy", "epochs", "losses" (mean cross-entropy of each epoch over altered
+        copies); arrays "filters" float32 (3, 3, channels) of the first convolution; measured
+        "fit_seconds", "predict_seconds".
+    """
+    rows, labels, test, truth = context.open(f"features {PIXELS}", *PARTS)
+    epochs = min(max(2, round(SHOWN_IMAGES / len(rows))), MOST_PASSES)
+    model = build_estimator("cnn", {"epochs": epochs}, context.seed, context.threads)
+    hits = context.fit_and_predict(model, rows, labels, test) == truth
+    return Findings(
+        values={
+            "accuracy": float(hits.mean()),
+            "epochs": epochs,
+            "losses": [float(loss) for loss in model.loss_curve_],
+        },
+        arrays=context.keep(filters=model.filters_[0].reshape(3, 3, -1)),
     )
 
 

@@ -7,6 +7,9 @@ from digitflow.errors import InputError
 from digitflow.studies.digits.experiments.scratch import (
     HIDDEN,
     KINDS,
+    MOST_PASSES,
+    NETWORK,
+    NETWORK_SLOPES,
     build_model,
     name_fit,
     plan,
@@ -29,6 +32,11 @@ def test_slopes_are_right_and_both_makers_read_about_as_well(make_study, store, 
         units = (HIDDEN[kind] or (10,))[0]
         for facts in (ours, theirs):
             assert store.open_array(facts.arrays["weights"]).shape == (pixels, units)
+    assert found[NETWORK_SLOPES].values["worst"] < 1e-4
+    network = found[NETWORK]
+    assert network.values["accuracy"] > found[name_fit("mlp", "numpy")].values["accuracy"]
+    assert len(network.values["losses"]) == network.values["epochs"] == MOST_PASSES
+    assert store.open_array(network.arrays["filters"]).shape == (3, 3, 16)
 
 
 def test_the_same_settings_are_on_both_sides():
