@@ -14,6 +14,8 @@ import numpy as np
 from digitflow.store.artifacts import Store
 from digitflow.workers import tell_parent
 
+Collect = Callable[[], Mapping[str, np.ndarray]]
+
 FOLDER = "checkpoints"
 # Seconds between two checkpoints.
 INTERVAL = 15.0
@@ -31,8 +33,8 @@ class FitSession(Protocol):
     def load(self, identity: str) -> Mapping[str, np.ndarray] | None:
         """Return what a fit like this one, cut off, saved last; None if there is nothing."""
 
-    def save(self, identity: str, collect: Callable[[], Mapping[str, np.ndarray]]) -> None:
-        """Save how far it is, if it is time to."""
+    def save(self, identity: str, collect: Collect, at_once: bool = False) -> None:
+        """Save how far it is, if it is time to, or at once."""
 
     def finish(self) -> None:
         """Forget what was saved: the fit came to its end."""
@@ -52,7 +54,7 @@ class NoSession:
         """Return None."""
         return None
 
-    def save(self, identity: str, collect: Callable[[], Mapping[str, np.ndarray]]) -> None:
+    def save(self, identity: str, collect: Collect, at_once: bool = False) -> None:
         """Save nothing."""
 
     def finish(self) -> None:
@@ -98,9 +100,9 @@ class StoredSession:
             return None
         return arrays if str(arrays.pop("identity", "")) == identity else None
 
-    def save(self, identity: str, collect: Callable[[], Mapping[str, np.ndarray]]) -> None:
+    def save(self, identity: str, collect: Collect, at_once: bool = False) -> None:
         """Write a checkpoint, whole or not at all, if the last one is some time ago."""
-        if time.monotonic() - self._saved < INTERVAL:
+        if not at_once and time.monotonic() - self._saved < INTERVAL:
             return
         buffer = io.BytesIO()
         arrays: dict[str, Any] = {"identity": np.array(identity), **collect()}

@@ -31,14 +31,15 @@ TASKS = {
 
 
 class Workers:
-    """Runs what it is given here, and remembers the time limits."""
+    """Runs what it is given here, tells that it is halfway, and remembers the time limits."""
 
     threads_each = 3
 
     def __init__(self):
         self.limits, self.places = [], []
 
-    def run(self, function, time_limit=None, place=0):
+    def run(self, function, time_limit=None, place=0, hear=None):
+        hear("halfway")
         self.limits.append(time_limit)
         self.places.append(place)
         return function()
@@ -71,6 +72,13 @@ def test_store_threads_and_log_are_given_by_the_run(run):
     assert cached_task(_count, run_name="count", in_process=True).fn(images=images) == 12
     assert plain_task(_name, run_name="name").fn("says") == "a-run says"
     assert plain_task(_double, run_name="double").fn(4) == 8
+
+
+def test_how_far_work_in_a_process_is_is_noted(run):
+    images = run.store.put_array(np.arange(4))
+    cached_task(_count, run_name="count", in_process=True).fn(images)
+    (told,) = (event for event in run.log.events if event["event"] == "progress")
+    assert (told["task"], told["text"]) == ("count", "halfway")
 
 
 def test_a_task_waits_at_the_place_that_it_was_started_at(run):

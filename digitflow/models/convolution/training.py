@@ -120,8 +120,9 @@ class Trainer:
                 self._make_step(pool, order[start : start + self._batch])
                 if place + 1 == self.steps_an_epoch:
                     session.report(self._describe())
-                session.save(self._identity(), self._collect)
-                if session.is_over():
+                is_over = session.is_over()
+                session.save(self._identity(), self._collect, at_once=is_over)
+                if is_over:
                     break
 
     def _describe(self) -> str:

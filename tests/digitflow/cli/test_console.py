@@ -1,8 +1,12 @@
 """What is printed for people: tables whose cells stand under their headings."""
 
-import numpy as np
+import logging
+from types import SimpleNamespace
 
-from digitflow.cli.console import leaderboard_table
+import numpy as np
+from rich.console import Console
+
+from digitflow.cli.console import ProgressHandler, leaderboard_table
 from digitflow.config.digits import DigitsConfig
 from digitflow.evaluation.metrics import measure_predictions
 from digitflow.evaluation.scoring import Entry, Evaluation
@@ -38,3 +42,16 @@ def test_each_figure_of_the_leaderboard_stands_under_its_heading():
     ]
     assert "" not in cells
     assert "failed" in [column[1] for column in cells.values()]
+
+
+def test_the_line_of_what_is_going_on_says_how_far_it_is():
+    shown = []
+    handler = ProgressHandler(Console(), SimpleNamespace(update=shown.append))
+    for event in (
+        {"event": "started", "task": "train cnn"},
+        {"event": "started", "task": "train svm"},
+        {"event": "progress", "task": "train cnn", "text": "epoch 1 of 2, loss 0.4"},
+    ):
+        record = logging.makeLogRecord({"run_event": event})
+        handler.emit(record)
+    assert shown[-1] == "train cnn (epoch 1 of 2, loss 0.4), train svm"

@@ -1,5 +1,7 @@
 """Estimators are found by the name of their module and built from a config's values."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
@@ -9,6 +11,7 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 
+from digitflow.config.training import Classifier
 from digitflow.data.sets import LabelledImages, Splits, store_set
 from digitflow.errors import CandidateRefused
 from digitflow.features.preparing import build_steps, fit_recipe, transform_images
@@ -234,3 +237,33 @@ def test_all_three_sets_are_transformed_by_what_the_training_images_fitted(store
         np.testing.assert_allclose(
             store.open_array(ref), fitted.transform(part), rtol=1e-4, atol=1e-4
         )
+
+
+def test_a_network_ends_in_its_time_and_goes_on_when_it_has_more(store, prepared):
+    images, _, features, rows = prepared
+    recipe, pixels = fit_recipe("raw", images[:300], 0, store, 1)
+    raw = features.model_copy(update={"recipe": dump_model(recipe, store), "train": pixels})
+    raw = raw.model_copy(
+        update={"calibration": transform_images(recipe, images[300:], store, 1)}
+    )
+    short = EstimatorChoice(
+        estimator="cnn", params={"blocks": [[4], [4]], "epochs": 4}, calibration="temperature",
+        seed=3, ends_after=1e-3,
+    )  # fmt: skip
+    (said,) = fit_candidate(store, short, raw, *rows).warnings
+    assert said.startswith("its time was up after 1 of 8 steps")
+    assert len(list((store.root / "checkpoints").iterdir())) == 1
+    longer = fit_candidate(store, short.model_copy(update={"ends_after": 1000.0}), raw, *rows)
+    assert not longer.warnings
+    assert not list((store.root / "checkpoints").iterdir())
+    whole = fit_candidate(store, short.model_copy(update={"ends_after": None}), raw, *rows)
+    assert whole.model == longer.model
+
+
+def test_a_time_limit_counts_in_the_key_of_a_fit_that_it_ends():
+    config = SimpleNamespace(project=None, trust=(), seed=3)
+    for name, expected in (("cnn", 60), ("tree", None)):
+        candidate = Classifier(name="one", estimator=name, recipe="raw", time_limit=60)
+        choice = EstimatorChoice.from_candidate(candidate, config)
+        assert choice.ends_after == expected
+    assert "ends_after" not in EstimatorChoice.NOT_IN_KEY

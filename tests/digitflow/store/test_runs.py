@@ -4,7 +4,14 @@ import pytest
 
 from digitflow.errors import InputError
 from digitflow.store import runs
-from digitflow.store.runs import explain_run, list_runs, open_run, read_events, read_run
+from digitflow.store.runs import (
+    explain_run,
+    list_runs,
+    open_run,
+    read_events,
+    read_run,
+    summarise_tasks,
+)
 
 
 def test_a_run_is_recorded_from_start_to_end(store):
@@ -84,3 +91,12 @@ def test_progress_is_logged(store, caplog):
     with open_run(store, "a") as log:
         log.note("computed", "split", seconds=1.5)
     assert "split: computed in 1.5 s" in caplog.messages
+
+
+def test_how_far_a_task_is_is_told_and_it_still_goes_on(store, caplog):
+    caplog.set_level("INFO", "digitflow")
+    with open_run(store, "a") as log:
+        log.note("started", "train cnn")
+        log.note("progress", "train cnn", text="epoch 1 of 2, loss 0.4")
+        assert summarise_tasks(log.events)["train cnn"]["state"] == "started"
+    assert "train cnn: progress (epoch 1 of 2, loss 0.4)" in caplog.messages

@@ -109,9 +109,8 @@ class Session(StoredSession):
     def report(self, text):
         self.said.append(text)
 
-    def save(self, identity, collect):
-        self._saved = -np.inf
-        super().save(identity, collect)
+    def save(self, identity, collect, at_once=False):
+        super().save(identity, collect, at_once=True)
 
 
 def go_on(session, rows=300, **params):
