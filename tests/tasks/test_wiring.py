@@ -78,7 +78,7 @@ def test_how_far_work_in_a_process_is_is_noted(run):
     images = run.store.put_array(np.arange(4))
     cached_task(_count, run_name="count", in_process=True).fn(images)
     (told,) = (event for event in run.log.events if event["event"] == "progress")
-    assert (told["task"], told["text"]) == ("count", "halfway")
+    assert (told["task"], told["text"]) == ("-count", "halfway")
 
 
 def test_a_task_waits_at_the_place_that_it_was_started_at(run):
