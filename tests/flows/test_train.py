@@ -108,7 +108,12 @@ def test_a_blend_takes_its_parts_fits_from_the_cache_and_is_a_model_like_any_oth
         *(f"refit {part} without fold {n}" for part in BLEND["parts"] for n in (1, 2, 3)),
         *(f"complete the refit of {name}" for name in (*BLEND["parts"], "both")),
     }
-    assert Predictor.load(project.store).champion.version
+    predictor = Predictor.load(project.store)
+    images = np.zeros((3, 28, 28), np.uint8)
+    images[:, 4:24, 12:16] = 255
+    # Explained, and told from what is no digit, by the first part's features.
+    assert predictor.compute_features(images).shape == (3, 784)
+    assert (predictor.predict_frames(images)[1] != 0).all()
 
 
 MY_MODELS = """
