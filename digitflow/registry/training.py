@@ -22,7 +22,12 @@ from digitflow.store.references import digest_json
 from digitflow.store.runs import RunLog
 
 # What makes a model beside the estimators and recipes that a config names.
-_CODE = ("digitflow.data.splits", "digitflow.augment.copies", "digitflow.models.fitting")
+_CODE = (
+    "digitflow.data.splits",
+    "digitflow.augment.copies",
+    "digitflow.models.fitting",
+    "digitflow.models.blending",
+)
 
 
 def resolve_config(config: str | Mapping[str, object] | AnyConfig) -> AnyConfig:
