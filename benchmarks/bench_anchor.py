@@ -26,7 +26,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from measuring import REPOSITORY, find_mnist, report_ratio, run_server
+from measuring import MNIST_CONFIG, find_mnist, open_training, report_ratio
 from sklearn.metrics import accuracy_score, log_loss
 
 from digitflow.config.reading import load_config
@@ -34,11 +34,7 @@ from digitflow.data.ingestion import load_digits
 from digitflow.data.splits import split_rows
 from digitflow.data.validation import check_digits
 from digitflow.predict.predictor import Predictor
-from digitflow.store.artifacts import Store
-from digitflow.store.runs import list_runs
 
-COMMAND = Path(sys.executable).with_name("digitflow")
-CONFIG = REPOSITORY / "configs" / "mnist.yaml"
 SCRIPT = Path(__file__).with_name("plain_network.py")
 EPOCHS, ANCHOR_EPOCHS = (2, 4, 8), 4
 LEAST_VALIDATION, LEAST_TEST, MOST_LOSS = 0.995, 0.996, 0.011
@@ -51,41 +47,22 @@ def main(artifacts: Path | None = None) -> int:
     if folder is None:
         return 0
     os.environ["DIGITFLOW_MNIST_DIR"] = str(folder)
-    with tempfile.TemporaryDirectory() as made:
-        work = Path(made)
-        store = Store(artifacts or work / "artifacts")
-        record = find_training(store) if artifacts else train(store)
+    with open_training(artifacts) as (store, record), tempfile.TemporaryDirectory() as work:
         digits = read_digits()
         own = describe_own(store, record, digits.test)
-        print_row("champion: " + own["name"], own)
-        parts = {name: describe_fit(record, name) for name in own["parts"]}
-        for name, part in parts.items():
-            print_row(name, part)
+        print_row(f"champion: {own['name']}", own)
+        parts = [describe_fit(record, name) for name in own["parts"]]
+        for part in parts:
+            print_row(part["name"], part)
         misses = judge_champion(own)
         python = find_torch()
         if python is None:
             return misses
-        arrays = save_arrays(work / "arrays.npz", digits)
+        arrays = save_arrays(Path(work) / "arrays.npz", digits)
         networks = [train_network(python, arrays, epochs) for epochs in EPOCHS]
         for network in networks:
             print_row(f"PyTorch, {network['epochs']} epochs, {network['precision']}", network)
     return misses + compare(parts, networks)
-
-
-def train(store):
-    """Train configs/mnist.yaml into an empty store, and return the run's record."""
-    with run_server(store) as environment:
-        command = [COMMAND, "train", "--config", str(CONFIG), "--json"]
-        done = subprocess.run(
-            command, env=environment, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE
-        )
-    return json.loads(done.stdout)
-
-
-def find_training(store):
-    """Return the record of the last training of the config in a store."""
-    model = load_config(CONFIG).model
-    return next(run for run in list_runs(store, "train") if run["model"] == model)
 
 
 def describe_fit(record, name):
@@ -117,13 +94,13 @@ def describe_own(store, record, images):
 
 def read_digits():
     """Return the images of the config, as its flow reads and checks them."""
-    config = load_config(CONFIG)
+    config = load_config(MNIST_CONFIG)
     return check_digits(load_digits(config.source), config.validation)
 
 
 def save_arrays(path, digits):
     """Save the images that the flow trains, calibrates, validates and tests on."""
-    config = load_config(CONFIG)
+    config = load_config(MNIST_CONFIG)
     found = digits.train
     rows = split_rows(found.labels, found.writers, config.split, True, config.seed)
     parts = {part: (found.images[rows[part]], found.labels[rows[part]]) for part in rows}
@@ -181,9 +158,9 @@ def compare(parts, networks):
     name = f"fits of the champion's parts / PyTorch, {ANCHOR_EPOCHS} epochs"
     misses = 0
     for unit, limit in (("seconds", MOST_RATIO), ("processor_seconds", MOST_RATIO)):
-        ours = sum(part[unit] for part in parts.values())
+        ours = sum(part[unit] for part in parts)
         misses += report_ratio(f"{name}, {unit.replace('_', ' ')}", ours, anchor[unit], limit)
-    for part in parts.values():
+    for part in parts:
         if part["estimator"] != "cnn":
             continue
         least = part["validation"]["accuracy"]

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from measuring import REPOSITORY, find_mnist
+from measuring import MNIST_CONFIG, find_mnist
 
 from digitflow.augment.backends.opencv import write_copies
 from digitflow.config.data import MnistSource
@@ -36,7 +36,6 @@ from digitflow.models.fitting import fit_candidate, prepare_recipe
 from digitflow.store.artifacts import Store
 from digitflow.workers import count_cores
 
-CONFIG = REPOSITORY / "configs" / "mnist.yaml"
 THOUSANDS = (10, 20, 40, 60, 120, 300, 600)
 HELD_OUT = 2_000
 MOST_SECONDS = 600.0
@@ -53,7 +52,7 @@ def main(most_seconds=MOST_SECONDS, *names):
     if folder is None:
         return 0
     os.environ[mnist.FOLDER_VARIABLE] = str(folder)
-    config = load_config(CONFIG)
+    config = load_config(MNIST_CONFIG)
     chosen = [c for c in config.candidates if not c.parts and (not names or c.name in names)]
     print(f"cores: {count_cores()}\n")
     print("| candidate | images | features, s | fit, s | of the processors, s | MB | bytes |")
@@ -113,7 +112,7 @@ def foresee(rows, thousands):
 
 def measure_one(work, name, thousands):
     """Fit a candidate on so many images and print what that took."""
-    config = load_config(CONFIG)
+    config = load_config(MNIST_CONFIG)
     candidate = next(each for each in config.candidates if each.name == name)
     store, threads = Store(Path(work) / "artifacts"), count_cores()
     images, targets, held, held_targets = make_images(store, config, 1000 * int(thousands))

@@ -27,7 +27,7 @@ from statistics import median
 
 import cv2
 import numpy as np
-from measuring import REPOSITORY, find_mnist, report_ratio
+from measuring import MNIST_CONFIG, blend_pipelines, find_mnist, report_ratio
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
@@ -230,15 +230,22 @@ def time_candidates() -> bool:
         "when fitted on 60,000"
     )
     recipes: dict[str, tuple] = {}
+    models: dict[str, Pipeline] = {}
     rates = {}
-    for candidate in load_config(REPOSITORY / "configs" / "mnist.yaml").candidates:
-        if candidate.recipe not in recipes:
-            recipes[candidate.recipe] = fit_recipe(candidate.recipe, rows.images)
-        steps, features = recipes[candidate.recipe]
-        classifier = fit_classifier(
-            candidate.estimator, candidate.params, features, rows.labels, FITTED
-        )
-        model = Pipeline([*steps, ("classifier", classifier)])
+    candidates = load_config(MNIST_CONFIG).candidates
+    for candidate in sorted(candidates, key=lambda each: bool(each.parts)):
+        if candidate.parts:
+            classifier = blend_pipelines([models[name] for name in candidate.parts])
+            model = Pipeline([("classifier", classifier)])
+        else:
+            if candidate.recipe not in recipes:
+                recipes[candidate.recipe] = fit_recipe(candidate.recipe, rows.images)
+            steps, features = recipes[candidate.recipe]
+            classifier = fit_classifier(
+                candidate.estimator, candidate.params, features, rows.labels, FITTED
+            )
+            model = Pipeline([*steps, ("classifier", classifier)])
+        models[candidate.name] = model
         rates[candidate.name] = measure_rate(model, digits)
         print(f"  {candidate.name:<20} {rates[candidate.name]:10,.0f} images a second")
     fastest = max(rates, key=rates.__getitem__)

@@ -1,22 +1,29 @@
-"""What the benchmarks share: where MNIST is, a server to train against, a ratio's line."""
+"""What the benchmarks share: where MNIST is, what was trained on it, a ratio's line."""
 
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
 
+from digitflow.config.reading import load_config
+from digitflow.models.estimators.blend import Blend
 from digitflow.service.environment import is_answering, prefect_environment, read_state
 from digitflow.store.artifacts import Store
+from digitflow.store.runs import list_runs
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DATA = REPOSITORY.parent / "shared" / "data"
 MNIST_PLACES = (DATA / "mnist",)
+MNIST_CONFIG = REPOSITORY / "configs" / "mnist.yaml"
+COMMAND = Path(sys.executable).with_name("digitflow")
 SERVER_SECONDS = 120
 
 
@@ -67,6 +74,35 @@ def run_server(store):
 
 
 @contextmanager
+def open_training(artifacts=None):
+    """Yield a store in which configs/mnist.yaml was trained, and the record of that run.
+
+    Where no folder of artifacts is named, it is trained in one that goes again.
+    """
+    if artifacts is not None:
+        store, model = Store(Path(artifacts)), load_config(MNIST_CONFIG).model
+        yield store, next(run for run in list_runs(store, "train") if run["model"] == model)
+        return
+    with tempfile.TemporaryDirectory() as work:
+        store = Store(Path(work) / "artifacts")
+        with run_server(store) as environment:
+            done = subprocess.run(
+                [COMMAND, "train", "--config", str(MNIST_CONFIG), "--json"],
+                env=environment,
+                cwd=REPOSITORY,
+                check=True,
+                stdout=subprocess.PIPE,
+            )
+        yield store, json.loads(done.stdout)
+
+
+def blend_pipelines(pipelines):
+    """Return what averages the logarithms of the probabilities of pipelines over images."""
+    side = 28
+    return Blend(pipelines, [(0, side, "uint8")] * len(pipelines)).fit()
+
+
+@contextmanager
 def run_service(folder, config):
     """Run the service of `make up` in a folder, its deployments on `config`; yield its API."""
     shutil.copy(REPOSITORY / "prefect.yaml", folder / "prefect.yaml")
@@ -76,8 +112,7 @@ def run_service(folder, config):
     environment = os.environ | {"DIGITFLOW_ARTIFACTS": str(store.root)}
 
     def run(*arguments):
-        command = [Path(sys.executable).with_name("digitflow"), *arguments]
-        subprocess.run(command, env=environment, cwd=REPOSITORY, check=True)
+        subprocess.run([COMMAND, *arguments], env=environment, cwd=REPOSITORY, check=True)
 
     run("up", "--project", str(folder))
     try:

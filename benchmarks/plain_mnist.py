@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from measuring import blend_pipelines
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import accuracy_score
@@ -37,7 +38,6 @@ from digitflow.evaluation.scoring import measure_costs
 from digitflow.evaluation.selective import choose_thresholds, trace_risk
 from digitflow.features.preparing import build_steps
 from digitflow.models.building import build_estimator
-from digitflow.models.estimators.blend import Blend
 from digitflow.models.golden import check_golden, record_golden
 from digitflow.models.persistence import dump_model
 from digitflow.reports import figures
@@ -67,7 +67,8 @@ def main(folder: str, config_path: str) -> None:
     # A blend's parts come before it, and are not fitted again.
     for candidate in sorted(config.candidates, key=lambda each: bool(each.parts)):
         if candidate.parts:
-            fitted, recipe = blend([scores[name][1] for name in candidate.parts]), Pipeline([])
+            members = [scores[name][1] for name in candidate.parts]
+            fitted, recipe = blend_pipelines(members), Pipeline([])
             calibrated_on, compared_on = parts[1:]
         else:
             recipe, (fitted_on, calibrated_on, compared_on) = features[wanted[candidate.name]]
@@ -93,12 +94,6 @@ def main(folder: str, config_path: str) -> None:
         refs = [tuple(store.put_array(array) for array in pair) for pair in sets]
         question(store, config, pipeline, digits.test, refs, probabilities)
     print(json.dumps({"best": best, "validation": metrics.accuracy, "test": accuracy}))
-
-
-def blend(pipelines):
-    """Return what averages the logarithms of the probabilities of several pipelines."""
-    side = 28
-    return Blend(pipelines, [(0, side, "uint8")] * len(pipelines)).fit()
 
 
 def question(store, config, pipeline, test, refs, probabilities):
