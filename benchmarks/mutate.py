@@ -3,17 +3,26 @@
 A mutation is one step away from the code: another comparison, another operator, a constant one
 larger, a returned value that is None. A sample of them is drawn over the rooms that decide
 what becomes champion and what is kept; each is written into a copy of the repository, and the
-tests of its module (`test_<stem>*.py`; those of its folder where it has none) run there. Tests
-that pass let it live. Contract: of 150, at most 8 % live and change what a user sees; which of
-those that live change nothing is for a person to say, so all of them are printed.
+tests of its module (`test_<stem>*.py`; those of its folder where it has none) run there, the
+quickest first. Tests that pass let it live. Contract: of 150, at most 8 % live and change what
+a user sees; which of those that live change nothing is for a person to say, so all of them are
+printed.
 
-    python benchmarks/mutate.py [--sample 150] [--seed 0] [ROOM ...]
+Not drawn is what changes no result by its nature: how many decimals are written, how far text
+is indented, how much is done at a time and how long is waited (`UNSEEN`, `PACES`). The libraries
+are imported once, by a process that each run of tests is forked from.
+
+    python benchmarks/mutate.py [--sample 150] [--seed 0] [--processes N] [ROOM ...]
 """
 
 import argparse
 import ast
+import importlib.util
+import json
+import multiprocessing
 import os
 import random
+import re
 import resource
 import shutil
 import subprocess
@@ -23,19 +32,29 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
-from measuring import REPOSITORY
-
-from digitflow.workers import count_cores
-
+# Nothing of ours is imported: in a forked process it comes from the copy.
+REPOSITORY = Path(__file__).resolve().parent.parent
 ROOMS = ("gate", "registry", "store", "monitoring", "feedback", "data", "studies")
 MAX_SHARE = 0.08
 # A mutation may never end: it is given so many times what the tests took, and no less.
-PATIENCE, LEAST_SECONDS = 10, 120
+PATIENCE, LEAST_SECONDS = 10, 60
+LIBRARIES = (
+    "cv2", "matplotlib.pyplot", "mlflow", "pandas", "pandera.pandas", "psutil", "pytest",
+    "scipy.stats", "skops.io", "sqlalchemy.orm", "xdist.scheduler", "sklearn.calibration",
+    "sklearn.ensemble", "sklearn.gaussian_process", "sklearn.manifold", "sklearn.neighbors",
+    "sklearn.neural_network", "sklearn.svm",
+)  # fmt: skip
+FORKED = multiprocessing.get_context("forkserver")
+# Arguments that only say how a number is written, or how many share the work.
+UNSEEN = ("decimals", "indent", "n_jobs", "timeout")
+# Constants of how much is done at a time, and how long is waited.
+PACES = re.compile(r"_?[A-Z_]*(CHUNK|SECONDS|AT_ONCE|HEAD_BYTES|PROGRESS)[A-Z_]*")
 
 COMPARED = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
@@ -65,18 +84,22 @@ class Mutation:
         return f"{place} {self.kind}: {self.before!r} -> {self.after!r}"
 
 
-def main(sample: int, seed: int, rooms: list[str]) -> int:
+def main(sample: int, seed: int, processes: int, rooms: list[str]) -> int:
     """Draw mutations, run the tests of each, and return whether too many live."""
     found = [each for room in rooms for each in list_mutations(room)]
     chosen = random.Random(seed).sample(found, min(sample, len(found)))
     print(f"{len(chosen)} of {len(found):,} mutations in {', '.join(rooms)}, seed {seed}")
+    FORKED.set_forkserver_preload(list(LIBRARIES))
     lived = []
     with tempfile.TemporaryDirectory() as folder:
         copies: SimpleQueue[Path] = SimpleQueue()
-        for number in range(count_cores()):
+        for number in range(processes):
             copies.put(copy_repository(Path(folder) / str(number)))
-        seconds = measure_tests({each.path for each in chosen}, copies)
-        with ThreadPoolExecutor(count_cores()) as pool:
+        with ThreadPoolExecutor(processes) as pool:
+            tests = sorted({find_tests(each.path) for each in chosen})
+            seconds = dict(
+                zip(tests, pool.map(partial(measure_tests, copies), tests), strict=True)
+            )
             for mutation, lives in zip(
                 chosen, pool.map(partial(try_mutation, copies, seconds), chosen), strict=True
             ):
@@ -118,13 +141,25 @@ def walk(node: ast.AST) -> Iterator[tuple[ast.AST, str, ast.AST]]:
     """Yield (node, kind, changed node) of a tree, but for types and texts."""
     yield from mutate(node)
     for name, value in ast.iter_fields(node):
-        if name in ("annotation", "returns", "decorator_list") or isinstance(
-            node, ast.JoinedStr
-        ):
+        if name in ("annotation", "returns", "decorator_list") or is_unseen(node, name):
             continue
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST):
                 yield from walk(child)
+
+
+def is_unseen(node: ast.AST, name: str) -> bool:
+    """Tell whether a field of a node changes no result: a text, decimals, a pace."""
+    match node:
+        case ast.JoinedStr():
+            return True
+        case ast.keyword(arg=argument):
+            return argument in UNSEEN
+        case ast.Call(func=ast.Name(id="round")):
+            return name == "args" and len(node.args) > 1
+        case ast.Assign(targets=[ast.Name(id=constant)]):
+            return PACES.fullmatch(constant) is not None
+    return False
 
 
 def mutate(node: ast.AST) -> Iterator[tuple[ast.AST, str, ast.AST]]:
@@ -173,86 +208,121 @@ def copy_repository(folder: Path) -> Path:
     return folder
 
 
-def find_tests(path: Path) -> list[str]:
+def find_tests(path: Path) -> tuple[str, ...]:
     """Return the tests of a module: those of its stem, else of its folder."""
     folder = Path("tests") / path.parent
     found = sorted((REPOSITORY / folder).glob(f"test_{path.stem}*.py"))
     if found:
-        return [str(file.relative_to(REPOSITORY)) for file in found]
+        return tuple(str(file.relative_to(REPOSITORY)) for file in found)
     while not (REPOSITORY / folder).is_dir():
         folder = folder.parent
-    return [str(folder)]
+    return (str(folder),)
 
 
-def measure_tests(paths: set[Path], copies: SimpleQueue) -> dict[Path, float]:
-    """Return processor seconds of each module's tests, which must pass as they are."""
-
-    def measure(path: Path) -> float:
-        copy = copies.get()
-        try:
-            began = resource.getrusage(resource.RUSAGE_CHILDREN)
-            passes = run_tests(copy, path, None)
-            ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-        finally:
-            copies.put(copy)
-        if not passes:
-            sys.exit(f"the tests of {path} fail before anything is changed")
-        return ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime
-
-    with ThreadPoolExecutor(count_cores()) as pool:
-        ordered = sorted(paths)
-        return dict(zip(ordered, pool.map(measure, ordered), strict=True))
+def measure_tests(copies: SimpleQueue, tests: tuple[str, ...]) -> dict[str, float]:
+    """Return the seconds that each test takes; they must pass as they are."""
+    copy = copies.get()
+    taken = copy.parent / f"{abs(hash(tests))}.json"
+    try:
+        if not run_tests(copy, tests, taken, {}, None):
+            sys.exit(f"{', '.join(tests)} fail before anything is changed")
+    finally:
+        copies.put(copy)
+    seconds: dict[str, float] = json.loads(taken.read_text())
+    return seconds
 
 
-def try_mutation(copies: SimpleQueue, seconds: dict[Path, float], mutation: Mutation) -> bool:
+def try_mutation(copies: SimpleQueue, seconds: dict, mutation: Mutation) -> bool:
     """Tell whether the tests of its module let a mutation live."""
     copy = copies.get()
     file = copy / mutation.path
     source = file.read_bytes()
     changed = source[: mutation.start] + mutation.after.encode() + source[mutation.end :]
     file.write_bytes(changed)
+    # Compiled files are known by a time in whole seconds, and a size.
+    Path(importlib.util.cache_from_source(str(file))).unlink(missing_ok=True)
+    tests = find_tests(mutation.path)
     try:
-        limit = max(LEAST_SECONDS, PATIENCE * seconds[mutation.path])
-        return run_tests(copy, mutation.path, limit)
+        limit = max(LEAST_SECONDS, PATIENCE * sum(seconds[tests].values()))
+        return run_tests(copy, tests, None, seconds[tests], limit)
     finally:
         file.write_bytes(source)
         copies.put(copy)
 
 
-def run_tests(copy: Path, path: Path, limit: float | None) -> bool:
-    """Run a module's tests in a copy; False if one fails, or computes for ever."""
-    environment = os.environ | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
-    options = ["-x", "-q", "-n0", "-p", "no:cacheprovider", "-m", "not soak"]
-    command = [sys.executable, "-m", "pytest", *options, *find_tests(path)]
-    process = subprocess.Popen(
-        command,
-        cwd=copy,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        preexec_fn=None if limit is None else partial(limit_processor, limit),
-    )
-    try:
-        return process.wait(None if limit is None else 5 * limit) == 0
-    except subprocess.TimeoutExpired:
+def run_tests(
+    copy: Path,
+    tests: tuple[str, ...],
+    taken: Path | None,
+    seconds: dict[str, float],
+    limit: float | None,
+) -> bool:
+    """Run tests in a copy; False if one fails, or computes for ever."""
+    process = FORKED.Process(target=call_pytest, args=(copy, tests, taken, seconds, limit))
+    process.start()
+    process.join(None if limit is None else 5 * limit)
+    ended = process.exitcode
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, 9)
-        process.wait()
-        return False
+    process.join()
+    return ended == 0
 
 
-def limit_processor(seconds: float) -> None:
-    """Let the system end this process after so many seconds of a processor."""
-    resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds) + 5))
+def call_pytest(
+    copy: Path,
+    tests: tuple[str, ...],
+    taken: Path | None,
+    seconds: dict[str, float],
+    limit: float | None,
+) -> None:
+    """Run tests in this forked process, and end it; note what they took if none is known."""
+    os.setsid()
+    os.chdir(copy)
+    sys.path[:] = [str(copy), *(p for p in sys.path if Path(p) != REPOSITORY / "benchmarks")]
+    os.environ["PYTHONPATH"] = str(copy)
+    os.environ.setdefault("DIGITFLOW_MNIST_DIR", str(REPOSITORY / "../shared/data/mnist"))
+    if limit is not None:
+        resource.setrlimit(resource.RLIMIT_CPU, (int(limit), int(limit) + 5))
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+        sys.dont_write_bytecode = True
+    nothing = os.open(os.environ.get("MUTOUT", os.devnull), os.O_RDWR | os.O_CREAT)
+    for stream in range(3):
+        os.dup2(nothing, stream)
+    import pytest
+
+    order = QuickestFirst(seconds)
+    # Nobody reads what a failed assertion says.
+    options = ["-x", "-q", "-n0", "--assert=plain", "-p", "no:cacheprovider", "-m", "not soak"]
+    ended = pytest.main([*options, *tests], plugins=[order])
+    if taken is not None:
+        taken.write_text(json.dumps(order.taken))
+    os._exit(ended)
+
+
+class QuickestFirst:
+    """A plugin that runs tests in the order of the seconds that they took, and notes them."""
+
+    def __init__(self, seconds: dict[str, float]) -> None:
+        self.seconds = seconds
+        self.taken: Counter[str] = Counter()
+
+    def pytest_collection_modifyitems(self, items: list) -> None:
+        """Sort the tests; those that are not known stay as they are."""
+        items.sort(key=lambda item: self.seconds.get(item.nodeid, 0.0))
+
+    def pytest_runtest_logreport(self, report) -> None:
+        """Note what a part of a test took."""
+        self.taken[report.nodeid] += report.duration
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sample", type=int, default=150)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("rooms", nargs="*", default=ROOMS)
     asked = parser.parse_args()
     began = time.monotonic()
-    ended = main(asked.sample, asked.seed, list(asked.rooms))
+    ended = main(asked.sample, asked.seed, asked.processes, list(asked.rooms))
     print(f"took {(time.monotonic() - began) / 60:.0f} min")
     sys.exit(ended)
