@@ -66,10 +66,11 @@ def _show_mistakes(context: ChapterContext, found: Any) -> Parts:
     captions = [f"{m['label']} → {m['said']}\n{m['sure']:.1%}" for m in surest]
     images = np.array(test[[mistake["row"] for mistake in surest]])
     rows = {
-        f"{m['label']} → {m['said']}": np.concatenate(
+        f"{place}: {m['label']} → {m['said']}": np.concatenate(
             [test[m["row"]][None], train[[neighbour["row"] for neighbour in neighbours]]]
         )
-        for m, neighbours in list(zip(surest, near, strict=True))[:SHOWN_MISTAKES]
+        for place, (m, neighbours) in enumerate(zip(surest, near, strict=True), 1)
+        if place <= SHOWN_MISTAKES
     }
     return (
         context.figure(
@@ -87,7 +88,7 @@ def _show_mistakes(context: ChapterContext, found: Any) -> Parts:
             "At the left a mistake, beside it the five training images that are nearest in "
             "pixels: where these are what was said, the image is written so.",
             draw_image_rows,
-            {f"{place + 1}: {name}": row for place, (name, row) in enumerate(rows.items())},
+            rows,
         ),
         Table.behind(
             "mistakes",

@@ -11,12 +11,12 @@ from digitflow.studies.scope import DigitsScope
 
 
 @pytest.fixture
-def compose(store):
-    """Compose a section's chapter of MNIST from {experiment: findings}."""
-    images = np.zeros((20, 28, 28), np.uint8)
+def describe(store):
+    """Return (scope, data) of a study of MNIST, of which there are 20 images of each set."""
+    images = (np.arange(20 * 784) % 251).astype(np.uint8).reshape(20, 28, 28)
     digits = store_set(store, LabelledImages(images, np.arange(20, dtype=np.uint8) % 10))
 
-    def made(section: str, results: dict[str, Findings], **changed):
+    def made(**changed):
         scope = DigitsScope(
             source="mnist",
             train_rows=60_000,
@@ -27,8 +27,26 @@ def compose(store):
             seed=42,
             settings=StudySettings(),
         ).model_copy(update=changed)
-        return draw_chapter(
-            store, section, scope, StudyData(train=digits, test=digits), results
-        )
+        return scope, StudyData(train=digits, test=digits)
+
+    return made
+
+
+@pytest.fixture
+def compose(store, describe, drawn):
+    """Compose a section's chapter of MNIST from {experiment: findings}, undrawn."""
+
+    def made(section: str, results: dict[str, Findings], **changed):
+        return draw_chapter(store, section, *describe(**changed), results)
+
+    return made
+
+
+@pytest.fixture
+def told_of(told, describe):
+    """Tell all that a section's chapter of MNIST says of {experiment: findings}."""
+
+    def made(section: str, results: dict[str, Findings], **changed):
+        return told(section, *describe(**changed), results)
 
     return made
