@@ -9,8 +9,8 @@ a user sees; which of those that live change nothing is for a person to say, so 
 printed.
 
 Not drawn is what changes no result by its nature: how many decimals are written, how far text
-is indented, how much is done at a time and how long is waited (`UNSEEN`, `PACES`). The libraries
-are imported once, by a process that each run of tests is forked from.
+is indented, how much is done at a time and how long is waited (`UNSEEN`, `PACES`). The
+libraries are imported once, by a process that each run of tests is forked from.
 
     python benchmarks/mutate.py [--sample 150] [--seed 0] [--processes N] [ROOM ...]
 """
