@@ -67,18 +67,19 @@ def _conclude(scope: TableScope, cells: Any, found: Any) -> tuple[str, ...]:
         f"Of {cells['rows']:,} rows, cells are missing: {gaps or 'none'}; cut off at their "
         f"largest value: {caps or 'none'}.",
     ]
-    if found["ratios"]:
-        ratio = next(iter(_rank(found["ratios"])))
-        parts = " and ".join(scope.settings.ratios[ratio])
-        said.append(
-            f"{ratio} says more than {parts} by themselves: {found['ratios'][ratio]:.3f} "
-            f"against {_tell(found['columns'], scope.settings.ratios[ratio])}."
-        )
+    if ratios := _rank(found["ratios"]):
+        said.append(_compare_ratio(scope, *next(iter(ratios.items())), found["columns"]))
     return tuple(said)
 
 
-def _tell(correlations: Any, names: tuple[str, ...]) -> str:
-    return " and ".join(f"{correlations[name]:.3f}" for name in names)
+def _compare_ratio(scope: TableScope, ratio: str, r: float, columns: Any) -> str:
+    # A column that does not change goes with nothing.
+    parts = {name: columns[name] or 0.0 for name in scope.settings.ratios[ratio]}
+    more = "more" if abs(r) > max(map(abs, parts.values())) else "no more"
+    return (
+        f"{ratio} says {more} than {' and '.join(parts)} by themselves: {r:.3f} against "
+        f"{' and '.join(f'{each:.3f}' for each in parts.values())}."
+    )
 
 
 def _rank(correlations: dict[str, float | None]) -> dict[str, float]:
