@@ -74,3 +74,48 @@ def test_the_fingerprint_is_that_of_what_would_be_read(tmp_path):
         DistrictsTable(file=path),
     ]
     assert len({districts.fingerprint(source) for source in sources}) == len(sources)
+
+
+def test_a_seed_draws_what_it_drew_in_other_versions():
+    """Figures of two runs can be compared while equal settings draw equal districts."""
+    drawn = districts.generate_districts(4000, 0)
+    found = drawn.describe().loc[["mean", "std", "min", "50%", "max"]]
+    for name, expected in {
+        "longitude": (-119.58931, 1.9023805, -123.98, -118.7, -115.29),
+        "latitude": (35.717492, 2.1319119, 32.32, 34.96, 41.49),
+        "housing_median_age": (28.81925, 12.525466, 1.0, 29.0, 52.0),
+        "total_rooms": (2735.9183, 2276.5786, 169.0, 2090.5, 25628.0),
+        "total_bedrooms": (541.75663, 440.07201, 38.0, 416.0, 4329.0),
+        "population": (1516.207, 1318.5284, 71.0, 1131.0, 19839.0),
+        "households": (514.30925, 414.55474, 36.0, 396.0, 4264.0),
+        "median_income": (3.8720483, 1.8108248, 0.7205, 3.5281, 15.0001),
+        "median_house_value": (194588.31, 92269.35, 33800.0, 177950.0, 500001.0),
+    }.items():
+        np.testing.assert_allclose(found[name], expected, rtol=1e-7, err_msg=name)
+    assert drawn.isna().sum().sum() == drawn["total_bedrooms"].isna().sum() == 39
+    assert drawn["ocean_proximity"].value_counts().to_dict() == {
+        "INLAND": 1831,
+        "<1H OCEAN": 1052,
+        "NEAR BAY": 619,
+        "NEAR OCEAN": 497,
+        "ISLAND": 1,
+    }
+
+
+def test_values_fall_inland_rise_with_income_and_end_where_the_census_cut_them_off():
+    drawn = districts.generate_districts(20_000, 1)
+    value, income = drawn["median_house_value"], drawn["median_income"]
+    assert value.between(14_999, 500_001).all()
+    assert income.between(0.4999, 15.0001).all()
+    assert drawn["housing_median_age"].between(1, 52).all()
+    assert (value % 100).isin([0, 99, 1]).all()
+    by_place = value.groupby(drawn["ocean_proximity"]).median()
+    assert by_place["INLAND"] < by_place["<1H OCEAN"] < by_place["NEAR BAY"]
+    # Nobody lives in the sea: no place lies west of the coast that its latitude has.
+    coast = districts._find_coast(drawn["latitude"].to_numpy())
+    on_land = drawn["ocean_proximity"] != "ISLAND"
+    east = (drawn["longitude"] - coast)[on_land]
+    assert -0.02 < east.min() < 0.02
+    assert east.max() < 4.02
+    assert (~on_land).sum() == round(0.0003 * 20_000)
+    assert drawn["total_bedrooms"].isna().mean() == pytest.approx(0.01, abs=0.003)
