@@ -8,7 +8,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from digitflow.config.data import MnistSource
 from digitflow.data.sets import LabelledImages, open_set, store_set
 from digitflow.data.sources.mnist import load
-from digitflow.studies.digits.data import open_train
+from digitflow.studies.digits.data import open_test, open_train, prepare_features
 from digitflow.studies.digits.experiments.multilabel import (
     CHAINS,
     MODELS,
@@ -18,6 +18,7 @@ from digitflow.studies.digits.experiments.multilabel import (
     build_model,
     compare_chains,
     measure_answers,
+    open_rows,
     plan,
 )
 from digitflow.studies.plan import ExperimentContext, Findings, StudyData
@@ -122,3 +123,79 @@ def test_neighbours_answer_as_published_on_fewer_images(mnist_folder, store):
     said = cross_val_predict(KNeighborsClassifier(), rows, wanted, cv=3)
     assert found.values["f1_macro"] == f1_score(wanted, said, average="macro")
     assert found.values["f1_weighted"] == f1_score(wanted, said, average="weighted")
+
+
+@pytest.fixture
+def prepared(make_context):
+    """A hundred images and their components."""
+    context = make_context(train=100, test=40)
+    given = {"features components": prepare_features(context, "components", "own")}
+    return ExperimentContext(context.store, context.data, 42, 1, given)
+
+
+def test_test_images_are_answered_by_a_model_of_all_training_images(prepared):
+    found = answer_questions(prepared, PIXELS, "on test images", 3, in_order=True)
+    train, test = open_train(prepared), open_test(prepared)
+    knn = KNeighborsClassifier(5).fit(
+        train.images.reshape(100, -1).astype(float), ask_questions(train.labels).astype(int)
+    )
+    said = knn.predict(test.images.reshape(40, -1).astype(float)).astype(bool)
+    truth = ask_questions(test.labels)
+    right = (said == truth).sum(axis=1)
+    assert prepared.store.open_array(found.arrays["right"]).tolist() == right.tolist()
+    half = np.flatnonzero(right == 1)[:12]
+    assert found.values["rows"] == half.tolist()
+    assert found.values["answers"] == said[half].tolist()
+    assert found.values["n"] == 40
+    assert found.values["both"] == (right == 2).mean()
+    assert prepared.seconds.keys() == {"fit_seconds", "predict_seconds"}
+
+
+def test_the_answers_of_a_digit_follow_from_it(prepared):
+    model = MODELS["knn by its digit"].model_dump()
+    found = answer_questions(prepared, model, "on test images", 3, in_order=True)
+    train, labels, test, truth = prepared.open(
+        "features components", "train", "train_labels", "test", "test_labels"
+    )
+    said = ask_questions(KNeighborsClassifier(5).fit(train, labels).predict(test))
+    right = (said == ask_questions(truth)).sum(axis=1)
+    assert prepared.store.open_array(found.arrays["right"]).tolist() == right.tolist()
+
+
+def test_pixels_are_whole_numbers_and_other_models_learn_from_components(prepared):
+    train, test = open_rows(prepared, MODELS["knn on pixels"])
+    assert train.images.dtype == test.images.dtype == np.float64
+    assert train.images.shape == (100, 784)
+    assert train.images.max() == open_train(prepared).images.max()
+    train, test = open_rows(prepared, MODELS["knn"])
+    wanted = prepared.open("features components", "train", "test")
+    np.testing.assert_array_equal(train.images, wanted[0])
+    np.testing.assert_array_equal(test.images, wanted[1])
+    np.testing.assert_array_equal(test.labels, open_test(prepared).labels)
+
+
+def test_models_are_those_that_the_page_tells_of(mnist_scope):
+    assert build_model(MODELS["knn"], 3, 2).n_neighbors == 5
+    trees = build_model(MODELS["trees, apart"], 3, 1).estimator
+    assert (trees.max_iter, trees.max_bins, trees.early_stopping) == (60, 32, False)
+    assert trees.random_state == 3
+    link = build_model(MODELS["logistic, apart"], 3, 1).estimator
+    assert (link.tol, link.max_iter) == (1e-3, 300)
+    assert build_model(MODELS["trees, odd first"], 3, 1).cv == 3
+    steps = {step.name: step for step in plan(mnist_scope)}
+    pixels, other = steps["knn on pixels, by folds"], steps["knn, by folds"]
+    assert pixels.params["in_order"] is True
+    assert (pixels.needs, other.needs) == ((), ("features components",))
+    elsewhere = plan(mnist_scope.model_copy(update={"source": "builtin"}))
+    assert elsewhere[1].params["in_order"] is False
+
+
+def test_of_many_half_right_images_a_dozen_are_told(make_context):
+    context = make_context(train=60, test=100)
+    train = open_train(context)
+    wrong = LabelledImages(train.images, (train.labels + 1) % 10)
+    data = StudyData(train=store_set(context.store, wrong), test=context.data.test)
+    wrong_by_one = ExperimentContext(context.store, data, 42, 1)
+    found = answer_questions(wrong_by_one, PIXELS, "on test images", 3, in_order=True).values
+    assert found["half"] > 0.12
+    assert len(found["rows"]) == 12

@@ -1,9 +1,14 @@
 """Models in numpy alone: slopes are right, and they keep up with scikit-learn's."""
 
+import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from digitflow.data.sets import open_set
 from digitflow.errors import InputError
+from digitflow.models.numpy_networks import compute_gradient, draw_weights
+from digitflow.studies.digits.data import prepare_features
+from digitflow.studies.digits.experiments import scratch
 from digitflow.studies.digits.experiments.scratch import (
     HIDDEN,
     KINDS,
@@ -11,9 +16,12 @@ from digitflow.studies.digits.experiments.scratch import (
     NETWORK,
     NETWORK_SLOPES,
     build_model,
+    check_gradient,
+    check_slopes,
     name_fit,
     plan,
 )
+from digitflow.studies.plan import ExperimentContext
 
 
 def test_slopes_are_right_and_both_makers_read_about_as_well(make_study, store, run_plan):
@@ -45,6 +53,73 @@ def test_the_same_settings_are_on_both_sides():
         assert getattr(ours, name) == getattr(theirs, name)
     ours, theirs = (build_model("softmax", maker, 42, 1) for maker in ("numpy", "scikit-learn"))
     assert 1 / ours.alpha == theirs.C
+
+
+@pytest.fixture
+def network():
+    """Layers (4 to 3 to 10), rows and places of a network small enough to try every weight."""
+    generator = np.random.default_rng(3)
+    layers = draw_weights((4, 3, 10), generator, np.float64)
+    layers[-1][0][...] = 0.5 * generator.standard_normal(layers[-1][0].shape)
+    return layers, generator.normal(size=(6, 4)), np.arange(6)
+
+
+def test_a_right_gradient_differs_by_rounding_and_weights_are_put_back(network):
+    layers, rows, places = network
+    before = [array.copy() for layer in layers for array in layer]
+    worst = check_gradient(layers, rows, places, 1.0, 100, np.random.default_rng(0))
+    assert 0 < worst < 1e-6
+    for array, kept in zip([a for layer in layers for a in layer], before, strict=True):
+        np.testing.assert_array_equal(array, kept)
+
+
+def test_a_wrong_slope_is_told_by_how_wrong_it_is(network, monkeypatch):
+    def slip(layers, rows, places, decay):
+        loss, gradients = compute_gradient(layers, rows, places, decay)
+        # One of the last biases twice as steep as it is: off by half of the larger one.
+        gradients[-1][1][7] *= 2
+        return loss, gradients
+
+    monkeypatch.setattr(scratch, "compute_gradient", slip)
+    worst = check_gradient(*network, 1.0, 100, np.random.default_rng(0))
+    assert worst == pytest.approx(0.5, abs=1e-6)
+    # Of each array, so few are tried that it may be missed.
+    few = [check_gradient(*network, 1.0, 1, np.random.default_rng(k)) for k in range(5)]
+    assert min(few) < 1e-6
+
+
+def test_slopes_of_almost_nothing_are_compared_by_what_they_are(network, monkeypatch):
+    def slip(layers, rows, places, decay):
+        loss, gradients = compute_gradient(layers, rows, places, decay)
+        gradients = [tuple(np.zeros_like(part) for part in layer) for layer in gradients]
+        gradients[0][0][0, 0] = 2e-7
+        return loss, gradients
+
+    monkeypatch.setattr(scratch, "compute_gradient", slip)
+    monkeypatch.setattr(scratch, "compute_loss", lambda *_: 1.0)
+    worst = check_gradient(*network, 1.0, 100, np.random.default_rng(0))
+    assert worst == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_forty_weights_of_each_array_are_tried_on_sixty_four_images(kind, make_context):
+    context = make_context(train=100)
+    given = {"features scaled": prepare_features(context, "scaled", "own")}
+    context = ExperimentContext(context.store, context.data, 42, 1, given)
+    with threadpool_limits(1):
+        found = check_slopes(context, kind).values
+    assert (found["images"], found["weights"]) == (64, 40)
+    assert 0 < found["worst"] < 1e-5
+
+
+def test_the_models_are_those_that_the_page_tells_of():
+    assert HIDDEN == {"softmax": (), "mlp": (128,)}
+    assert build_model("mlp", "numpy", 42, 1).hidden_layer_sizes == (128,)
+    softmax = build_model("softmax", "scikit-learn", 42, 1)
+    assert (softmax.max_iter, softmax.tol, softmax.random_state) == (300, 1e-3, 42)
+    ours, theirs = (build_model("mlp", maker, 7, 1) for maker in ("numpy", "scikit-learn"))
+    assert theirs.learning_rate_init == ours.learning_rate
+    assert theirs.random_state == 7
 
 
 def test_another_kind_is_an_error_that_lists_those_there_are():

@@ -8,6 +8,7 @@ from sklearn.svm import SVC
 
 from digitflow.errors import InputError
 from digitflow.studies.digits.data import open_test, open_train, prepare_features
+from digitflow.studies.digits.experiments import strategies
 from digitflow.studies.digits.experiments.strategies import (
     SVM_IMAGES,
     fit_strategy,
@@ -97,3 +98,30 @@ def test_equal_seeds_fit_alike(make_study, store):
     )
     assert first == again
     assert np.isfinite(first["test_accuracy"])
+
+
+def test_passes_and_images_are_those_that_the_page_tells_of(mnist_scope):
+    images = {step.name: step.params.get("images") for step in plan(mnist_scope)}
+    assert images[name_fit("svm", "one-vs-one", "scaled")] == 5000
+    assert images[name_fit("logistic", "one-vs-one", "scaled")] == 60_000
+    few = plan(mnist_scope.model_copy(update={"train_rows": 90}))
+    assert {step.params["images"] for step in few[1:]} == {90}
+    sgd, logistic = (strategies._build(name, "native", 3) for name in ("sgd", "logistic"))
+    assert (sgd.max_iter, logistic.max_iter) == (10, 50)
+    assert (sgd.random_state, logistic.random_state) == (3, 3)
+
+
+def test_of_many_training_images_some_are_measured_evenly_spread(make_context, monkeypatch):
+    assert strategies.MEASURED_ROWS == 10_000
+    monkeypatch.setattr(strategies, "MEASURED_ROWS", 7)
+    context = make_context(train=60)
+    found = fit_strategy(context, "svm", "native", "raw", 60).values
+    train = open_train(context)
+    rows = train.images.reshape(60, -1)
+    model = SVC().fit(rows, train.labels)
+    some = np.linspace(0, 59, 7).astype(int)
+    wanted = (model.predict(rows[some]) == train.labels[some]).mean()
+    assert found["train_accuracy"] == wanted
+    test = open_test(context)
+    hits = model.predict(test.images.reshape(len(test), -1)) == test.labels
+    assert found["test_accuracy"] == hits.mean()
