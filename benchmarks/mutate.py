@@ -95,13 +95,10 @@ def main(sample: int, seed: int, processes: int, rooms: list[str]) -> int:
         copies: SimpleQueue[Path] = SimpleQueue()
         for number in range(processes):
             copies.put(copy_repository(Path(folder) / str(number)))
+        measured: dict[tuple[str, ...], dict[str, float]] = {}
         with ThreadPoolExecutor(processes) as pool:
-            tests = sorted({find_tests(each.path) for each in chosen})
-            seconds = dict(
-                zip(tests, pool.map(partial(measure_tests, copies), tests), strict=True)
-            )
             for mutation, lives in zip(
-                chosen, pool.map(partial(try_mutation, copies, seconds), chosen), strict=True
+                chosen, pool.map(partial(try_mutation, copies, measured), chosen), strict=True
             ):
                 if lives:
                     lived.append(mutation)
@@ -219,36 +216,43 @@ def find_tests(path: Path) -> tuple[str, ...]:
     return (str(folder),)
 
 
-def measure_tests(copies: SimpleQueue, tests: tuple[str, ...]) -> dict[str, float]:
+def measure_tests(copy: Path, tests: tuple[str, ...]) -> dict[str, float]:
     """Return the seconds that each test takes; they must pass as they are."""
-    copy = copies.get()
-    taken = copy.parent / f"{abs(hash(tests))}.json"
-    try:
-        # Once more, as what fails on a busy machine alone says nothing of the code.
-        if not any(run_tests(copy, tests, taken, {}, None) for _ in range(2)):
-            sys.exit(f"{', '.join(tests)} fail before anything is changed")
-    finally:
-        copies.put(copy)
+    taken = copy / "seconds.json"
+    # Once more, as what fails on a busy machine alone says nothing of the code.
+    if not any(run_tests(copy, tests, taken, {}, None) for _ in range(2)):
+        raise RuntimeError(f"{', '.join(tests)} fail before anything is changed")
     seconds: dict[str, float] = json.loads(taken.read_text())
     return seconds
 
 
-def try_mutation(copies: SimpleQueue, seconds: dict, mutation: Mutation) -> bool:
-    """Tell whether the tests of its module let a mutation live."""
+def try_mutation(copies: SimpleQueue, measured: dict, mutation: Mutation) -> bool:
+    """Tell whether the tests of its module let a mutation live; measure them when first run."""
     copy = copies.get()
+    try:
+        tests = find_tests(mutation.path)
+        if tests not in measured:
+            measured[tests] = measure_tests(copy, tests)
+        return run_mutated(copy, tests, measured[tests], mutation)
+    finally:
+        copies.put(copy)
+
+
+def run_mutated(
+    copy: Path, tests: tuple[str, ...], seconds: dict[str, float], mutation: Mutation
+) -> bool:
+    """Write a mutation into the copy, run the tests, and put back what was there."""
     file = copy / mutation.path
     source = file.read_bytes()
     changed = source[: mutation.start] + mutation.after.encode() + source[mutation.end :]
     file.write_bytes(changed)
     # Compiled files are known by a time in whole seconds, and a size.
     Path(importlib.util.cache_from_source(str(file))).unlink(missing_ok=True)
-    tests = find_tests(mutation.path)
     try:
-        limit = max(LEAST_SECONDS, PATIENCE * sum(seconds[tests].values()))
-        return run_tests(copy, tests, None, seconds[tests], limit)
+        limit = max(LEAST_SECONDS, PATIENCE * sum(seconds.values()))
+        return run_tests(copy, tests, None, seconds, limit)
     finally:
         file.write_bytes(source)
-        copies.put(copy)
 
 
 def run_tests(
