@@ -10,13 +10,27 @@ from digitflow.augment import distortions
 from digitflow.errors import InputError
 from digitflow.monitoring import drift
 from digitflow.monitoring.drift import (
+    DriftResult,
+    Finding,
     OpenWindow,
+    _halve,
     calibrate_limits,
     inspect_window,
     measure_distances,
 )
-from digitflow.monitoring.measures import FOLDS, RIDGE, compare_counts, tell_apart
-from digitflow.monitoring.reference import COLUMNS, record_images
+from digitflow.monitoring.measures import (
+    FOLDS,
+    RIDGE,
+    DriftMeter,
+    compare_counts,
+    tell_apart,
+)
+from digitflow.monitoring.reference import (
+    COLUMNS,
+    describe_samples,
+    open_reference,
+    record_images,
+)
 from digitflow.store.artifacts import Store
 
 SIZE = 150
@@ -220,3 +234,100 @@ def test_a_picture_is_as_far_alone_as_among_others(known, digits):
         )
         np.testing.assert_allclose(alone[0], distances[row], rtol=1e-4)
         assert column[0] == columns[row]
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.5])
+def test_limits_are_as_many_spreads_above_the_median_for_every_measure(
+    known, rate, monkeypatch
+):
+    monkeypatch.setattr(drift, "DRAWS", 40)
+    store, reference, _ = known
+    found = calibrate_limits(store, reference, SIZE, rate, 0.0, 0.0, 7)
+    meter = DriftMeter(open_reference(store, reference))
+    generator = np.random.default_rng([7, SIZE])
+    effects = []
+    for _ in range(40):
+        order = generator.permutation(1000)
+        said = generator.permutation(400)
+        window = meter.describe_rows(order[500:650], said[200:350])
+        effects.append(list(meter.measure(window, order[:500], said[:200]).values()))
+    effects = np.array(effects)
+    median = np.median(effects, axis=0)
+    spread = np.maximum(np.quantile(effects, 0.95, axis=0) - median, 0.01)
+    worst = np.sort(((effects - median) / spread).max(axis=1))
+    reach = worst[int(np.ceil(39 * (1 - rate)))]
+    np.testing.assert_allclose(list(found.clean.values()), median)
+    np.testing.assert_allclose(list(found.limits.values()), median + reach * spread)
+    above = (worst > reach + 1e-12).mean()
+    assert found.false_alarms == pytest.approx(above)
+    assert above <= rate
+    assert found.size == SIZE
+    # What is too small to count has the limit from which it does.
+    least = calibrate_limits(store, reference, SIZE, rate, 9.0, 0.99, 7).limits
+    assert least["domain"] == 0.99
+    assert {value for name, value in least.items() if name != "domain"} == {9.0}
+
+
+def test_a_window_larger_than_half_of_the_reference_is_drawn_with_repetitions():
+    one, drawn = _halve(11, 6, np.random.default_rng(0))
+    assert (len(one), len(set(drawn.tolist()))) == (5, 6)
+    assert not set(one) & set(drawn)
+    one, drawn = _halve(11, 7, np.random.default_rng(0))
+    assert len(drawn) == 7
+    assert not set(one) & set(drawn)
+
+
+def test_the_distance_of_a_picture_is_by_its_rarest_statistic_on_its_side(known, digits):
+    store, reference, _ = known
+    opened = open_reference(store, reference)
+    low, median, high = np.quantile(opened.statistics, (0.001, 0.5, 0.999), axis=0)
+
+    def reach(statistics):
+        below, above = (
+            (median - statistics) / np.maximum(median - low, 0.01),
+            (statistics - median) / np.maximum(high - median, 0.01),
+        )
+        return np.maximum(below, above)
+
+    usual = np.quantile(reach(opened.statistics).max(axis=1), 0.999)
+    images = np.concatenate([digits.images[1000:1030], np.roll(digits.images[:5], -7, axis=1)])
+    distances, columns = measure_distances(store, reference, images)
+    wanted = reach(describe_samples(images, opened)[0]) / usual
+    np.testing.assert_allclose(distances, wanted.max(axis=1))
+    np.testing.assert_array_equal(columns, wanted.argmax(axis=1))
+
+
+def find(measure, value, limit):
+    return Finding(
+        measure=measure, unit="", value=value, limit=limit, clean=0.0, alarm=value > limit
+    )
+
+
+def test_alarms_come_the_farthest_beyond_their_own_limit_first():
+    result = DriftResult(
+        size=1, findings=(find("a", 0.5, 0.4), find("b", 0.3, 0.4), find("c", 0.4, 0.1))
+    )
+    assert [alarm.measure for alarm in result.alarms] == ["c", "a"]
+    assert result.drifted
+    assert not DriftResult(size=1, findings=(find("b", 0.3, 0.4),)).drifted
+
+
+def test_a_measure_at_its_limit_does_not_alarm(known, digits):
+    store, reference, limits = known
+    images, labels = draw(digits)
+    said = read_surely(labels)
+    window = OpenWindow(images, said.argmax(axis=1).astype(float), said.max(axis=1))
+    first = inspect_window(store, reference, limits, window, 0)
+    values = {found.measure: found.value for found in first.findings}
+    exact = limits.model_copy(update={"limits": values})
+    again = inspect_window(store, reference, exact, window, 0)
+    assert not again.drifted
+    assert [found.clean for found in again.findings] == list(limits.clean.values())
+    below = {name: value - 1e-9 for name, value in values.items()}
+    lower = limits.model_copy(update={"limits": below})
+    assert len(inspect_window(store, reference, lower, window, 0).alarms) == len(values)
+    assert {found.unit for found in first.findings if found.measure != "domain"} == {
+        "population stability index"
+    }
+    (domain,) = (found for found in first.findings if found.measure == "domain")
+    assert domain.unit == "area under the ROC curve"
