@@ -43,7 +43,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 ROOMS = ("gate", "registry", "store", "monitoring", "feedback", "data", "studies")
 MAX_SHARE = 0.08
 # A mutation may never end: it is given so many times what the tests took, and no less.
-PATIENCE, LEAST_SECONDS = 10, 60
+PATIENCE, LEAST_SECONDS = 10, 30
 LIBRARIES = (
     "cv2", "matplotlib.pyplot", "mlflow", "pandas", "pandera.pandas", "psutil", "pytest",
     "scipy.stats", "skops.io", "sqlalchemy.orm", "xdist.scheduler", "sklearn.calibration",

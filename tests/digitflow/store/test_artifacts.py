@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from digitflow.errors import DamagedArtifact, InputError, StorageError
-from digitflow.store.artifacts import Store, open_store
+from digitflow.store import artifacts
+from digitflow.store.artifacts import Store, open_store, storage_errors
 from digitflow.store.references import ArrayRef, digest_array
 
 
@@ -247,3 +248,113 @@ def test_a_new_folder_gets_its_format_with_what_is_stored_first(tmp_path):
     assert (store.root / "format").read_text() == "1\n"
     again = open_store({"DIGITFLOW_ARTIFACTS": str(tmp_path / "new")})
     assert again.is_intact(ref)
+
+
+def test_a_process_that_may_not_be_asked_is_alive_and_one_that_is_gone_is_not(monkeypatch):
+    assert artifacts._is_alive(os.getpid())
+
+    def refuse(pid, signal):
+        # Signal 0 asks and does nothing.
+        assert signal == 0
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", refuse)
+    assert artifacts._is_alive(1)
+
+
+def test_only_files_that_a_process_left_are_swept(store):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    with store.temporary_path():
+        pass
+    for name in (f"{dead.pid}-a", f"{dead.pid}-b-c", "notes-a", f"{dead.pid}"):
+        (store.root / "tmp" / name).write_bytes(b"x")
+    assert store.sweep_temporary() == 2
+    left = sorted(path.name for path in (store.root / "tmp").iterdir())
+    assert left == sorted([f"{dead.pid}", "notes-a"])
+
+
+def test_another_error_than_that_of_a_disk_is_not_renamed(tmp_path):
+    with pytest.raises(IsADirectoryError), storage_errors(tmp_path):
+        tmp_path.write_bytes(b"")
+    with pytest.raises(StorageError, match="Permission"), storage_errors(tmp_path):
+        raise PermissionError(13, "no")
+
+
+def test_a_line_that_was_cut_off_stays_a_line_of_its_own(store):
+    store.append_line("a/events", "one")
+    path = store.root / "a/events"
+    path.write_text("one\ntw")
+    store.append_line("a/events", "three")
+    store.append_line("a/events", "four")
+    assert path.read_text() == "one\ntw\nthree\nfour\n"
+
+
+def test_folders_files_and_links_are_removed_and_what_is_not_there_is_not_missed(store):
+    store.write_text("a/b/c", "x")
+    store.point("link", "a")
+    store.remove("link")
+    assert (store.root / "a/b/c").exists()
+    store.remove("a/b/c")
+    store.remove("a/b/c")
+    assert (store.root / "a/b").exists()
+    store.remove("a")
+    assert not (store.root / "a").exists()
+
+
+def test_an_intact_file_is_hashed_once_after_its_stat_has_changed(store, ref, monkeypatch):
+    path = store.path_of(ref)
+    os.utime(path)
+    hashed = []
+    known = artifacts.digest_array
+    monkeypatch.setattr(
+        artifacts, "digest_array", lambda array: hashed.append(1) or known(array)
+    )
+    assert store.is_intact(ref)
+    assert store.is_intact(ref)
+    assert len(hashed) == 1
+    # The record of its stat may be garbage, too.
+    store._stat_path(ref).write_text("{")
+    assert store.is_intact(ref)
+    assert len(hashed) == 2
+
+
+def test_a_locked_name_is_known_to_all_and_free_again_afterwards(store):
+    assert not store.is_locked("gc")
+    with store.lock("gc"):
+        assert Store(store.root).is_locked("gc")
+        assert store.list_abandoned("gc") == []
+    assert not store.is_locked("gc")
+    store.lock_path("run-a").write_bytes(b"")
+    store.lock_path("other").write_bytes(b"")
+    assert store.list_abandoned("run-") == ["run-a"]
+
+
+def test_a_reference_names_its_place_and_size(store, ref):
+    path = store.path_of(ref)
+    assert path == store.root / "arrays" / f"{ref.digest}.npy"
+    assert store.name_of(path) == ref.path
+    assert ref.bytes == path.stat().st_size
+    assert (ref.dtype, ref.shape) == ("float32", (3, 4))
+    other = store.put_bytes(b"abc", "figures", ".png")
+    assert other.bytes == 3
+    assert other.path == f"figures/{other.digest}.png"
+    assert store.path_of(other).read_bytes() == b"abc"
+
+
+def test_a_scratch_array_can_be_written_and_vanishes(store):
+    with store.scratch_array((2, 3), np.int16) as array:
+        array[...] = 7
+        assert array.shape == (2, 3)
+        assert len(list((store.root / "tmp").iterdir())) == 1
+    assert not list((store.root / "tmp").iterdir())
+
+
+def test_whether_something_was_stored_is_told(tmp_path):
+    store = Store(tmp_path / "new")
+    assert store.require_format() is False
+    store.begin()
+    assert store.require_format() is True
+    assert Store(store.root).require_format() is True
+    store.check_writable()
+    assert not list((store.root / "tmp").iterdir())

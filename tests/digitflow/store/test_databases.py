@@ -2,11 +2,14 @@
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from digitflow.errors import InputError, StorageError
-from digitflow.store.databases import Database
+from digitflow.store import databases
+from digitflow.store.artifacts import Store
+from digitflow.store.databases import Database, read_patience, write_first_line
 
 
 def define_tables():
@@ -118,3 +121,147 @@ def test_what_a_killed_writer_left_unfinished_is_not_seen(store):
         (path.parent / name).write_bytes(content)
     assert "numbers.db-journal" in killed
     assert read(store) == [1]
+
+
+def test_a_url_names_a_file_that_lasts_or_a_server(store, monkeypatch, tmp_path):
+    monkeypatch.delenv("DIGITFLOW_DATABASE_URL", raising=False)
+    assert NUMBERS.find_file(store) == store.root / NUMBERS.file
+    monkeypatch.setenv("DIGITFLOW_DATABASE_URL", f"sqlite:///{tmp_path}/a.db?timeout=5")
+    assert NUMBERS.find_file(store) == tmp_path / "a.db"
+    monkeypatch.setenv("DIGITFLOW_DATABASE_URL", "sqlite:///a.db")
+    assert NUMBERS.find_file(store) == Path("a.db").absolute()
+    monkeypatch.setenv("DIGITFLOW_DATABASE_URL", "postgresql://ann:secret@host/name")
+    assert NUMBERS.find_file(store) is None
+    assert not NUMBERS.is_missing(store)
+    assert NUMBERS.describe_place(store) == "named by DIGITFLOW_DATABASE_URL"
+    for url in ("sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///?x=1"):
+        monkeypatch.setenv("DIGITFLOW_DATABASE_URL", url)
+        with pytest.raises(InputError, match="must name a database that lasts"):
+            NUMBERS.find_file(store)
+
+
+def test_what_is_no_address_or_has_no_driver_is_told(store, monkeypatch):
+    for url, said in (("nonsense", "is no database's address"), ("nosuch://h/n", "driver")):
+        monkeypatch.setenv("DIGITFLOW_DATABASE_URL", url)
+        with pytest.raises(InputError, match=said):
+            read(store)
+
+
+@pytest.mark.parametrize("name", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_postgresql_is_reached_by_psycopg_however_it_is_called(name, monkeypatch):
+    pytest.importorskip("psycopg")
+    monkeypatch.setenv("DIGITFLOW_DATABASE_URL", f"{name}://ann@host/name")
+    assert NUMBERS._make_engine().url.drivername == "postgresql+psycopg"
+
+
+def test_a_file_elsewhere_is_made_whole_and_nothing_lies_beside_it(
+    store, monkeypatch, tmp_path
+):
+    folder = tmp_path / "elsewhere"
+    monkeypatch.setenv("DIGITFLOW_DATABASE_URL", f"sqlite:///{folder}/a.db")
+    assert NUMBERS.is_missing(store)
+    assert not NUMBERS.has_tables(store)
+    NUMBERS.initialise(store)
+    assert not NUMBERS.is_missing(store)
+    assert NUMBERS.has_tables(store)
+    assert [path.name for path in folder.iterdir()] == ["a.db"]
+    NUMBERS.insert_rows(store, "first", [{"n": 1}])
+    NUMBERS.initialise(store)
+    assert read(store) == [1]
+
+
+def test_patience_is_a_minute_or_what_is_said(monkeypatch):
+    monkeypatch.delenv("DIGITFLOW_DATABASE_PATIENCE", raising=False)
+    assert read_patience() == 60
+    monkeypatch.setenv("DIGITFLOW_DATABASE_PATIENCE", "2.5")
+    assert read_patience() == 2.5
+    monkeypatch.setenv("DIGITFLOW_DATABASE_PATIENCE", "long")
+    with pytest.raises(InputError, match="a number of seconds, got 'long'"):
+        read_patience()
+
+
+def test_the_last_id_is_returned_and_none_where_a_row_was_there_already(any_database):
+    assert (
+        NUMBERS.insert_rows(any_database, "first", [{"id": 5, "n": 1}, {"id": 9, "n": 2}]) == 9
+    )
+    assert NUMBERS.insert_rows(any_database, "first", [{"n": 3}, {"id": 5, "n": 4}]) is None
+    assert read(any_database) == [1, 2]
+
+
+def test_a_fault_is_found_in_what_the_tables_are(store):
+    assert NUMBERS.find_fault(store, 1).kind == "missing"
+    NUMBERS.insert_rows(store, "first", [{"n": 1}])
+    assert NUMBERS.find_fault(store, 1, thorough=True) is None
+    newer = make_numbers(STEPS[0])
+    assert newer.version == NUMBERS.version + 1 == 2
+    assert newer.find_fault(store, 1).kind == "older"
+    newer.migrate(store)
+    assert newer.find_fault(store, 1) is None
+    assert NUMBERS.find_fault(store, 1).kind == "newer"
+    with closing(sqlite3.connect(store.root / NUMBERS.file)) as connection:
+        connection.execute("DROP TABLE second")
+        assert newer.find_fault(store, 1) is None
+        connection.execute("DROP TABLE first")
+    assert newer.find_fault(store, 1).kind == "empty"
+
+
+def test_rows_are_salvaged_and_put_back_with_their_numbers(store, tmp_path):
+    NUMBERS.insert_rows(store, "first", [{"id": 4, "n": 7}, {"id": 6, "n": 8}])
+    rows = NUMBERS.salvage(store.root / NUMBERS.file)
+    assert rows == {"first": [{"id": 4, "n": 7}, {"id": 6, "n": 8}], "second": []}
+    other = Store(tmp_path / "other")
+    NUMBERS.fill(other, rows)
+    query = "SELECT id, n FROM first ORDER BY id"
+    assert NUMBERS.read_rows(other, query) == rows["first"]
+
+
+def test_an_error_tells_its_first_line_and_no_password():
+    exc = ValueError("can't reach postgresql://ann:secret@host/name\nSELECT 1")
+    assert write_first_line(exc) == "can't reach postgresql://host/name"
+    assert write_first_line(ValueError()) == "ValueError"
+
+
+def test_a_finished_file_takes_no_name_that_another_has(tmp_path, monkeypatch):
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    ours.write_text("ours")
+    databases._publish(ours, theirs)
+    assert theirs.read_text() == "ours"
+    theirs.write_text("theirs")
+    (tmp_path / "again").write_text("again")
+    databases._publish(tmp_path / "again", theirs)
+    assert theirs.read_text() == "theirs"
+
+    def refuse(*_):
+        raise OSError
+
+    # On a file system without links.
+    monkeypatch.setattr("os.link", refuse)
+    databases._publish(tmp_path / "again", theirs)
+    assert theirs.read_text() == "theirs"
+    theirs.unlink()
+    databases._publish(tmp_path / "again", theirs)
+    assert theirs.read_text() == "again"
+
+
+def define_kept():
+    from sqlalchemy import Column, Integer, MetaData
+
+    metadata = MetaData()
+    databases.add_table(metadata, "kept", Column("n", Integer))
+    return metadata
+
+
+def test_rows_of_a_table_that_only_grows_are_removed_only_on_purpose(any_database):
+    kept = Database("what is kept", "kept/kept.db", ("kept",), define_kept)
+    assert kept.insert_rows(any_database, "kept", [{"n": 1}, {"n": 2}]) == 2
+    for statement in ("DELETE FROM kept", "UPDATE kept SET n = 3"):
+        with pytest.raises(StorageError, match="append-only"), kept.connect(any_database) as c:
+            c.exec_driver_sql(statement)
+    with kept.removing(any_database, "kept") as connection:
+        connection.exec_driver_sql("DELETE FROM kept WHERE n = 2")
+    query = "SELECT id, n FROM kept"
+    assert kept.read_rows(any_database, query) == [{"id": 1, "n": 1}]
+    with pytest.raises(StorageError, match="append-only"), kept.connect(any_database) as c:
+        c.exec_driver_sql("DELETE FROM kept")
+    # No number is given twice.
+    assert kept.insert_rows(any_database, "kept", [{"n": 4}]) == 3

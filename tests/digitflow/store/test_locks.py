@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from digitflow.store.locks import acquire_lock, is_locked, release_lock
+from digitflow.store.locks import acquire_lock, is_locked, release_lock, was_abandoned
 
 
 def test_a_lock_is_held_until_it_is_released(tmp_path):
@@ -52,3 +52,26 @@ def test_kill_9_frees_the_lock(tmp_path):
         assert is_locked(path)
         holder.kill()
     release_lock(path, acquire_lock(path, timeout=5))
+
+
+def test_a_lock_is_waited_for_as_long_as_is_said(tmp_path):
+    path = tmp_path / "a.lock"
+    descriptor = acquire_lock(path)
+    threading.Timer(0.3, release_lock, (path, descriptor)).start()
+    # Long enough for whoever has it to give it back.
+    release_lock(path, acquire_lock(path, timeout=60))
+    assert not path.exists()
+
+
+def test_only_a_file_that_nobody_holds_was_abandoned(tmp_path):
+    path = tmp_path / "a.lock"
+    assert not was_abandoned(path)
+    descriptor = acquire_lock(path)
+    assert not was_abandoned(path)
+    release_lock(path, descriptor)
+    path.write_bytes(b"")
+    assert was_abandoned(path)
+    # Looking leaves it there, until somebody asks whether it is locked.
+    assert was_abandoned(path)
+    assert not is_locked(path)
+    assert not path.exists()

@@ -8,13 +8,16 @@ from contextlib import closing
 
 import pytest
 
+from digitflow.store import sqlite_files
 from digitflow.store.sqlite_files import (
+    Fault,
     compare_revision,
     copy_database,
     count_free_bytes,
     find_fault,
     freeze,
     open_file,
+    read_error,
     read_revisions,
     salvage_rows,
     set_aside,
@@ -154,3 +157,121 @@ def test_room_that_nothing_uses_goes_back_to_the_disk(file):
     assert file.stat().st_size <= before - free
     assert find_fault(file, 1, thorough=True) is None
     assert shrink(file, 1) == 0
+
+
+def make_error(code, kind=sqlite3.OperationalError):
+    error = kind("said")
+    error.sqlite_errorcode = code
+    return error
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (11, "damaged"), (26, "foreign"), (8, "read-only"), (3, "read-only"), (5, "locked"),
+        (6, "locked"), (13, "full"), (14, "refused"),
+        # With more of it in the higher bytes: a journal that can't be rolled back, a snapshot.
+        (776, "read-only"), (517, "locked"),
+    ],
+)  # fmt: skip
+def test_the_kind_of_an_error_is_in_its_low_byte_however_deep_it_lies(code, kind):
+    error = make_error(code)
+    assert read_error(error).kind == kind
+    outer = ValueError("outer")
+    outer.__cause__ = error
+    assert read_error(outer).kind == kind
+    # Whoever goes round in a circle ends.
+    error.__context__ = outer
+    assert read_error(outer).kind == kind
+    assert read_error(make_error(1)) is None
+    assert read_error(ValueError()) is None
+
+
+def test_what_mends_a_file_is_named_by_its_fault(tmp_path):
+    path = tmp_path / "a b.db"
+    assert "digitflow" not in Fault("newer", "x").advise(path)
+    assert Fault("full", "x").advise(path).startswith("`digitflow gc`")
+    assert Fault("older", "x").advise(path).endswith("brings it up to date.")
+    assert f"'{path}'" in Fault("damaged", "x").advise(path)
+    for kind in ("missing", "empty", "foreign", "damaged"):
+        assert "what is left of it aside" in Fault(kind, "x").advise(path)
+
+
+def write_header(path, size, page=4096, pages=10, told=True, magic=b"SQLite format 3\0"):
+    header = bytearray(100)
+    header[: len(magic)] = magic
+    header[16:18] = page.to_bytes(2, "big")
+    header[28:32] = pages.to_bytes(4, "big")
+    header[24:28] = (7).to_bytes(4, "big")
+    header[92:96] = (7 if told else 6).to_bytes(4, "big")
+    path.write_bytes(bytes(header) + bytes(size - 100))
+
+
+@pytest.mark.parametrize(
+    ("size", "options", "kind"),
+    [
+        (40_960, {}, None),
+        (40_959, {}, "damaged"),
+        (65_536, {"page": 1, "pages": 1}, None),
+        (65_535, {"page": 1, "pages": 1}, "damaged"),
+        # What it says of itself is not up to date.
+        (40_959, {"told": False}, None),
+        (40_960, {"magic": b"SQLite format 2"}, "foreign"),
+    ],
+)
+def test_a_file_is_as_long_as_its_header_says(tmp_path, size, options, kind):
+    path = tmp_path / "a.db"
+    write_header(path, size, **options)
+    fault = sqlite_files._find_outer_fault(path)
+    assert (fault and fault.kind) == kind
+    # While a writer is half-way, its length says nothing.
+    path.with_name("a.db-journal").write_bytes(b"x")
+    fault = sqlite_files._find_outer_fault(path)
+    assert (fault and fault.kind) == (kind if kind == "foreign" else None)
+
+
+def test_an_empty_file_whose_log_holds_something_is_begun(tmp_path):
+    path = tmp_path / "a.db"
+    path.write_bytes(b"")
+    assert sqlite_files._find_outer_fault(path).kind == "empty"
+    log = path.with_name("a.db-wal")
+    log.write_bytes(b"")
+    assert sqlite_files._find_outer_fault(path).kind == "empty"
+    log.write_bytes(b"x")
+    assert sqlite_files._find_outer_fault(path) is None
+
+
+def test_what_is_looked_at_beyond_the_file_is_told_and_all_is_read_only_on_asking(file):
+    told = Fault("older", "is old")
+    assert find_fault(file, 1, check=lambda connection: told) == told
+    assert find_fault(file, 1, check=lambda connection: None) is None
+    spoil(file)
+    assert find_fault(file, 1) is None
+    assert find_fault(file, 1, thorough=True).kind == "damaged"
+
+
+def test_a_library_without_its_tables_has_lost_them():
+    with closing(sqlite3.connect(":memory:")) as connection:
+        fault = compare_revision(connection, "mlflow", "store/db_migrations/versions", "M")
+        assert fault.kind == "empty"
+        assert "none of M's tables" in fault.said
+        # Where no migrations are installed, nothing is known to be newer.
+        connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        connection.execute("INSERT INTO alembic_version VALUES ('abc')")
+        assert compare_revision(connection, "nosuch_package", "x", "M") is None
+    assert read_revisions("nosuch_package", "x") == {}
+
+
+def test_less_than_a_megabyte_is_not_worth_the_wait(file, tmp_path):
+    assert count_free_bytes(tmp_path / "nosuch.db", 1) == 0
+    with closing(sqlite3.connect(file)) as connection:
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        pages = (1 << 20) // size
+        # A row of its own page each, and some for the tree above them.
+        for count, worth in ((pages - 20, False), (pages + 20, True)):
+            rows = ((n, "x" * (size - 300)) for n in range(ROWS + 1, ROWS + 1 + count))
+            connection.executemany("INSERT INTO numbers VALUES (?, ?)", rows)
+            connection.execute("DELETE FROM numbers WHERE id > ?", (ROWS,))
+            connection.commit()
+            assert (count_free_bytes(file, 1) >= 1 << 20) is worth
+            assert (shrink(file, 1) >= 1 << 20) is worth
