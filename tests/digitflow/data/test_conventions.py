@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from digitflow.config.data import BuiltinSource
-from digitflow.data.conventions import adopt_conventions
+from digitflow.data import conventions
+from digitflow.data.conventions import ExchangedRows, adopt_conventions
 from digitflow.errors import InputError
 
 
@@ -117,3 +118,78 @@ def test_sources_without_such_words_are_read_as_they_are(few):
     data, notes = adopt_conventions("train", few, BuiltinSource())
     assert data.images is few.images
     assert notes == ()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "holds"),
+    [
+        (-1, 1, True),
+        (-1.002, 1.002, True),
+        (-1.0021, 1, False),
+        (-1, 1.0021, False),
+        (-0.5, 0.5, True),
+        (-0.49, 1, False),
+        (-1, 0.49, False),
+    ],
+)
+def test_levels_are_of_a_range_within_rounding_and_near_its_ends(low, high, holds):
+    assert conventions._Range(-1, 1).holds(low, high) is holds
+
+
+def test_one_row_in_a_hundred_may_be_of_other_levels(adopt, few):
+    images = (few.images / 255).astype(np.float32)
+    images[:2] *= 90
+    data, (note,) = adopt(images, few.labels)
+    assert "from 0 to 1 " in note
+    np.testing.assert_array_equal(data.images[2:], few.images[2:])
+    images[2:6] *= 90
+    _, notes = adopt(images, few.labels, transpose=False)
+    assert "brought" not in " ".join(notes)
+
+
+def test_what_can_not_be_measured_is_left_as_it_is():
+    for images in (np.zeros((0, 28, 28)), np.full((3, 28, 28), np.nan), np.zeros((2, 3), "U1")):
+        assert conventions._measure_levels(images) == (0, 255, True)
+    rows = np.array([[0.0, 9.0], [np.nan, 3.0], [2.0, 5.0]])
+    low, high, whole = conventions._measure_levels(rows)
+    assert (low, high, whole) == (pytest.approx(0.02), pytest.approx(8.96), True)
+
+
+@pytest.mark.parametrize(("whole", "so"), [(1, False), (2, True)])
+def test_more_than_one_row_in_a_hundred_of_whole_numbers_makes_fractions_faults(whole, so):
+    rows = np.full((100, 4), 0.5)
+    rows[:whole] = 7
+    assert conventions._are_whole(rows) is so
+    assert conventions._are_whole(rows.astype(np.int64))
+
+
+@pytest.mark.parametrize(("dark", "turned"), [(297, True), (296, False)])
+def test_all_but_one_in_a_hundred_must_be_dark_ink_to_be_turned(adopt, few, dark, turned):
+    images = few.images.copy()
+    images[:dark] = 255 - images[:dark]
+    _, notes = adopt(images, few.labels, transpose=False)
+    assert any(conventions.TURNED in note for note in notes) is turned
+    boolean = few.images > 0
+    assert conventions._invert(boolean, []) is boolean
+
+
+def test_levels_that_are_out_of_range_by_themselves_are_called_so(adopt, few):
+    images = few.images.astype(np.int16)
+    images[:, 0, 0] = -1
+    _, (note,) = adopt(images, few.labels)
+    assert note.startswith("train: levels go from -1 to")
+    images[:, 0, 0] = 0
+    images[:, 9, 9] = 256
+    assert "to 256" in adopt(images, few.labels)[1][0]
+    images[:, 9, 9] = 255
+    assert adopt(images, few.labels)[1] == ()
+
+
+def test_who_said_nothing_and_who_said_otherwise_stop_in_different_ways(adopt, few):
+    with pytest.raises(ExchangedRows):
+        adopt(few.images.transpose(0, 2, 1), few.labels)
+    with pytest.raises(InputError) as caught:
+        adopt(few.images, few.labels, transpose=True)
+    assert not isinstance(caught.value, ExchangedRows)
+    # Whoever says that they lie right is believed.
+    assert adopt(np.rot90(few.images, 1, (1, 2)), few.labels, transpose=False)[1] == ()

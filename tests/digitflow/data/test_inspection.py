@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from digitflow.data.inspection import REASONS, inspect_rows
+from digitflow.data.inspection import REASONS, find_inverted, inspect_rows
 from digitflow.data.sets import LabelledImages
 from digitflow.errors import InputError
+from digitflow.images.ink import MIN_CONTRAST, read_border
 
 INK = np.zeros((28, 28), np.uint8)
 INK[6:22, 10:18] = 200
@@ -130,3 +131,48 @@ def test_labels_and_writers_of_another_length_are_refused():
         inspect_rows("train", LabelledImages(images, np.zeros(3)))
     with pytest.raises(InputError, match="2 images need as many writers, got \\(1,\\)"):
         inspect_rows("train", LabelledImages(images, np.zeros(2), np.zeros(1)))
+
+
+def test_contrast_below_the_least_is_blank_and_the_least_is_not():
+    flat = np.zeros((2, 28, 28), np.uint8)
+    flat[0, 9, 9], flat[1, 9, 9] = MIN_CONTRAST - 1, MIN_CONTRAST
+    assert reasons_of(inspect(flat)) == {0: "blank"}
+
+
+def test_more_than_half_of_a_border_brighter_than_the_middle_is_inverted():
+    border = read_border(np.zeros((1, 28, 28), np.uint8)).shape[1]
+    outside = np.ones((28, 28), bool)
+    depth = 0
+    while outside.sum() != border:
+        depth += 1
+        outside = np.ones((28, 28), bool)
+        outside[depth:-depth, depth:-depth] = False
+    places = np.argwhere(outside)
+    for count, level, inverted in (
+        (border // 2, 255, False),
+        (border // 2 + 1, 255, True),
+        (border, 127, False),
+        (border, 128, True),
+    ):
+        image = np.zeros((28, 28), np.uint8)
+        image[tuple(places[:count].T)] = level
+        assert find_inverted(image[None]).tolist() == [inverted]
+
+
+def test_pixels_from_0_to_255_are_in_range_and_what_can_not_be_clean_is_0():
+    edge = change((0, 0), 255)
+    edge[1, 1] = 0
+    broken = change((3, 3), 0.5)
+    inspection = inspect([edge, broken], [9, 3.5])
+    assert reasons_of(inspection) == {1: "not a whole number"}
+    np.testing.assert_array_equal(inspection.images[0], edge)
+    assert not inspection.images[1].any()
+    assert inspection.labels.tolist() == [9, 0]
+    assert inspection.faulty.tolist() == [1]
+
+
+@pytest.mark.parametrize("column", ["series", "sources"])
+def test_other_columns_of_another_length_are_refused(column):
+    raw = LabelledImages(np.zeros((2, 28, 28)), np.zeros(2), **{column: np.zeros(3)})
+    with pytest.raises(InputError, match=f"as many {column}, got"):
+        inspect_rows("train", raw)

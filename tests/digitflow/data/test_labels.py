@@ -5,7 +5,15 @@ import pytest
 
 from digitflow.config.data import TableSource
 from digitflow.config.reading import parse_config
-from digitflow.data.labels import name_labels, require_labels, suggest_meanings
+from digitflow.data import labels as others
+from digitflow.data.labels import (
+    describe_unknown,
+    name_labels,
+    require_labels,
+    suggest_meanings,
+    translate_labels,
+    write_meanings,
+)
 from digitflow.errors import InputError
 
 
@@ -86,3 +94,87 @@ def test_a_label_may_be_written_as_a_number_in_a_config(key):
 def test_a_label_may_mean_a_digit_alone():
     with pytest.raises(InputError, match=r"labels.10"):
         parse_config({"source": {"kind": "table", "file": "a.csv", "labels": {10: 12}}})
+
+
+@pytest.mark.parametrize(
+    ("change", "one_hot"),
+    [
+        (lambda rows: rows, True),
+        (lambda rows: rows[:, :9], False),
+        (lambda rows: 2 * rows, False),
+        (lambda rows: np.maximum(rows, np.roll(rows, 1, axis=1)), False),
+        (lambda rows: rows + 0.5 * np.roll(rows, 1, axis=1), False),
+        (lambda rows: rows.astype(str), False),
+        (lambda rows: rows * np.arange(2)[:, None], False),
+    ],
+    ids=["one", "nine columns", "twos", "two ones", "a half", "texts", "none"],
+)
+def test_only_a_single_one_in_ten_columns_is_a_digit(change, one_hot):
+    assert others._is_one_hot(change(np.eye(10)[[3, 8]])) is one_hot
+    assert not others._is_one_hot(np.arange(10))
+
+
+def test_no_labels_are_no_names_and_none_has_no_meaning():
+    assert name_labels(np.array([], object)).tolist() == []
+    raw = np.array([], "U1")
+    assert translate_labels(raw, {"a": 1}, raw).tolist() == []
+    numbers = np.array([3, 11])
+    assert translate_labels(np.array(["3", "11"]), {}, numbers) is numbers
+    told = translate_labels(np.array(["3", "11"]), {"11": 0}, numbers)
+    assert (told.tolist(), told.dtype) == ([3, 0], np.uint8)
+    partly = translate_labels(np.array(["3", "x"]), {"11": 0}, numbers)
+    assert partly.dtype == np.float32
+    assert partly[0] == 3
+    assert np.isnan(partly[1])
+
+
+def test_words_mean_their_digits_whatever_their_case(few):
+    words = np.array(["Zero", "ONE", "two", "three", "four", "five", "six", "seven", "eight",
+                      "nine"])  # fmt: skip
+    texts = words[few.labels]
+    meanings = suggest_meanings(few.images, texts, np.full(300, np.nan))
+    assert list(meanings.items()) == [(word, digit) for digit, word in enumerate(words)]
+    assert write_meanings({"a": 3, "b": 0}) == "{a: 3, b: 0}"
+
+
+def test_only_as_many_names_as_there_are_free_digits_are_matched(few):
+    texts = few.labels.astype(str).astype(object)
+    texts[few.labels == 4] = "four"
+    known = np.where(few.labels == 4, np.nan, few.labels)
+    assert suggest_meanings(few.images, texts.astype(str), known) == {"four": 4}
+    # Two names for one digit, or a name too few.
+    texts[np.flatnonzero(few.labels == 4)[::2]] = "IV"
+    assert suggest_meanings(few.images, texts.astype(str), known) == {}
+    right = few.labels.astype(str)
+    assert suggest_meanings(few.images, right, few.labels) == {}
+
+
+@pytest.mark.parametrize(("kept", "told"), [(5, True), (4, False)])
+def test_of_fewer_than_five_images_no_digit_is_told(few, kept, told):
+    texts = few.labels.astype(str).astype(object)
+    texts[few.labels == 4] = "four"
+    fours = np.flatnonzero(few.labels == 4)
+    rows = np.setdiff1d(np.arange(300), fours[kept:])
+    known = np.where(few.labels == 4, np.nan, few.labels)
+    found = suggest_meanings(few.images[rows], texts[rows].astype(str), known[rows])
+    assert found == ({"four": 4} if told else {})
+
+
+def test_what_looks_like_nothing_is_given_no_digit(few):
+    texts = few.labels.astype(str).astype(object)
+    texts[few.labels == 4] = "four"
+    images = few.images.copy()
+    noise = np.random.default_rng(0).integers(0, 256, images[few.labels == 4].shape)
+    images[few.labels == 4] = noise
+    known = np.where(few.labels == 4, np.nan, few.labels)
+    assert suggest_meanings(images, texts.astype(str), known) == {}
+
+
+def test_unknown_labels_are_listed_the_short_ones_first_and_counted(few):
+    texts = np.array(["10", "ten", "7", "10", ""])
+    labels = np.array([10, np.nan, 7, 10, np.nan])
+    (said,) = describe_unknown(few.images[:5], texts, labels)
+    assert said.startswith(
+        "labels that are no digits: nothing (1 images), 10 (2 images), ten (1 images); "
+    )
+    assert list(describe_unknown(few.images[:1], np.array(["7"]), np.array([7]))) == []

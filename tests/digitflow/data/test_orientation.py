@@ -5,7 +5,8 @@ import pytest
 
 from digitflow.augment.backends import opencv, shift
 from digitflow.config.data import OpencvAugmentation, PenSource, ShiftAugmentation
-from digitflow.data.orientation import find_way, score_ways
+from digitflow.data import orientation
+from digitflow.data.orientation import average_classes, find_way, score_ways
 from digitflow.data.sources import pen
 
 
@@ -92,3 +93,45 @@ def test_what_is_exchanged_twice_scores_the_same(handwriting):
 def test_too_few_images_say_nothing(handwriting):
     assert find_way(handwriting.images[:20], handwriting.labels[:20]) is None
     assert find_way(handwriting.images, handwriting.labels + 10) is None
+
+
+WAYS = (*orientation._UPRIGHT, *orientation._EXCHANGED)
+
+
+@pytest.mark.parametrize(
+    ("scores", "way"),
+    [
+        ({"upright": 0.8, "transposed": 0.9}, "upright"),
+        ({"upright": 0.8, "transposed": 0.91}, "transposed"),
+        # What is common has the benefit of the doubt, on either side.
+        ({"upright": 0.5, "mirrored": 0.53}, "upright"),
+        ({"upright": 0.5, "mirrored": 0.54}, "mirrored"),
+        ({"transposed": 0.5, "turned left by a quarter": 0.53}, "transposed"),
+        ({"transposed": 0.5, "turned left by a quarter": 0.54}, "turned left by a quarter"),
+        # Exchanged is compared with the best of those that are not.
+        ({"upside down": 0.85, "transposed": 0.9}, "upside down"),
+    ],
+)
+def test_margins_decide_in_favour_of_what_is_common(scores, way, monkeypatch):
+    known = dict.fromkeys(WAYS, 0.0) | scores
+    monkeypatch.setattr(orientation, "score_ways", lambda *_: known)
+    assert find_way(None, None) == way
+
+
+@pytest.mark.parametrize(
+    ("each", "digits", "known"), [(5, 6, True), (4, 10, False), (5, 5, False)]
+)
+def test_six_digits_of_five_images_each_are_enough(handwriting, each, digits, known):
+    rows = [np.flatnonzero(handwriting.labels == digit)[:each] for digit in range(digits)]
+    some = handwriting.take(np.concatenate(rows))
+    assert (score_ways(some.images, some.labels) is not None) is known
+
+
+def test_a_mean_image_has_the_mean_0_and_the_length_1(handwriting):
+    means = average_classes(handwriting.images, handwriting.labels, np.array([3, 7]))
+    own = handwriting.images[handwriting.labels == 7].mean(axis=0)
+    wanted = own - own.mean()
+    np.testing.assert_allclose(means[1], wanted / np.linalg.norm(wanted))
+    # Of blank images nothing is left.
+    blank = average_classes(np.zeros((2, 28, 28)), np.zeros(2), np.array([0]))
+    assert not blank.any()

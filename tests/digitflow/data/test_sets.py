@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from digitflow.data.sets import LabelledImages, number_writers
+from digitflow.data.sets import LabelledImages, number_writers, open_set, store_set
 
 
 def test_take_keeps_what_belongs_to_an_image_together():
@@ -49,3 +49,20 @@ def test_the_same_writer_has_the_same_number_in_every_column():
     assert test[1] not in train
     assert train[1] == -1
     assert none is None
+
+
+def test_a_stored_set_knows_its_rows_and_what_is_equal_to_it(store):
+    images = np.arange(3, dtype=np.uint8)[:, None, None] * np.ones((28, 28), np.uint8)
+    first, again = (store_set(store, LabelledImages(images, np.arange(3))) for _ in range(2))
+    assert first.rows == 3
+    assert first.is_equal(again)
+    for other in (
+        LabelledImages(images[::-1].copy(), np.arange(3)),
+        LabelledImages(images, np.arange(3)[::-1].copy()),
+    ):
+        assert not first.is_equal(store_set(store, other))
+    known = store_set(store, LabelledImages(images, np.arange(3), np.array([4, 4, -1])))
+    assert known.is_equal(first)
+    opened = open_set(store, known)
+    assert opened.writers.tolist() == [4, 4, -1]
+    assert opened.series is None

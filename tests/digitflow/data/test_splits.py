@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from digitflow.config.data import SplitShares
+from digitflow.data import splits as splitting
 from digitflow.data.sets import CheckedSets, LabelledImages, open_set, store_set
-from digitflow.data.splits import choose_rows, split_digits, split_rows
+from digitflow.data.splits import choose_rows, choose_subset, split_digits, split_rows
 from digitflow.errors import InputError
 
 PARTS = {
@@ -225,3 +226,85 @@ def test_stored_digits_are_split_as_their_rows_are_and_a_sources_test_set_is_kep
         np.testing.assert_array_equal(part.images[:, 0, 0], expected)
         np.testing.assert_array_equal(part.writers, writers[expected])
     assert (splits.test == train) is has_test
+
+
+def test_a_writer_of_two_rows_binds_them_and_one_of_a_single_row_does_not():
+    writers = np.array([5, 5, 6, -1, 7, 7, 7])
+    assert splitting._name_groups(7, writers).tolist() == [5, 5, -1, -1, 7, 7, 7]
+    assert splitting._name_groups(3, None).tolist() == [-1] * 3
+
+
+def test_of_each_class_the_share_is_picked_and_rounded():
+    labels = np.repeat([0, 1, 2], [10, 7, 1])
+    rows = np.arange(100, 118)
+    picked = splitting._pick_rows(rows, labels, 0.3, 0)
+    assert np.bincount(labels[picked - 100], minlength=3).tolist() == [3, 2, 0]
+    assert len(set(picked.tolist())) == 5
+    assert splitting._pick_rows(rows[:0], labels[:0], 0.3, 0).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("share", "rows"),
+    # Of ten writers of twenty rows: the nearest share of whole folds, and never none or all.
+    [(0.001, 20), (0.1, 20), (0.3, 60), (0.5, 100), (0.96, 180), (0.999, 180)],
+)
+def test_whole_writers_are_picked_by_a_share_of_folds(share, rows):
+    labels, groups = np.arange(200) % 10, np.arange(200) // 20
+    picked = splitting._pick_writers(np.arange(200) + 7, labels, groups, share, 0)
+    assert len(picked) == rows
+    owners = groups[picked - 7]
+    assert (np.bincount(owners, minlength=10) % 20 == 0).all()
+    alone = splitting._pick_writers(np.arange(20), labels[:20], groups[:20], share, 0)
+    assert alone.tolist() == []
+
+
+def test_a_share_of_many_writers_is_fine_to_a_twentieth():
+    labels, groups = np.arange(4000) % 10, np.arange(4000) // 40
+    picked = splitting._pick_writers(np.arange(4000), labels, groups, 0.05, 0)
+    assert len(picked) == 200
+    # No class may have fewer rows than there are folds: three here.
+    few = splitting._pick_writers(np.arange(30), np.arange(30) // 3, np.arange(30) % 6, 0.01, 0)
+    assert len(few) == 10
+    assert splitting._count_largest_class(np.array([1, 1, 4])) == 2
+    assert splitting._count_largest_class(np.array([], int)) == 0
+
+
+@pytest.mark.parametrize(("size", "fine"), [(9, False), (10, True), (90, True), (91, False)])
+def test_a_subset_leaves_one_of_each_digit_on_either_side(size, fine):
+    labels = np.arange(100) % 10
+    if not fine:
+        with pytest.raises(InputError, match=r"choose 10 to 90, or all"):
+            choose_subset(labels, size, 0)
+        return
+    chosen = choose_subset(labels, size, 0)
+    assert len(chosen) == size
+    assert (np.bincount(labels[chosen], minlength=10) == size // 10).all()
+    assert (np.diff(chosen) > 0).all()
+    with pytest.raises(InputError, match="there are 100 images to choose from, not 101"):
+        choose_subset(labels, 101, 0)
+
+
+def test_a_rare_digit_says_how_few_images_can_hold_it():
+    labels = np.array([0] * 97 + [1] * 3)
+    with pytest.raises(InputError, match="choose 34 to 98"):
+        choose_subset(labels, 33, 0)
+    assert np.bincount(labels[choose_subset(labels, 34, 0)]).tolist() == [33, 1]
+
+
+def test_values_are_chosen_evenly_over_their_order():
+    values = np.array([50.0, 10.0, 40.0, 20.0, 30.0])
+    assert choose_rows(values, 3).tolist() == [0, 1, 4]
+    assert choose_rows(values, 2).tolist() == [0, 1]
+    assert choose_rows(values, 9).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_the_parts_do_not_share_their_randomness():
+    labels = np.arange(1000) % 10
+    shares = SplitShares(test=0.5, validation=0.5, calibration=0.5)
+    parts = split_rows(labels, None, shares, False, 0)
+    rest = np.setdiff1d(np.arange(1000), parts["test"])
+    held = np.union1d(parts["calibration"], parts["validation"])
+    assert len(held) == 250
+    # Alike would be: the same places cut off again.
+    again = rest[np.searchsorted(np.arange(1000), parts["test"][parts["test"] < 500])]
+    assert len(np.intersect1d(held, again)) < 200
