@@ -6,7 +6,7 @@ import io
 import pytest
 from pydantic import ValidationError
 
-from digitflow.studies.chapter import Table, check_number
+from digitflow.studies.chapter import Table, check_number, judge_difference
 
 
 def test_a_table_is_written_whole_and_unrounded():
@@ -46,3 +46,22 @@ def test_records_become_a_table_with_their_headings():
     assert (table.columns, table.rows) == (("model", "x (%)"), (("knn", 97.5), ("svm", None)))
     assert (table.title, table.sentence, table.decimals) == ("Scores", "The best is knn.", 2)
     assert Table.of((), "scores", "Scores").rows == ()
+
+
+def test_one_in_twenty_may_be_chance():
+    assert judge_difference(0.049) == "beyond chance (p = 0.049)"
+    assert judge_difference(0.05) == "not beyond chance (p = 0.05)"
+
+
+def test_a_difference_as_large_as_the_tolerance_is_met():
+    assert check_number("n", 154, 154.5, 0.5).met
+    assert check_number("n", 154, 153.5, 0.5).met
+    assert not check_number("n", 154, 154.6, 0.5).met
+
+
+def test_the_numbers_behind_a_figure_are_not_shown_on_the_page():
+    table = Table.behind("curve", ("x", "y"), [[1, 2.5], [2, None]])
+    assert (table.shown, table.columns, table.rows) == (0, ("x", "y"), ((1, 2.5), (2, None)))
+    assert table.title == "curve"
+    shown = Table.of([{"a": 1}], "a", "A", shown=1)
+    assert (shown.shown, shown.decimals) == (1, 4)

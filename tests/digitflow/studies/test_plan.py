@@ -25,7 +25,7 @@ from digitflow.studies.plan import (
     plan_experiment,
     plan_section,
 )
-from digitflow.studies.scope import DigitsScope
+from digitflow.studies.scope import DigitsScope, TableScope
 
 SCOPES = {
     "mnist": DigitsScope(
@@ -141,3 +141,68 @@ def test_the_features_of_a_recipe_are_found_and_timed(store, run_plan):
 def test_an_unknown_recipe_stops_the_plan():
     with pytest.raises(InputError, match="no recipe 'pixel'"):
         plan_features("pixel")
+
+
+def test_what_a_study_must_be_for_its_figures_to_be_the_published_ones():
+    scope = SCOPES["mnist"]
+    assert scope.is_published is True
+    assert scope.samples == "images"
+    assert scope.caveat == ""
+    for changed in ({"source": "builtin"}, {"complete": False}):
+        assert scope.model_copy(update=changed).is_published is False
+    assert DigitsScope.of(scope) is scope
+    with pytest.raises(TypeError, match="expected a TableScope, got a DigitsScope"):
+        TableScope.of(scope)
+
+
+def test_what_an_experiment_is_given_and_keeps_is_opened_in_the_order_asked(store):
+    context = ExperimentContext(store, None, 42, 1)
+    found = Findings(arrays=context.keep(a=np.arange(3), b=np.ones(2)))
+    given = ExperimentContext(store, None, 42, 1, {"x": found})
+    b, a = given.open("x", "b", "a")
+    assert (a.tolist(), b.tolist()) == ([0, 1, 2], [1, 1])
+
+    class Model:
+        def fit(self, rows, labels):
+            self.known = labels[0]
+
+        def predict(self, asked):
+            return [self.known] * len(asked)
+
+    said = given.fit_and_predict(Model(), np.zeros(2), np.array([7, 8]), np.zeros(3))
+    assert said.tolist() == [7, 7, 7]
+    assert given.seconds.keys() == {"fit_seconds", "predict_seconds"}
+
+
+def test_an_experiment_names_its_modules():
+    step = plan_features("pixels")
+    assert step.module == "digitflow.studies.digits.data"
+    assert step.modules() == (step.module, "digitflow.features.recipes.pixels")
+    bare = _name("a")
+    assert bare.modules() == ("digitflow.studies.nothing",)
+    assert plan_features("pixels", "80/20").name == "features pixels on 80/20"
+
+
+def warn_twice(context, text):
+    """Be an experiment that warns."""
+    import warnings
+
+    for _ in range(2):
+        warnings.warn(f"{text}\nmore", stacklevel=1)
+    with context.timed("fit"):
+        pass
+    return Findings(values={"threads": context.threads}, measured={"own": 1.0})
+
+
+def test_what_is_warned_of_is_kept_once_and_what_it_took(store, monkeypatch):
+    import digitflow.studies.plan as planning
+
+    monkeypatch.setattr(planning, "warn_twice", warn_twice, raising=False)
+    step = Experiment(
+        name="a", function="digitflow.studies.plan.warn_twice", params={"text": "few"}
+    )
+    found = planning.compute(store, step, None, {}, 42)
+    assert found.warnings == ("few",)
+    assert found.values == {"threads": 1}
+    assert found.measured.keys() == {"seconds", "fit_seconds", "own"}
+    assert 0 <= found.measured["seconds"] < 60

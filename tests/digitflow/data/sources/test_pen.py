@@ -9,6 +9,9 @@ from digitflow.config.data import PenSource, ValidationRules
 from digitflow.data.sources.pen import (
     FORMS,
     Hand,
+    _break_line,
+    _move_ends,
+    _round_corners,
     draw_hand,
     draw_strokes,
     load,
@@ -177,3 +180,52 @@ def test_now_and_then_a_stroke_is_broken():
     inks = [write_form(".1,0 .1,1", STEADY, generator) for _ in range(400)]
     broken = np.mean([(ink.max(axis=1) < 50).any() for ink in inks])
     assert broken == pytest.approx(0.06, abs=0.03)
+
+
+def test_the_longest_stroke_is_lifted_for_the_pens_width_and_a_short_one_is_not():
+    generator = np.random.default_rng(0)
+    short, long = np.zeros((5, 2)), np.arange(80.0).reshape(40, 2)
+    parts = _break_line([short, long], 0.1, generator)
+    assert parts[0] is short
+    first, second = parts[1:]
+    np.testing.assert_array_equal(first, long[: len(first)])
+    np.testing.assert_array_equal(second, long[-len(second) :])
+    # Of forty points a height: a tenth of it, and a little more.
+    gap = 40 - len(first) - len(second)
+    assert 4 <= gap <= 6
+    assert len(first) >= gap <= len(second)
+    lines = [short]
+    assert _break_line(lines, 0.1, generator) is lines
+
+
+def test_corners_are_rounded_and_ends_stay():
+    line = np.concatenate([np.zeros((10, 2)), np.ones((10, 2))])
+    rounded = _round_corners(line, 4)
+    assert rounded.shape == line.shape
+    np.testing.assert_allclose(rounded[[0, -1]], line[[0, -1]])
+    assert sorted({round(float(x), 6) for x in rounded[:, 0]}) == [0, 0.25, 0.5, 0.75, 1]
+    assert _round_corners(line, 0) is line
+    assert _round_corners(line[:2], 5) is not None
+    np.testing.assert_array_equal(_round_corners(line[:2], 5), line[:2])
+
+
+def test_a_stroke_ends_too_early_or_too_late_as_it_is_drawn():
+    line = np.column_stack([np.arange(40.0), np.zeros(40)])
+
+    class Drawn:
+        def __init__(self, *ends):
+            self.ends = np.array(ends)
+
+        def normal(self, mean, deviation, count):
+            assert (mean, deviation, count) == (0, 0.5, 2)
+            return self.ends
+
+    # Forty points are a height: 0.1 of it are four of them.
+    cut = _move_ends(line, 0.5, Drawn(0.1, 0.05))
+    assert (cut[0, 0], cut[-1, 0]) == (4, 37)
+    longer = _move_ends(line, 0.5, Drawn(-0.1, -0.05))
+    assert (longer[0, 0], longer[-1, 0]) == (-4, 41)
+    # No more than a quarter goes at either end.
+    most = _move_ends(line, 0.5, Drawn(5.0, 5.0))
+    assert (most[0, 0], most[-1, 0]) == (10, 29)
+    assert len(_move_ends(line, 0.5, Drawn(0.0, 0.0))) == 42

@@ -202,3 +202,10 @@ def test_a_cost_that_is_no_positive_number_is_refused(wrong):
     for pair in ((wrong, costs()), (costs(), wrong)):
         with pytest.raises(InputError, match="positive number"):
             check_cheaper("better.cheaper", *pair, None, RULES)
+
+
+def test_of_two_ratios_that_are_equal_it_is_the_latency_that_is_told(make_evidence):
+    half = DEAR.model_copy(update={"latency_ms": 1.0, "bytes": 500_000})
+    check = check_cheaper("better.cheaper", half, DEAR, None, BetterLimits())
+    assert check.verdict == "pass"
+    assert (check.challenger, check.champion) == (1.0, 2.0)

@@ -5,9 +5,11 @@ import pytest
 from sklearn.ensemble import ExtraTreesClassifier, VotingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold
 from sklearn.naive_bayes import BernoulliNB
 
 from digitflow.studies.digits.voting import (
+    ask_stack,
     calibrate,
     compare_readers,
     cool,
@@ -136,3 +138,90 @@ def test_only_images_that_one_side_has_right_are_counted():
     # Of three coins, two or more alike that way or the other: certain.
     assert found["p"] == 1.0
     assert compare_readers(np.ones(8), np.zeros(8), np.ones(8))["p"] == pytest.approx(2 / 2**8)
+
+
+def test_weights_are_how_often_a_member_was_the_best_to_add_to_those_before():
+    read, truth = _draw(sharpness=(1.0, 2.0, 3.0), n=60)
+    likely = np.maximum(read[:, np.arange(60), truth], 0)
+    taken, total = [0, 0, 0], np.zeros(60)
+    for count in range(1, 21):
+        losses = [-np.log(np.maximum((total + one) / count, 1e-6)).sum() for one in likely]
+        best = int(np.argmin(losses))
+        taken[best] += 1
+        total = total + likely[best]
+    assert weigh_members(read, truth).tolist() == [each / 20 for each in taken]
+    # A probability of 0 is as bad as one in a million, and no worse.
+    sure = np.array([[[1.0, 0.0]] * 3, [[0.4, 0.6]] * 3])
+    assert weigh_members(sure, np.array([0, 0, 0])).tolist() == [1, 0]
+    assert np.isfinite(weigh_members(sure, np.array([0, 1, 1]))).all()
+
+
+def test_a_temperature_is_the_one_of_least_loss_within_its_bounds():
+    read, truth = _draw(n=200)
+    found = fit_temperature(read[0], truth)
+
+    def lose(temperature):
+        cooled = cool(read[0], temperature)[np.arange(200), truth]
+        return -np.log(np.maximum(cooled, 1e-6)).mean()
+
+    assert lose(found) <= min(lose(found * step) for step in (0.9, 0.97, 1.03, 1.1))
+    # Who is always right may be as sharp as e to the -4, who never is as blunt as e to the 4.
+    right = 0.01 + 0.9 * np.eye(10)[truth]
+    assert np.exp(-4) <= fit_temperature(right, truth) < 0.5
+    wrong = 0.01 + 0.9 * np.eye(10)[(truth + 1) % 10]
+    assert fit_temperature(wrong, truth) == pytest.approx(np.exp(4), rel=0.01)
+
+
+def test_cooling_is_by_logarithms():
+    probabilities = np.array([[0.8, 0.2], [0.5, 0.5], [1.0, 0.0]])
+    cooled = cool(probabilities, 2.0)
+    roots = np.sqrt(probabilities)
+    np.testing.assert_allclose(cooled[:2], (roots / roots.sum(axis=1)[:, None])[:2])
+    assert cooled[2, 0] == pytest.approx(1)
+
+
+def test_each_member_is_brought_to_its_own_scale_everywhere():
+    read, truth = _draw(n=200)
+    others = read[:, ::-1]
+    held, moved = calibrate(read, truth, others)
+    for member in range(3):
+        own = fit_temperature(read[member], truth)
+        np.testing.assert_allclose(held[member], cool(read[member], own))
+        np.testing.assert_allclose(moved[member], cool(others[member], own))
+
+
+def test_a_stack_answers_by_the_weighed_sum_of_logarithms():
+    read = np.array([[[0.7, 0.3]], [[0.2, 0.8]]])
+    for weights in ([1.0, 0.0], [0.0, 1.0], [2.0, 1.0], [1.0, 2.0]):
+        sums = np.tensordot(weights, np.log(read), 1)
+        assert ask_stack(np.array(weights), read).tolist() == sums.argmax(axis=1).tolist()
+    assert ask_stack(np.array([1.0, 0.1]), np.array([[[0.0, 1.0]], [[1.0, 0.0]]])).tolist() == [
+        1
+    ]
+
+
+def test_hard_votes_are_of_what_was_read_and_others_of_what_held_out_images_taught():
+    read, truth = _draw(n=200)
+    asked = _draw(n=80, seed=1)[0]
+    assert (join("hard voting", read, truth, asked) == vote_hard(asked)).all()
+    held, scaled = calibrate(read, truth, asked)
+    assert (join("soft voting", read, truth, asked) == vote_soft(scaled)).all()
+    weights = weigh_members(held, truth)
+    assert (join("weighted voting", read, truth, asked) == vote_soft(scaled, weights)).all()
+    stacked = ask_stack(fit_stack(held, truth), scaled)
+    assert (join("stacking", read, truth, asked) == stacked).all()
+    halves = KFold(2, shuffle=True, random_state=7).split(truth)
+    crosswise = join_crosswise("stacking", read, truth, 7)
+    for taught, other in halves:
+        wanted = join("stacking", read[:, taught], truth[taught], read[:, other])
+        assert (crosswise[other] == wanted).all()
+
+
+def test_the_odds_of_a_difference_count_both_ways():
+    ours = np.array([1] * 9 + [0] * 2)
+    theirs = np.array([0] * 9 + [1] * 2)
+    found = compare_readers(ours, theirs, np.ones(11))
+    assert (found["wins"], found["losses"]) == (9, 2)
+    # Of eleven coins, nine or more alike: 1 + 11 + 55 of 2,048 ways, and as many the other.
+    assert found["p"] == pytest.approx(2 * (1 + 11 + 55) / 2048)
+    assert compare_readers(theirs, ours, np.ones(11))["p"] == found["p"]
