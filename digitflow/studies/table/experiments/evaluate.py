@@ -144,7 +144,9 @@ def _group_by_region(train: Rows, test: Rows, seed: int) -> dict[str, np.ndarray
     clusters = KMeans(min(REGIONS, len(known)), n_init=10, random_state=seed).fit(known)
     nearest = clusters.predict(test.frame[list(PLACE)].fillna(0).to_numpy())
     middles = clusters.cluster_centers_
-    return {
-        f"near {middles[place][1]:.1f}, {middles[place][0]:.1f}": nearest == place
-        for place in np.argsort(-middles[:, 1])
-    }
+    groups: dict[str, np.ndarray] = {}
+    for place in np.argsort(-middles[:, 1]):
+        name = f"near {middles[place][1]:.1f}, {middles[place][0]:.1f}"
+        # What is as near as that has one name, and is one group.
+        groups[name] = groups.get(name, np.zeros(len(nearest), bool)) | (nearest == place)
+    return groups
