@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import entropy
 
+from digitflow.feedback import reviewing
 from digitflow.feedback.corrections import add_corrections, choose_role
 from digitflow.feedback.predictions import PredictionLog
 from digitflow.feedback.reviewing import choose_questions, measure_bits
@@ -146,3 +147,26 @@ def test_bits_are_the_entropy_of_the_mean():
     assert measure_bits([np.eye(10)[3], np.eye(10)[4]]) == pytest.approx(1)
     rows = np.random.default_rng(0).dirichlet(np.ones(10), 3)
     assert measure_bits([*rows]) == pytest.approx(entropy(rows.mean(axis=0), base=2))
+
+
+def test_all_that_a_question_knows_is_of_the_latest_reading(store, log, images):
+    log(images[:1], say(1, share=0.5), ["unsure"], files=["a.png"])
+    log(images[:1], say(1, share=0.4), ["unsure"], version="2", files=["b.png"])
+    (found,) = choose_questions(store, "digits")
+    assert (found.file, found.drifted) == ("b.png", "")
+    assert list(found.probabilities) == ["2", "1"]
+    assert found.probabilities["1"].max() == pytest.approx(0.5)
+    assert found.at.endswith("+00:00")
+
+
+@pytest.mark.parametrize(("distance", "asked"), [(1.0, 0), (1.001, 1)])
+def test_farther_than_the_farthest_learnt_is_too_far(store, log, images, distance, asked):
+    log(images[:1], say(1, share=0.99), ["read"])
+    found = choose_questions(
+        store, "digits", measure=lambda images: (np.full(len(images), distance), ["ink"])
+    )
+    assert len(found) == asked
+
+
+def test_so_many_are_looked_at_and_asked_unless_more_are_wanted():
+    assert (reviewing.LATEST, reviewing.LIMIT) == (5000, 200)

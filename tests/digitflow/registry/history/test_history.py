@@ -129,3 +129,51 @@ def test_of_processes_that_start_a_history_at_once_one_wins(store, make_champion
     codes = sorted(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids)
     assert codes == [0] + [MOVED] * 7
     assert len(history.list_entries(store, "digits")) == 1
+
+
+def test_going_back_leads_one_further_each_time(store, make_champion):
+    def line(*steps):
+        entries, last = [], 0
+        for kind, version in steps:
+            entry = append(
+                store, make_champion(version, f"m{len(steps)}{steps[-1]}"), last, kind
+            )
+            last = entry.id
+            entries.insert(0, entry)
+        return entries
+
+    def earlier(*steps):
+        found = history.find_earlier(line(*steps))
+        return None if found is None else found.version
+
+    promote = [("promote", 1), ("promote", 2), ("promote", 3)]
+    assert earlier(("bootstrap", 1)) is None
+    assert earlier(*promote) == "2"
+    # Whoever was gone back from is out of the line.
+    assert earlier(*promote, ("rollback", 2)) == "1"
+    assert earlier(*promote, ("rollback", 2), ("rollback", 1)) is None
+    assert earlier(*promote, ("rollback", 2), ("promote", 4)) == "2"
+    # A newer score of the same version is no other champion.
+    assert earlier(*promote, ("rescore", 3)) == "2"
+    assert earlier(*promote, ("promote", 1)) == "3"
+
+
+def test_who_was_champion_before_is_another_version(store, make_champion):
+    first = append(store, make_champion(1), 0)
+    second = append(store, make_champion(2), first.id)
+    third = append(store, make_champion(2), second.id, "rescore")
+    assert history.find_before([third, second, first]) == first
+    assert history.find_before([first]) is None
+    assert history.find_aliases(store, "digits") == {"champion": "2", "previous": "1"}
+    assert history.find_aliases(store, "housing") == {}
+    assert history.find_champion(store, "digits").version == "2"
+    assert history.find_champion(store).version == "2"
+    with pytest.raises(InputError, match=r"no champion of housing .* one of: digits"):
+        history.find_champion(store, "housing")
+
+
+def test_of_digits_and_their_sample_the_first_is_meant(store, make_champion):
+    append(store, make_champion(5, "digits-sample"), 0)
+    assert history.find_champion(store).version == "5"
+    append(store, make_champion(1), 0)
+    assert history.find_champion(store).version == "1"
