@@ -15,7 +15,9 @@ from digitflow.data.importing import (
     find_source,
     understand,
 )
+from digitflow.data.inspection import inspect_rows
 from digitflow.data.orientation import average_classes, describe_digits
+from digitflow.data.sets import LabelledImages
 from digitflow.errors import InputError
 
 IDX = [
@@ -165,3 +167,23 @@ def test_means_and_samples_are_of_each_digit(handwriting):
         firsts = handwriting.images[handwriting.labels == digit]
         np.testing.assert_array_equal(samples[digit, 0], firsts[0])
         np.testing.assert_array_equal(samples[digit, -1], firsts[-1])
+
+
+def test_digits_that_are_rare_or_missing_are_shown_as_far_as_they_go(handwriting):
+    rows = np.flatnonzero(handwriting.labels == 3)[:2]
+    images = np.stack([np.full((28, 28), 9, np.uint8), handwriting.images[rows[0]]])
+    split = inspect_rows("train", LabelledImages(handwriting.images[rows], np.array([3, 3])))
+    means, samples = average_digits(split), choose_samples(split, 4)
+    wanted = np.rint(handwriting.images[rows].mean(axis=0))
+    np.testing.assert_array_equal(means[3], wanted)
+    np.testing.assert_array_equal(samples[3, :2], handwriting.images[rows])
+    assert not samples[3, 2:].any()
+    assert not np.delete(means, 3, axis=0).any()
+    assert count_labels(split) == [0, 0, 0, 2, 0, 0, 0, 0, 0, 0]
+    assert count_writers(split) is None
+    # What can't be used counts nowhere.
+    blank = inspect_rows("train", LabelledImages(images, np.array([3, 3])))
+    assert count_labels(blank)[3] == 1
+    assert count_problems(blank) == {"blank": 1}
+    known = LabelledImages(images, np.array([3, 3]), np.array([-1, 5]))
+    assert count_writers(inspect_rows("train", known)) == 1

@@ -84,3 +84,49 @@ def test_training_depends_on_no_plot_and_on_no_other_estimator():
         "digitflow.models.estimators.svm",
     }
     assert not others & found.keys()
+
+
+@pytest.mark.parametrize(
+    ("text", "package", "names"),
+    [
+        ("import a.b, c", "p", {"a.b", "c"}),
+        ("from a import b, c", "p", {"a.b", "a.c"}),
+        ("from . import b", "p.q", {"p.q.b"}),
+        ("from .a import b", "p.q", {"p.q.a.b"}),
+        ("from ..a import b", "p.q", {"p.a.b"}),
+        ("def f():\n    import z", "", {"z"}),
+        ("", "p", set()),
+    ],
+)
+def test_names_are_full_wherever_they_are_imported(text, package, names):
+    assert lineage.list_imports(text.encode(), package) == names
+
+
+def test_a_dotted_name_runs_every_module_above_it(package):
+    names = ["digitflow", "digitflow.shapes"]
+    assert list(lineage.resolve_name("digitflow.shapes")) == names
+    # What is in a module is no module.
+    assert list(lineage.resolve_name("digitflow.shapes.measure")) == names
+    assert list(lineage.resolve_name("numpy.linalg")) == []
+
+
+def test_python_and_digitflow_count_beside_the_libraries():
+    found = lineage.list_versions({"numpy": "9"})
+    assert list(found) == ["digitflow", "python", "numpy"]
+    assert found["numpy"] == "9"
+    assert found["python"].startswith("3.")
+
+
+def test_a_parser_that_stumbles_over_another_thread_is_asked_again(monkeypatch):
+    parse, stumbles = lineage.ast.parse, [True, True]
+
+    def stumble(source):
+        if stumbles:
+            stumbles.pop()
+            raise SystemError
+        return parse(source)
+
+    monkeypatch.setattr(lineage.ast, "parse", stumble)
+    assert lineage.list_imports(b"import a", "") == {"a"}
+    with pytest.raises(SyntaxError):
+        lineage.list_imports(b"import", "")

@@ -80,6 +80,15 @@ def test_costs_are_those_that_were_measured(compose, found):
     assert tables["choosing"].rows[0][:5] == ("svm", "98.80%", "3.0 s", "0.2 ms", "3.0 MB")
 
 
+def test_the_hardest_digit_is_that_of_all_algorithms_together(compose, found):
+    for name in ALGORITHMS:
+        found[name_judgement(name, "own")].values["classes"][7]["f1"] = 0.125
+    figures = {p.name: p for p in compose("algorithms", found).parts if p.kind == "figure"}
+    assert "The digit 7 is the hardest for all together (mean F1 12.5 %)" in (
+        figures["classes"].sentence
+    )
+
+
 def test_all_that_is_said_follows_from_what_was_found(told_of, found):
     assert told_of("algorithms", found) == TOLD
 
