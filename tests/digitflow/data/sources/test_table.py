@@ -324,3 +324,28 @@ def test_the_fingerprint_changes_with_the_contents_and_the_columns(write):
     path.write_text(path.read_text() + "\n")
     seen.append(table.fingerprint(TableSource(file=path)))
     assert len(set(seen)) == len(seen)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_columns_that_are_no_images_are_told_apart_from_those_that_are(write, suffix):
+    frame = make_frame("from 1").assign(writer="ann")
+    found = table.inspect_table(write(frame, suffix))
+    assert found == (True, ("label", "writer"))
+    found = table.inspect_table(write(frame.drop(columns="pixel784"), suffix, "fewer"))
+    assert not found.has_images
+    assert found.others == ("label", "writer")
+    other = pd.DataFrame({"rooms": [1, 2], "price": [3, 4]})
+    assert table.inspect_table(write(other, suffix, "other")) == (False, ("rooms", "price"))
+
+
+def test_a_column_of_pictures_is_one_of_images(tmp_path):
+    for name, cells in (
+        ("struct", pa.array([{"bytes": b"x", "path": "a"}])),
+        ("binary", pa.array([b"x"])),
+    ):
+        path = tmp_path / f"{name}.parquet"
+        pq.write_table(pa.table({"id": pa.array([1]), "image": cells}), path)
+        assert table.inspect_table(path) == (True, ("id",))
+    path = tmp_path / "none.parquet"
+    pq.write_table(pa.table({"id": pa.array([{"a": 1}])}), path)
+    assert table.inspect_table(path) == (False, ("id",))
