@@ -3,16 +3,16 @@
 A mutation is one step away from the code: another comparison, another operator, a constant one
 larger, a returned value that is None. A sample of them is drawn over the rooms that decide
 what becomes champion and what is kept; each is written into a copy of the repository, and the
-tests of its module (`test_<stem>*.py`; those of its folder where it has none) run there, the
-quickest first. Tests that pass let it live. Contract: of 150, at most 8 % live and change what
-a user sees; which of those that live change nothing is for a person to say, so all of them are
-printed.
+tests of its module (`test_<stem>*.py`, the folder `<stem>`; all of its room where it has
+neither) run there, the quickest first. Tests that pass let it live. Contract: of 150, at most
+8 % live and change what a user sees; which of those that live change nothing is for a person to
+say, so all of them are printed.
 
 Not drawn is what changes no result by its nature: how many decimals are written, how far text
 is indented, how much is done at a time and how long is waited (`UNSEEN`, `PACES`). The
 libraries are imported once, by a process that each run of tests is forked from.
 
-    python benchmarks/mutate.py [--sample 150] [--seed 0] [--processes N] [ROOM ...]
+    python benchmarks/mutate.py [--sample 150] [--seed 0] [--processes N] [--passing] [ROOM ...]
 """
 
 import argparse
@@ -43,7 +43,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 ROOMS = ("gate", "registry", "store", "monitoring", "feedback", "data", "studies")
 MAX_SHARE = 0.08
 # A mutation may never end: it is given so many times what the tests took, and no less.
-PATIENCE, LEAST_SECONDS = 10, 30
+PATIENCE, LEAST_SECONDS, MOST_SECONDS = 10, 30, 300
 LIBRARIES = (
     "cv2", "matplotlib.pyplot", "mlflow", "pandas", "pandera.pandas", "psutil", "pytest",
     "scipy.stats", "skops.io", "sqlalchemy.orm", "xdist.scheduler", "sklearn.calibration",
@@ -84,7 +84,7 @@ class Mutation:
         return f"{place} {self.kind}: {self.before!r} -> {self.after!r}"
 
 
-def main(sample: int, seed: int, processes: int, rooms: list[str]) -> int:
+def main(sample: int, seed: int, processes: int, passing: bool, rooms: list[str]) -> int:
     """Draw mutations, run the tests of each, and return whether too many live."""
     found = [each for room in rooms for each in list_mutations(room)]
     chosen = random.Random(seed).sample(found, min(sample, len(found)))
@@ -95,7 +95,7 @@ def main(sample: int, seed: int, processes: int, rooms: list[str]) -> int:
         copies: SimpleQueue[Path] = SimpleQueue()
         for number in range(processes):
             copies.put(copy_repository(Path(folder) / str(number)))
-        measured: dict[tuple[str, ...], dict[str, float]] = {}
+        measured: dict[tuple[str, ...], dict[str, float]] | None = None if passing else {}
         with ThreadPoolExecutor(processes) as pool:
             for mutation, lives in zip(
                 chosen, pool.map(partial(try_mutation, copies, measured), chosen), strict=True
@@ -209,6 +209,8 @@ def find_tests(path: Path) -> tuple[str, ...]:
     """Return the tests of a module: those of its stem, else of its folder."""
     folder = Path("tests") / path.parent
     found = sorted((REPOSITORY / folder).glob(f"test_{path.stem}*.py"))
+    if (REPOSITORY / folder / path.stem).is_dir():
+        found.append(REPOSITORY / folder / path.stem)
     if found:
         return tuple(str(file.relative_to(REPOSITORY)) for file in found)
     while not (REPOSITORY / folder).is_dir():
@@ -226,14 +228,17 @@ def measure_tests(copy: Path, tests: tuple[str, ...]) -> dict[str, float]:
     return seconds
 
 
-def try_mutation(copies: SimpleQueue, measured: dict, mutation: Mutation) -> bool:
-    """Tell whether the tests of its module let a mutation live; measure them when first run."""
+def try_mutation(copies: SimpleQueue, measured: dict | None, mutation: Mutation) -> bool:
+    """Tell whether the tests of its module let a mutation live; measure them when first run.
+
+    Without `measured` they are known to pass, in whatever order and time.
+    """
     copy = copies.get()
     try:
         tests = find_tests(mutation.path)
-        if tests not in measured:
+        if measured is not None and tests not in measured:
             measured[tests] = measure_tests(copy, tests)
-        return run_mutated(copy, tests, measured[tests], mutation)
+        return run_mutated(copy, tests, {} if measured is None else measured[tests], mutation)
     finally:
         copies.put(copy)
 
@@ -249,7 +254,8 @@ def run_mutated(
     # Compiled files are known by a time in whole seconds, and a size.
     Path(importlib.util.cache_from_source(str(file))).unlink(missing_ok=True)
     try:
-        limit = max(LEAST_SECONDS, PATIENCE * sum(seconds.values()))
+        taken = PATIENCE * sum(seconds.values())
+        limit = max(LEAST_SECONDS, taken) if seconds else MOST_SECONDS
         return run_tests(copy, tests, None, seconds, limit)
     finally:
         file.write_bytes(source)
@@ -325,9 +331,11 @@ if __name__ == "__main__":
     parser.add_argument("--sample", type=int, default=150)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
+    said = "the tests are known to pass: don't run them as they are first"
+    parser.add_argument("--passing", action="store_true", help=said)
     parser.add_argument("rooms", nargs="*", default=ROOMS)
     asked = parser.parse_args()
     began = time.monotonic()
-    ended = main(asked.sample, asked.seed, asked.processes, list(asked.rooms))
+    ended = main(asked.sample, asked.seed, asked.processes, asked.passing, list(asked.rooms))
     print(f"took {(time.monotonic() - began) / 60:.0f} min")
     sys.exit(ended)
