@@ -197,6 +197,18 @@ def test_the_longest_stroke_is_lifted_for_the_pens_width_and_a_short_one_is_not(
     lines = [short]
     assert _break_line(lines, 0.1, generator) is lines
 
+    class Fixed:
+        def uniform(self, low, high):
+            return 0.025
+
+        def integers(self, low, high):
+            return low
+
+    # A gap of five points leaves as many on either side of fifteen, and not of fourteen.
+    parts = _break_line([long[:15]], 0.1, Fixed())
+    assert [len(part) for part in parts] == [5, 5]
+    assert len(_break_line([long[:14]], 0.1, Fixed())) == 1
+
 
 def test_corners_are_rounded_and_ends_stay():
     line = np.concatenate([np.zeros((10, 2)), np.ones((10, 2))])
