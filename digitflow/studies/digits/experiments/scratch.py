@@ -28,6 +28,8 @@ PIXELS, NETWORK, NETWORK_SLOPES = "raw", "network by numpy", "gradient of networ
 TRIED_BLOCKS, TRIED_IMAGES = ((4,), (6, 6)), 8
 # Passes that show it about 100,000 images, and at most so many.
 SHOWN_IMAGES, MOST_PASSES = 100_000, 12
+# Of fewer images there are too few steps for large ones.
+CAREFUL = {"batch_size": 64, "learning_rate": 0.1}
 
 
 def plan(scope: DigitsScope) -> Plan:
@@ -220,7 +222,9 @@ def fit_network(context: ExperimentContext) -> Findings:
     """
     rows, labels, test, truth = context.open(f"features {PIXELS}", *PARTS)
     epochs = min(max(2, round(SHOWN_IMAGES / len(rows))), MOST_PASSES)
-    model = build_estimator("cnn", {"epochs": epochs}, context.seed, context.threads)
+    steps = CAREFUL if epochs == MOST_PASSES else {}
+    params = {"epochs": epochs, **steps}
+    model = build_estimator("cnn", params, context.seed, context.threads)
     hits = context.fit_and_predict(model, rows, labels, test) == truth
     return Findings(
         values={
