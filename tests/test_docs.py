@@ -20,6 +20,7 @@ from digitflow.config import data, digits, gate, reading, table, training
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "artifacts" / "README.md"]
+CONFIGS = sorted(ROOT.glob("configs/*.yaml"))
 SECTIONS = [
     value
     for module in (data, digits, gate, reading, table, training)
@@ -101,9 +102,9 @@ def test_the_schemas_beside_the_configs_are_those_of_the_code(options):
     assert printed == _read(f"configs/{name}.json")
 
 
-@pytest.mark.parametrize("file", ["digits.yaml", "mnist.yaml", "notifications.yaml"])
-def test_every_config_names_a_schema_that_it_fits(file):
-    text = _read(f"configs/{file}")
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.name)
+def test_every_config_names_a_schema_that_it_fits(config):
+    text = config.read_text(encoding="utf-8")
     (name,) = re.findall(r"^# yaml-language-server: \$schema=(.*)$", text, re.MULTILINE)
     jsonschema.validate(yaml.safe_load(text), json.loads(_read(f"configs/{name}")))
 
