@@ -126,6 +126,12 @@ class Candidate(Section):
             )
         return self
 
+    def describe(self) -> str:
+        """Return what it is: svm on strokes; blend of svm-strokes and forest-pixels."""
+        if self.parts:
+            return f"{self.estimator} of {', '.join(self.parts[:-1])} and {self.parts[-1]}"
+        return f"{self.estimator} on {self.recipe}"
+
     def describe_making(self) -> str:
         """Return the recipe's name, or how many parts a blend has."""
         return self.recipe or f"{len(self.parts)} parts"

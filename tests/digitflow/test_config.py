@@ -34,6 +34,13 @@ def blend_of(parts):
     return f"candidates: [{blend}, {', '.join(plain)}]"
 
 
+def test_a_candidate_says_what_it_is_made_of(tmp_path):
+    """In every report by the same words."""
+    (tmp_path / "c.yaml").write_text(blend_of("[b, a]"))
+    said = [each.describe() for each in load_config(tmp_path / "c.yaml").candidates]
+    assert said == ["blend of b and a", "svm on pca", "svm on pca"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

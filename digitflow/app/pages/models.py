@@ -150,10 +150,7 @@ def _describe_entry(entry: Entry) -> dict[str, Any]:
     candidate = entry.candidate
     row: dict[str, Any] = {
         "candidate": candidate.name,
-        "made of": f"{candidate.estimator} of {', '.join(candidate.parts)}"
-        if candidate.parts
-        else f"{candidate.estimator} on {candidate.recipe}"
-        + (", with copies" if entry.with_copies else ""),
+        "made of": candidate.describe() + (", with copies" if entry.with_copies else ""),
     }
     if entry.fitted is None or entry.evaluation is None:
         return row
