@@ -9,6 +9,7 @@ import pytest
 from digitflow.config.gate import DigitsLimits
 from digitflow.data.sets import LabelledImages, store_set
 from digitflow.errors import InputError, TestSetChanged
+from digitflow.evaluation.evidence import Costs
 from digitflow.evaluation.scoring import digest_test_set
 from digitflow.registry import judging, listing
 
@@ -143,3 +144,15 @@ def test_judging_again_acts_on_the_verdict_unless_it_is_a_dry_run(
     assert after == before + (outcome != "unchanged")
     if outcome == "promote":
         assert listing.list_history(project.store, "digits")[0].why == "we say so"
+
+
+def test_what_a_fit_took_is_known_of_a_version_whose_costs_were_measured(project):
+    found = listing.find_registration(project.store, "digits", "1")
+    assert judging._open_challenger(found).fit_cpu_seconds is None
+    costs = Costs(
+        latency_ms=1.0, latency_p95_ms=2.0, bytes=3, memory_mb=4.0, fit_cpu_seconds=5.0
+    )
+    measured = found.facts.model_copy(update={"costs": costs})
+    asked = judging._open_challenger(found.model_copy(update={"facts": measured}))
+    assert asked.fit_cpu_seconds == 5.0
+    assert (asked.bundle, asked.test) == (found.bundle, found.facts.test)

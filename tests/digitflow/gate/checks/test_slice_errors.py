@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from digitflow.config.gate import RegressionLimits, SliceErrorLimits
 from digitflow.evaluation.comparison import compare_squared_errors, holm, make_bootstrap
 from digitflow.gate.checks.lower_error import list_errors
-from digitflow.gate.checks.slice_errors import run
+from digitflow.gate.checks.slice_errors import _answer, run
 
 LIMITS = RegressionLimits()
 N = 2000
@@ -117,3 +118,17 @@ def test_what_people_corrected_is_a_slice(make_value_evidence, make_values, slic
     assert ask(make_value_evidence(test, feedback=feedback))["feedback"].verdict != "fail"
     found = ask(make_value_evidence(test, feedback=worse))
     assert [name for name, check in found.items() if check.stops] == ["feedback"]
+
+
+@pytest.mark.parametrize(
+    ("p", "delta", "verdict"),
+    [(0.05, 9.0, "fail"), (0.051, 9.0, "warn"), (0.051, 1.0, "pass"), (0.04, 9.0, "fail")],
+)
+def test_a_slice_is_worse_at_the_significance_and_warned_of_beyond_the_margin(
+    p, delta, verdict
+):
+    rules = SliceErrorLimits(significance=0.05)
+    found = SimpleNamespace(delta=delta)
+    said, words = _answer(found, p, 1.0, 3, rules)
+    assert said == verdict
+    assert (f"(p = {p:.2g} over 3 slices)" in words) is (verdict != "pass")

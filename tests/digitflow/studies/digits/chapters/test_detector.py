@@ -83,6 +83,22 @@ def test_a_threshold_is_drawn_from_where_something_happens_to_itself():
     assert draw_thresholds("a", curve, 50.0, 0.9).startswith(b"\x89PNG")
 
 
+def test_shares_are_drawn_in_per_cent_up_to_the_chosen_threshold(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        "digitflow.studies.digits.chapters.detector.draw_lines",
+        lambda title, lines, *_, **more: drawn.append((lines, more)),
+    )
+    draw_thresholds("a", CURVE, 2.0, 0.9)
+    ((lines, more),) = drawn
+    at, share = lines["precision"]
+    assert (at.tolist(), share.tolist()) == ([-1, 0, 1], [50, 80, 100])
+    assert lines["recall"][1].tolist() == pytest.approx([100, 60, 10])
+    assert more["marks"] == {"chosen": (2.0, 90.0)}
+    # It lies beyond the curve's last one.
+    assert more["x_range"] == (pytest.approx(-0.96), 2.0)
+
+
 def test_all_that_is_said_follows_from_what_was_found(told_of, found):
     assert told_of("detector", found) == TOLD
 

@@ -102,3 +102,28 @@ def test_a_validation_curve_scores_each_value_on_the_folds(context):
         wanted = score(context, {"C": value}, 150, 3)
         assert np.mean(found["held"][place]) == pytest.approx(wanted)
     assert np.mean(found["train"][1]) >= np.mean(found["held"][1])
+
+
+def test_the_first_trials_are_drawn_by_logarithms_each_from_a_seed_of_its_own(context):
+    optuna = pytest.importorskip("optuna")
+    trials = search_by_optuna(context, "svm", 150, 2, 3).values["trials"]
+    for number, trial in enumerate(trials):
+        sampler = optuna.samplers.TPESampler(seed=42 + number, n_startup_trials=4)
+        asked = optuna.create_study(sampler=sampler).ask()
+        assert trial["params"] == {
+            "C": asked.suggest_float("C", 0.1, 100, log=True),
+            "gamma": asked.suggest_float("gamma", 1e-3, 1e-1, log=True),
+        }
+
+
+def test_halving_draws_by_logarithms_as_scikit_learn_does(context):
+    from scipy.stats import loguniform
+    from sklearn.model_selection import ParameterSampler
+
+    spaces = {"C": loguniform(0.1, 100), "gamma": loguniform(1e-3, 1e-1)}
+    drawn = list(ParameterSampler(spaces, 9, random_state=np.random.RandomState(42)))
+    for trial in search_by_halving(context, "svm", 120, 2, 9).values["trials"]:
+        assert any(
+            np.allclose([each["C"], each["gamma"]], list(trial["params"].values()))
+            for each in drawn
+        )

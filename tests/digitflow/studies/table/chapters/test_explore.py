@@ -2,6 +2,7 @@
 
 import pytest
 
+from digitflow.config.table import TableStudy
 from digitflow.studies.plan import Findings
 
 from .conftest import COLUMNS
@@ -47,6 +48,21 @@ def test_a_ratio_says_more_than_its_parts_where_it_does_whatever_its_sign(told_o
         assert f"rooms_per_house says {more} than rooms and income" in told_of("explore", found)
 
 
+def test_the_published_correlations_are_met_by_themselves(told_of, found):
+    published = {
+        "median_income": 0.68838,
+        "rooms_per_house": 0.143663,
+        "total_rooms": 0.137455,
+        "housing_median_age": 0.102175,
+        "bedrooms_per_room": -0.256397,
+    }
+    found["correlations"].values["ratios"] = published
+    settings = TableStudy(ratios=dict.fromkeys(published, ("rooms", "income")))
+    said = " ".join(told_of("explore", found, settings=settings).split())
+    for name, r in published.items():
+        assert f"correlation of {name} with price: {r:g}, here {r:g}: met" in said
+
+
 def test_without_gaps_places_categories_or_ratios_none_are_told(told_of, found):
     found["columns"].values["categories"] = {}
     found["gaps and caps"].values.update(missing={}, capped={})
@@ -55,6 +71,7 @@ def test_without_gaps_places_categories_or_ratios_none_are_told(told_of, found):
     found["correlations"].values["columns"] = {"rooms": 0.5, "income": 0.6884}
     said = " ".join(told_of("explore", found, columns=columns).split())
     assert "cells are missing: none; cut off at their largest value: none." in said
+    assert "cells of total_bedrooms that are missing: 207, here 0: not met" in said
     for absent in ("categories: ", "gaps: ", "map: ", "says more than", "combined features"):
         assert absent not in said.replace("columns as they are and of features combined", "")
 
