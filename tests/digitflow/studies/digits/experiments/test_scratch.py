@@ -1,5 +1,7 @@
 """Models in numpy alone: slopes are right, and they keep up with scikit-learn's."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
@@ -18,6 +20,7 @@ from digitflow.studies.digits.experiments.scratch import (
     build_model,
     check_gradient,
     check_slopes,
+    compare_slopes,
     name_fit,
     plan,
 )
@@ -99,6 +102,33 @@ def test_slopes_of_almost_nothing_are_compared_by_what_they_are(network, monkeyp
     monkeypatch.setattr(scratch, "compute_loss", lambda *_: 1.0)
     worst = check_gradient(*network, 1.0, 100, np.random.default_rng(0))
     assert worst == pytest.approx(0.2)
+
+
+class Square:
+    """A network whose loss is the mean square of all it learns, over half of the images."""
+
+    def __init__(self, flat, factor=1.0):
+        self.flat, self.factor = flat, factor
+        self.slopes = SimpleNamespace(flat=np.zeros_like(flat))
+
+    def compute_slopes(self, images, targets, share):
+        assert share == 1 / len(images)
+        self.slopes.flat[...] = self.factor * 2 * self.flat * share
+        return float((self.flat**2).sum() * share)
+
+
+def test_slopes_of_a_network_are_compared_by_the_larger_of_the_two():
+    flat = np.array([3.0, -2.0, 1e-9])
+    before, images, tried = flat.copy(), np.zeros((4, 2, 2)), np.arange(3)
+    assert compare_slopes(Square(flat), flat, images, None, tried) < 1e-6
+    np.testing.assert_array_equal(flat, before)
+    twice = compare_slopes(Square(flat, 2.0), flat, images, None, tried)
+    assert twice == pytest.approx(0.5, abs=1e-6)
+    half = compare_slopes(Square(flat, 0.5), flat, images, None, tried[:1])
+    assert half == pytest.approx(0.5, abs=1e-6)
+    # Where there is hardly a slope, a difference is over a ten-thousandth.
+    small = compare_slopes(Square(flat, 1e4), flat, images, None, tried[2:])
+    assert small == pytest.approx(5e-6 / 1e-4, rel=0.01)
 
 
 @pytest.mark.parametrize("kind", KINDS)
