@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from digitflow.data.quarantine import find_duplicates, require_few, store_quarantine
+from digitflow.data.quarantine import (
+    find_duplicates,
+    note_copies,
+    require_few,
+    store_quarantine,
+)
 from digitflow.errors import InputError
 
 
@@ -47,3 +52,17 @@ def test_the_quarantine_is_a_csv_and_none_where_nothing_was_set_aside(store):
     assert store_quarantine(store, ["row", "reason"], []) is None
     ref = store_quarantine(store, ["row", "reason"], [(3, "a, b")])
     assert store.read_bytes(ref).decode().splitlines() == ["row,reason", '3,"a, b"']
+
+
+def test_copies_in_a_test_set_are_noted_by_their_rows_and_kept():
+    keys = np.array([b"a", b"b", b"a", b"b", b"c"])
+    found = find_duplicates(keys, np.array([1, 2, 1, 3, 4]))
+    rows = np.array([10, 11, 12, 13, 14])
+    assert note_copies(found, rows, "test images", "label") == (
+        "2 test images are copies of earlier test images: rows 12, 13; they are kept, the test "
+        "set is frozen",
+        "2 test images have a copy with another label: rows 11, 13; they are kept, the test "
+        "set is frozen",
+    )
+    none = find_duplicates(keys[:2], np.array([1, 2]))
+    assert note_copies(none, rows[:2], "test images", "label") == ()

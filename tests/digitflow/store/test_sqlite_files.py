@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from itertools import pairwise
 
 import pytest
 
@@ -275,3 +276,23 @@ def test_less_than_a_megabyte_is_not_worth_the_wait(file, tmp_path):
             connection.commit()
             assert (count_free_bytes(file, 1) >= 1 << 20) is worth
             assert (shrink(file, 1) >= 1 << 20) is worth
+
+
+def test_a_stretch_without_any_row_is_stepped_over_faster_and_faster(tmp_path, monkeypatch):
+    path, asked = tmp_path / "a.db", []
+
+    class Damaged:
+        def execute(self, query, values):
+            asked.append(values[0])
+            raise sqlite3.DatabaseError
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(sqlite_files, "open_file", lambda *_: Damaged())
+    assert list(salvage_rows(path, "numbers")) == []
+    # A thousand single steps, then twice as far each time.
+    assert asked[:3] == [0, 1, 2]
+    assert asked[1000] == 1000
+    assert [b - a for a, b in pairwise(asked[1000:1004])] == [2, 4, 8]
+    assert len(asked) == 1040
