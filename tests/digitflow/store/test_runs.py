@@ -4,8 +4,12 @@ import pytest
 
 from digitflow.errors import InputError
 from digitflow.store import runs
+from digitflow.store.references import ArrayRef, FileRef
 from digitflow.store.runs import (
     explain_run,
+    find_outputs,
+    find_run,
+    is_interrupted,
     list_runs,
     open_run,
     read_events,
@@ -100,3 +104,47 @@ def test_how_far_a_task_is_is_told_and_it_still_goes_on(store, caplog):
         log.note("progress", "train cnn", text="epoch 1 of 2, loss 0.4")
         assert summarise_tasks(log.events)["train cnn"]["state"] == "started"
     assert "train cnn: progress (epoch 1 of 2, loss 0.4)" in caplog.messages
+
+
+def test_only_a_run_that_nobody_is_at_and_that_has_not_ended_is_interrupted(store):
+    store.write_text("runs/cut/run.json", json.dumps({"run": "cut", "status": "running"}))
+    assert is_interrupted(store, "cut")
+    with open_run(store, "a"):
+        assert not is_interrupted(store, "a")
+    assert not is_interrupted(store, "a")
+    assert not is_interrupted(store, "nosuch")
+
+
+def test_a_run_is_found_by_its_very_name_alone(store):
+    with open_run(store, "a", job="judge"):
+        pass
+    with open_run(store, "b"):
+        pass
+    assert find_run(store, "a")["run"] == "a"
+    assert find_run(store, "latest") is find_run(store, "") is None
+    # Whatever says no job is a training.
+    assert [run["run"] for run in list_runs(store, "train")] == ["b"]
+    assert [run["run"] for run in list_runs(store, "judge")] == ["a"]
+    assert [run["run"] for run in list_runs(store)] == ["b", "a"]
+
+
+def test_what_a_task_gave_is_found_by_its_name(store):
+    array = {"digest": "d", "path": "arrays/d.npy", "bytes": 9, "dtype": "uint8", "shape": [2]}
+    file = {"digest": "f", "path": "figures/f.png", "bytes": 3}
+    with open_run(store, "a") as log:
+        outputs = [{"name": "rows", **array}, {"name": "page", **file}]
+        log.note("computed", "split", seconds=1.0, outputs=outputs)
+    found = find_outputs(store, "a", "split")
+    assert found == {"rows": ArrayRef(**array), "page": FileRef(**file)}
+    assert type(found["page"]) is FileRef
+    assert find_outputs(store, "a", "other") == find_outputs(store, "b", "split") == {}
+
+
+def test_who_has_no_name_is_a_number(monkeypatch):
+    assert "@" in runs.name_user()
+
+    def refuse():
+        raise KeyError
+
+    monkeypatch.setattr(runs.getpass, "getuser", refuse)
+    assert runs.name_user().startswith("user ")

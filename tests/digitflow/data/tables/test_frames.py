@@ -6,9 +6,11 @@ from digitflow.config.table import Column
 from digitflow.data.tables.frames import (
     identify_rows,
     infer_columns,
+    read_cells,
     text_dtype,
     to_frame,
     to_records,
+    write_cells,
 )
 from digitflow.store.references import digest_array
 
@@ -133,3 +135,16 @@ def test_targets_count_where_no_columns_are_named(people):
 def test_zero_has_one_identity():
     zeros = np.array([(0.0,), (-0.0,)], [("a", "f8")])
     assert len(set(identify_rows(zeros))) == 1
+
+
+def test_cells_are_written_as_json_by_name_and_read_as_they_were():
+    records = np.array([(1.5, "Bern"), (np.nan, ""), (-0.0, "b")], [("b", "f8"), ("a", "U5")])
+    written = write_cells(records)
+    assert written == [
+        b'{"a": "Bern", "b": 1.5}',
+        b'{"a": null, "b": null}',
+        b'{"a": "b", "b": 0.0}',
+    ]
+    frame = read_cells(written)
+    assert frame["b"].tolist()[0] == 1.5
+    assert frame.isna().sum().to_dict() == {"a": 1, "b": 1}

@@ -8,7 +8,15 @@ from digitflow.config.digits import StudySettings
 from digitflow.data.sets import CheckedSets, LabelledImages, open_set, store_set
 from digitflow.data.splits import choose_subset, split_rows
 from digitflow.errors import InputError
-from digitflow.studies.digits.data import choose_digits, describe_scope
+from digitflow.studies.digits.data import (
+    choose_digits,
+    describe_scope,
+    divide_images,
+    open_test,
+    open_train,
+    prepare_features,
+)
+from digitflow.studies.plan import ExperimentContext, StudyData
 
 SHARES = SplitShares()
 
@@ -92,3 +100,41 @@ def test_only_all_images_of_a_source_are_complete(store):
     assert scope.complete
     assert not scope.is_published
     assert not scope.writers
+
+
+def test_digits_are_opened_as_they_were_chosen_and_prepared_by_a_recipe(store):
+    train, test = _make_images(100), _make_images(50, seed=1)
+    data = StudyData(train=store_set(store, train), test=store_set(store, test))
+    context = ExperimentContext(store, data, 42, 1)
+    for opened, wanted in ((open_train(context), train), (open_test(context), test)):
+        np.testing.assert_array_equal(opened.images, wanted.images)
+        np.testing.assert_array_equal(opened.labels, wanted.labels)
+    own = divide_images(context, "own")
+    assert [len(part) for part in own] == [100, 50]
+    dealt, held = divide_images(context, "80/20")
+    assert np.bincount(held.labels).tolist() == [3] * 10
+    assert len(dealt) == 120
+    found = prepare_features(context, "pixels", "own")
+    assert found.values == {"recipe": "pixels", "split": "own"}
+    rows, labels = (store.open_array(found.arrays[name]) for name in ("test", "test_labels"))
+    np.testing.assert_allclose(rows, test.images.reshape(50, -1) / 255, rtol=1e-6)
+    np.testing.assert_array_equal(labels, test.labels)
+    assert store.open_array(found.arrays["train"]).shape == (100, 784)
+
+
+def test_whether_hands_are_known_is_told_of_either_set(store):
+    train = _make_images(300)
+    known = LabelledImages(train.images, train.labels, np.arange(300, dtype=np.int32) // 10)
+    for first, second in ((known, train), (train, known)):
+        checked = _check(store, first, second)
+        data = choose_digits(store, checked, SHARES, None, 42)
+        scope = describe_scope("mnist", checked, data, 42, StudySettings())
+        assert (scope.writers, scope.test_writers) == (first is known, second is known)
+
+
+def test_five_of_each_digit_are_enough(store):
+    images = _make_images(300)
+    enough, few = (_check(store, images, images.take(np.arange(n))) for n in (50, 49))
+    assert choose_digits(store, enough, SHARES, None, 1).test.rows == 50
+    with pytest.raises(InputError, match="there are 4 of 9"):
+        choose_digits(store, few, SHARES, None, 1)
