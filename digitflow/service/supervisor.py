@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -131,19 +132,21 @@ class Supervisor:
         import_module("prefect.client.orchestration")  # while the server starts
         self._wait_for("server", lambda: is_answering(self.state.api_url))
         self._ask_server(self._look_back)
-        self._note(phase="starting a worker")
-        # The worker makes the pool where there is none, and leaves one that was changed alone.
-        worker = [*attach(os.getpid(), "prefect"), "worker", "start", "--pool", POOL]
-        worker += ["--type", "process"]
-        self._start("worker", [*worker, "--name", repairs.WORKER])
-        self._wait_for("worker", lambda: self._ask_server(limit_queue))
+        # Before the worker: what it starts would keep the server's database busy, and would
+        # still be what was deployed before.
         self._note(phase="deploying prefect.yaml")
+        self._wait_for("server", lambda: self._ask_server(prepare_pool))
         self._run_to_end("deploy", ["prefect", "--no-prompt", "deploy", "--all"])
         if (self.folder / NOTIFICATIONS).is_file():
             self._note(phase="reading notifications.yaml")
-            self._run_to_end(
-                "notifications", ["digitflow.service.notifications", NOTIFICATIONS]
-            )
+            module = "digitflow.service.notifications"
+            self._run_to_end("notifications", [module, NOTIFICATIONS])
+        self._note(phase="starting a worker")
+        worker = [*attach(os.getpid(), "prefect"), "worker", "start", "--pool", POOL]
+        worker += ["--type", "process"]
+        since = datetime.now(UTC)
+        self._start("worker", [*worker, "--name", repairs.WORKER])
+        self._wait_for("worker", lambda: self._ask_server(partial(has_worker, since=since)))
         self._note(phase=READY)
         self._watch()
 
@@ -272,17 +275,34 @@ class Supervisor:
         return read_end(log_path(self.store, name))
 
 
-def limit_queue(client: "SyncPrefectClient") -> bool:
-    """Make the queue in which one training waits for the other; whether its pool is there.
+def prepare_pool(client: "SyncPrefectClient") -> bool:
+    """Make the work pool, and the queue in which one training waits for the other.
 
-    One that is there was changed by somebody, or made by us: it is left alone.
+    What is there was changed by somebody, or made by us: it is left alone.
     """
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.workers.process import ProcessWorker
+
     if not any(pool.name == POOL for pool in client.read_work_pools()):
-        return False
+        template = ProcessWorker.get_default_base_job_template()
+        kind = ProcessWorker.type
+        client.create_work_pool(
+            WorkPoolCreate(name=POOL, type=kind, base_job_template=template)
+        )
     queues = client.match_work_queues([TRAINING_QUEUE], work_pool_name=POOL)
     if not any(queue.name == TRAINING_QUEUE for queue in queues):
         client.create_work_queue(TRAINING_QUEUE, concurrency_limit=1, work_pool_name=POOL)
     return True
+
+
+def has_worker(client: "SyncPrefectClient", since: datetime) -> bool:
+    """Tell whether the worker has reported to the server after a moment with a time zone."""
+    return any(
+        each.name == repairs.WORKER
+        and each.last_heartbeat_time is not None
+        and each.last_heartbeat_time >= since
+        for each in client.read_workers_for_work_pool(POOL)
+    )
 
 
 def main(folder: Path) -> None:

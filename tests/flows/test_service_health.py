@@ -4,21 +4,19 @@ With a worker: test_service.py and test_unattended.py.
 """
 
 from prefect import flow
-from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.context import TagsContext
 from prefect.states import Running
 
 from digitflow.cli.doctor import check_service
 from digitflow.service.environment import open_client
 from digitflow.service.repairs import COMMAND, mark_crashed_commands, tag_command
-from digitflow.service.supervisor import POOL, limit_queue
+from digitflow.service.supervisor import prepare_pool
 
 
 def test_a_server_without_a_worker_and_deployments_is_in_trouble(server):
     with open_client(server) as client:
-        if not limit_queue(client):
-            client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
-            assert limit_queue(client)
+        assert prepare_pool(client)
+        assert prepare_pool(client)  # and what is there is left alone
         found = {each["what"]: each for each in check_service(client)}
     assert found["worker"]["level"] == found["deployments"]["level"] == "error"
     assert "digitflow up" in found["worker"]["found"]
