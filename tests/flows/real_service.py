@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import httpx
+import numpy as np
 import yaml
 
 from digitflow.service.control import find_service
@@ -50,13 +51,14 @@ def call_api(api_url, path, body=None):
         # than the answer, each time that a test looks.
         transport=httpx.HTTPTransport(retries=3, verify=False),
     ) as client:
-        for _ in range(5):
+        for pause in 0.5 * 2 ** np.arange(7):
             answer = client.request(
                 "GET" if body is None else "POST", api_url + path, json=body
             )
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 break
-            time.sleep(0.5)  # its database was locked; it has done nothing
+            # Its database was locked, and it has done nothing. As Prefect's clients do.
+            time.sleep(pause)
     answer.raise_for_status()
     return answer.json() if answer.content else None
 
