@@ -78,3 +78,9 @@ def test_four_digits_of_a_digest_name_it_if_nothing_else_begins_so(store, beginn
         return
     with pytest.raises(InputError, match=said):
         find_sample(store, beginning)
+
+
+def test_a_digest_may_hold_every_digit(store):
+    digest = "0123456789abcdef" * 2
+    keep(store, [Sample(digest, b"x")])
+    assert find_sample(store, digest) == digest

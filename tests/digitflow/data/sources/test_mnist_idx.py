@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from digitflow.data.sources.mnist import read_idx
+from digitflow.data.sources.mnist import list_sets, match_name, read_idx
 from digitflow.errors import InputError
 
 
@@ -128,3 +128,31 @@ def test_a_missing_file_or_a_folder_is_refused_by_name(tmp_path):
         with pytest.raises(InputError, match="can't read the IDX file") as caught:
             read_idx(path)
         assert str(path) in str(caught.value)
+
+
+def test_of_one_file_gzipped_and_not_the_latter_counts(tmp_path):
+    for name in (
+        "train-images-idx3-ubyte",
+        "train-images-idx3-ubyte.gz",
+        "t10k-labels-idx1-ubyte.gz",
+        "emnist-digits-test-images-idx3-ubyte",
+        "notes.txt",
+    ):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "train-labels-idx1-ubyte").mkdir()
+    sets = list_sets(tmp_path)
+    named = {
+        prefix: {key: path.name for key, path in files.items()}
+        for prefix, files in sets.items()
+    }
+    assert named == {
+        "": {
+            ("train", "images"): "train-images-idx3-ubyte",
+            ("t10k", "labels"): "t10k-labels-idx1-ubyte.gz",
+        },
+        "emnist-digits-": {("t10k", "images"): "emnist-digits-test-images-idx3-ubyte"},
+    }
+    assert list_sets(tmp_path / "nosuch") == {}
+    assert match_name(tmp_path / "emnist-digits-test-images-idx3-ubyte") == "emnist-digits"
+    assert match_name(tmp_path / "train-images-idx3-ubyte") == ""
+    assert match_name(tmp_path / "notes.txt") is None

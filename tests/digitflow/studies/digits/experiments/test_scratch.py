@@ -155,3 +155,23 @@ def test_the_models_are_those_that_the_page_tells_of():
 def test_another_kind_is_an_error_that_lists_those_there_are():
     with pytest.raises(InputError):
         build_model("transformer", "scikit-learn", 42, 1)
+
+
+@pytest.mark.parametrize(
+    ("images", "passes"), [(60_000, 2), (20_000, 5), (5000, 12), (100, 12)]
+)
+def test_a_network_is_shown_about_a_hundred_thousand_images(images, passes, monkeypatch):
+    rows, asked = np.zeros((images, 1)), np.zeros((3, 1))
+    context = SimpleNamespace(
+        seed=1,
+        threads=1,
+        open=lambda *_: (rows, None, asked, np.array([1, 1, 2])),
+        fit_and_predict=lambda *_: np.array([1, 1, 1]),
+        keep=lambda **_: {},
+    )
+    built = SimpleNamespace(loss_curve_=[0.5], filters_=[np.zeros((3, 3, 2))])
+    monkeypatch.setattr(
+        scratch, "build_estimator", lambda name, params, *_: built if params else None
+    )
+    found = scratch.fit_network(context).values
+    assert found == {"accuracy": pytest.approx(2 / 3), "epochs": passes, "losses": [0.5]}
