@@ -125,8 +125,11 @@ def postgres():
             user = pwd.getpwnam("postgres").pw_name
         except KeyError:
             pytest.skip("we are root, and there is no user postgres to run the server")
-    # Not in pytest's own folder: that user may not look into it.
-    folder = Path(subprocess.check_output(["mktemp", "-d"], user=user, text=True).strip())
+    # Not in pytest's own folder, nor where ours is named: that user may not look into it.
+    made = subprocess.check_output(
+        ["mktemp", "-d", "/tmp/digitflow-XXXXXXXX"], user=user, text=True
+    )
+    folder = Path(made.strip())
     data, log = folder / "data", folder / "log"
     options = f"-k {folder} -c listen_addresses= -c fsync=off"
 
