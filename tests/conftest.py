@@ -7,7 +7,7 @@ import os
 import pwd
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,25 @@ PROCESS_FILE = "process.pid"
 VARIABLE = "DIGITFLOW_DATABASE_URL"
 # In this order: the last one ends it.
 SHARING_A_SERVICE = ("test_by_itself", "test_unattended", "test_service")
-MNIST_FOLDER = Path(__file__).parents[1] / "../shared/data/mnist"
-HOUSING_FILE = Path(__file__).parents[1] / "../shared/data/housing/housing.csv"
+BESIDE = Path(__file__).parents[1] / "../shared/data"
+# As whoever starts the tests names them; what tests don't ask for, they don't find either.
+MNIST_FOLDER = os.environ.get("DIGITFLOW_MNIST_DIR") or BESIDE / "mnist"
+HOUSING_FILE = os.environ.get("DIGITFLOW_HOUSING_FILE") or BESIDE / "housing" / "housing.csv"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nobodys_data() -> Iterator[None]:
+    """Take the data that a user has named out of the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("DIGITFLOW_MNIST_DIR", "DIGITFLOW_HOUSING_FILE"):
+            patch.delenv(name, raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")
 def mnist_folder() -> Path:
     """The folder of MNIST's IDX files; the test is skipped where there is none."""
-    folder = Path(os.environ.get("DIGITFLOW_MNIST_DIR") or MNIST_FOLDER).resolve()
+    folder = Path(MNIST_FOLDER).resolve()
     if not folder.is_dir():
         pytest.skip(f"MNIST's IDX files are not in {folder}; DIGITFLOW_MNIST_DIR names another")
     return folder
@@ -41,7 +52,7 @@ def mnist_folder() -> Path:
 @pytest.fixture(scope="session")
 def housing_file() -> Path:
     """The CSV of California's districts; the test is skipped where there is none."""
-    file = Path(os.environ.get("DIGITFLOW_HOUSING_FILE") or HOUSING_FILE).resolve()
+    file = Path(HOUSING_FILE).resolve()
     if not file.is_file():
         pytest.skip(f"the districts' CSV is not {file}; DIGITFLOW_HOUSING_FILE names another")
     return file

@@ -5,13 +5,12 @@ probabilities of its own features, and their mean is calibrated as any candidate
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from digitflow.data.sets import Splits
 from digitflow.models.building import EstimatorChoice
-from digitflow.models.estimators.blend import Blend, average_logarithms
 from digitflow.models.fitting import (
     FittedModel,
     HeldOutFold,
@@ -26,6 +25,9 @@ from digitflow.models.persistence import add_code, dump_model, load_model
 from digitflow.project.code import ProjectCode
 from digitflow.store.artifacts import Store
 from digitflow.store.references import ArrayRef, ModelRef, Record
+
+if TYPE_CHECKING:
+    from digitflow.models.estimators.blend import Blend
 
 
 class JoinedFeatures(Record):
@@ -121,7 +123,7 @@ def blend_candidates(
         If the parts don't know the same classes.
     """
 
-    def say(blend: Blend) -> np.ndarray:
+    def say(blend: "Blend") -> np.ndarray:
         return blend.decision_function(store.open_array(joined.calibration))
 
     labels = store.open_array(calibration_targets)
@@ -149,10 +151,12 @@ def blend_refits(
     folds : sequence of sequence of HeldOutFold
         Of each part.
     """
+    from digitflow.models.estimators.blend import average_logarithms
+
     held = (splits.calibration, splits.validation)
     labels = np.concatenate([store.open_array(part.targets) for part in held])
 
-    def say(blend: Blend) -> np.ndarray:
+    def say(blend: "Blend") -> np.ndarray:
         scores = [_read_last(store, each, len(labels)) for each in folds]
         pairs = zip(blend.members, scores, strict=True)
         return average_logarithms([apply_calibration(*pair) for pair in pairs])
@@ -172,10 +176,12 @@ def _blend(
     choice: EstimatorChoice,
     parts: Sequence[FittedModel],
     joined: JoinedFeatures,
-    held_out: tuple[Callable[[Blend], np.ndarray], np.ndarray],
+    held_out: tuple[Callable[["Blend"], np.ndarray], np.ndarray],
     threads: int,
 ) -> FittedModel:
     """Blend parts, and calibrate by what the blend says of held-out rows, and their labels."""
+    from digitflow.models.estimators.blend import Blend
+
     say, labels = held_out
 
     def fit() -> Any:

@@ -14,6 +14,8 @@ from digitflow.store.artifacts import Store
 class Screen:
     """Says that what has little ink is strange."""
 
+    width = None  # of any number of features
+
     def outlier_score(self, features):
         return np.where(np.abs(features).sum(axis=1) < 1e9, 5.0, 0.0)
 
@@ -48,7 +50,7 @@ def test_what_is_stranger_than_the_limit_is_no_digit(
 
 
 def test_no_number_is_a_flag(store, crown_again, pictures):
-    class Broken:
+    class Broken(Screen):
         def outlier_score(self, features):
             return np.full(len(features), np.nan)
 
