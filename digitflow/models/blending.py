@@ -11,12 +11,11 @@ import numpy as np
 
 from digitflow.data.sets import Splits
 from digitflow.models.building import EstimatorChoice
+from digitflow.models.calibration import apply_calibration, calibrate
 from digitflow.models.fitting import (
     FittedModel,
     HeldOutFold,
     PreparedFeatures,
-    apply_calibration,
-    calibrate,
     measure_fit,
     store_pipeline,
     sum_fits,

@@ -18,6 +18,7 @@ from digitflow.models.building import (
     build_estimator,
     ends_itself,
 )
+from digitflow.models.calibration import calibrate, choose_method
 from digitflow.models.persistence import add_code, dump_model, load_model
 from digitflow.models.session import StoredSession
 from digitflow.project.code import trace_code
@@ -123,7 +124,7 @@ def fit_candidate(
         held, labels = (
             store.open_array(ref) for ref in (prepared.calibration, calibration_targets)
         )
-        scores = getattr(estimator, _choose_method(estimator))(held)
+        scores = getattr(estimator, choose_method(estimator))(held)
         return calibrate(estimator, choice.calibration, scores, labels)
 
     return _fit_and_store(store, choice, prepared.recipe, fit, threads)
@@ -190,7 +191,7 @@ def predict_fold(
         return _learn(store, choice, *parts, threads, on)
 
     estimator, took = measure_fit(fit, threads)
-    method = "predict" if choice.calibration is None else _choose_method(estimator)
+    method = "predict" if choice.calibration is None else choose_method(estimator)
     with _limit_threads(threads):
         values = np.asarray(getattr(estimator, method)(rows.features[held]), np.float64)
     if method != "predict":
@@ -259,12 +260,6 @@ def _join_parts(
         np.concatenate([store.open_array(part.targets) for part in parts]),
         np.concatenate([_group_rows(store, *pair) for pair in enumerate(parts)]),
     )
-
-
-def _choose_method(estimator: Any) -> str:
-    """Return the method that calibration asks of a classifier: scores before probabilities."""
-    scored = hasattr(estimator, "decision_function")
-    return "decision_function" if scored else "predict_proba"
 
 
 def _place_classes(
@@ -387,59 +382,3 @@ def _learn(
         seconds = ESTIMATORS.load(choice.estimator).end_within(choice.ends_after)
     session = StoredSession(store, name, seconds, threads)
     return estimator.fit(features, targets, session=session)
-
-
-def calibrate(estimator: Any, calibration: str, scores: np.ndarray, labels: np.ndarray) -> Any:
-    """Return the fitted classifier, calibrated on scores of rows that it has not seen.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (m, k), or (m,) of two classes
-        What its method of `choose_method` says of those rows, or said another like it.
-    labels : ndarray of shape (m,)
-    """
-    from sklearn.calibration import CalibratedClassifierCV
-    from sklearn.frozen import FrozenEstimator
-
-    # What is fitted already needs no folds: they would only ask for five rows a class.
-    rows, samples = np.arange(len(labels)), scores.reshape(len(labels), -1)
-    speaker = FrozenEstimator(_build_speaker(_choose_method(estimator), estimator.classes_))
-    calibrated = CalibratedClassifierCV(speaker, method=calibration, cv=[(rows, rows)])
-    calibrated.fit(samples, labels)
-    calibrated.estimator = FrozenEstimator(estimator)
-    if hasattr(estimator, "n_features_in_"):  # one of a user's own may not say
-        calibrated.n_features_in_ = estimator.n_features_in_
-    for each in calibrated.calibrated_classifiers_:
-        each.estimator = calibrated.estimator
-    return calibrated
-
-
-def apply_calibration(calibrated: Any, scores: np.ndarray) -> np.ndarray:
-    """Return the probabilities (m, k) that what `calibrate` returned makes of scores.
-
-    Parameters
-    ----------
-    scores : ndarray of shape (m, k), or (m,) of two classes
-        What its classifier, or another like it, says of some rows.
-    """
-    from copy import copy
-
-    (calibrator,) = map(copy, calibrated.calibrated_classifiers_)
-    method = _choose_method(calibrated.estimator.estimator)
-    calibrator.estimator = _build_speaker(method, calibrated.classes_)
-    return np.asarray(calibrator.predict_proba(scores.reshape(len(scores), -1)))
-
-
-def _build_speaker(method: str, classes: np.ndarray) -> Any:
-    """Return a classifier whose samples are its scores."""
-    from sklearn.base import BaseEstimator, ClassifierMixin
-
-    def say(self: Any, samples: np.ndarray) -> np.ndarray:
-        return samples[:, 0] if samples.shape[1] == 1 else samples
-
-    say.__name__ = method  # scikit-learn calls it by its own name
-    members = {method: say, "fit": say, "predict": say}
-    kind = type("Speaker", (ClassifierMixin, BaseEstimator), members)
-    speaker = kind()
-    speaker.classes_ = classes
-    return speaker

@@ -133,7 +133,7 @@ def mark_crashed_commands(client: "SyncPrefectClient", store: Store) -> None:
         if left.intersection(run.tags) or is_interrupted(store, run.name.split()[0]):
             _crash(client, run)
     for name in left:
-        store.is_locked(name)  # which removes what nobody holds
+        store.lock_path(name).unlink(missing_ok=True)
 
 
 @contextmanager

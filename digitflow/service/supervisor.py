@@ -131,7 +131,7 @@ class Supervisor:
         self._start("server", server_module(listener), inherited=[listener.fileno()])
         import_module("prefect.client.orchestration")  # while the server starts
         self._wait_for("server", lambda: is_answering(self.state.api_url))
-        self._ask_server(self._look_back)
+        self._wait_for("server", lambda: self._ask_server(self._look_back))
         # Before the worker: what it starts would keep the server's database busy, and would
         # still be what was deployed before.
         self._note(phase="deploying prefect.yaml")
@@ -223,10 +223,11 @@ class Supervisor:
         child.start(self.store, self.folder, self.environ)
         self._note()
 
-    def _look_back(self, client: "SyncPrefectClient") -> None:
+    def _look_back(self, client: "SyncPrefectClient") -> bool:
         """Look after what an earlier service has left behind."""
         repairs.skip_missed_runs(client, datetime.now(UTC))
         repairs.restart_crashed(client, POOL)
+        return True
 
     def _restart_runs(self, client: "SyncPrefectClient") -> bool:
         """Let the runs begin again that a worker left."""

@@ -26,6 +26,8 @@ def test_up_tells_its_progress_and_ends_with_the_address(service):
     assert "half a minute" in first
     assert f"  export PREFECT_API_URL=http://127.0.0.1:{service.port}/api" in between
     assert f"http://127.0.0.1:{service.port}" in last
+    # What the worker starts would keep the server's database from the deployments.
+    assert between.index("Deploying prefect.yaml ...") < between.index("Starting a worker ...")
 
 
 def test_the_server_answers_and_is_found_by_other_commands(service):

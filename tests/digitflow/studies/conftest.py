@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from digitflow.config.digits import StudySettings
 from digitflow.store.references import FileRef
 from digitflow.studies.chapter import (
     ChapterContext,
@@ -17,6 +18,7 @@ from digitflow.studies.chapter import (
     Table,
     draw_chapter,
 )
+from digitflow.studies.scope import DigitsScope
 
 SHOWN = 8
 
@@ -52,6 +54,21 @@ def _tell_part(part, drawn):
     if isinstance(part, Figure):
         return [f"{part.name}: {part.title}: {part.sentence} {drawn[part.name]}"]
     return [part.text]
+
+
+@pytest.fixture
+def mnist_scope():
+    """What is known of MNIST before anything is computed."""
+    return DigitsScope(
+        source="mnist",
+        train_rows=60_000,
+        test_rows=10_000,
+        complete=True,
+        writers=True,
+        test_writers=True,
+        seed=42,
+        settings=StudySettings(),
+    )
 
 
 @pytest.fixture

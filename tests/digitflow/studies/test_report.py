@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from digitflow.config.digits import StudySettings
 from digitflow.data.sets import LabelledImages, store_set
 from digitflow.reports.charts import draw_lines
 from digitflow.studies.chapter import Chapter, ChapterContext, Table, Text, check_number
@@ -15,18 +14,7 @@ from digitflow.studies.report import (
     write_results,
     write_study,
 )
-from digitflow.studies.scope import DigitsScope
 
-SCOPE = DigitsScope(
-    source="mnist",
-    train_rows=60_000,
-    test_rows=10_000,
-    complete=True,
-    writers=True,
-    test_writers=True,
-    seed=42,
-    settings=StudySettings(),
-)
 TABLE = Table(
     name="scores",
     title="Scores <of> all",
@@ -40,10 +28,10 @@ BEHIND = TABLE.model_copy(update={"name": "curve", "shown": 0})
 
 
 @pytest.fixture
-def study(store):
+def study(store, mnist_scope):
     """What a report says of a study of two sections, of which one failed."""
     digits = store_set(store, LabelledImages(np.zeros((1, 28, 28), np.uint8), np.zeros(1)))
-    context = ChapterContext(store, SCOPE, StudyData(train=digits, test=digits), {})
+    context = ChapterContext(store, mnist_scope, StudyData(train=digits, test=digits), {})
     lines = {"a": (np.arange(3), np.arange(3))}
     chapter = Chapter(
         section="detector",
@@ -86,7 +74,7 @@ def study(store):
         cores=2,
         source="mnist",
         origin="MNIST's 70,000 digits",
-        scope=SCOPE,
+        scope=mnist_scope,
         versions={"numpy": "2.4"},
         config="model: digits\n",
         champion="",

@@ -3,30 +3,19 @@
 import numpy as np
 import pytest
 
-from digitflow.config.digits import StudySettings
 from digitflow.data.sets import LabelledImages, store_set
 from digitflow.studies.chapter import draw_chapter
 from digitflow.studies.plan import Findings, StudyData
-from digitflow.studies.scope import DigitsScope
 
 
 @pytest.fixture
-def describe(store):
+def describe(store, mnist_scope):
     """Return (scope, data) of a study of MNIST, of which there are 20 images of each set."""
     images = (np.arange(20 * 784) % 251).astype(np.uint8).reshape(20, 28, 28)
     digits = store_set(store, LabelledImages(images, np.arange(20, dtype=np.uint8) % 10))
 
     def made(**changed):
-        scope = DigitsScope(
-            source="mnist",
-            train_rows=60_000,
-            test_rows=10_000,
-            complete=True,
-            writers=True,
-            test_writers=True,
-            seed=42,
-            settings=StudySettings(),
-        ).model_copy(update=changed)
+        scope = mnist_scope.model_copy(update=changed)
         return scope, StudyData(train=digits, test=digits)
 
     return made

@@ -1,27 +1,10 @@
-"""Experiments on few images that a test makes up, and the plans of all of MNIST."""
+"""Experiments on few images that a test makes up."""
 
 import numpy as np
 import pytest
 
-from digitflow.config.digits import StudySettings
 from digitflow.data.sets import LabelledImages, store_set
 from digitflow.studies.plan import ExperimentContext, StudyData
-from digitflow.studies.scope import DigitsScope
-
-
-@pytest.fixture
-def mnist_scope():
-    """What is known of MNIST before anything is computed."""
-    return DigitsScope(
-        source="mnist",
-        train_rows=60_000,
-        test_rows=10_000,
-        complete=True,
-        writers=True,
-        test_writers=True,
-        seed=42,
-        settings=StudySettings(),
-    )
 
 
 @pytest.fixture
