@@ -7,9 +7,9 @@ memory that does not grow.
 From 10,000 to 600,000 images: MNIST's, and above its 60,000 altered copies of them. Each fit is
 a process of its own, on features in a memory-mapped file as in a run; printed are seconds by
 the clock and of the processors, the peak of its memory without what it maps, and the bytes of
-the stored pipeline, which is a table of docs/scaling.md. A fit that would take longer than
-MOST_SECONDS by what the smaller ones took is left out, and said so. MNIST's IDX files are found
-as in bench_flow.py.
+the stored pipeline, which is a table of docs/scaling.md. A fit that would take more than
+MOST_SECONDS of the processors, by what the smaller ones took, is left out, and said so. MNIST's
+IDX files are found as in bench_flow.py.
 
     python benchmarks/bench_growth.py [MOST_SECONDS [CANDIDATE ...]]
 """
@@ -94,7 +94,7 @@ def judge(candidate, rows):
     print(f"| {candidate.name} | exponents: {words}; memory {grown:.2f} x |", flush=True)
     if candidate.estimator not in BOUND:
         return False
-    return exponents["processor"] > MOST_EXPONENT or grown > MOST_GROWTH
+    return bool(exponents["processor"] > MOST_EXPONENT or grown > MOST_GROWTH)
 
 
 def fit_exponent(rows, name):
@@ -104,10 +104,10 @@ def fit_exponent(rows, name):
 
 
 def foresee(rows, thousands):
-    """Return about how many seconds the next fit will take, by the last two."""
+    """Return about how many processor seconds the next fit will take, by the last two."""
     last = rows[-1]
-    power = max(1.0, fit_exponent(rows[-2:], "fit")) if len(rows) > 1 else 1.0
-    return last["fit"] * (thousands / last["thousands"]) ** power
+    power = max(1.0, fit_exponent(rows[-2:], "processor")) if len(rows) > 1 else 1.0
+    return last["processor"] * (thousands / last["thousands"]) ** power
 
 
 def measure_one(work, name, thousands):
