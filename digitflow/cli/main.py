@@ -238,6 +238,7 @@ app.command(epilog="Example: digitflow du --json")(keeping.du)
 app.command(epilog="Example: digitflow backup monday.zip")(keeping.backup)
 app.command(epilog="Example: digitflow restore monday.zip")(keeping.restore)
 app.command(name="app", epilog="Example: digitflow app --port 8600")(serving.open_app)
+app.command(epilog="Example: digitflow serve --model digits --port 8000")(serving.serve)
 
 
 @app.command(epilog="Example: digitflow init handwriting")

@@ -1,4 +1,4 @@
-"""`digitflow app`: Streamlit as a process of its own, on the loopback, in our colours."""
+"""`digitflow app` and `digitflow serve`: what answers a browser, and what answers programs."""
 
 import os
 import re
@@ -9,11 +9,12 @@ from typing import Annotated
 
 import typer
 
-from digitflow.cli.options import Debug
+from digitflow.cli.options import Debug, ModelName
+from digitflow.cli.signals import watch
 from digitflow.errors import InputError
 
 PASSWORD_VARIABLE = "DIGITFLOW_APP_PASSWORD"  # noqa: S105
-USUAL_PORT = 8501
+USUAL_PORT, SERVE_PORT = 8501, 8000
 PATIENCE_SECONDS = "3"
 HOST = "127.0.0.1"
 # Streamlit's names, and those of the reports' page.css.
@@ -68,6 +69,53 @@ def open_app(
     command = [sys.executable, "-P", "-m", "streamlit", "run", str(script)]
     command += list_options(port, browser) + (["--", "--admin"] if admin else [])
     os.execv(sys.executable, command)
+
+
+def serve(
+    host: Annotated[
+        str,
+        typer.Option(help="Where to listen; off the loopback a password is needed."),
+    ] = HOST,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port; 0 takes any that is free.")
+    ] = SERVE_PORT,
+    model: ModelName = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="Serve this config's model."),
+    ] = None,
+    no_log: Annotated[
+        bool, typer.Option("--no-log", help="Keep nothing for the monitor and corrections.")
+    ] = False,
+    body_mb: Annotated[float, typer.Option(min=0.001, help="The largest body.")] = 16,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, help="How long a body may take to come, and an answer.")
+    ] = 10,
+    at_once: Annotated[int, typer.Option(min=1, help="Requests answered at a time.")] = 128,
+    debug: Debug = False,
+) -> None:
+    """Answer over HTTP what `digitflow predict` answers; follow the champion."""
+    from digitflow.service.environment import write_url
+    from digitflow.serving.server import PASSWORD_VARIABLE as PASSWORD
+    from digitflow.serving.server import open_listener, run
+    from digitflow.serving.service import MEGABYTE, Limits, Service
+    from digitflow.store.artifacts import open_store
+
+    limits = Limits(body_bytes=int(body_mb * MEGABYTE), seconds=seconds, at_once=at_once)
+    service = Service(open_store(), _choose_model(model, config), limits, keep=not no_log)
+    password = os.environ.get(PASSWORD) or None
+    listener = open_listener(host, port, password)
+    typer.echo(f"serving on {write_url(*listener.getsockname()[:2])}; Ctrl-C ends it")
+    watch.stop()
+    run(service, listener, password)
+
+
+def _choose_model(model: str | None, config: Path | None) -> str | None:
+    from digitflow.registry.training import resolve_config
+
+    if model is not None and config is not None:
+        raise InputError("--model and --config both name the model to serve: choose one")
+    return model if config is None else resolve_config(str(config)).model
 
 
 def _find_package() -> Path:

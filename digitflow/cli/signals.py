@@ -53,6 +53,13 @@ class SignalWatch:
                 signal.signal(number, self._interrupt)
         threading.Thread(target=self._watch, args=(watched,), daemon=True).start()
 
+    def stop(self) -> None:
+        """Leave the signals to a server, which ends in order and takes its time for that."""
+        signal.set_wakeup_fd(-1)
+        for number in ENDING:
+            if signal.getsignal(number) == self._interrupt:
+                signal.signal(number, signal.SIG_DFL)
+
     def end(self) -> NoReturn:
         """Say that the command was interrupted, end what it started, and this process.
 

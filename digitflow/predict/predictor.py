@@ -97,7 +97,13 @@ class Predictor:
         DamagedArtifact
             If one of its files is missing or changed.
         """
-        champion = find_champion(store, model)
+        return cls.open(store, find_champion(store, model), log)
+
+    @classmethod
+    def open(
+        cls, store: Store, champion: Champion, log: PredictionLog | None = None
+    ) -> "Predictor":
+        """Load what `find_champion` has found; raises what `load` does."""
         bundle = champion.bundle
         if bundle.table is not None:
             raise InputError(f"{champion.name} takes rows of a table, no pictures of digits")
@@ -242,6 +248,29 @@ class Predictor:
             for sheet in open_content(content, name, name, one, keep)
         )
         yield from self._read_opened(opened, turn, at_once)
+
+    def open_content(
+        self, content: bytes, name: str, file: str | None, one: bool = False, turn: Turn = "no"
+    ) -> list[Sheet]:
+        """Return the pictures of a file's content, their digits found, for `read_opened`.
+
+        Parameters
+        ----------
+        name : str
+            How errors call it.
+        file : str or None
+            Its name in the predictions.
+        one, turn
+            As in `read_page`.
+        """
+        sheets = open_content(content, name, file, one, turn == "auto")
+        if turn == "auto":
+            return [turn_upright(sheet, self.predict_frames) for sheet in sheets]
+        return list(sheets)
+
+    def read_opened(self, sheets: Sequence[Sheet]) -> list[Reading]:
+        """Read pictures together, each as it was opened; one `Reading` for each."""
+        return list(self._read_sheets(sheets))
 
     def _read_opened(
         self, opened: Iterable[Sheet], turn: Turn, at_once: int = _DIGITS_AT_ONCE

@@ -115,11 +115,17 @@ class RowPredictor:
         DamagedArtifact
             If its file is missing or changed.
         """
-        champion = find_champion(store, model)
+        return cls.open(store, find_champion(store, model), log)
+
+    @classmethod
+    def open(
+        cls, store: Store, champion: Champion, log: PredictionLog | None = None
+    ) -> "RowPredictor":
+        """Load what `find_champion` has found; raises what `load` does."""
         require_table(champion)
         return cls(champion, load_bundle(champion.bundle, store), log)
 
-    def predict(self, rows: Any) -> list[RowPrediction | Unread]:
+    def predict(self, rows: Any, file: str | None = None) -> list[RowPrediction | Unread]:
         """Predict each row.
 
         Parameters
@@ -127,6 +133,8 @@ class RowPredictor:
         rows : DataFrame, structured array, dict, list of dicts, or path
             A row's cells by the names of the columns; further ones are passed over. A path is
             that of a CSV, Parquet or JSON lines file; `-` is standard input.
+        file : str, optional
+            What the rows' file is called, where they are not given by a path.
 
         Returns
         -------
@@ -142,7 +150,7 @@ class RowPredictor:
         if isinstance(rows, str | PathLike):
             path = Path(rows)
             return list(self._stream(read_frame(path), name_file(path)))
-        return list(self._stream(open_rows(rows), None))
+        return list(self._stream(open_rows(rows), file))
 
     def read_files(
         self, files: Iterable[str | PathLike[str]]

@@ -299,15 +299,19 @@ def choose_host(environ: Mapping[str, str]) -> str:
         If others could reach it without a password: who does may run anything here.
     """
     host = environ.get("PREFECT_SERVER_API_HOST", OWN_ADDRESS)
-    address = _read_address(host)
-    is_open = host != "localhost" if address is None else not address.is_loopback
-    if is_open and AUTH_VARIABLE not in environ:
+    if is_open(host) and AUTH_VARIABLE not in environ:
         raise InputError(
             f"PREFECT_SERVER_API_HOST={host} opens the server to other machines, and who "
             "reaches it may run anything on this one. Set a password too: "
             f"{AUTH_VARIABLE}=user:password"
         )
     return host
+
+
+def is_open(host: str) -> bool:
+    """Tell whether other machines reach what listens on a host."""
+    address = _read_address(host)
+    return host != "localhost" if address is None else not address.is_loopback
 
 
 def _read_address(host: str) -> IPv4Address | IPv6Address | None:

@@ -124,24 +124,36 @@ def open_listener(environ: Mapping[str, str]) -> socket.socket:
     host, wanted = choose_host(environ), choose_port(environ)
     if wanted is None:
         with suppress(OSError):
-            return _listen(host, PREFERRED_PORT)
+            return listen(host, PREFERRED_PORT)
     try:
-        return _listen(host, wanted or ANY_PORT)
+        return listen(host, wanted or ANY_PORT)
     except OSError as exc:
-        why = f"it is taken{_name_holder(wanted)}" if exc.errno == EADDRINUSE else str(exc)
+        why = explain_refusal(exc, wanted)
         raise InputError(
             f"can't listen on {host}, {PORT_VARIABLE}={wanted}: {why}. Name another, or "
             "none: then a free one is taken"
         ) from exc
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Take a port, 0 for any free one.
+
+    Raises
+    ------
+    OSError
+        If the host or the port is none, or is taken; see `explain_refusal`.
+    """
     family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
     # Whoever asks for every address means those of both kinds.
     both = host == "::" and socket.has_dualstack_ipv6()
     return socket.create_server(
         (host, port), family=family, dualstack_ipv6=both, backlog=WAITING_CONNECTIONS
     )
+
+
+def explain_refusal(error: OSError, port: int | None) -> str:
+    """Say why a port can't be listened on; where it is taken, by whom."""
+    return f"it is taken{_name_holder(port)}" if error.errno == EADDRINUSE else str(error)
 
 
 def _name_holder(port: int | None) -> str:

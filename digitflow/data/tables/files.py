@@ -70,11 +70,33 @@ def read_frame(path: Path) -> "pd.DataFrame":
         If the file is missing, damaged or without rows, or two columns have one name.
     """
     name = name_file(path)
-    if path != STANDARD_INPUT:
-        require_table_file(path)
+    if path == STANDARD_INPUT:
+        return parse_frame(read_standard_input(), name)
+    require_table_file(path)
+    kind = path.name.lower().removesuffix(".gz").rpartition(".")[2]
+    try:
+        content = path.read_bytes()
+    except OSError as exc:
+        raise InputError(f"can't read the table {name}: {exc!s:.300}") from exc
+    return parse_frame(content, name, kind)
+
+
+def parse_frame(content: bytes, name: str, kind: str | None = None) -> "pd.DataFrame":
+    """Read a table's content; returns and raises what `read_frame` does.
+
+    Parameters
+    ----------
+    content : bytes
+        Compressed by gzip or not.
+    name : str
+        How errors call it.
+    kind : str, optional
+        "csv", "tsv", "parquet" or "jsonl"; else its content tells.
+    """
     # Errors of pyarrow and of JSON are ValueErrors or OSErrors; of gzip, EOFErrors too.
     try:
-        frame = _parse_table(_read_content(path), path)
+        content = gzip.decompress(content) if content.startswith(_GZIP) else content
+        frame = _parse_table(content, name, kind or _guess_kind(content))
     except (OSError, EOFError, ValueError) as exc:
         raise InputError(f"can't read the table {name}: {exc!s:.300}") from exc
     if frame.empty:
@@ -85,18 +107,10 @@ def read_frame(path: Path) -> "pd.DataFrame":
     return frame
 
 
-def _read_content(path: Path) -> bytes:
-    content = read_standard_input() if path == STANDARD_INPUT else path.read_bytes()
-    return gzip.decompress(content) if content.startswith(_GZIP) else content
-
-
-def _parse_table(content: bytes, path: Path) -> "pd.DataFrame":
+def _parse_table(content: bytes, name: str, kind: str) -> "pd.DataFrame":
     import pandas as pd
 
-    require_head(content[:_HEAD_BYTES], name_file(path))
-    kind = path.name.lower().removesuffix(".gz").rpartition(".")[2]
-    if path == STANDARD_INPUT:
-        kind = _guess_kind(content)
+    require_head(content[:_HEAD_BYTES], name)
     if kind == "parquet":
         return pd.read_parquet(io.BytesIO(content))
     if kind == "jsonl":
