@@ -33,7 +33,7 @@ from digitflow.config.reading import load_config
 from digitflow.registry.listing import list_versions
 from digitflow.store.artifacts import Store
 from digitflow.store.runs import read_events, summarise_tasks
-from digitflow.workers import count_cores
+from digitflow.workers.local import count_cores
 
 COMMAND = Path(sys.executable).with_name("digitflow")
 MAX_RATIO, MAX_SECONDS_AGAIN = 1.10, 5.0

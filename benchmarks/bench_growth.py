@@ -34,7 +34,7 @@ from digitflow.data.sources import mnist
 from digitflow.models.building import EstimatorChoice, RecipeChoice
 from digitflow.models.fitting import fit_candidate, prepare_recipe
 from digitflow.store.artifacts import Store
-from digitflow.workers import count_cores
+from digitflow.workers.local import count_cores
 
 THOUSANDS = (10, 20, 40, 60, 120, 300, 600)
 HELD_OUT = 2_000

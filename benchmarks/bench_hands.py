@@ -52,7 +52,7 @@ from digitflow.models.fitting import fit_candidate, prepare_recipe
 from digitflow.models.outliers import OutlierDetector
 from digitflow.models.persistence import load_model
 from digitflow.store.artifacts import Store
-from digitflow.workers import count_cores
+from digitflow.workers.local import count_cores
 
 CANDIDATE = "nystroem-strokes"
 MIN_STYLE, MIN_PHOTOGRAPHS, MIN_READ, MARGIN = 0.93, 0.985, 0.99, 0.002

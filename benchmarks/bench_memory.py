@@ -30,7 +30,7 @@ from bench_predict import IMPORTS, find_store, write_pictures
 from measuring import REPOSITORY, find_mnist, report_ratio, run_server
 
 from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store
-from digitflow.workers import count_cores
+from digitflow.workers.local import count_cores
 
 COMMAND = Path(sys.executable).with_name("digitflow")
 MAX_RATIO = 1.5

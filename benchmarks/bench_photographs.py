@@ -30,7 +30,7 @@ from digitflow.errors import InputError
 from digitflow.images.colours import to_gray
 from digitflow.images.frame import to_mnist_frame
 from digitflow.predict.predictor import Predictor
-from digitflow.workers import count_cores
+from digitflow.workers.local import count_cores
 
 LEAST = {"plain": 0.985, "all": 0.978}
 SEED = 7

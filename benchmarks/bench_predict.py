@@ -50,7 +50,7 @@ from digitflow.predict.predictor import Predictor
 from digitflow.registry.history import append_entry, find_champion
 from digitflow.registry.versions import Champion
 from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store, open_store
-from digitflow.workers import count_cores
+from digitflow.workers.local import count_cores
 
 COMMAND = Path(sys.executable).with_name("digitflow")
 ROUNDS, PICTURES = 9, 200

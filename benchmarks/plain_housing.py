@@ -38,7 +38,7 @@ from digitflow.models.persistence import dump_model
 from digitflow.reports import table as pages
 from digitflow.reports.columns import draw_columns
 from digitflow.store.artifacts import Store
-from digitflow.workers import count_cores
+from digitflow.workers.local import count_cores
 
 PARTS = ("train", "calibration", "validation")
 

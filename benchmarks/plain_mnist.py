@@ -42,7 +42,7 @@ from digitflow.models.golden import check_golden, record_golden
 from digitflow.models.persistence import dump_model
 from digitflow.reports import figures
 from digitflow.store.artifacts import Store
-from digitflow.workers import count_cores
+from digitflow.workers.local import count_cores
 
 PARTS = ("train", "calibration", "validation")
 

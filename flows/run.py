@@ -29,7 +29,7 @@ from digitflow.registry.training import resolve_config
 from digitflow.registry.versions import COMMAND_LINE
 from digitflow.store.artifacts import open_store
 from digitflow.store.runs import open_run
-from digitflow.workers import WorkerPool, count_cores
+from digitflow.workers.local import WorkerPool, count_cores
 from tasks.publishing import ProgressArtifact
 from tasks.wiring import RunContext, run_context
 

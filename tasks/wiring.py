@@ -23,7 +23,7 @@ from prefect.futures import PrefectFuture
 from digitflow.errors import DamagedArtifact, StorageError
 from digitflow.store.artifacts import Store
 from digitflow.store.runs import RunLog
-from digitflow.workers import WorkerPool
+from digitflow.workers.local import WorkerPool
 from tasks.caching import (
     CheckedSerializer,
     ContentPolicy,

@@ -31,7 +31,7 @@ from digitflow.models.predicting import choose_method
 from digitflow.store.artifacts import Store
 from digitflow.store.lineage import installed_version
 from digitflow.store.references import ArrayRef, ModelRef, Record, digest_array
-from digitflow.workers import THREAD_VARIABLES
+from digitflow.workers.child import THREAD_VARIABLES
 
 LIBRARIES = ("digitflow", "numpy", "scikit-learn", "scipy", "skops")
 # What makes linear algebra take other paths than the processor's own.

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from digitflow.store.artifacts import Store
-from digitflow.workers import tell_parent
+from digitflow.workers.child import tell_parent
 
 Collect = Callable[[], Mapping[str, np.ndarray]]
 

@@ -17,7 +17,7 @@ from digitflow.registry.champion import read_champion
 from digitflow.registry.versions import Champion, Registration, TrainingFacts
 from digitflow.store.artifacts import Store
 from digitflow.store.runs import read_run
-from digitflow.workers import count_cores
+from digitflow.workers.local import count_cores
 
 
 def to_baseline(champion: Champion | None) -> Baseline | None:

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from joblib.externals.loky.backend import context
 
-from digitflow.workers import THREAD_VARIABLES
+from digitflow.workers.child import THREAD_VARIABLES
 
 PREFECT_COMMANDS = ("train", "study")
 # What the commands import, and what they import later, inside functions.

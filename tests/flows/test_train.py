@@ -11,7 +11,7 @@ from digitflow.predict.predictor import Predictor
 from digitflow.registry.listing import list_versions
 from digitflow.store.artifacts import Store
 from digitflow.store.runs import list_runs
-from digitflow.workers import count_cores
+from digitflow.workers.local import count_cores
 
 NEW_CANDIDATE = {"name": "logistic-pca", "estimator": "logistic", "recipe": "pca"}
 # More neighbours than images: nobody can tell before the fit.

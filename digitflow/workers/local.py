@@ -15,14 +15,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, wait
 from contextlib import contextmanager, suppress
-from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, TypeVar
 
 from digitflow.errors import CandidateFailed
+from digitflow.workers.child import THREAD_VARIABLES, begin
 
 Result = TypeVar("Result")
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class WorkerPool:
@@ -168,7 +167,7 @@ class WorkerPool:
             executor = ProcessPoolExecutor(
                 max_workers=1,
                 env=variables,
-                initializer=_begin,
+                initializer=begin,
                 initargs=(watched, told),
             )
             executor.held = held  # as long as there is somebody to compute for
@@ -240,17 +239,6 @@ def _no_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-# In a worker's process: where its parent listens.
-_told: Connection | None = None
-
-
-def tell_parent(text: str) -> None:
-    """Say something to who waits for what this process computes; elsewhere it is lost."""
-    if _told is not None:
-        with suppress(OSError):  # it ends together with its parent
-            _told.send_bytes(text.encode())
-
-
 def _listen(executor: Any, hear: Callable[[str], None] | None) -> None:
     """Hand on what the executor's process has said since."""
     with suppress(EOFError, OSError):  # it has just ended: its future says so
@@ -258,19 +246,3 @@ def _listen(executor: Any, hear: Callable[[str], None] | None) -> None:
             text = executor.heard.recv_bytes().decode()
             if hear is not None:
                 hear(text)
-
-
-def _begin(held: Connection, told: Connection) -> None:
-    global _told
-    _told = told
-    _end_with_parent(held)
-
-
-def _end_with_parent(held: Connection) -> None:
-    """Watch the parent from a thread: after kill -9 nobody else ends this process."""
-
-    def watch() -> None:
-        held.poll(None)  # its other end is closed when the parent ends, however it does
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -8,7 +8,8 @@ import psutil
 import pytest
 
 from digitflow.errors import CandidateFailed
-from digitflow.workers import WorkerPool, count_cores, tell_parent
+from digitflow.workers.child import tell_parent
+from digitflow.workers.local import WorkerPool, count_cores
 
 
 @pytest.fixture(scope="module")
