@@ -22,6 +22,10 @@ class StorageError(DigitflowError):
     exit_code = 2
 
 
+class ClusterError(DigitflowError):
+    """The cluster is gone, or one of its workers is not what the run needs."""
+
+
 class DamagedArtifact(DigitflowError):
     """A stored file is missing or its bytes no longer match its digest."""
 

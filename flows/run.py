@@ -29,7 +29,8 @@ from digitflow.registry.training import resolve_config
 from digitflow.registry.versions import COMMAND_LINE
 from digitflow.store.artifacts import open_store
 from digitflow.store.runs import open_run
-from digitflow.workers.local import WorkerPool, count_cores
+from digitflow.workers.choosing import open_workers
+from digitflow.workers.local import count_cores
 from tasks.publishing import ProgressArtifact
 from tasks.wiring import RunContext, run_context
 
@@ -115,7 +116,7 @@ def open_job(config: TrainConfig, job: str, tasks: int, title: str) -> Iterator[
             flow_run_id=flow_run.id,
             deployment=prefect.runtime.deployment.name or COMMAND_LINE,
         ) as log,
-        WorkerPool(budget.parallel, budget.threads) as workers,
+        open_workers(store, budget) as workers,
         show_progress(title, tasks) as progress,
         # A flow run's tags are its own: its hundred tasks need not repeat them.
         TagsContext(current_tags=set()),

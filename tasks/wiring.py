@@ -21,9 +21,11 @@ from prefect.context import TaskRunContext
 from prefect.futures import PrefectFuture
 
 from digitflow.errors import DamagedArtifact, StorageError
+from digitflow.project.code import Code, trace_code
 from digitflow.store.artifacts import Store
 from digitflow.store.runs import RunLog
-from digitflow.workers.local import WorkerPool
+from digitflow.workers.child import call_with_share
+from digitflow.workers.pool import Pool
 from tasks.caching import (
     CheckedSerializer,
     ContentPolicy,
@@ -39,9 +41,15 @@ R = TypeVar("R")
 E = TypeVar("E", bound=Exception)
 Given = TypeVar("Given", Store, RunLog)
 Limit = Callable[..., float | None]
+Stays = Callable[..., bool]
 
 # What the run gives a function that asks for it by these names; no input of its task.
 GIVEN = ("store", "log", "threads", "time_limit")
+
+
+def stay_never(**inputs: object) -> bool:
+    """Let work go to whatever machine there is."""
+    return False
 
 
 class Progress(Protocol):
@@ -68,7 +76,7 @@ class RunContext:
 
     store: Store
     log: RunLog
-    workers: WorkerPool
+    workers: Pool
     progress: Progress | None = None
     failures: dict[UUID, BaseException] = field(default_factory=dict)
     place: int = 0
@@ -104,6 +112,7 @@ def cached_task(
     modules: Modules = choose_nothing,
     measured: bool = False,
     in_process: bool = False,
+    stays: Stays = stay_never,
     time_limit: Limit | None = None,
 ) -> Task[P, R]:
     """Make a task whose result is kept of a function over references.
@@ -119,10 +128,13 @@ def cached_task(
         See `ContentPolicy`.
     in_process : bool
         Whether it runs in a worker's process, when a slot is free.
+    stays : callable
+        Of the inputs, by their names: whether that is one of this machine, whatever cluster
+        there is.
     time_limit : callable, optional
         Of the inputs, by their names: after how many seconds that process is ended.
     """
-    work = _in_worker(function, time_limit) if in_process else _here(function)
+    work = _in_worker(function, time_limit, modules, stays) if in_process else _here(function)
     policy = ContentPolicy(
         function=f"{function.__module__}.{function.__name__}",
         modules=modules,
@@ -166,10 +178,12 @@ def plain_task(
     ----------
     function : callable
         Its first parameter is given by the run, if it is called `store` or `log`.
-    run_name, in_process
+    run_name
         See `cached_task`.
+    in_process : bool
+        Whether it runs in a process, of this machine, when a slot is free.
     """
-    work = _in_worker(function, None) if in_process else _here(function)
+    work = _in_worker(function, stays=lambda **_: True) if in_process else _here(function)
     return Task(
         # It reads next to nothing of what its inputs refer to, and checks that itself.
         fn=_note(work, verify=False),
@@ -218,30 +232,42 @@ def _here(function: Callable[..., R]) -> Callable[..., R]:
     return _hide_given(work, function)
 
 
-def _in_worker(function: Callable[..., R], time_limit: Limit | None) -> Callable[..., R]:
+def _in_worker(
+    function: Callable[..., R],
+    time_limit: Limit | None = None,
+    modules: Modules = choose_nothing,
+    stays: Stays = stay_never,
+) -> Callable[..., R]:
     own = _list_own(function)
 
     def work(*args: object, **kwargs: object) -> R:
         inputs = own.bind(*args, **kwargs).arguments
-        limit = None if time_limit is None else time_limit(**inputs)
-        filled = functools.partial(_fill_in(function), *args, **kwargs)
+        filled = functools.partial(_fill_in(function, in_process=True), *args, **kwargs)
         run, name = current_run(), _name_run(work)
 
         def hear(text: str) -> None:
             run.log.note("progress", name, text=text)
 
-        return run.workers.run(filled, time_limit=limit, place=run.place, hear=hear)
+        def trace() -> Code:
+            return trace_code((function.__module__, *modules(**inputs)))
+
+        pool: Pool = run.workers.here if stays(**inputs) else run.workers
+        limit = None if time_limit is None else time_limit(**inputs)
+        return pool.run(filled, time_limit=limit, place=run.place, hear=hear, code=trace)
 
     return _hide_given(work, function)
 
 
-def _fill_in(function: Callable[..., R]) -> Callable[..., R]:
+def _fill_in(function: Callable[..., R], in_process: bool = False) -> Callable[..., R]:
     """Return the function with what the run gives it."""
     run, wanted = current_run(), inspect.signature(function).parameters
     surroundings = {"store": run.store, "log": run.log}
     first = [surroundings[name] for name in wanted if name in surroundings]
-    threads = {"threads": run.workers.threads_each} if "threads" in wanted else {}
-    return functools.partial(function, *first, **threads)
+    if "threads" not in wanted:
+        return functools.partial(function, *first)
+    if in_process:
+        return functools.partial(call_with_share, function, *first)
+    return functools.partial(function, *first, threads=run.workers.here.threads_each)
 
 
 def _hide_given(work: Callable[..., R], function: Callable[..., R]) -> Callable[..., R]:

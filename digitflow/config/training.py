@@ -169,6 +169,12 @@ class TrainingBudget(Section):
     threads: int | None = Field(
         None, ge=1, description="threads of all fits together; empty: one a core"
     )
+    cluster: str | None = Field(
+        None,
+        pattern=r"^(tcp|tls)://.+$",
+        description="address of a Dask scheduler whose workers compute, such as "
+        "tcp://127.0.0.1:8786; empty: this machine does",
+    )
 
 
 class TrainConfig(Section):

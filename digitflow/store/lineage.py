@@ -88,10 +88,21 @@ def list_versions(libraries: Mapping[str, str]) -> dict[str, str]:
 @lru_cache
 def installed_version(distribution: str) -> str:
     """Return an installed distribution's version, or "not installed"."""
+    return read_version(distribution)
+
+
+def read_version(distribution: str) -> str:
+    """Do as `installed_version`, for what is installed at this moment."""
     try:
         return version(distribution)
     except PackageNotFoundError:
         return "not installed"
+
+
+def read_digest(module: str) -> str:
+    """Return the digest of a module of ours as it lies on the disk, or "no such module"."""
+    path = _module_path(module)
+    return "no such module" if path is None else digest_bytes(path.read_bytes())
 
 
 class _Module:

@@ -4,7 +4,6 @@ A native fit can't be interrupted in a thread. joblib's loky workers start clean
 fork), read features from memory maps that all of them share, and can be killed.
 """
 
-import itertools
 import multiprocessing
 import multiprocessing.resource_tracker
 import os
@@ -19,9 +18,15 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from digitflow.errors import CandidateFailed
-from digitflow.workers.child import THREAD_VARIABLES, begin
+from digitflow.project.code import Code
+from digitflow.workers.child import THREAD_VARIABLES, StaleProcess, begin
+from digitflow.workers.turns import Turns
 
 Result = TypeVar("Result")
+
+
+def _always() -> bool:
+    return True
 
 
 class WorkerPool:
@@ -39,9 +44,7 @@ class WorkerPool:
         self.threads_each = max(1, (threads or count_cores()) // slots)
         # An empty slot holds None: its process starts when it is first needed.
         self._free: list[Any] = [None] * slots
-        self._turns = threading.Condition()
-        self._waiting: set[tuple[int, int]] = set()
-        self._asked = itertools.count()
+        self._turns = Turns(slots)
         self._open: list[Any] = []
         self._closed = False
         self._starting = threading.Lock()
@@ -54,18 +57,27 @@ class WorkerPool:
         time_limit: float | None = None,
         place: int = 0,
         hear: Callable[[str], None] | None = None,
+        code: Callable[[], Code] | None = None,
+        wanted: Callable[[], bool] = _always,
     ) -> Result:
         """Wait for a slot, call `function(*args)` in its process and return the result.
 
-        Of those that wait the one with the lowest place gets the next free slot, whoever asked
-        first; of equal places the one that did. `hear` is given what the function says by
-        `tell_parent`, while it computes.
+        Parameters
+        ----------
+        place : int
+            Whose turn it is first, of those that wait: see `Turns`.
+        hear : callable, optional
+            Given what the function says by `tell_parent`, while it computes.
+        code : callable, optional
+            Tells what is behind the result; here it is what this process has, too.
+        wanted : callable
+            Asked about each second whether anybody still waits for it; else it is ended.
 
         Raises
         ------
         CandidateFailed
             If it computes longer than `time_limit` seconds, each of its threads, or does
-            nothing for as long (it is killed), or if its process dies.
+            nothing for as long (it is killed), if its process dies, or if nobody wants it.
         """
         asked = time.monotonic()
         executor = self._take_slot(place)
@@ -75,11 +87,11 @@ class WorkerPool:
             executor = executor or self._start_process()
             with _no_interrupts():
                 future = executor.submit(function, *args)
-            self._watch(executor, future, time_limit, hear)
+            self._watch(executor, future, time_limit, hear, wanted)
             result = _wait(future)
             kept = executor
             return result
-        except CandidateFailed:
+        except (CandidateFailed, StaleProcess):
             self._kill(executor)
             raise
         except Exception:
@@ -90,21 +102,22 @@ class WorkerPool:
 
     def _take_slot(self, place: int) -> Any:
         """Wait for a turn and a free slot; return its process, or None for one without."""
-        with self._turns:
-            turn = place, next(self._asked)
-            self._waiting.add(turn)
-            try:
-                self._turns.wait_for(lambda: self._free and min(self._waiting) == turn)
-                # The last one given back: its process is there already.
-                return self._free.pop()
-            finally:
-                self._waiting.remove(turn)
-                self._turns.notify_all()
+        self._turns.take(place)
+        # The last one given back: its process is there already.
+        return self._free.pop()
 
     def _give_back(self, executor: Any) -> None:
-        with self._turns:
-            self._free.append(executor)
-            self._turns.notify_all()
+        self._free.append(executor)
+        self._turns.give_back()
+
+    @property
+    def here(self) -> "WorkerPool":
+        """The pool of this machine's own processes."""
+        return self
+
+    def name_host(self) -> str | None:
+        """Return where this thread's last work was computed; None for this machine."""
+        return None
 
     def seconds_waited(self) -> float:
         """Return how long this thread has waited for slots so far."""
@@ -117,6 +130,7 @@ class WorkerPool:
         future: Any,
         limit: float | None,
         hear: Callable[[str], None] | None,
+        wanted: Callable[[], bool],
     ) -> None:
         """Wait until a computation ends, or has computed or slept longer than its limit.
 
@@ -132,6 +146,8 @@ class WorkerPool:
         active = time.monotonic()
         while not _ends_within(future, 1.0 if limit is None else min(limit / 4, 1.0)):
             _listen(executor, hear)
+            if not wanted():
+                raise CandidateFailed("nobody waits for it any more, and it was ended")
             if limit is None:
                 continue
             used = _count_processor_seconds(executor)
@@ -168,7 +184,7 @@ class WorkerPool:
                 max_workers=1,
                 env=variables,
                 initializer=begin,
-                initargs=(watched, told),
+                initargs=(watched, told, self.threads_each),
             )
             executor.held = held  # as long as there is somebody to compute for
             executor.heard, executor.told = heard, told

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from digitflow.errors import CandidateFailed
-from digitflow.workers.child import tell_parent
+from digitflow.workers.child import call_with_share, tell_parent
 from digitflow.workers.local import WorkerPool, count_cores
 
 
@@ -18,10 +18,15 @@ def pool():
         yield pool
 
 
+def _tell_threads(number, threads):
+    return number, threads
+
+
 def test_work_runs_in_a_process_of_its_own_with_its_share_of_threads(pool):
     threads, pid = pool.run(os.getenv, "OMP_NUM_THREADS"), pool.run(os.getpid)
     assert (threads, pool.threads_each) == ("3", 3)
     assert pid != os.getpid()
+    assert pool.run(call_with_share, _tell_threads, 7) == (7, 3)
 
 
 def test_a_process_is_used_again_after_an_error_of_the_work(pool):
@@ -119,7 +124,7 @@ def test_who_waits_gets_a_slot_by_place_and_not_by_when_it_asked(pool, tmp_path)
         threads.append(threading.Thread(target=run))
         threads[-1].start()
         # The first has the only slot; each of the others waits before the next one asks.
-        while len(pool._waiting) < number or pool._free:
+        while len(pool._turns.waiting) < number or not pool._turns.taken:
             time.sleep(0.001)
     gate.write_text("go on")
     for thread in threads:

@@ -1,0 +1,31 @@
+"""Which pool a run computes on: this machine's processes, or the cluster that is named."""
+
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from digitflow.config.training import TrainingBudget
+from digitflow.store.artifacts import Store
+from digitflow.workers.cluster import CLUSTER_VARIABLE, ClusterPool
+from digitflow.workers.local import WorkerPool
+from digitflow.workers.pool import Pool
+
+
+def find_cluster(budget: TrainingBudget, environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return the scheduler's address, by DIGITFLOW_CLUSTER, else by the config; or None."""
+    return environ.get(CLUSTER_VARIABLE) or budget.cluster
+
+
+@contextmanager
+def open_workers(store: Store, budget: TrainingBudget) -> Iterator[Pool]:
+    """Open the pool that a config, or the environment, asks for; it ends with the block."""
+    address = find_cluster(budget)
+    with WorkerPool(budget.parallel, budget.threads) as here:
+        if address is None:
+            yield here
+            return
+        with store.temporary_path(".shared") as path:
+            path.write_text(text := secrets.token_hex(16), encoding="utf-8")
+            with ClusterPool(address, here, (path, text)) as workers:
+                yield workers

@@ -1,0 +1,328 @@
+"""The same slots on other machines: a pool over a Dask scheduler and its workers.
+
+What is distributed is the computation alone. Keys, locks, records and the registry stay in
+the run's process; references travel, and every worker sees the same folder of artifacts.
+"""
+
+import ipaddress
+import pickle
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from digitflow.errors import CandidateFailed, ClusterError, InputError, list_some
+from digitflow.project.code import Code
+from digitflow.store.lineage import list_versions
+from digitflow.workers import entry
+from digitflow.workers.local import WorkerPool
+from digitflow.workers.turns import Turns
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+Result = TypeVar("Result")
+CLUSTER_VARIABLE = "DIGITFLOW_CLUSTER"
+CONNECT_SECONDS, CLOSE_SECONDS = 10.0, 3.0
+# A cluster without a worker may be about to get one.
+PATIENCE_SECONDS = 60.0
+_LOOK_SECONDS = 1.0
+SAFETY = (
+    "whoever reaches an open scheduler can run programs on all of its machines. Beyond this "
+    "machine give it certificates and a tls:// address, see docs/cluster.md"
+)
+
+
+def check_address(address: str) -> str:
+    """Return a scheduler's address if it is safe to talk to.
+
+    Raises
+    ------
+    InputError
+        If it is none, or open to others than this machine.
+    """
+    parts = urlsplit(address)
+    try:
+        known = parts.scheme in ("tcp", "tls") and parts.hostname and parts.port
+    except ValueError:  # no number, or none of a port
+        known = False
+    if not known:
+        raise InputError(
+            f"a scheduler's address is like tcp://127.0.0.1:8786 or tls://host:8786, "
+            f"got {address!r}"
+        )
+    if parts.scheme == "tcp" and not is_loopback(parts.hostname or ""):
+        raise InputError(f"refused {address}: {SAFETY}")
+    return address
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach a host's name or address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class ClusterPool:
+    """Slots on a cluster, one for each thread that Dask counts there; see `WorkerPool`.
+
+    Parameters
+    ----------
+    address : str
+        The scheduler's.
+    here : WorkerPool
+        For what stays on this machine.
+    shared : (Path, str)
+        A file in the folder that all share, and its text, by which workers know it.
+
+    Raises
+    ------
+    ClusterError
+        If the scheduler doesn't answer, or a worker there is not what the run needs.
+    """
+
+    def __init__(self, address: str, here: WorkerPool, shared: tuple[Path, str]) -> None:
+        self.here, self._address = here, check_address(address)
+        self._shared = [str(shared[0]), shared[1]]
+        self._turns = Turns(0)
+        self._mine = threading.local()
+        self._said: dict[str, SimpleQueue[str]] = {}
+        self._lost: ClusterError | None = None
+        self._closed = threading.Event()
+        self._client = connect(address)
+        try:
+            check_workers(self._client, self._address, self._shared)
+            self._client.subscribe_topic(entry.TOPIC, self._note)
+            self._alone_since = time.monotonic()
+            self._look()
+        except BaseException:
+            _close(self._client)
+            raise
+        threading.Thread(target=self._keep_looking, daemon=True).start()
+
+    def run(
+        self,
+        function: Callable[..., Result],
+        *args: Any,
+        time_limit: float | None = None,
+        place: int = 0,
+        hear: Callable[[str], None] | None = None,
+        code: Callable[[], Code] | None = None,
+    ) -> Result:
+        """Do as `WorkerPool.run`, on whatever worker has a free slot.
+
+        Work that is lost with its worker begins again on another.
+
+        Raises
+        ------
+        CandidateFailed
+            As there; or if the workers that computed it died, one after the other.
+        ClusterError
+            If the cluster is gone, or a worker has other code than this process.
+        """
+        request = self._write_request(partial(function, *args), time_limit, code)
+        asked = time.monotonic()
+        self._turns.take(place)
+        try:
+            answer = self._ask(request, place, hear)
+        finally:
+            self._turns.give_back()
+        head, body = entry.unpack(answer)
+        waited = time.monotonic() - asked - head["seconds"]
+        self._mine.waited = self.seconds_waited() + waited
+        self._mine.host = head["host"]
+        return _open_answer(head, body)
+
+    def _write_request(
+        self, function: Callable[[], Any], limit: float | None, code: Callable[[], Code] | None
+    ) -> bytes:
+        behind = Code({}, {}) if code is None else code()
+        head = {"code": behind._asdict(), "time_limit": limit, "shared": self._shared}
+        try:
+            return entry.pack(head, pickle.dumps(function))
+        except Exception as exc:
+            raise InputError(f"{function} can't travel to another process: {exc}") from exc
+
+    def _ask(self, request: bytes, place: int, hear: Callable[[str], None] | None) -> bytes:
+        key = f"digitflow-{secrets.token_hex(16)}"
+        self._said[key] = SimpleQueue()
+        ended = threading.Event()
+        future = self._client.submit(
+            entry.compute, request, key=key, priority=-place, pure=False
+        )
+        future.add_done_callback(lambda _: ended.set())
+        try:
+            while not ended.wait(_LOOK_SECONDS) and self._lost is None:
+                self._tell(key, hear)
+            answer = self._wait(future)
+            self._tell(key, hear)
+            return answer
+        finally:
+            del self._said[key]
+            future.release()
+
+    def _wait(self, future: "Future") -> bytes:
+        from distributed import KilledWorker
+
+        try:
+            if self._lost is not None:
+                raise self._lost
+            answer: bytes = future.result(timeout=CONNECT_SECONDS)
+            return answer
+        except KilledWorker as exc:
+            raise CandidateFailed(
+                f"the workers that computed it died, {exc.allowed_failures + 1} one after the "
+                f"other, the last one {exc.last_worker.address}; out of memory?"
+            ) from exc
+        except ClusterError:
+            raise
+        except Exception as exc:
+            if self._closed.is_set():
+                raise CandidateFailed("the run is being ended") from exc
+            raise self._describe_loss(exc) from exc
+
+    def _describe_loss(self, why: object) -> ClusterError:
+        return ClusterError(
+            f"the cluster at {self._address} is gone ({why}). What was finished is kept: with "
+            "a cluster again, the same command goes on from there"
+        )
+
+    def _note(self, event: tuple[float, dict[str, str]]) -> None:
+        said = event[1]
+        if (queue := self._said.get(said["key"])) is not None:
+            queue.put(said["text"])
+
+    def _tell(self, key: str, hear: Callable[[str], None] | None) -> None:
+        try:
+            while True:
+                text = self._said[key].get_nowait()
+                if hear is not None:
+                    hear(text)
+        except Empty:
+            pass
+
+    def _keep_looking(self) -> None:
+        while not self._closed.wait(_LOOK_SECONDS):
+            try:
+                self._look()
+            except ClusterError as exc:
+                self._lose(exc)
+                return
+            except Exception as exc:
+                if not self._closed.is_set():
+                    self._lose(self._describe_loss(exc or type(exc).__name__))
+                return
+
+    def _look(self) -> None:
+        """Count the slots; they change as workers come and go."""
+        if self._client.status != "running":
+            raise self._describe_loss("its scheduler has ended")
+        slots = sum(self._client.nthreads().values())
+        self._turns.resize(slots)
+        if slots:
+            self._alone_since = time.monotonic()
+        elif time.monotonic() - self._alone_since > PATIENCE_SECONDS:
+            raise self._describe_loss(f"it has had no worker for {PATIENCE_SECONDS:g} s")
+
+    def _lose(self, error: ClusterError) -> None:
+        self._lost = error
+        self._turns.refuse(error)
+
+    def seconds_waited(self) -> float:
+        """Return how long this thread has waited for slots so far, here and there."""
+        waited: float = getattr(self._mine, "waited", 0.0)
+        return waited + self.here.seconds_waited()
+
+    def name_host(self) -> str | None:
+        """Return the host that computed this thread's last work."""
+        host: str | None = getattr(self._mine, "host", None)
+        return host
+
+    def __enter__(self) -> "ClusterPool":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give up what is still computed: workers see within a second that nobody waits."""
+        self._closed.set()
+        self._turns.refuse(CandidateFailed("the run is being ended"))
+        _close(self._client)
+
+
+def _close(client: "Client") -> None:
+    with suppress(Exception):  # its scheduler may be gone
+        client.close(timeout=CLOSE_SECONDS)
+
+
+def connect(address: str) -> "Client":
+    """Return a client of a scheduler, or raise `ClusterError`."""
+    try:
+        from distributed import Client
+    except ModuleNotFoundError as exc:
+        raise InputError(
+            "a cluster needs the extra cluster: pip install 'digitflow[cluster]'"
+        ) from exc
+    try:
+        return Client(address, timeout=CONNECT_SECONDS, set_as_default=False, name="digitflow")
+    except Exception as exc:
+        raise ClusterError(
+            f"no scheduler answers at {address} ({exc}): start one by `dask scheduler --host "
+            f"127.0.0.1`, or unset `training.cluster` and {CLUSTER_VARIABLE}"
+        ) from exc
+
+
+def check_workers(client: "Client", address: str, shared: list[str]) -> None:
+    """Raise `ClusterError` unless there are workers, and each is what a run needs."""
+    from importlib.metadata import version
+
+    found = client.run(version, "digitflow", on_error="return")
+    if not found:
+        raise ClusterError(
+            f"the scheduler at {address} has no worker: start one by `digitflow worker "
+            f"--scheduler {address}`"
+        )
+    lacking = [address for address, said in found.items() if not isinstance(said, str)]
+    if lacking:
+        raise ClusterError(f"digitflow is not installed where {list_some(lacking)} run")
+    described = client.run(entry.describe_worker, shared, on_error="return")
+    obstacles = [said for each in described.values() if (said := _find_obstacle(each))]
+    if obstacles:
+        raise ClusterError(list_some(obstacles, 3))
+
+
+def _find_obstacle(described: dict[str, Any] | Exception) -> str | None:
+    if isinstance(described, Exception):
+        return f"a worker of another digitflow answers {described!r}"
+    if described["obstacle"]:
+        return f"{described['name']}: {described['obstacle']}"
+    there = described["versions"]
+    here = list_versions({})
+    other = [
+        f"{name} (expected {here[name]}, came {there.get(name)})"
+        for name in here
+        if there.get(name) != here[name]
+    ]
+    return f"{described['name']} has {list_some(other)}" if other else None
+
+
+def _open_answer(head: dict[str, Any], body: bytes) -> Any:
+    if "refused" in head:
+        raise ClusterError(head["refused"])
+    if "failed" in head:
+        raise CandidateFailed(head["failed"])
+    value = pickle.loads(body)  # noqa: S301  # from whom we trust to compute
+    if head["came"] == entry.RAISED:
+        raise value
+    return value

@@ -1,0 +1,78 @@
+"""A real Dask scheduler and its workers, each a process of its own, for the tests."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+DASK = Path(sys.executable).with_name("dask")
+START_SECONDS = 120
+# What tests submit is in their own modules.
+TESTS = {
+    "PYTHONPATH": os.pathsep.join(map(str, (Path(__file__).parent, Path(__file__).parents[2])))
+}
+
+
+class Cluster:
+    """A scheduler on the loopback, and workers of one slot.
+
+    Parameters
+    ----------
+    folder : Path
+        For logs, and what Dask keeps on the disk.
+    """
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.workers = {}
+        self.scheduler = self._start("scheduler", "--port", "0")
+        self.address = self._read("scheduler", r"Scheduler at: +(tcp://\S+)")
+
+    def start_worker(self, name, *options, wait=True, **variables):
+        """Start a worker; with no nanny, unless the options say otherwise."""
+        local = ("--local-directory", str(self.folder / "local"))
+        self.workers[name] = self._start(
+            "worker", self.address, "--name", name, "--nthreads", "1", *local, *options,
+            log=name, **variables,
+        )  # fmt: skip
+        if wait:
+            self._read(name, r"Registered to: +(\S+)")
+        return self.workers[name]
+
+    def _start(self, kind, *options, log=None, **variables):
+        command = [DASK, kind, *options, "--host", "127.0.0.1", "--no-dashboard"]
+        with (self.folder / f"{log or kind}.log").open("w") as output:
+            return subprocess.Popen(
+                command, stdout=output, stderr=output, env=os.environ | TESTS | variables
+            )
+
+    def _read(self, log, pattern):
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            text = (self.folder / f"{log}.log").read_text()
+            if found := re.search(pattern, text):
+                return found[1]
+            time.sleep(0.05)
+        raise AssertionError(f"{log} did not start: {text[-2000:]}")
+
+    def end(self):
+        """End all that was started, the workers first."""
+        for process in (*self.workers.values(), self.scheduler):
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def open_cluster(folder, workers=2):
+    """Start a cluster; all of it ends with the block."""
+    folder.mkdir(exist_ok=True)
+    cluster = Cluster(folder)
+    try:
+        for number in range(workers):
+            cluster.start_worker(f"worker-{number}", "--no-nanny")
+        yield cluster
+    finally:
+        cluster.end()
