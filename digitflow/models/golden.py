@@ -35,7 +35,7 @@ from digitflow.workers.child import THREAD_VARIABLES
 
 LIBRARIES = ("digitflow", "numpy", "scikit-learn", "scipy", "skops")
 # What makes linear algebra take other paths than the processor's own.
-_STEERING = ("MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "OPENBLAS_CORETYPE")
+_STEERING = ("MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 
 def list_libraries() -> dict[str, str]:
@@ -92,9 +92,10 @@ logger = logging.getLogger(__name__)
 
 GOLDEN_SAMPLES = 32
 TIME_LIMIT = 300.0
-# What a process may need to start and find its libraries; nothing that steers one.
+# What a process may need to start and find its libraries, and what is this machine's own
+# arithmetic, for whatever runs on it; nothing else that steers one.
 _KEPT_VARIABLES = (
-    "PATH", "HOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR",
+    "PATH", "HOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR", *_STEERING,
 )  # fmt: skip
 
 
@@ -134,8 +135,9 @@ def check_golden(
 ) -> LoadCheck:
     """Load a model in a fresh process with nothing but the package, and repeat its predictions.
 
-    The process sees no folder of the project, no setting of the environment and one
-    thread. Whatever goes wrong in it, a crash included, is in the result's `error`.
+    The process sees no folder of the project, no setting of the environment but those of
+    the machine's arithmetic, and one thread. Whatever goes wrong in it, a crash included, is
+    in the result's `error`.
     """
     order = _Order(root=store.root, model=model, golden=golden)
     # Neither the working directory nor PYTHONPATH brings other modules in. Not -I, which

@@ -87,7 +87,7 @@ def find_nearest(
     if not len(images):
         raise InputError("there are no images to look among: 1 or more are needed")
     wanted = _flatten(asked)
-    squares = np.empty((len(wanted), len(images)), np.float32)
+    squares = np.empty((len(wanted), len(images)), np.float64)
     for start in range(0, len(images), CHUNK_ROWS):
         pixels = _flatten(images[start : start + CHUNK_ROWS])
         squares[:, start : start + len(pixels)] = (
@@ -97,8 +97,10 @@ def find_nearest(
         )
     rows = np.argsort(squares, axis=1, kind="stable")[:, :count]
     found = np.take_along_axis(squares, rows, axis=1)
-    return rows, np.sqrt(np.maximum(found, 0))
+    return rows, (np.sqrt(found) / 255).astype(np.float32)
 
 
 def _flatten(images: np.ndarray) -> np.ndarray:
-    return np.asarray(images, np.float32).reshape(len(images), -1) / np.float32(255)
+    # Whole numbers, whose sums float64 holds exactly: a tie is one in whatever order and by
+    # whatever processor they are added up.
+    return np.asarray(images, np.float64).reshape(len(images), -1)

@@ -1,3 +1,4 @@
+import json
 import logging
 import os
 import subprocess
@@ -346,10 +347,44 @@ def test_a_machine_is_described_always_alike():
     assert said.stdout.strip() == described != ""
 
 
+ARITHMETIC = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+
+
 def test_a_setting_that_changes_the_arithmetic_is_another_machine(monkeypatch):
+    for name in ARITHMETIC:
+        monkeypatch.delenv(name, raising=False)
     described = describe_machine()
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
     assert describe_machine() == f"{described}, OPENBLAS_CORETYPE=Haswell"
+
+
+RECORD_AND_CHECK = """
+import sys
+from pathlib import Path
+from digitflow.data.sets import SampleSet
+from digitflow.models.golden import check_golden, record_golden
+from digitflow.store.artifacts import Store
+from digitflow.store.references import ModelRef
+
+store, model = Store(Path(sys.argv[1])), ModelRef.model_validate_json(sys.argv[2])
+golden = record_golden(store, model, SampleSet.model_validate_json(sys.argv[3]))
+print(check_golden(store, model, golden).model_dump_json())
+"""
+
+
+def test_a_machines_own_arithmetic_is_that_of_the_fresh_process_too(made):
+    """Else its last bits would be compared with those of other kernels."""
+    store, model, _, images = made
+    given = [store.root, model.model_dump_json(), images.model_dump_json()]
+    done = subprocess.run(
+        [sys.executable, "-c", RECORD_AND_CHECK, *given],
+        env=os.environ | {"OPENBLAS_CORETYPE": "Prescott"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    tried = json.loads(done.stdout)
+    assert (tried["error"], tried["exact"], tried["largest_difference"]) == (None, True, 0)
 
 
 def test_differences_name_both_versions():
