@@ -5,6 +5,7 @@ the run's process; references travel, and every worker sees the same folder of a
 """
 
 import ipaddress
+import logging
 import pickle
 import secrets
 import threading
@@ -187,9 +188,9 @@ class ClusterPool:
         except Exception as exc:
             if self._closed.is_set():
                 raise CandidateFailed("the run is being ended") from exc
-            raise self._describe_loss(exc) from exc
+            raise self._describe_loss("the connection to its scheduler is lost") from exc
 
-    def _describe_loss(self, why: object) -> ClusterError:
+    def _describe_loss(self, why: str) -> ClusterError:
         return ClusterError(
             f"the cluster at {self._address} is gone ({why}). What was finished is kept: with "
             "a cluster again, the same command goes on from there"
@@ -218,13 +219,13 @@ class ClusterPool:
                 return
             except Exception as exc:
                 if not self._closed.is_set():
-                    self._lose(self._describe_loss(exc or type(exc).__name__))
+                    self._lose(self._describe_loss(str(exc) or type(exc).__name__))
                 return
 
     def _look(self) -> None:
         """Count the slots; they change as workers come and go."""
         if self._client.status != "running":
-            raise self._describe_loss("its scheduler has ended")
+            raise self._describe_loss("the connection to its scheduler is lost")
         slots = sum(self._client.nthreads().values())
         self._turns.resize(slots)
         if slots:
@@ -274,6 +275,8 @@ def connect(address: str) -> "Client":
         raise InputError(
             "a cluster needs the extra cluster: pip install 'digitflow[cluster]'"
         ) from exc
+    # What it would log of a lost scheduler, in tracebacks, our errors say in a sentence.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
         return Client(address, timeout=CONNECT_SECONDS, set_as_default=False, name="digitflow")
     except Exception as exc:

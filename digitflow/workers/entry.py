@@ -121,11 +121,14 @@ def _name(worker: "Worker") -> str:
 def _compute_in_child(
     worker: "Worker", head: Mapping[str, Any], body: bytes
 ) -> tuple[str, bytes]:
-    key = worker.get_current_task()
+    from distributed.core import Status
+
+    key, alive = worker.get_current_task(), (Status.running, Status.paused)
 
     def is_wanted() -> bool:
         task = worker.state.tasks.get(key)
-        return task is not None and task.state == "executing"
+        # A worker that closes, also since its scheduler is gone, waits for what it executes.
+        return task is not None and task.state == "executing" and worker.status in alive
 
     def hear(text: str) -> None:
         worker.log_event(TOPIC, {"key": key, "text": text})

@@ -23,12 +23,14 @@ class Cluster:
     ----------
     folder : Path
         For logs, and what Dask keeps on the disk.
+    **variables
+        Of the scheduler's environment.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, **variables):
         self.folder = folder
         self.workers = {}
-        self.scheduler = self._start("scheduler", "--port", "0")
+        self.scheduler = self._start("scheduler", "--port", "0", **variables)
         self.address = self._read("scheduler", r"Scheduler at: +(tcp://\S+)")
 
     def start_worker(self, name, *options, wait=True, **variables):
@@ -66,13 +68,21 @@ class Cluster:
 
 
 @contextmanager
-def open_cluster(folder, workers=2):
+def open_cluster(folder, workers=2, **variables):
     """Start a cluster; all of it ends with the block."""
     folder.mkdir(exist_ok=True)
-    cluster = Cluster(folder)
+    cluster = Cluster(folder, **variables)
     try:
         for number in range(workers):
             cluster.start_worker(f"worker-{number}", "--no-nanny")
         yield cluster
     finally:
         cluster.end()
+
+
+def compute_when_let(folder):
+    """Say who computes, wait for the file `go`, and return 42."""
+    (folder / f"began-{os.getpid()}-{os.getppid()}").touch()
+    while not (folder / "go").exists():
+        time.sleep(0.02)
+    return 42
