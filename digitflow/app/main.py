@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from digitflow.app.resources import mending, offer_login
+from digitflow.app.resources import is_shut_out, mending, offer_login, require_login
 
 # In this order; the first one is the first that people see.
 PAGES = {
@@ -35,6 +35,9 @@ def main() -> None:
     """Show the page that the address names."""
     st.set_page_config(page_title="digitflow", page_icon=draw_icon(), layout="wide")
     st.html(_STYLE)
+    if is_shut_out():
+        require_login()
+        return
     pages = [
         st.Page(
             open_page(name),

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from time import sleep
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
@@ -31,11 +31,14 @@ from digitflow.registry.versions import DEFAULT_MODELS, Champion
 from digitflow.reports.records import Training, find_sets, list_trainings
 from digitflow.store.artifacts import Store, open_store
 
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
 logger = logging.getLogger(__name__)
 
 Workload = Literal["digits", "table"]
 
-ADMIN_OPTION = "--admin"
+ADMIN_OPTION, PRIVATE_OPTION = "--admin", "--private"
 PASSWORD_VARIABLE = "DIGITFLOW_APP_PASSWORD"  # noqa: S105
 TRAIN, DIAGNOSE = "make run", "digitflow doctor"
 PAGES_FOR: dict[Workload, tuple[str, str]] = {
@@ -268,19 +271,34 @@ def is_admin() -> bool:
     return is_started_by_admin() and bool(st.session_state.get("admin"))
 
 
+def is_shut_out() -> bool:
+    """Tell whether others can reach the app, and this person has not said the password."""
+    return PRIVATE_OPTION in sys.argv and not st.session_state.get("admin")
+
+
+def require_login() -> None:
+    """Ask for the password, instead of any page, where others can reach the app."""
+    st.header("digitflow")
+    _ask_password(st.form("login", clear_on_submit=True), "Open")
+
+
 def offer_login() -> None:
     """Ask for the password in the sidebar where the app was started with --admin."""
-    if not is_started_by_admin() or is_admin():
-        return
-    with st.sidebar.form("login", clear_on_submit=True):
+    if is_started_by_admin() and not is_admin():
+        form = st.sidebar.form("login", clear_on_submit=True)
+        _ask_password(form, "Allow retraining and rollback")
+
+
+def _ask_password(form: "DeltaGenerator", consequence: str) -> None:
+    with form:
         given = st.text_input(
             "Password",
             type="password",
-            help=f"What {PASSWORD_VARIABLE} was when the app was started with --admin.",
+            help=f"What {PASSWORD_VARIABLE} was when the app was started.",
         )
-        if st.form_submit_button("Allow retraining and rollback"):
+        if st.form_submit_button(consequence):
             st.session_state["admin"] = check_password(given)
-            if is_admin():
+            if st.session_state["admin"]:
                 st.rerun()
             st.error("That is not the password.")
 

@@ -285,6 +285,19 @@ def status(debug: Debug = False) -> None:
         raise typer.Exit(NOT_RUNNING)
 
 
+@app.command(
+    epilog="Example: digitflow prefect deployment ls",
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+)
+def prefect(
+    arguments: Annotated[list[str], typer.Argument(help="As `prefect` has them.")],
+) -> None:
+    """Run a command of Prefect's: offline, on our server, with our folder of artifacts."""
+    _prepare(debug=True)
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "prefect", *arguments])
+
+
 configs = typer.Typer(name="config", help="Check a config file, or print its JSON schema.")
 app.add_typer(configs)
 

@@ -17,6 +17,7 @@ PASSWORD_VARIABLE = "DIGITFLOW_APP_PASSWORD"  # noqa: S105
 USUAL_PORT, SERVE_PORT = 8501, 8000
 PATIENCE_SECONDS = "3"
 HOST = "127.0.0.1"
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104, compared with
 # Streamlit's names, and those of the reports' page.css.
 _THEME = {
     "primaryColor": "accent",
@@ -41,8 +42,14 @@ _FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif'
 
 def open_app(
     port: Annotated[
-        int, typer.Option(min=1, max=65535, help="Port on the loopback.")
+        int, typer.Option(min=1, max=65535, help="Port to listen on.")
     ] = USUAL_PORT,
+    host: Annotated[
+        str,
+        typer.Option(
+            help=f"Address to listen on; any but this machine's own needs {PASSWORD_VARIABLE}."
+        ),
+    ] = HOST,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
     admin: Annotated[
         bool,
@@ -53,6 +60,7 @@ def open_app(
     debug: Debug = False,
 ) -> None:
     """Open the app in a browser: draw a digit, see what the champion thinks, teach it."""
+    from digitflow.service.environment import is_open
     from digitflow.store.databases import PATIENCE_VARIABLE
 
     if find_spec("streamlit") is None or find_spec("streamlit_drawable_canvas") is None:
@@ -61,13 +69,20 @@ def open_app(
         raise InputError(
             f"--admin guards retraining and rollback by a password: set {PASSWORD_VARIABLE}"
         )
+    private = is_open(host)
+    if private and not os.environ.get(PASSWORD_VARIABLE):
+        raise InputError(
+            f"--host {host} lets other machines see and teach: set {PASSWORD_VARIABLE}, which "
+            "the app asks for then"
+        )
     # Nobody looks at a page for a minute until it says that a database is locked.
     os.environ.setdefault(PATIENCE_VARIABLE, PATIENCE_SECONDS)
     sys.stdout.flush()
     script = _find_package() / "app" / "script" / "run.py"
     # -P: nothing in the folder one stands in is taken for a module.
     command = [sys.executable, "-P", "-m", "streamlit", "run", str(script)]
-    command += list_options(port, browser) + (["--", "--admin"] if admin else [])
+    told = ["--admin"] * admin + ["--private"] * private
+    command += [*list_options(port, browser, host), "--", *told]
     os.execv(sys.executable, command)
 
 
@@ -126,12 +141,12 @@ def _find_package() -> Path:
     return Path(package.origin).parent
 
 
-def list_options(port: int, browser: bool = True) -> list[str]:
-    """Return Streamlit's options: offline, on the loopback alone, with the reports' colours."""
+def list_options(port: int, browser: bool = True, host: str = HOST) -> list[str]:
+    """Return Streamlit's options: offline, at one address, with the reports' colours."""
     from digitflow.images.pictures import MAX_FILE_BYTES
 
     options = {
-        "server.address": HOST,
+        "server.address": host,
         "server.port": port,
         "server.fileWatcherType": "none",
         # After each stroke, through all that scikit-learn brings: half of a stroke's time.
@@ -141,7 +156,8 @@ def list_options(port: int, browser: bool = True) -> list[str]:
         "server.enableCORS": "true",
         "server.enableXsrfProtection": "true",
         "browser.gatherUsageStats": "false",
-        "browser.serverAddress": HOST,
+        # Nobody's address: a browser here is sent to this machine's own.
+        "browser.serverAddress": HOST if host in EVERYWHERE else host,
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",
         "client.showErrorLinks": "false",

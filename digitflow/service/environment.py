@@ -309,7 +309,7 @@ def choose_host(environ: Mapping[str, str]) -> str:
 
 
 def is_open(host: str) -> bool:
-    """Tell whether other machines reach what listens on a host."""
+    """Tell whether other machines may reach what listens on a host, a name or an address."""
     address = _read_address(host)
     return host != "localhost" if address is None else not address.is_loopback
 

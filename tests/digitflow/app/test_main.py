@@ -95,3 +95,40 @@ def test_a_missing_extra_is_named_with_what_installs_it(look, trained, monkeypat
 def test_a_server_that_is_down_is_said_and_how_it_is_started(look, trained):
     page = look("monitor")
     assert "digitflow up" in list_commands(page)
+
+
+def _show_all():
+    from digitflow.app.main import main
+
+    main()
+
+
+@pytest.fixture
+def look_from_afar(monkeypatch):
+    """Open the app as whoever started it with `--host` off the loopback."""
+    testing = pytest.importorskip("streamlit.testing.v1")
+    monkeypatch.setattr("sys.argv", ["main.py", "--private"])
+    monkeypatch.setenv("DIGITFLOW_APP_PASSWORD", "a long one")
+    monkeypatch.setattr("digitflow.app.resources.WRONG_SECONDS", 0)
+    return testing.AppTest.from_function(_show_all, default_timeout=60).run()
+
+
+def test_whoever_comes_from_afar_sees_no_page_before_the_password(look_from_afar, trained):
+    assert [each.value for each in look_from_afar.header] == ["digitflow"]
+    assert not look_from_afar.title
+    look_from_afar.text_input[0].set_value("a wrong one")
+    look_from_afar.button[0].click().run()
+    assert [each.value for each in look_from_afar.error] == ["That is not the password."]
+    assert not look_from_afar.title
+
+
+def test_with_the_password_the_pages_are_there_and_nobody_is_an_administrator(
+    look_from_afar, trained
+):
+    from digitflow.app.resources import is_admin
+
+    look_from_afar.text_input[0].set_value("a long one")
+    look_from_afar.button[0].click().run()
+    assert not look_from_afar.exception
+    assert [each.value for each in look_from_afar.title] == ["Overview"]
+    assert not is_admin()

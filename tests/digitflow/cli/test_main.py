@@ -1,6 +1,7 @@
 """What every command shares: the version, exit codes, and that nothing heavy is imported."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -83,3 +84,13 @@ def test_old_predictions_go_only_where_it_is_asked_for(run, monkeypatch):
     assert count("--keep-days", 30, "--dry-run") == 2
     assert count("--keep-days", 30) == 2
     assert count("--keep-days", 30) == 0
+
+
+def test_commands_of_prefects_are_offline_and_keep_to_our_folder(tmp_path):
+    artifacts = tmp_path / "artifacts"
+    command = [sys.executable, "-m", "digitflow.cli.main", "prefect", "config", "view"]
+    environ = os.environ | {"DIGITFLOW_ARTIFACTS": str(artifacts)}
+    found = subprocess.run(command, capture_output=True, text=True, env=environ)
+    assert found.returncode == 0, found.stderr
+    assert "PREFECT_SERVER_ANALYTICS_ENABLED='false'" in found.stdout
+    assert f"PREFECT_HOME='{artifacts}/prefect'" in found.stdout.replace("\n", "")
