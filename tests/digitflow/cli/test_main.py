@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -88,7 +89,7 @@ def test_old_predictions_go_only_where_it_is_asked_for(run, monkeypatch):
 
 def test_commands_of_prefects_are_offline_and_keep_to_our_folder(tmp_path):
     artifacts = tmp_path / "artifacts"
-    command = [sys.executable, "-m", "digitflow.cli.main", "prefect", "config", "view"]
+    command = [Path(sys.executable).with_name("digitflow"), "prefect", "config", "view"]
     environ = os.environ | {"DIGITFLOW_ARTIFACTS": str(artifacts)}
     found = subprocess.run(command, capture_output=True, text=True, env=environ)
     assert found.returncode == 0, found.stderr
