@@ -294,12 +294,13 @@ def check_service(client: "SyncPrefectClient") -> Iterator[Finding]:
 
 
 def _check_worker(client: "SyncPrefectClient") -> Finding:
-    from digitflow.service.supervisor import POOL
+    from digitflow.service.environment import choose_pool
 
-    workers = client.read_workers_for_work_pool(POOL)
+    pool = choose_pool(os.environ)
+    workers = client.read_workers_for_work_pool(pool)
     online = [worker.name for worker in workers if worker.status == "ONLINE"]
     if not online:
-        found = f"none of the pool {POOL} is online, runs wait: digitflow down, digitflow up"
+        found = f"none of the pool {pool} is online, runs wait: digitflow down, digitflow up"
         return _finding("error", "worker", found)
     return _finding("ok", "worker", f"{list_some(online)} online")
 
@@ -320,14 +321,15 @@ def _check_deployments(client: "SyncPrefectClient") -> Finding:
 
 def _check_late(client: "SyncPrefectClient") -> Iterator[Finding]:
     """Tell of runs that nobody has taken; Prefect calls those in a full queue late too."""
+    from digitflow.service.environment import choose_pool
     from digitflow.service.repairs import find_runs
-    from digitflow.service.supervisor import POOL
 
     moment = datetime.now(UTC) - LATE
     wanted = {"state": {"name": {"any_": ["Late"]}}, "expected_start_time": {"before_": moment}}
     late = find_runs(client, wanted)
-    if client.read_work_pool(POOL).is_paused:
-        yield _finding("warning", "pool", f"{POOL} is paused, its runs wait")
+    pool = choose_pool(os.environ)
+    if client.read_work_pool(pool).is_paused:
+        yield _finding("warning", "pool", f"{pool} is paused, its runs wait")
     if late:
         names = list_some([run.name for run in late])
         found = f"{len(late)} wait for their turn or a worker: {names}"
@@ -336,10 +338,10 @@ def _check_late(client: "SyncPrefectClient") -> Iterator[Finding]:
 
 def _check_stuck(client: "SyncPrefectClient") -> Iterator[Finding]:
     """Tell of runs that hold their place, and at which nobody is."""
+    from digitflow.service.environment import choose_pool
     from digitflow.service.repairs import find_stuck
-    from digitflow.service.supervisor import POOL
 
-    if stuck := find_stuck(client, POOL, STUCK):
+    if stuck := find_stuck(client, choose_pool(os.environ), STUCK):
         names = list_some([f"{run.name} ({run.state_name})" for run in stuck])
         found = f"{len(stuck)} have no process: {names}; within minutes they begin again"
         yield _finding("warning", "stuck runs", found)

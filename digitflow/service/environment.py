@@ -30,6 +30,9 @@ SERVICE_LOCK = "prefect-service"
 AUTH_VARIABLE = "PREFECT_SERVER_API_AUTH_STRING"
 CLIENT_AUTH_VARIABLE = "PREFECT_API_AUTH_STRING"
 PORT_VARIABLE = "PREFECT_SERVER_API_PORT"
+# What prefect.yaml says of them follows from these: where its runs wait, and where they start.
+POOL_VARIABLE, FOLDER_VARIABLE = "DIGITFLOW_POOL", "DIGITFLOW_FOLDER"
+USUAL_POOL = "local"
 LAST_PORT = 65535
 OWN_ADDRESS = "127.0.0.1"
 # A server that is busy with a training deserves patience; one that is gone refuses at once.
@@ -132,6 +135,7 @@ def prefect_environment(
     wanted = OFFLINE | LOOPBACK | BATCHES | LEASES | VACUUM | PATIENCE | LOGGING
     wanted = wanted | QUIET if quiet else wanted
     wanted["PREFECT_HOME"] = str(store_root / "prefect")
+    wanted[POOL_VARIABLE] = USUAL_POOL
     if os.path.expanduser("~") == "~":  # noqa: PTH111, which raises where there is none
         wanted["HOME"] = wanted["PREFECT_HOME"]
     wanted["PREFECT_RESULTS_LOCAL_STORAGE_PATH"] = str(store_root / "results")
@@ -288,6 +292,19 @@ def service_environment(store: Store, url: str) -> dict[str, str]:
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     }
     return {**os.environ, **ours, **address}
+
+
+def choose_pool(environ: Mapping[str, str]) -> str:
+    """Return the work pool in which the runs of prefect.yaml wait for a worker."""
+    return environ.get(POOL_VARIABLE) or USUAL_POOL
+
+
+def choose_folder() -> dict[str, str]:
+    """Return where runs start, absolute: a step of prefect.yaml's `build`.
+
+    The folder that `deploy` runs in, unless it is another where they run, in an image, say.
+    """
+    return {"directory": os.environ.get(FOLDER_VARIABLE) or str(Path.cwd())}
 
 
 def choose_host(environ: Mapping[str, str]) -> str:

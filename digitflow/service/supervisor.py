@@ -26,6 +26,7 @@ from digitflow.service.environment import (
     ServerRefused,
     ServiceState,
     choose_host,
+    choose_pool,
     is_answering,
     open_client,
     service_environment,
@@ -53,7 +54,6 @@ logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-POOL = "local"
 TRAINING_QUEUE = "training"
 SERVER_PATIENCE_SECONDS = 180.0
 # Without another line in its log: each deployment is one, and takes a second or two, or half
@@ -87,6 +87,7 @@ class Supervisor:
         self.store = store
         self.folder = folder
         self.stopping = threading.Event()
+        self.pool = choose_pool(os.environ)
         self.environ: dict[str, str] = {}
         self.children: dict[str, Child] = {}
         self.state = ServiceState(phase="starting", processes={})
@@ -135,18 +136,22 @@ class Supervisor:
         # Before the worker: what it starts would keep the server's database busy, and would
         # still be what was deployed before.
         self._note(phase="deploying prefect.yaml")
-        self._wait_for("server", lambda: self._ask_server(prepare_pool))
+        self._wait_for(
+            "server", lambda: self._ask_server(partial(prepare_pool, pool=self.pool))
+        )
         self._run_to_end("deploy", ["prefect", "--no-prompt", "deploy", "--all"])
         if (self.folder / NOTIFICATIONS).is_file():
             self._note(phase="reading notifications.yaml")
             module = "digitflow.service.notifications"
             self._run_to_end("notifications", [module, NOTIFICATIONS])
         self._note(phase="starting a worker")
-        worker = [*attach(os.getpid(), "prefect"), "worker", "start", "--pool", POOL]
+        worker = [*attach(os.getpid(), "prefect"), "worker", "start", "--pool", self.pool]
         worker += ["--type", "process"]
         since = datetime.now(UTC)
         self._start("worker", [*worker, "--name", repairs.WORKER])
-        self._wait_for("worker", lambda: self._ask_server(partial(has_worker, since=since)))
+        self._wait_for(
+            "worker", lambda: self._ask_server(partial(has_worker, pool=self.pool, since=since))
+        )
         self._note(phase=READY)
         self._watch()
 
@@ -226,20 +231,20 @@ class Supervisor:
     def _look_back(self, client: "SyncPrefectClient") -> bool:
         """Look after what an earlier service has left behind."""
         repairs.skip_missed_runs(client, datetime.now(UTC))
-        repairs.restart_crashed(client, POOL)
+        repairs.restart_crashed(client, self.pool)
         return True
 
     def _restart_runs(self, client: "SyncPrefectClient") -> bool:
         """Let the runs begin again that a worker left."""
-        repairs.restart_crashed(client, POOL, self._worker_seen)
+        repairs.restart_crashed(client, self.pool, self._worker_seen)
         return True
 
     def _look_at_runs(self, client: "SyncPrefectClient") -> None:
         """Free what runs by its own account, and has no process; a look alone says little."""
         repairs.mark_crashed_commands(client, self.store)
-        self._suspects = repairs.restart_stuck(client, POOL, self._suspects)
+        self._suspects = repairs.restart_stuck(client, self.pool, self._suspects)
         moment = datetime.now(UTC)
-        repairs.restart_unsubmitted(client, POOL, self._looked_at)
+        repairs.restart_unsubmitted(client, self.pool, self._looked_at)
         self._looked_at = moment
 
     def _ask_server(self, act: Callable[["SyncPrefectClient"], Result]) -> Result | None:
@@ -260,7 +265,7 @@ class Supervisor:
         """End the worker and its runs while the server can still take down their states."""
         server = self.children["server"].process.pid if "server" in self.children else -1
         end_processes([one for one in list_family(self._token) if one.pid != server])
-        self._ask_server(lambda client: repairs.mark_crashed(client, POOL))
+        self._ask_server(lambda client: repairs.mark_crashed(client, self.pool))
         for left in end_processes(list_family(self._token)):
             logger.warning("can't end process %d", left.pid)
 
@@ -276,7 +281,7 @@ class Supervisor:
         return read_end(log_path(self.store, name))
 
 
-def prepare_pool(client: "SyncPrefectClient") -> bool:
+def prepare_pool(client: "SyncPrefectClient", pool: str) -> bool:
     """Make the work pool, and the queue in which one training waits for the other.
 
     What is there was changed by somebody, or made by us: it is left alone.
@@ -284,25 +289,25 @@ def prepare_pool(client: "SyncPrefectClient") -> bool:
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.workers.process import ProcessWorker
 
-    if not any(pool.name == POOL for pool in client.read_work_pools()):
+    if not any(each.name == pool for each in client.read_work_pools()):
         template = ProcessWorker.get_default_base_job_template()
         kind = ProcessWorker.type
         client.create_work_pool(
-            WorkPoolCreate(name=POOL, type=kind, base_job_template=template)
+            WorkPoolCreate(name=pool, type=kind, base_job_template=template)
         )
-    queues = client.match_work_queues([TRAINING_QUEUE], work_pool_name=POOL)
+    queues = client.match_work_queues([TRAINING_QUEUE], work_pool_name=pool)
     if not any(queue.name == TRAINING_QUEUE for queue in queues):
-        client.create_work_queue(TRAINING_QUEUE, concurrency_limit=1, work_pool_name=POOL)
+        client.create_work_queue(TRAINING_QUEUE, concurrency_limit=1, work_pool_name=pool)
     return True
 
 
-def has_worker(client: "SyncPrefectClient", since: datetime) -> bool:
+def has_worker(client: "SyncPrefectClient", pool: str, since: datetime) -> bool:
     """Tell whether the worker has reported to the server after a moment with a time zone."""
     return any(
         each.name == repairs.WORKER
         and each.last_heartbeat_time is not None
         and each.last_heartbeat_time >= since
-        for each in client.read_workers_for_work_pool(POOL)
+        for each in client.read_workers_for_work_pool(pool)
     )
 
 

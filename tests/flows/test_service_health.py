@@ -8,15 +8,15 @@ from prefect.context import TagsContext
 from prefect.states import Running
 
 from digitflow.cli.doctor import check_service
-from digitflow.service.environment import open_client
+from digitflow.service.environment import USUAL_POOL, open_client
 from digitflow.service.repairs import COMMAND, mark_crashed_commands, tag_command
 from digitflow.service.supervisor import prepare_pool
 
 
 def test_a_server_without_a_worker_and_deployments_is_in_trouble(server):
     with open_client(server) as client:
-        assert prepare_pool(client)
-        assert prepare_pool(client)  # and what is there is left alone
+        assert prepare_pool(client, USUAL_POOL)
+        assert prepare_pool(client, USUAL_POOL)  # and what is there is left alone
         found = {each["what"]: each for each in check_service(client)}
     assert found["worker"]["level"] == found["deployments"]["level"] == "error"
     assert "digitflow up" in found["worker"]["found"]

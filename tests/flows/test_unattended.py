@@ -15,7 +15,7 @@ from real_service import CONFIG, ENDED, GATE, wait_for
 
 from digitflow.registry.champion import read_champion
 from digitflow.registry.listing import find_registration, list_history, list_versions
-from digitflow.service.environment import open_client, read_state
+from digitflow.service.environment import USUAL_POOL, open_client, read_state
 from digitflow.service.processes import find_process, is_alive, log_path, read_environ
 from digitflow.service.repairs import (
     PENDING_LOOKS,
@@ -24,7 +24,6 @@ from digitflow.service.repairs import (
     restart_stuck,
     restart_unsubmitted,
 )
-from digitflow.service.supervisor import POOL
 from digitflow.store.runs import list_runs, read_events
 
 pytestmark = pytest.mark.slow
@@ -81,11 +80,11 @@ def stuck(service):
 
     runs, suspects = [start("RUNNING"), start("PENDING")], {}
     with open_client(f"http://127.0.0.1:{service.port}/api") as client:
-        assert {str(run.id) for run in find_stuck(client, POOL)} >= set(runs)
+        assert {str(run.id) for run in find_stuck(client, USUAL_POOL)} >= set(runs)
         # The supervisor looks every half minute.
         for _ in range(PENDING_LOOKS):
             assert service.state_of(runs[1]) == "PENDING"
-            suspects = restart_stuck(client, POOL, suspects)
+            suspects = restart_stuck(client, USUAL_POOL, suspects)
     assert "AwaitingRetry" in service.list_states(runs[1])
     return runs
 
@@ -144,7 +143,7 @@ def test_a_run_that_the_worker_could_not_start_begins_again_and_no_other_that_cr
     unsubmitted = crash("Failed to submit flow run to infrastructure: HTTPStatusError: 503")
     crashed = crash("Flow run infrastructure exited with non-zero status code 1.")
     with open_client(f"http://127.0.0.1:{service.port}/api") as client:
-        restart_unsubmitted(client, POOL, began)
+        restart_unsubmitted(client, USUAL_POOL, began)
     assert "AwaitingRetry" in service.list_states(unsubmitted)
     assert service.list_states(crashed)[-1] == "Crashed"
 
