@@ -10,6 +10,7 @@ from importlib.metadata import requires
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from digitflow.cli.clustering import check_cluster
 from digitflow.errors import DigitflowError, list_some
 from digitflow.formatting import format_bytes
 from digitflow.store.artifacts import Store
@@ -52,6 +53,7 @@ def examine(store: Store, verify: bool) -> list[Finding]:
         _check_runs(store),
         *_check_waiting(store),
         *_check_server(store),
+        *check_cluster(),
     ]
     return [*checks, _verify_files(store)] if verify else checks
 

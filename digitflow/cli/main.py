@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, cast
 
 import typer
 
-from digitflow.cli import importing, keeping, models, predicting, serving
+from digitflow.cli import clustering, importing, keeping, models, predicting, serving
 from digitflow.cli.options import (
     DEFAULT_CONFIG,
     AsJson,
@@ -237,6 +237,9 @@ app.command(epilog="Example: digitflow gc --keep-runs 5 --dry-run")(keeping.gc)
 app.command(epilog="Example: digitflow du --json")(keeping.du)
 app.command(epilog="Example: digitflow backup monday.zip")(keeping.backup)
 app.command(epilog="Example: digitflow restore monday.zip")(keeping.restore)
+app.command(epilog="Example: digitflow worker --scheduler tcp://127.0.0.1:8786")(
+    clustering.worker
+)
 app.command(name="app", epilog="Example: digitflow app --port 8600")(serving.open_app)
 app.command(epilog="Example: digitflow serve --model digits --port 8000")(serving.serve)
 

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from digitflow.config.training import TrainingBudget
 from digitflow.store.artifacts import Store
-from digitflow.workers.cluster import CLUSTER_VARIABLE, ClusterPool
+from digitflow.workers.address import CLUSTER_VARIABLE
+from digitflow.workers.cluster import ClusterPool
 from digitflow.workers.local import WorkerPool
 from digitflow.workers.pool import Pool
 

@@ -4,25 +4,25 @@ What is distributed is the computation alone. Keys, locks, records and the regis
 the run's process; references travel, and every worker sees the same folder of artifacts.
 """
 
-import ipaddress
 import logging
 import pickle
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 from digitflow.errors import CandidateFailed, ClusterError, InputError, list_some
 from digitflow.project.code import Code
 from digitflow.store.lineage import list_versions
 from digitflow.workers import entry
+from digitflow.workers.address import CLUSTER_VARIABLE, check_address
 from digitflow.workers.local import WorkerPool
 from digitflow.workers.turns import Turns
 
@@ -30,46 +30,10 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 Result = TypeVar("Result")
-CLUSTER_VARIABLE = "DIGITFLOW_CLUSTER"
 CONNECT_SECONDS, CLOSE_SECONDS = 10.0, 3.0
 # A cluster without a worker may be about to get one.
 PATIENCE_SECONDS = 60.0
 _LOOK_SECONDS = 1.0
-SAFETY = (
-    "whoever reaches an open scheduler can run programs on all of its machines. Beyond this "
-    "machine give it certificates and a tls:// address, see docs/cluster.md"
-)
-
-
-def check_address(address: str) -> str:
-    """Return a scheduler's address if it is safe to talk to.
-
-    Raises
-    ------
-    InputError
-        If it is none, or open to others than this machine.
-    """
-    parts = urlsplit(address)
-    try:
-        known = parts.scheme in ("tcp", "tls") and parts.hostname and parts.port
-    except ValueError:  # no number, or none of a port
-        known = False
-    if not known:
-        raise InputError(
-            f"a scheduler's address is like tcp://127.0.0.1:8786 or tls://host:8786, "
-            f"got {address!r}"
-        )
-    if parts.scheme == "tcp" and not is_loopback(parts.hostname or ""):
-        raise InputError(f"refused {address}: {SAFETY}")
-    return address
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach a host's name or address."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class ClusterPool:
@@ -81,7 +45,7 @@ class ClusterPool:
         The scheduler's.
     here : WorkerPool
         For what stays on this machine.
-    shared : (Path, str)
+    shared : (Path, str), optional
         A file in the folder that all share, and its text, by which workers know it.
 
     Raises
@@ -90,9 +54,9 @@ class ClusterPool:
         If the scheduler doesn't answer, or a worker there is not what the run needs.
     """
 
-    def __init__(self, address: str, here: WorkerPool, shared: tuple[Path, str]) -> None:
+    def __init__(self, address: str, here: WorkerPool, shared: tuple[Path, str] | None) -> None:
         self.here, self._address = here, check_address(address)
-        self._shared = [str(shared[0]), shared[1]]
+        self._shared = None if shared is None else [str(shared[0]), shared[1]]
         self._turns = Turns(0)
         self._mine = threading.local()
         self._said: dict[str, SimpleQueue[str]] = {}
@@ -105,7 +69,7 @@ class ClusterPool:
             self._alone_since = time.monotonic()
             self._look()
         except BaseException:
-            _close(self._client)
+            close(self._client)
             raise
         threading.Thread(target=self._keep_looking, daemon=True).start()
 
@@ -259,11 +223,12 @@ class ClusterPool:
         """Give up what is still computed: workers see within a second that nobody waits."""
         self._closed.set()
         self._turns.refuse(CandidateFailed("the run is being ended"))
-        _close(self._client)
+        close(self._client)
 
 
-def _close(client: "Client") -> None:
-    with suppress(Exception):  # its scheduler may be gone
+def close(client: "Client") -> None:
+    """Close a client, also one whose scheduler is gone."""
+    with suppress(Exception):
         client.close(timeout=CLOSE_SECONDS)
 
 
@@ -286,32 +251,47 @@ def connect(address: str) -> "Client":
         ) from exc
 
 
-def check_workers(client: "Client", address: str, shared: list[str]) -> None:
+def check_workers(client: "Client", address: str, shared: list[str] | None) -> None:
     """Raise `ClusterError` unless there are workers, and each is what a run needs."""
-    from importlib.metadata import version
-
-    found = client.run(version, "digitflow", on_error="return")
-    if not found:
+    described = describe_workers(client, shared)
+    if not described:
         raise ClusterError(
             f"the scheduler at {address} has no worker: start one by `digitflow worker "
             f"--scheduler {address}`"
         )
-    lacking = [address for address, said in found.items() if not isinstance(said, str)]
-    if lacking:
-        raise ClusterError(f"digitflow is not installed where {list_some(lacking)} run")
-    described = client.run(entry.describe_worker, shared, on_error="return")
-    obstacles = [said for each in described.values() if (said := _find_obstacle(each))]
+    obstacles = [said for each in described if (said := find_obstacle(each))]
     if obstacles:
-        raise ClusterError(list_some(obstacles, 3))
+        raise ClusterError("; ".join(obstacles[:3]))
 
 
-def _find_obstacle(described: dict[str, Any] | Exception) -> str | None:
-    if isinstance(described, Exception):
-        return f"a worker of another digitflow answers {described!r}"
+def describe_workers(client: "Client", shared: list[str] | None) -> list[dict[str, Any]]:
+    """Return what `entry.describe_worker` says of each worker, or its name and `obstacle`."""
+    # Of the standard library, so that a worker without digitflow can answer, too.
+    found = client.run(version, "digitflow", on_error="return")
+    able = [name for name, said in found.items() if isinstance(said, str)]
+    asked: dict[str, Any] = {}
+    if able:
+        asked = client.run(entry.describe_worker, shared, workers=able, on_error="return")
+    return [_describe(name, asked.get(name)) for name in sorted(found)]
+
+
+def _describe(worker: str, said: Any) -> dict[str, Any]:
+    if isinstance(said, dict):
+        return said
+    why = "has no digitflow" if said is None else f"has another digitflow, it says {said!r}"
+    return {"name": f"worker {worker}", "host": "", "obstacle": why}
+
+
+def find_obstacle(described: dict[str, Any]) -> str | None:
+    """Return why a worker can compute nothing for this process, or None."""
     if described["obstacle"]:
         return f"{described['name']}: {described['obstacle']}"
+    return compare_versions(described, list_versions({}))
+
+
+def compare_versions(described: dict[str, Any], here: Mapping[str, str]) -> str | None:
+    """Return which versions of a worker's differ from these, or None."""
     there = described["versions"]
-    here = list_versions({})
     other = [
         f"{name} (expected {here[name]}, came {there.get(name)})"
         for name in here

@@ -23,13 +23,15 @@ from digitflow.store.lineage import (
     read_version,
 )
 from digitflow.workers.child import StaleProcess
-from digitflow.workers.local import WorkerPool
+from digitflow.workers.local import WorkerPool, count_cores
 
 if TYPE_CHECKING:
     from distributed import Worker
 
 # Threads of a worker, for all of its fits together; without it one for each of Dask's.
 THREADS_VARIABLE = "DIGITFLOW_WORKER_THREADS"
+# Bytes that each of its fits may take.
+MEMORY_VARIABLE = "DIGITFLOW_WORKER_MEMORY"
 # Attempts with another child, where one has loaded what was replaced since.
 _CHILDREN = 3
 TOPIC = "digitflow-progress"
@@ -75,7 +77,7 @@ class Refused(Exception):
     """This worker is not what the request needs."""
 
 
-def find_obstacle(shared: list[str], worker: "Worker") -> None:
+def find_obstacle(shared: list[str] | None, worker: "Worker") -> None:
     """Raise `Refused` if no fit could run here: no children, or another store."""
     import multiprocessing
 
@@ -85,6 +87,8 @@ def find_obstacle(shared: list[str], worker: "Worker") -> None:
             "`digitflow worker`, by `dask worker --no-nanny`, or with "
             "DASK_DISTRIBUTED__WORKER__DAEMON=False"
         )
+    if shared is None:
+        return
     path, expected = shared
     try:
         found = Path(path).read_text(encoding="utf-8")
@@ -97,7 +101,9 @@ def find_obstacle(shared: list[str], worker: "Worker") -> None:
         )
 
 
-def describe_worker(shared: list[str], dask_worker: "Worker | None" = None) -> dict[str, Any]:
+def describe_worker(
+    shared: list[str] | None, dask_worker: "Worker | None" = None
+) -> dict[str, Any]:
     """Return what a client asks of a worker that it finds: versions, host, obstacle."""
     assert dask_worker is not None
     try:
@@ -105,12 +111,14 @@ def describe_worker(shared: list[str], dask_worker: "Worker | None" = None) -> d
         obstacle = None
     except Refused as exc:
         obstacle = str(exc)
-    names = {each for names in RESULT_LIBRARIES.values() for each in names}
+    libraries = {each for names in RESULT_LIBRARIES.values() for each in names}
     return {
         "name": _name(dask_worker),
         "host": socket.gethostname(),
+        "slots": dask_worker.state.nthreads,
+        "cores": count_cores(),
         "obstacle": obstacle,
-        "versions": list_versions({name: read_version(name) for name in sorted(names)}),
+        "versions": list_versions({name: read_version(name) for name in sorted(libraries)}),
     }
 
 
@@ -153,7 +161,8 @@ def _find_pool(worker: "Worker") -> WorkerPool:
     """Return the worker's pool; it ends with its process."""
     slots = worker.state.nthreads
     threads = int(os.environ.get(THREADS_VARIABLE) or slots)
-    kept = vars(worker).setdefault("digitflow_pool", WorkerPool(slots, threads))
+    memory = int(os.environ.get(MEMORY_VARIABLE) or 0) or None
+    kept = vars(worker).setdefault("digitflow_pool", WorkerPool(slots, threads, memory))
     assert isinstance(kept, WorkerPool)
     return kept
 

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from digitflow.errors import CandidateFailed
+from digitflow.formatting import format_bytes
 from digitflow.project.code import Code
 from digitflow.workers.child import THREAD_VARIABLES, StaleProcess, begin
 from digitflow.workers.turns import Turns
@@ -38,9 +39,14 @@ class WorkerPool:
         Computations at the same time.
     threads : int, optional
         Threads of all of them together; None takes one a core.
+    memory : int, optional
+        Bytes that each process may have of its own: what files it has mapped is not counted.
     """
 
-    def __init__(self, slots: int, threads: int | None = None) -> None:
+    def __init__(
+        self, slots: int, threads: int | None = None, memory: int | None = None
+    ) -> None:
+        self._memory = memory
         self.threads_each = max(1, (threads or count_cores()) // slots)
         # An empty slot holds None: its process starts when it is first needed.
         self._free: list[Any] = [None] * slots
@@ -76,7 +82,8 @@ class WorkerPool:
         Raises
         ------
         CandidateFailed
-            If it computes longer than `time_limit` seconds, each of its threads, or does
+            If it computes longer than `time_limit` seconds, each of its threads, or takes more
+            memory than it may, or does
             nothing for as long (it is killed), if its process dies, or if nobody wants it.
         """
         asked = time.monotonic()
@@ -148,6 +155,7 @@ class WorkerPool:
             _listen(executor, hear)
             if not wanted():
                 raise CandidateFailed("nobody waits for it any more, and it was ended")
+            self._limit_memory(executor)
             if limit is None:
                 continue
             used = _count_processor_seconds(executor)
@@ -161,6 +169,13 @@ class WorkerPool:
                     f"give it less to do"
                 )
         _listen(executor, hear)
+
+    def _limit_memory(self, executor: Any) -> None:
+        if self._memory is not None and _count_memory(executor) > self._memory:
+            raise CandidateFailed(
+                f"took more than the {format_bytes(self._memory)} of memory that it may have "
+                "on its worker, and was ended; give it less to do, or its worker more"
+            )
 
     def _start_process(self) -> Any:
         # One thread at a time: loky's modules import each other in a circle, and two
@@ -231,6 +246,18 @@ def _count_processor_seconds(executor: Any) -> float:
             times = psutil.Process(pid).cpu_times()
             seconds += times.user + times.system
     return seconds
+
+
+def _count_memory(executor: Any) -> int:
+    """Return the bytes of memory that the executor's process shares with nobody."""
+    import psutil
+
+    taken = 0
+    for pid in list(executor._processes or ()):
+        with suppress(psutil.Error):
+            memory = psutil.Process(pid).memory_info()
+            taken += memory.rss - getattr(memory, "shared", 0)
+    return taken
 
 
 def _wait(future: Any) -> Any:

@@ -44,6 +44,17 @@ class Cluster:
             self._read(name, r"Registered to: +(\S+)")
         return self.workers[name]
 
+    def start_ours(self, name, *options):
+        """Start a worker as people do: `digitflow worker`."""
+        with (self.folder / f"{name}.log").open("w") as output:
+            self.workers[name] = subprocess.Popen(
+                [DASK.with_name("digitflow"), "worker", "--scheduler", self.address,
+                 "--name", name, "--debug", *options],
+                stdout=output, stderr=output, env=os.environ | TESTS,
+            )  # fmt: skip
+        self._read(name, r"Registered to: +(\S+)")
+        return self.workers[name]
+
     def _start(self, kind, *options, log=None, **variables):
         command = [DASK, kind, *options, "--host", "127.0.0.1", "--no-dashboard"]
         with (self.folder / f"{log or kind}.log").open("w") as output:

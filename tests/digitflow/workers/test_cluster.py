@@ -10,8 +10,9 @@ from real_cluster import open_cluster
 
 from digitflow.errors import CandidateFailed, ClusterError, InputError
 from digitflow.project.code import Code, trace_code
+from digitflow.workers.address import check_address
 from digitflow.workers.child import call_with_share, tell_parent
-from digitflow.workers.cluster import ClusterPool, check_address
+from digitflow.workers.cluster import ClusterPool
 from digitflow.workers.local import WorkerPool
 
 
