@@ -45,6 +45,8 @@ Stays = Callable[..., bool]
 
 # What the run gives a function that asks for it by these names; no input of its task.
 GIVEN = ("store", "log", "threads", "time_limit")
+# An attribute of the function of a task that waits for a slot: who plans asks for it.
+TAKES_A_SLOT = "takes_a_slot"
 
 
 def stay_never(**inputs: object) -> bool:
@@ -255,6 +257,7 @@ def _in_worker(
         limit = None if time_limit is None else time_limit(**inputs)
         return pool.run(filled, time_limit=limit, place=run.place, hear=hear, code=trace)
 
+    vars(work)[TAKES_A_SLOT] = True
     return _hide_given(work, function)
 
 
