@@ -110,6 +110,11 @@ def serve(
     debug: Debug = False,
 ) -> None:
     """Answer over HTTP what `digitflow predict` answers; follow the champion."""
+    from digitflow.workers import THREAD_VARIABLES
+
+    # Batches are small: threads for one would wait for each other longer than they compute.
+    for name in THREAD_VARIABLES:
+        os.environ.setdefault(name, "1")
     from digitflow.service.environment import write_url
     from digitflow.serving.server import PASSWORD_VARIABLE as PASSWORD
     from digitflow.serving.server import open_listener, run

@@ -30,8 +30,8 @@ class Batcher(Generic[Ask, Answer]):
     most : int
         How many are answered together.
     gather_seconds : float
-        How long a batch that has begun to fill is waited for; whoever asks alone waits so
-        long for nothing.
+        How long others are waited for where the last batch had several: a batch of eight
+        takes the time of two alone. Whoever asks alone is answered at once.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class Batcher(Generic[Ask, Answer]):
         gather_seconds: float = 0.0,
     ) -> None:
         self._answer, self._most, self._seconds = answer, most, gather_seconds
+        self._last_size = 1
         self._queue: SimpleQueue[_Waiting[Ask, Answer] | None] = SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -72,10 +73,12 @@ class Batcher(Generic[Ask, Answer]):
 
     def _take_batch(self) -> tuple[list[_Waiting[Ask, Answer]], bool]:
         """Wait for a question; return it with those that are there, and whether to end."""
-        taken, deadline = [self._queue.get()], monotonic() + self._seconds
+        taken = [self._queue.get()]
+        deadline = monotonic() + (self._seconds if self._last_size > 1 else 0.0)
         with suppress(Empty):
             while taken[-1] is not None and len(taken) < self._most:
                 taken.append(self._queue.get(timeout=max(0.0, deadline - monotonic())))
+        self._last_size = len(taken)
         return [waiting for waiting in taken if waiting is not None], taken[-1] is None
 
     def _answer_all(self, asks: Sequence[Ask]) -> Sequence[Answer | Exception]:

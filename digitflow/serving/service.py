@@ -14,7 +14,7 @@ from digitflow.store.references import Record
 MEGABYTE = 1 << 20
 # What is larger is a page, and takes longer than those who ask for a digit should wait.
 QUICK_BYTES = 32 << 10
-MOST_TOGETHER = 64
+MOST_TOGETHER, GATHER_SECONDS = 64, 0.002
 
 
 class Limits(Record):
@@ -57,7 +57,9 @@ class Service:
         self.metrics = Metrics()
         self.log = BackgroundLog(store, self.metrics.note_kept) if keep else None
         self.follower = ChampionFollower(store, model, self.log, self.metrics.note_champion)
-        self._quick: Batcher[Ask, Any] = Batcher(self._answer_together, MOST_TOGETHER)
+        self._quick: Batcher[Ask, Any] = Batcher(
+            self._answer_together, MOST_TOGETHER, GATHER_SECONDS
+        )
         self._slow: Batcher[Ask, Any] = Batcher(self._answer_alone, 1)
 
     def start(self) -> None:
