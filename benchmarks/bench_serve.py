@@ -54,7 +54,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as work:
         store = copy_champion(Path(work) / "artifacts")
         champion = find_champion(store)
-        print(f"model: {champion.name} version {champion.version}, {champion.model.bytes:,} bytes")
+        print(
+            f"model: {champion.name} version {champion.version}, {champion.model.bytes:,} bytes"
+        )
         digits = load_digits()
         lone = write_requests(Path(work) / "lone", digits)
         drawn = write_requests(Path(work) / "drawn", [enlarge(digit) for digit in digits])
@@ -109,7 +111,10 @@ class Served:
     def __init__(self, store: Store) -> None:
         environment = os.environ | {ARTIFACTS_VARIABLE: str(store.root.resolve())}
         self.process = subprocess.Popen(
-            [COMMAND, "serve", "--port", "0"], env=environment, stdout=subprocess.PIPE, text=True
+            [COMMAND, "serve", "--port", "0"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         self.port = int(re.search(r":(\d+);", self.process.stdout.readline())[1])
 
@@ -174,7 +179,9 @@ def measure_promotion(served: Served, store: Store, folder: Path) -> int:
     missed = measure(served, "a champion promoted meanwhile", folder)
     promoting.join()
     answers = f'"version":"{following.version}"' in served.get("/ready")
-    print(f"  version {following.version} {'answers' if answers else 'does not answer: MISSED'}")
+    print(
+        f"  version {following.version} {'answers' if answers else 'does not answer: MISSED'}"
+    )
     return missed + (not answers)
 
 

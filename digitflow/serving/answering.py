@@ -173,17 +173,18 @@ def _require_value(result: Prediction | RowPrediction | Unread) -> Any:
     return result.digit if isinstance(result, Prediction) else result.value
 
 
-def _take_pixels(given: Any) -> np.ndarray:
+def _take_pixels(given: Any) -> Any:
     """Return pixels from whatever form JSON gives them; never a text, which names a file."""
     import pandas as pd
 
     if isinstance(given, list) and given and all(isinstance(row, dict) for row in given):
         given = pd.DataFrame.from_records(given)
     try:
-        pixels = np.asarray(given)
-    except ValueError as exc:
-        raise InputError(f"pictures of different sizes, or no pictures: {exc}") from exc
-    if pixels.dtype.kind not in "biuf" or not pixels.ndim:
+        # A CSV's cells come as texts.
+        pixels = given.astype(float) if isinstance(given, pd.DataFrame) else np.asarray(given)
+    except (ValueError, TypeError) as exc:
+        raise InputError(f"pictures of different sizes, or no numbers: {exc}") from exc
+    if isinstance(pixels, np.ndarray) and (pixels.dtype.kind not in "biuf" or not pixels.ndim):
         raise InputError(
             "pictures are numbers, (n, 28, 28), (n, 784) or larger ones (n, height, width), "
             f"got {type(given).__name__} of {pixels.dtype}"

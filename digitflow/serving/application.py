@@ -27,6 +27,7 @@ from digitflow.serving.bodies import (
     read_type,
     require_multipart,
 )
+from digitflow.serving.describing import DESCRIBED, write_page
 from digitflow.serving.guard import Application, Guard
 from digitflow.serving.refusals import (
     Busy,
@@ -68,11 +69,19 @@ def create_application(service: Service, password: str | None = None) -> Applica
         lifespan=run_service,
     )
     routes = Routes(service)
-    app.add_api_route("/predict", routes.predict, methods=["POST"])
-    app.add_api_route("/invocations", routes.invoke, methods=["POST"])
-    app.add_api_route("/health", routes.tell_health, methods=["GET"])
-    app.add_api_route("/ready", routes.tell_ready, methods=["GET"])
-    app.add_api_route("/metrics", routes.tell_metrics, methods=["GET"])
+    for path, act in (("/predict", routes.predict), ("/invocations", routes.invoke)):
+        app.add_api_route(path, act, methods=["POST"], **DESCRIBED[path])
+    told = {
+        "/health": routes.tell_health,
+        "/ready": routes.tell_ready,
+        "/metrics": routes.tell_metrics,
+    }
+    for path, tell in told.items():
+        app.add_api_route(path, tell, methods=["GET"], **DESCRIBED[path])
+        app.add_api_route(path, tell, methods=["HEAD"], include_in_schema=False)
+    for path in ("/", "/docs"):
+        show = partial(_show_page, app)
+        app.add_api_route(path, show, methods=["GET"], include_in_schema=False)
     for kind in (Exception, DigitflowError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _answer_error)
     return Guard(app, service, frozenset(route.path for route in app.routes), password)
@@ -102,8 +111,15 @@ class Routes:
     def _choose_ask(
         self, kind: str, body: bytes, one: bool, turn: Turn, file: str | None
     ) -> Ask:
-        champion = self._service.follower.require()
-        if kind in ROW_TYPES or (kind in UNSAID and isinstance(champion, RowPredictor)):
+        predictor = self._service.follower.require()
+        is_table = isinstance(predictor, RowPredictor)
+        given = [name for name, said in (("one", one), ("turn", turn != "no")) if said]
+        if is_table and given:
+            model = predictor.champion.name
+            raise InputError(
+                f"{', '.join(given)}: only of pictures, and {model} takes rows of a table"
+            )
+        if kind in ROW_TYPES or (kind in UNSAID and is_table):
             return RowsAsk(partial(parse_rows, body, file), file)
         return PicturesAsk(((file, body),), one, turn)
 
@@ -146,6 +162,11 @@ class Routes:
             raise Busy(
                 f"the answer takes more than {seconds:g} s, which --seconds allows"
             ) from exc
+
+
+async def _show_page(app: Any) -> Response:
+    """Show the description of the routes; nothing of the page comes from elsewhere."""
+    return Response(write_page(app.openapi()), media_type="text/html; charset=utf-8")
 
 
 async def _read_files(request: Request) -> tuple[tuple[str | None, bytes], ...]:

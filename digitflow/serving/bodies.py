@@ -14,13 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 JSON, CSV, FORM = "application/json", "text/csv", "multipart/form-data"
-ROW_TYPES = (
-    JSON,
-    CSV,
-    "application/jsonl",
-    "application/x-ndjson",
-    "text/tab-separated-values",
-)
+JSON_LINES = "application/x-ndjson"
+ROW_TYPES = (JSON, CSV, JSON_LINES, "application/jsonl", "text/tab-separated-values")
 # What a client says that was told nothing: curl of any body, a browser of a file.
 UNSAID = ("", "application/octet-stream", "application/x-www-form-urlencoded")
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")

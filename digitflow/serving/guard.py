@@ -134,7 +134,7 @@ class Guard:
         most = self._service.limits.body_bytes
         if size > most:
             raise TooLarge(
-                f"the body has more than {most / MEGABYTE:g} MB, which --body-mb allows"
+                f"the body has more than {most / MEGABYTE:.3g} MB, which --body-mb allows"
             )
         if self._bytes > BODIES * most:
             raise Busy(f"{self._bytes / MEGABYTE:.0f} MB of bodies are held: ask again")

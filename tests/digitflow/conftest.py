@@ -104,11 +104,17 @@ def fitted_districts(districts):
 
 
 @pytest.fixture
-def crown_table(store, fitted_districts):
+def crown_table(store, crown_table_in):
     """Make a model of districts champion in the test's store; return it."""
+    return functools.partial(crown_table_in, store)
+
+
+@pytest.fixture(scope="session")
+def crown_table_in(fitted_districts):
+    """Make a model of districts champion in a store; return it."""
     records, prices, to_price, to_class = fitted_districts
 
-    def crown(model="housing", classes=(), generated=False):
+    def crown(store, model="housing", classes=(), generated=False):
         pipeline, targets = (
             (to_class, (prices > DEAR).astype(int)) if classes else (to_price, prices)
         )

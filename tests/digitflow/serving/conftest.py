@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
 from digitflow.data.sets import store_set
@@ -37,7 +37,7 @@ def fitted(handwriting):
 
     def fit(count):
         steps = build_steps("pixels", 0)
-        pipeline = Pipeline([*steps, ("classifier", LogisticRegression(max_iter=200))])
+        pipeline = Pipeline([*steps, ("classifier", KNeighborsClassifier(3))])
         return pipeline.fit(handwriting.images[:count], handwriting.labels[:count])
 
     return fit(FITTED), fit(FITTED // 2)
@@ -126,7 +126,7 @@ class Server:
         finally:
             connection.close()
         is_json = answer.headers.get_content_type() == "application/json"
-        return answer.status, json.loads(content) if is_json else content.decode()
+        return answer.status, json.loads(content) if is_json and content else content.decode()
 
     def post(self, path, body, **headers):
         return self.ask("POST", path, body, **headers)
