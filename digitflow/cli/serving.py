@@ -110,7 +110,7 @@ def serve(
     debug: Debug = False,
 ) -> None:
     """Answer over HTTP what `digitflow predict` answers; follow the champion."""
-    from digitflow.workers import THREAD_VARIABLES
+    from digitflow.workers.child import THREAD_VARIABLES
 
     # Batches are small: threads for one would wait for each other longer than they compute.
     for name in THREAD_VARIABLES:
