@@ -36,7 +36,8 @@ from people import Answer, Person, draw_digit
 
 from digitflow.registry.history import append_entry, find_champion
 from digitflow.registry.versions import Champion, list_files
-from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store
+from digitflow.store.artifacts import Store
+from digitflow.store.files import ARTIFACTS_VARIABLE
 from digitflow.workers.local import count_cores
 
 ONE_SECONDS, TEN_SECONDS, MAX_GROWTH = 0.3, 1.5, 1.10

@@ -29,7 +29,8 @@ import yaml
 from bench_predict import IMPORTS, find_store, write_pictures
 from measuring import REPOSITORY, find_mnist, report_ratio, run_server
 
-from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store
+from digitflow.store.artifacts import Store
+from digitflow.store.files import ARTIFACTS_VARIABLE
 from digitflow.workers.local import count_cores
 
 COMMAND = Path(sys.executable).with_name("digitflow")

@@ -49,7 +49,8 @@ from digitflow.predict.finding import frame_page
 from digitflow.predict.predictor import Predictor
 from digitflow.registry.history import append_entry, find_champion
 from digitflow.registry.versions import Champion
-from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store, open_store
+from digitflow.store.artifacts import Store, open_store
+from digitflow.store.files import ARTIFACTS_VARIABLE
 from digitflow.workers.local import count_cores
 
 COMMAND = Path(sys.executable).with_name("digitflow")

@@ -54,7 +54,7 @@ def run_server(store):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     store.check_writable()
-    environment = os.environ | prefect_environment(store.root, os.environ)
+    environment = os.environ | prefect_environment(store, os.environ)
     command = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with (store.root / "server.log").open("wb") as log:
         process = subprocess.Popen(

@@ -28,10 +28,11 @@ from digitflow.errors import DamagedArtifact, DigitflowError
 from digitflow.registry.training import resolve_config
 from digitflow.registry.versions import COMMAND_LINE
 from digitflow.store.artifacts import open_store
-from digitflow.store.runs import open_run
+from digitflow.store.runs import find_run, open_run
 from digitflow.workers.choosing import open_workers
 from digitflow.workers.local import count_cores
 from tasks.publishing import ProgressArtifact
+from tasks.results import share_results
 from tasks.wiring import RunContext, run_context
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ def name_run(prefix: str = "") -> str:
     A run that is begun again, after a crash or an answer, keeps its name and its record.
     """
     begun, *_ = (prefect.runtime.flow_run.name or "nameless").split()
-    if (open_store().root / "runs" / begun / "run.json").is_file():
+    if find_run(open_store(), begun) is not None:
         return begun
     try:
         model = resolve_config(prefect.runtime.flow_run.parameters["config"]).model
@@ -86,6 +87,7 @@ def run_job(
                 return _attempt(work, run)
             except DamagedArtifact as exc:
                 logger.warning("%s", exc)
+                run.store.forget()
         return _attempt(work, run)
 
 
@@ -104,6 +106,7 @@ def open_job(config: TrainConfig, job: str, tasks: int, title: str) -> Iterator[
     store = open_store()
     store.check_writable()
     store.sweep_temporary()
+    share_results(store)
     budget, flow_run = config.training, prefect.runtime.flow_run
     with (
         open_run(

@@ -107,9 +107,9 @@ class CheckedSerializer(JSONSerializer):
         result, store = super().loads(blob), open_store()
         for _, ref in name_refs(result):
             if not store.is_intact(ref):
-                path = store.path_of(ref)
-                logger.warning("%s is missing or changed; it is computed again", path)
-                raise DamagedArtifact(f"{path} is missing or changed")
+                place = store.blobs.describe(ref)
+                logger.warning("%s is missing or changed; it is computed again", place)
+                raise DamagedArtifact(f"{place} is missing or changed")
         return result
 
 

@@ -6,10 +6,14 @@ import itertools
 import os
 import pwd
 import shutil
+import socket
 import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import psutil
 import pytest
@@ -156,6 +160,66 @@ def postgres():
 
 
 _numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def s3_server(make_shared: Callable[..., Path]) -> str:
+    """The address of moto's S3, which all processes of the tests share."""
+    return (make_shared("s3", _start_s3) / "url").read_text()
+
+
+def _start_s3(folder: Path) -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments = ["-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    output = (os.POSIX_SPAWN_OPEN, 1, folder / "log", os.O_WRONLY | os.O_CREAT, 0o644)
+    # Not subprocess.Popen, which wants to see the end of what outlives this process.
+    process = os.posix_spawn(
+        sys.executable,
+        [sys.executable, *arguments],
+        os.environ,
+        file_actions=[output, (os.POSIX_SPAWN_DUP2, 1, 2)],
+    )
+    _wait_for_port(port, folder / "log")
+    (folder / "url").write_text(f"http://127.0.0.1:{port}")
+    return process
+
+
+def _wait_for_port(port: int, log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.1)
+    pytest.fail(f"moto's server did not start: {log.read_text()[-2000:]}")
+
+
+@pytest.fixture
+def s3_variables(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What tells any client of the server, in this process's environment too."""
+    variables = {
+        "AWS_ENDPOINT_URL": s3_server,
+        "AWS_ACCESS_KEY_ID": "anybody",
+        "AWS_SECRET_ACCESS_KEY": "anything",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        # Nobody's files decide what tests do.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return variables
+
+
+@pytest.fixture
+def bucket_url(s3_variables: dict[str, str]) -> str:
+    """A prefix in a new, empty bucket."""
+    name = f"tests-{os.getpid()}-{next(_numbers)}"
+    address = f"{s3_variables['AWS_ENDPOINT_URL']}/{name}"
+    with urlopen(Request(address, method="PUT"), timeout=60):
+        return f"s3://{name}/a/prefix"
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ def _describe_record(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _show_server(store: Store, api: str) -> None:
     # Prefect reads it when it is imported.
-    os.environ.update(prefect_environment(store.root, os.environ))
+    os.environ.update(prefect_environment(store, os.environ))
     place = api.removesuffix("/api")
     with open_client(api) as client:
         runs = find_runs(client, {}, order="START_TIME_DESC")[:LATEST]

@@ -136,7 +136,7 @@ def _open_store() -> Any:
     from digitflow.store.artifacts import open_store
 
     store = open_store()
-    os.environ.update(prefect_environment(store.root, os.environ))
+    os.environ.update(prefect_environment(store, os.environ))
     return store
 
 

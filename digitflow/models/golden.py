@@ -139,12 +139,13 @@ def check_golden(
     the machine's arithmetic, and one thread. Whatever goes wrong in it, a crash included, is
     in the result's `error`.
     """
-    order = _Order(root=store.root, model=model, golden=golden)
     # Neither the working directory nor PYTHONPATH brings other modules in. Not -I, which
     # would leave out a package that was installed for this user only.
     command = [sys.executable, "-E", "-P", "-m", "digitflow.models.golden"]
     try:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as lent:
+            root = store.lend((model, golden.samples, golden.predictions), Path(lent))
+            order = _Order(root=root, model=model, golden=golden)
             done = subprocess.run(
                 command,
                 input=order.model_dump_json(),
@@ -248,7 +249,7 @@ def _read(pipeline: Any, samples: np.ndarray) -> np.ndarray:
 def _open_intact(store: Store, ref: ArrayRef) -> np.ndarray:
     array = np.array(store.open_array(ref))
     if digest_array(array) != ref.digest:
-        raise DamagedArtifact(f"{store.path_of(ref)}: its bytes changed. Train again.")
+        raise DamagedArtifact(f"{store.blobs.describe(ref)}: its bytes changed. Train again.")
     return array
 
 

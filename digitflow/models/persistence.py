@@ -12,7 +12,7 @@ import io
 import json
 import logging
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -31,7 +31,7 @@ from digitflow.models.types import SCHEMA, iterate_nodes, list_types
 from digitflow.project.code import ProjectCode, merge_code
 from digitflow.project.importing import open_namespace
 from digitflow.store.artifacts import Store
-from digitflow.store.references import FileRef, ModelRef, digest_bytes, digest_file
+from digitflow.store.references import FileRef, ModelRef, digest_bytes, digest_stream
 
 # Nobody can tell two equal ones apart; sharing them is an accident of the process.
 _IMMUTABLE_NODES = {"JsonNode", "TypeNode", "FunctionNode", "TupleNode", "DTypeNode"}
@@ -74,12 +74,15 @@ def dump_model(
         If the model holds what skops can't store or what `load_model` would refuse.
     """
     with store.temporary_path(".skops") as raw, store.temporary_path(".skops") as path:
-        raw.write_bytes(_dump(model))
-        with ZipFile(raw) as archive:
-            lent = require_storable(model, archive, trusted)
-        defined = set() if code is None else code.paths().keys()
-        needed = code if any(name.rpartition(".")[0] in defined for name in lent) else None
-        _write_canonical(raw, path, needed)
+        content = _dump(model)
+        # Written twice, the second time in its canonical form.
+        with store.room_for(2 * len(content)):
+            raw.write_bytes(content)
+            with ZipFile(raw) as archive:
+                lent = require_storable(model, archive, trusted)
+            defined = set() if code is None else code.paths().keys()
+            needed = code if any(name.rpartition(".")[0] in defined for name in lent) else None
+            _write_canonical(raw, path, needed)
         stored = store.put_file(path, "models", ".skops")
     return ModelRef(**stored.model_dump(), trusted=tuple(lent))
 
@@ -167,21 +170,35 @@ def load_model(source: FileRef | Path, store: Store) -> Any:
         arrays that would make compiled code read beyond them.
     """
     if isinstance(source, Path):
-        path = source
-    else:
-        path = store.path_of(source)
-        _require_digest(path, source.digest)
-    lending = getattr(source, "trusted", ())
+        return _read_model(source, None, ())
+    try:
+        return store.read(
+            source,
+            lambda path: _read_model(path, source.digest, getattr(source, "trusted", ())),
+        )
+    except FileNotFoundError as exc:
+        raise DamagedArtifact(
+            f"the model file {store.blobs.describe(source)} is missing. Train again to make it."
+        ) from exc
+
+
+def _read_model(path: Path, digest: str | None, lending: Sequence[str]) -> Any:
+    """Read a model's file, after its digest where one is known."""
     try:
         with path.open("rb") as file:
+            _require_digest(file, digest)
             with ZipFile(file) as archive:
                 allowed, lent, refused = list_types(archive, lending)
                 code = read_code(archive) if lent else None
             if not refused:
                 return _construct(file, allowed, lent, code)
+    except DamagedArtifact:
+        raise
     except InputError as exc:
         raise InputError(f"{path} is not used: {exc}. {_ADVICE}") from exc
     except Exception as exc:  # a crafted file can make any constructor raise anything
+        if digest is not None and isinstance(exc, FileNotFoundError):
+            raise
         raise InputError(
             f"{path} is no readable skops file ({type(exc).__name__}: {exc}). It may be "
             "truncated, of another format, or made to look like one."
@@ -206,8 +223,12 @@ def add_code(ref: ModelRef, store: Store, code: ProjectCode | None) -> ProjectCo
     """Return the code that a stored model brings along, and other code with it."""
     if not ref.trusted:
         return code
-    with ZipFile(store.path_of(ref)) as archive:
-        return merge_code(read_code(archive), code)
+
+    def read(path: Path) -> ProjectCode | None:
+        with ZipFile(path) as archive:
+            return read_code(archive)
+
+    return merge_code(store.read(ref, read), code)
 
 
 def _construct(
@@ -224,14 +245,11 @@ def _construct(
     return model
 
 
-def _require_digest(path: Path, digest: str) -> None:
-    if not path.is_file():
-        raise DamagedArtifact(f"the model file {path} is missing. Train again to make it.")
-    found = digest_file(path)
-    if found != digest:
+def _require_digest(file: BinaryIO, digest: str | None) -> None:
+    if digest is not None and (found := digest_stream(file)) != digest:
         raise DamagedArtifact(
-            f"the model file {path} changed: its digest should be {digest}, it is {found}. "
-            "It is not used. Put the original back, or train again."
+            f"the model file {file.name} changed: its digest should be {digest}, it is "
+            f"{found}. It is not used. Put the original back, or train again."
         )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from digitflow.errors import InputError, list_some
-from digitflow.store.artifacts import storage_errors
+from digitflow.store.files import storage_errors
 from digitflow.store.lineage import ROOT
 
 _TEMPLATE = Path(__file__).with_name("template")

@@ -114,7 +114,7 @@ def settle(client: Any, store: Store, model: str) -> Champion:
 def list_missing(store: Store, bundle: ModelBundle) -> dict[str, FileRef]:
     """Return {name: reference} of the bundle's files that are not in the store."""
     files = list_files(bundle).items()
-    return {name: ref for name, ref in files if not store.path_of(ref).is_file()}
+    return {name: ref for name, ref in files if not store.has(ref)}
 
 
 def restore_bundle(store: Store, champion: Champion) -> None:
@@ -131,12 +131,12 @@ def restore_file(
     client: Any, store: Store, champion: Champion, name: str, ref: FileRef
 ) -> None:
     """Bring one file back, if MLflow has a copy whose digest is right; or warn."""
-    path = store.path_of(ref)
+    place = store.blobs.describe(ref)
     content = mlflow_files.download_file(client, store, champion.name, champion.version, name)
     if content is not None and _put_back(store, content, ref):
-        logger.warning("%s was missing; brought back from MLflow", path)
+        logger.warning("%s was missing; brought back from MLflow", place)
     else:
-        logger.warning("%s is missing, and MLflow has no copy of it", path)
+        logger.warning("%s is missing, and MLflow has no copy of it", place)
 
 
 def _put_back(store: Store, content: bytes, ref: FileRef) -> bool:

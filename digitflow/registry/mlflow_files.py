@@ -18,7 +18,8 @@ from digitflow.registry.versions import (
     TrainingFacts,
     list_files,
 )
-from digitflow.store.artifacts import Store, storage_errors
+from digitflow.store.artifacts import Store
+from digitflow.store.files import storage_errors
 from digitflow.store.lineage import installed_version
 
 ARTIFACTS = "registry/artifacts"
@@ -29,9 +30,11 @@ def put_bundle(
     client: Any, store: Store, run_id: str, bundle: ModelBundle, signature: Signature
 ) -> None:
     """Keep every file of a bundle, with the page that tells MLflow how to load it."""
-    files = {name: store.path_of(ref) for name, ref in list_files(bundle).items()}
-    model = files.pop(MODEL_FILE)
-    with TemporaryDirectory() as folder:
+    refs = list_files(bundle)
+    with TemporaryDirectory() as folder, TemporaryDirectory() as lent:
+        root = store.lend(refs.values(), Path(lent))
+        files = {name: root / ref.path for name, ref in refs.items()}
+        model = files.pop(MODEL_FILE)
         page = Path(folder) / "MLmodel"
         _write_page(page, run_id, model, bundle.model.trusted, signature)
         put_files(client, store, run_id, {MODEL_FILE: model, page.name: page}, MODEL_FOLDER)

@@ -262,9 +262,9 @@ def _require_files(client: Any, store: Store, champion: Champion) -> None:
             store.verify(ref)
         except DamagedArtifact:
             restore_file(client, store, champion, name, ref)
-            if not store.path_of(ref).is_file():
+            if not store.has(ref):
                 raise DamagedArtifact(
-                    f"{store.path_of(ref)}, a file of version {champion.version} of "
+                    f"{store.blobs.describe(ref)}, a file of version {champion.version} of "
                     f"{champion.name}, is damaged or missing, and MLflow has no intact "
                     "copy. The champion stays."
                 ) from None

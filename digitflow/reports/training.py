@@ -233,7 +233,7 @@ def describe_data(store: Store, data: PreparedData) -> DataCard:
             _describe_part(store, *item, len(data.sources)) for item in data.parts().items()
         ),
         problems=data.checked.problems,
-        quarantine=None if quarantine is None else str(store.path_of(quarantine)),
+        quarantine=None if quarantine is None else store.blobs.describe(quarantine),
     )
 
 

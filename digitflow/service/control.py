@@ -33,7 +33,8 @@ from digitflow.service.processes import (
 )
 from digitflow.service.server import find_temporary, open_listener
 from digitflow.service.supervisor import POLL_SECONDS, READY, ServiceFailed
-from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store, storage_errors
+from digitflow.store.artifacts import Store
+from digitflow.store.files import storage_errors
 
 ENDING_PATIENCE_SECONDS = 60.0
 SUPERVISOR = "digitflow.service.supervisor"
@@ -131,8 +132,7 @@ def start_supervisor(store: Store, project: Path) -> "subprocess.Popen[bytes]":
             return subprocess.Popen(
                 [sys.executable, "-m", SUPERVISOR, project],
                 cwd=project,
-                env=os.environ
-                | {ARTIFACTS_VARIABLE: str(store.root), TOKEN_VARIABLE: make_token()},
+                env=os.environ | store.variables() | {TOKEN_VARIABLE: make_token()},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -169,7 +169,7 @@ def find_service(store: Store) -> list[psutil.Process]:
         process
         for process, environ in list_environs()
         if TOKEN_VARIABLE in environ
-        and environ.get(ARTIFACTS_VARIABLE) == str(store.root)
+        and store.variables().items() <= environ.items()
         and is_alive(process)
     ]
 

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from digitflow.errors import DigitflowError, InputError, StorageError
 from digitflow.service.processes import ProcessMark
-from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store
+from digitflow.store.artifacts import Store
 from digitflow.store.references import Record
 
 if TYPE_CHECKING:
@@ -119,14 +119,14 @@ class ServiceState(Record):
 
 
 def prefect_environment(
-    store_root: Path, environ: Mapping[str, str], quiet: bool = True
+    store: Store, environ: Mapping[str, str], quiet: bool = True
 ) -> dict[str, str]:
     """Return the variables to add to `environ`; what the user has set stays as it is.
 
     Parameters
     ----------
-    store_root : Path
-        The absolute folder of the artifacts; Prefect's database and results go there.
+    store : Store
+        Prefect's database goes to its folder, and results, unless they go to its bucket.
     environ : Mapping
         The environment so far.
     quiet : bool
@@ -134,16 +134,16 @@ def prefect_environment(
     """
     wanted = OFFLINE | LOOPBACK | BATCHES | LEASES | VACUUM | PATIENCE | LOGGING
     wanted = wanted | QUIET if quiet else wanted
-    wanted["PREFECT_HOME"] = str(store_root / "prefect")
+    wanted["PREFECT_HOME"] = str(store.root / "prefect")
     wanted[POOL_VARIABLE] = USUAL_POOL
     if os.path.expanduser("~") == "~":  # noqa: PTH111, which raises where there is none
         wanted["HOME"] = wanted["PREFECT_HOME"]
-    wanted["PREFECT_RESULTS_LOCAL_STORAGE_PATH"] = str(store_root / "results")
+    wanted["PREFECT_RESULTS_LOCAL_STORAGE_PATH"] = str(store.root / "results")
     if AUTH_VARIABLE in environ:
         wanted[CLIENT_AUTH_VARIABLE] = environ[AUTH_VARIABLE]
     unset = {name: value for name, value in wanted.items() if name not in environ}
     # Absolute, since a flow that a worker starts may run in another folder.
-    return unset | _spare_loopback(environ) | {ARTIFACTS_VARIABLE: str(store_root)}
+    return unset | _spare_loopback(environ) | store.variables()
 
 
 def _spare_loopback(environ: Mapping[str, str]) -> dict[str, str]:
@@ -162,7 +162,7 @@ def use_prefect_environment(store: Store, quiet: bool = True) -> None:
 
     The server that `make up` started is used where it answers and no other is set.
     """
-    os.environ.update(prefect_environment(store.root, os.environ, quiet))
+    os.environ.update(prefect_environment(store, os.environ, quiet))
     if "PREFECT_API_URL" not in os.environ and (server := find_running_server(store)):
         os.environ["PREFECT_API_URL"] = server
 
@@ -280,7 +280,7 @@ def open_client(api_url: str) -> Iterator["SyncPrefectClient"]:
 
 def service_environment(store: Store, url: str) -> dict[str, str]:
     """Return the whole environment of the server, the worker and what it runs."""
-    ours = prefect_environment(store.root, os.environ, quiet=False)
+    ours = prefect_environment(store, os.environ, quiet=False)
     address = {
         "PREFECT_API_URL": f"{url}/api",
         # The page asks the server that it came from, whatever the port.

@@ -31,7 +31,8 @@ from digitflow.service.environment import (
     write_url,
 )
 from digitflow.service.processes import is_alive, list_environs, log_path, watch_parent
-from digitflow.store.artifacts import Store, storage_errors
+from digitflow.store.artifacts import Store
+from digitflow.store.files import storage_errors
 
 PREFERRED_PORT, ANY_PORT = 4200, 0
 START_PATIENCE_SECONDS = 180.0

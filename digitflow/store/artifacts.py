@@ -5,21 +5,30 @@ temporary name and renamed, so that a reader sees a whole file or none. What tra
 between tasks is a reference: small, hashable, printable.
 """
 
-import errno
-import json
 import logging
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, TypeVar
 
 import numpy as np
 
-from digitflow.errors import DamagedArtifact, InputError, StorageError
+from digitflow.errors import InputError
+from digitflow.store.blobs import Blobs, LocalBlobs, StoredFile, describe_damage, map_array
+from digitflow.store.bucket import Bucket
+from digitflow.store.bucket_blobs import BucketBlobs
+from digitflow.store.cache import DEFAULT_LIMIT, LIMIT_VARIABLE
+from digitflow.store.files import (
+    ARTIFACTS_VARIABLE,
+    Folder,
+    allocate_array,
+    storage_errors,
+)
 from digitflow.store.locks import acquire_lock, is_locked, release_lock, was_abandoned
+from digitflow.store.places import CACHE_VARIABLE, read_place
 from digitflow.store.references import (
     ArrayRef,
     FileRef,
@@ -27,50 +36,72 @@ from digitflow.store.references import (
     digest_bytes,
     digest_file,
 )
+from digitflow.store.sharing import InBucket, InFolder, Sharing
 
 logger = logging.getLogger(__name__)
 
-ARTIFACTS_VARIABLE = "DIGITFLOW_ARTIFACTS"
+Read = TypeVar("Read")
+
 # Raised when what is stored takes another form; a folder of another form is left alone.
 FORMAT, FORMAT_FILE = "1", "format"
+# In the folder that holds copies of a bucket: its URL. What lies there may be dropped.
+BUCKET_FILE = "bucket"
 _KEPT = ("arrays", "registry", "runs")
-_CANNOT_WRITE = {
-    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR,
-    errno.EEXIST,
-}  # fmt: skip
-
-
-@contextmanager
-def storage_errors(path: Path) -> Iterator[None]:
-    """Turn 'no space', 'read-only' and 'not permitted' into one clear `StorageError`."""
-    try:
-        yield
-    except OSError as exc:
-        if exc.errno not in _CANNOT_WRITE:
-            raise
-        raise StorageError(
-            f"can't write {path}: {os.strerror(exc.errno)}. Free space there "
-            f"(`digitflow gc`), make it writable, or name another folder in "
-            f"{ARTIFACTS_VARIABLE}. What was finished is kept."
-        ) from exc
+# As long as that of a structured array may be.
+HEADER_BYTES = 4096
+# Those whose format this process has seen.
+_known_buckets: set[str] = set()
 
 
 class Store:
-    """A folder of artifacts.
+    """A folder of artifacts, or a bucket and the folder of this machine for it.
+
+    It travels to other processes as where it is.
 
     Parameters
     ----------
     root : Path
-        The folder; it is made when something is first written.
+        The folder; it is made when something is first written. Of a store in a bucket it
+        holds what is locked, appended to or a database, and copies of blobs.
+    bucket : str, optional
+        "s3://bucket/prefix", where blobs lie and what is shared by name.
+    limit : int, optional
+        Bytes that copies of a bucket's blobs take, with temporary files.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, bucket: str = "", limit: int = DEFAULT_LIMIT) -> None:
         self.root = Path(root).absolute()
-        self._begun = False
+        self.bucket, self._limit = bucket, limit
+        self._folder = Folder(self.root)
+        self._begun = self._has_folder = False
+        self.blobs: Blobs = LocalBlobs(self._folder)
+        self._sharing: Sharing = InFolder(self._folder)
+        if bucket:
+            remote = Bucket(bucket)
+            self.blobs = BucketBlobs(self._folder, remote, limit)
+            self._sharing = InBucket(self._folder, remote)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _open_again, (str(self.root), self.bucket, self._limit)
+
+    @property
+    def place(self) -> str:
+        """Where it is, as people name it: its bucket, or its folder."""
+        return self.bucket or str(self.root)
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment in which `open_store` opens this very store."""
+        if not self.bucket:
+            return {ARTIFACTS_VARIABLE: str(self.root)}
+        return {
+            ARTIFACTS_VARIABLE: self.bucket,
+            CACHE_VARIABLE: str(self.root),
+            LIMIT_VARIABLE: f"{self._limit}B",
+        }
 
     def path_of(self, ref: FileRef) -> Path:
-        """Return where a reference's file is on this machine."""
-        return self.root / ref.path
+        """Return where a reference's file is on this machine, or would be once it is read."""
+        return self.blobs.path_of(ref)
 
     def name_of(self, path: Path) -> str:
         """Return the name by which a file of the store is referred to."""
@@ -82,61 +113,102 @@ class Store:
         Raises
         ------
         InputError
-            If another digitflow, older or newer, stored it; nothing is changed then.
+            If another digitflow, older or newer, stored it, or the folder is that of another
+            bucket, or of none; nothing is changed then.
         """
+        found = self._require_format()
+        if found or not self.bucket:
+            self._require_bucket(found)
+        if not self.bucket or self.bucket in _known_buckets:
+            return found
+        shared = self._decode(self._sharing.read(FORMAT_FILE))
+        self._check_format(shared)
+        if shared is not None:
+            _known_buckets.add(self.bucket)
+        return found
+
+    def _require_format(self) -> bool:
         found = self._read_format()
         # In this order: a store that begins writes its format before anything else.
         if found is None and any((self.root / name).exists() for name in _KEPT):
             found = self._read_format() or "none"
+        self._check_format(found)
+        return found is not None
+
+    def _check_format(self, found: str | None) -> None:
         if found not in (None, FORMAT):
             raise InputError(
-                f"{self.root} holds what another version of digitflow stored (format {found}; "
+                f"{self.place} holds what another version of digitflow stored (format {found}; "
                 f"this one reads {FORMAT}), and nothing in it was changed. To start a new "
                 f"folder, name one in {ARTIFACTS_VARIABLE}, or move this one away."
             )
-        return found is not None
+
+    def _require_bucket(self, begun: bool) -> None:
+        """Refuse a folder whose blobs are no copies, or copies of another bucket's."""
+        try:
+            noted = (self.root / BUCKET_FILE).read_text(encoding="utf-8").strip()
+        except (FileNotFoundError, NotADirectoryError):
+            noted = ""
+        if noted == self.bucket:
+            return
+        holds = f"copies of what {noted} holds" if noted else "a store of its own"
+        name = CACHE_VARIABLE if self.bucket else ARTIFACTS_VARIABLE
+        raise InputError(
+            f"{self.root} holds {holds}, and {ARTIFACTS_VARIABLE} is {self.place}: name "
+            f"another folder in {name}"
+        )
 
     def _read_format(self) -> str | None:
-        try:
-            return (self.root / FORMAT_FILE).read_text(encoding="utf-8").strip()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+        return self._decode(InFolder(self._folder).read(FORMAT_FILE))
+
+    @staticmethod
+    def _decode(content: bytes | None) -> str | None:
+        return None if content is None else content.decode(errors="replace").strip()
 
     # -- writing ------------------------------------------------------------------
 
     def begin(self) -> None:
         """Note the format before anything is stored; raises as `require_format` does."""
-        if self._begun or self.require_format():
+        if not self._begun:
+            self._begin_folder()
+            if self.bucket and self.bucket not in _known_buckets:
+                self._sharing.push(FORMAT_FILE)
+                _known_buckets.add(self.bucket)
             self._begun = True
+
+    def _begin_folder(self) -> None:
+        if self._has_folder or self.require_format():
+            self._has_folder = True
             return
         with storage_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
-            unfinished = self.root / f"{FORMAT_FILE}-{secrets.token_hex(8)}"
-            unfinished.write_text(f"{FORMAT}\n", encoding="utf-8")
-            unfinished.replace(self.root / FORMAT_FILE)
-        self._begun = True
+            if self.bucket:
+                self._write_once(BUCKET_FILE, self.bucket)
+            self._write_once(FORMAT_FILE, FORMAT)
+        self._has_folder = True
+
+    def _make_ready(self) -> None:
+        """Let what is read from a bucket find its folder; nothing is written there."""
+        if self.bucket:
+            self._begin_folder()
+
+    def _write_once(self, name: str, text: str) -> None:
+        unfinished = self.root / f"{name}-{secrets.token_hex(8)}"
+        unfinished.write_text(f"{text}\n", encoding="utf-8")
+        unfinished.replace(self.root / name)
 
     @contextmanager
     def temporary_path(self, suffix: str = "") -> Iterator[Path]:
         """Yield an unused path under tmp/, removed afterwards if it is still there."""
         self.begin()
-        folder = self.root / "tmp"
-        with storage_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        # The process id tells a later sweep whose file this was.
-        path = folder / f"{os.getpid()}-{secrets.token_hex(8)}{suffix}"
-        try:
-            with storage_errors(path):
-                yield path
-        finally:
-            with suppress(OSError):  # the error on its way out says more
-                path.unlink(missing_ok=True)
+        with self._folder.temporary_path(suffix) as path:
+            yield path
 
     @contextmanager
     def scratch_array(self, shape: tuple[int, ...], dtype: Any) -> Iterator[np.ndarray]:
         """Yield a writable memory-mapped array that vanishes at the end of the block."""
         with self.temporary_path(".npy") as path:
-            yield _allocate_array(path, shape, dtype)
+            yield self._allocate(path, shape, dtype)
 
     @contextmanager
     def new_array(self, shape: tuple[int, ...], dtype: Any) -> Iterator["PendingArray"]:
@@ -145,7 +217,7 @@ class Store:
         Nothing is stored when the block raises. `pending.ref` is set afterwards.
         """
         with self.temporary_path(".npy") as path:
-            array = _allocate_array(path, shape, dtype)
+            array = self._allocate(path, shape, dtype)
             pending = PendingArray(array)
             yield pending
             digest = digest_array(array)
@@ -159,7 +231,11 @@ class Store:
                 shape=shape,
             )
             pending.release()
-            self._move_in(path, pending.ref)
+            self.blobs.take_in(path, pending.ref)
+
+    def _allocate(self, path: Path, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        with self.blobs.room_for(measure_array(shape, dtype)):
+            return allocate_array(path, shape, dtype)
 
     def put_array(self, array: np.ndarray) -> ArrayRef:
         """Store a copy of an array (any shape, any plain dtype) and return its reference."""
@@ -170,7 +246,8 @@ class Store:
     def put_bytes(self, content: bytes, folder: str, suffix: str) -> FileRef:
         """Store bytes under `folder/<digest><suffix>` and return their reference."""
         with self.temporary_path(suffix) as path:
-            path.write_bytes(content)
+            with self.room_for(len(content)):
+                path.write_bytes(content)
             return self.put_file(path, folder, suffix)
 
     def put_file(self, path: Path, folder: str, suffix: str) -> FileRef:
@@ -178,31 +255,22 @@ class Store:
         digest = digest_file(path)
         size = path.stat().st_size
         ref = FileRef(digest=digest, path=f"{folder}/{digest}{suffix}", bytes=size)
-        self._move_in(path, ref)
+        self.blobs.take_in(path, ref)
         return ref
 
-    def _move_in(self, source: Path, ref: FileRef) -> None:
-        target = self.path_of(ref)
-        if target.exists() and self.is_intact(ref):
-            return
-        with storage_errors(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            source.chmod(0o444)
-            # No fsync: a lost page after a power cut is caught by the digest.
-            source.replace(target)
-        self._record_stat(ref)
+    def room_for(self, size: int) -> AbstractContextManager[None]:
+        """Make room for bytes of temporary files, which are written within the block."""
+        return self.blobs.room_for(size)
 
     def write_text(self, name: str, text: str) -> Path:
         """Write a small named file (run record, report) whole or not at all."""
         return self.write_bytes(name, text.encode())
 
     def write_bytes(self, name: str, content: bytes) -> Path:
-        """Write a small named file whole or not at all."""
-        target = self.root / name
-        with self.temporary_path() as path:
-            path.write_bytes(content)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(target)
+        """Write a small named file whole or not at all; others see it if it is shared."""
+        self.begin()
+        target = self._folder.write_bytes(name, content)
+        self._sharing.push(name)
         return target
 
     def append_line(self, name: str, line: str) -> None:
@@ -226,6 +294,7 @@ class Store:
         with self.temporary_path() as path:
             path.symlink_to(target)
             path.replace(link)
+        self._sharing.point(name, target)
 
     def remove(self, name: str) -> None:
         """Remove a file or a folder of the store; nothing happens if it is not there."""
@@ -235,73 +304,89 @@ class Store:
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
+        self.blobs.remove(name)
 
     # -- reading ------------------------------------------------------------------
 
     def open_array(self, ref: ArrayRef) -> np.ndarray:
         """Return the array, memory-mapped and read-only, shared by all who open it."""
-        path = self.path_of(ref)
         try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as exc:
-            raise _damaged(path, str(exc)) from exc
-        if array.shape != ref.shape or array.dtype.name != ref.dtype:
-            raise _damaged(path, f"holds {array.dtype.name} {array.shape}")
-        return array
+            return self.read(ref, lambda path: map_array(path, ref))
+        except OSError as exc:
+            raise describe_damage(self.blobs.describe(ref), str(exc)) from exc
 
     def read_bytes(self, ref: FileRef) -> bytes:
         """Return a stored file's bytes, checked against its digest."""
-        path = self.path_of(ref)
         try:
-            content = path.read_bytes()
+            content = self.read(ref, Path.read_bytes)
         except OSError as exc:
-            raise _damaged(path, str(exc)) from exc
+            raise describe_damage(self.blobs.describe(ref), str(exc)) from exc
         if digest_bytes(content) != ref.digest:
-            raise _damaged(path, "its bytes changed")
+            raise describe_damage(self.path_of(ref), "its bytes changed")
         return content
 
+    def read(self, ref: FileRef, reader: Callable[[Path], Read]) -> Read:
+        """Return what a function reads from a reference's file on this machine.
+
+        The file may be gone right afterwards; what is open or mapped by then stays so.
+        """
+        self._make_ready()
+        return self.blobs.read(ref, reader)
+
+    def lend(self, refs: Iterable[FileRef], folder: Path) -> Path:
+        """Return a folder with files under their references' paths, for who has no store.
+
+        Parameters
+        ----------
+        refs : iterable of FileRef
+        folder : Path
+            An empty one, which copies may be put into; the caller removes it.
+        """
+        self._make_ready()
+        return self.blobs.lend(refs, folder)
+
+    def has(self, ref: FileRef) -> bool:
+        """Tell whether the file is there, intact or not."""
+        return self.blobs.has(ref)
+
     def verify(self, ref: FileRef) -> None:
-        """Hash the whole file; raise `DamagedArtifact`, and drop the file, if it differs."""
-        path = self.path_of(ref)
-        try:
-            self._check_digest(ref)
-        except DamagedArtifact:
-            # Out of the way, so that whoever recomputes it finds the place free.
-            path.unlink(missing_ok=True)
-            raise
+        """Hash what is here of the file; if it differs, drop it and raise `DamagedArtifact`."""
+        self.blobs.verify(ref)
 
     def is_intact(self, ref: FileRef) -> bool:
         """Tell whether the file is as it was stored; hash it only if its stat differs."""
-        path = self.path_of(ref)
-        try:
-            if _stat_of(path) == _read_json(self._stat_path(ref)):
-                return True
-            self._check_digest(ref)
-        except (OSError, DamagedArtifact):
-            return False
-        with suppress(StorageError):  # a read-only store can still be read
-            self._record_stat(ref)
-        return True
+        return self.blobs.is_intact(ref)
 
-    def _check_digest(self, ref: FileRef) -> None:
-        path = self.path_of(ref)
-        if not path.is_file():
-            raise _damaged(path, "is missing")
-        if path.stat().st_size != ref.bytes:
-            raise _damaged(path, f"has {path.stat().st_size} bytes instead of {ref.bytes}")
-        if isinstance(ref, ArrayRef):
-            found = digest_array(self.open_array(ref))
-        else:
-            found = digest_file(path)
-        if found != ref.digest:
-            raise _damaged(path, "its bytes changed")
+    def rehash(self, ref: FileRef) -> None:
+        """Hash the whole file where it is kept; raise, and drop it, if it differs."""
+        self._make_ready()
+        self.blobs.rehash(ref)
 
-    def _stat_path(self, ref: FileRef) -> Path:
-        return self.root / "stats" / f"{ref.path.replace('/', '-')}.json"
+    def forget(self) -> None:
+        """Look again at what is there: a file was found missing or changed."""
+        self.blobs.forget()
 
-    def _record_stat(self, ref: FileRef) -> None:
-        name = str(self._stat_path(ref).relative_to(self.root))
-        self.write_text(name, json.dumps(_stat_of(self.path_of(ref))))
+    def list_files(self, folder: str) -> Iterator[StoredFile]:
+        """Yield name and size of the files of a folder, wherever they lie."""
+        return self.blobs.list_files(folder)
+
+    def read_shared(self, name: str) -> bytes | None:
+        """Return what all machines see under a name now; None where nothing is."""
+        return self._sharing.read(name)
+
+    def write_shared(self, name: str, content: bytes) -> None:
+        """Write a named file where all machines see it, without a copy on this one."""
+        self.begin()
+        self._sharing.write(name, content)
+
+    def share(self, name: str) -> None:
+        """Let other machines see a named file that was appended to."""
+        self._sharing.push(name)
+
+    def refresh(self, start: str, ending: str = "") -> None:
+        """Bring to this machine what others have written to files named so."""
+        self._make_ready()
+        self._sharing.pull(start, ending)
 
     # -- together with other processes --------------------------------------------
 
@@ -337,18 +422,13 @@ class Store:
 
     def sweep_temporary(self) -> int:
         """Remove what killed processes left under tmp/; return how many files."""
-        swept = 0
-        for path in (self.root / "tmp").glob("*-*"):
-            owner = path.name.split("-", 1)[0]
-            if owner.isdigit() and not _is_alive(int(owner)):
-                path.unlink(missing_ok=True)
-                swept += 1
-        return swept
+        return self._folder.sweep_temporary()
 
     def check_writable(self) -> None:
-        """Raise `StorageError` unless the folder takes a megabyte now."""
+        """Raise `StorageError` unless the folder takes a megabyte now, and others see it."""
         with self.temporary_path() as path:
             path.write_bytes(bytes(1 << 20))
+        self._sharing.check_writable()
 
 
 class PendingArray:
@@ -371,57 +451,18 @@ def open_store(environ: Mapping[str, str] = os.environ) -> Store:
     InputError
         If another version of digitflow stored something there.
     """
-    store = Store(Path(environ.get(ARTIFACTS_VARIABLE) or "artifacts"))
+    store = Store(*read_place(environ))
     store.require_format()
     return store
 
 
-_RESERVED_AT_ONCE = 2**20
+def _open_again(root: str, bucket: str, limit: int) -> Store:
+    """Open a store that came from another process, in this machine's folder of its bucket."""
+    if not bucket:
+        return Store(Path(root))
+    return Store(Path(os.environ.get(CACHE_VARIABLE) or root), bucket, limit)
 
 
-def _allocate_array(path: Path, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """Map a new `.npy` whose disk space is reserved: a full disk raises here.
-
-    Without that, the first write to a page that finds no space ends the process (SIGBUS).
-    """
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-    with path.open("r+b") as file:
-        _reserve(file, array.offset, path.stat().st_size)
-    return array
-
-
-def _reserve(file: BinaryIO, start: int, end: int) -> None:
-    """Reserve the disk space of a part of a file."""
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file.fileno(), start, max(end - start, 1))
-        return
-    # macOS has no such call; what is written has its place.
-    file.seek(start)
-    for place in range(start, end, _RESERVED_AT_ONCE):
-        file.write(bytes(min(_RESERVED_AT_ONCE, end - place)))
-
-
-def _stat_of(path: Path) -> dict[str, int]:
-    stat = path.stat()
-    return {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, "inode": stat.st_ino}
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except ValueError:
-        return None
-
-
-def _damaged(path: Path, what: str) -> DamagedArtifact:
-    return DamagedArtifact(f"{path}: {what}. It is dropped and computed again.")
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def measure_array(shape: tuple[int, ...], dtype: Any) -> int:
+    """Return how many bytes an array's `.npy` file takes."""
+    return int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize + HEADER_BYTES

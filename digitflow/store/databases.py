@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from digitflow.errors import InputError, StorageError, list_some
-from digitflow.store.artifacts import Store, storage_errors
+from digitflow.store.artifacts import Store
+from digitflow.store.files import storage_errors
 from digitflow.store.sqlite_files import Fault, find_fault, open_file, read_error, salvage_rows
 
 logger = logging.getLogger(__name__)

@@ -21,7 +21,22 @@ OUR_PACKAGE = "digitflow"
 # Configuration enters a key as the values that a task uses, and the store's own machinery
 # carries results without shaping them.
 NOT_IN_KEYS = frozenset(
-    {"digitflow.store.lineage", "digitflow.store.runs", "digitflow.store.locks"}
+    {
+        *(
+            f"digitflow.store.{name}"
+            for name in (
+                "blobs",
+                "bucket",
+                "bucket_blobs",
+                "cache",
+                "lineage",
+                "locks",
+                "places",
+                "runs",
+                "sharing",
+            )
+        )
+    }
 )
 
 CONFIG = "digitflow.config"

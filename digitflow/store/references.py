@@ -6,7 +6,7 @@ A reference is small, hashable and printable; where the bytes lie is the store's
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -75,10 +75,15 @@ def digest_array(array: np.ndarray) -> str:
 
 def digest_file(path: Path) -> str:
     """Return the digest of a file's bytes, read in chunks."""
-    digest = hashlib.blake2b(digest_size=16)
     with path.open("rb") as file:
-        while chunk := file.read(HASH_CHUNK_BYTES):
-            digest.update(chunk)
+        return digest_stream(file)
+
+
+def digest_stream(file: BinaryIO) -> str:
+    """Return the digest of what an open file has yet to give, read in chunks."""
+    digest = hashlib.blake2b(digest_size=16)
+    while chunk := file.read(HASH_CHUNK_BYTES):
+        digest.update(chunk)
     return digest.hexdigest()
 
 

@@ -65,6 +65,10 @@ class RunLog:
         level = logging.DEBUG if event == "key" else logging.INFO
         logger.log(level, "%s: %s%s", task, event, took, extra={"run_event": entry})
 
+    def share_events(self) -> None:
+        """Let other machines see the events so far."""
+        self.store.share(f"runs/{self.run}/events.jsonl")
+
     def seconds(self) -> float:
         """Return the seconds since the run began; those in which it waited don't count."""
         return time.monotonic() - self._started
@@ -85,11 +89,13 @@ def open_run(store: Store, run: str, **fields: Any) -> Iterator[RunLog]:
             log.update(**{**begun, **log.record, "status": "running", **fields})
         try:
             yield log
+            log.share_events()
         except BaseException as exc:
             # What is no error is a signal, or somebody who cancels the run.
             status = "failed" if isinstance(exc, Exception) else INTERRUPTED
-            if log.record["status"] != WAITING:
-                with suppress(Exception):  # a full disk must not hide why the run failed
+            with suppress(Exception):  # a full disk must not hide why the run failed
+                log.share_events()
+                if log.record["status"] != WAITING:
                     log.update(**_ending(log, status), error=str(exc) or type(exc).__name__)
             raise
         log.update(**_ending(log, "completed"))
@@ -103,7 +109,7 @@ def _count_run(store: Store, record: Mapping[str, Any]) -> int:
     if number := _find_place(record)[0]:
         return number
     try:
-        last = int((store.root / LAST_NUMBER).read_text(encoding="utf-8"))
+        last = int(store.read_shared(LAST_NUMBER) or b"")
     except (OSError, ValueError):
         last = max(map(_find_place, list_runs(store)), default=(0, ""))[0]
     store.write_text(LAST_NUMBER, f"{last + 1}\n")
@@ -141,8 +147,9 @@ def name_user() -> str:
 
 def list_runs(store: Store, job: str | None = None) -> list[dict[str, Any]]:
     """Return the records of all runs, or of those of one job, the last begun first."""
+    store.refresh("runs/", "/run.json")
     paths = (store.root / "runs").glob("*/run.json")
-    found = [record for path in paths if (record := _load(store, path.parent.name))]
+    found = [record for path in paths if (record := _read_record(store, path.parent.name))]
     records = [record for record in found if job in (None, record.get("job", "train"))]
     return sorted(records, key=_find_place, reverse=True)
 
@@ -176,6 +183,7 @@ def is_interrupted(store: Store, run: str) -> bool:
 
 def read_events(store: Store, run: str) -> list[dict[str, Any]]:
     """Return a run's events in order; a last line cut by a kill is passed over."""
+    store.refresh(f"runs/{run}/events.jsonl")
     path = store.root / "runs" / run / "events.jsonl"
     if not path.is_file():
         return []
@@ -201,6 +209,11 @@ def find_outputs(store: Store, run: str, task: str) -> dict[str, FileRef]:
 
 
 def _load(store: Store, run: str) -> dict[str, Any] | None:
+    store.refresh(f"runs/{run}/run.json")
+    return _read_record(store, run)
+
+
+def _read_record(store: Store, run: str) -> dict[str, Any] | None:
     try:
         text = (store.root / "runs" / run / "run.json").read_text(encoding="utf-8")
         record: dict[str, Any] = json.loads(text)

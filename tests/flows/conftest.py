@@ -87,7 +87,7 @@ def service(lasting_service):
 def server(make_shared):
     """The address of the API of one Prefect server, which all processes of the tests share."""
     folder = make_shared("server", _start_server)
-    prepare(prefect_environment(folder, os.environ))
+    prepare(prefect_environment(Store(folder), os.environ))
     return (folder / "url").read_text()
 
 
@@ -96,7 +96,7 @@ def _start_server(folder):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     arguments = ["-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    environment = os.environ | prefect_environment(folder, os.environ)
+    environment = os.environ | prefect_environment(Store(folder), os.environ)
     output = (os.POSIX_SPAWN_OPEN, 1, folder / "server.log", os.O_WRONLY | os.O_CREAT, 0o644)
     # Not subprocess.Popen, which wants to see the end of what outlives this process.
     process = os.posix_spawn(

@@ -20,7 +20,7 @@ from digitflow.monitoring.window import list_reports
 from digitflow.predict.predictor import Predictor
 from digitflow.registry.listing import list_history, list_versions
 from digitflow.registry.training import resolve_config
-from digitflow.store.artifacts import ARTIFACTS_VARIABLE
+from digitflow.store.files import ARTIFACTS_VARIABLE
 from flows.retrain import find_refusal, list_begun
 
 pytestmark = pytest.mark.slow

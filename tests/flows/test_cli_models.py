@@ -13,7 +13,8 @@ from digitflow.cli.models import app, rollback
 from digitflow.cli.tables import print_comparison
 from digitflow.errors import InputError
 from digitflow.registry.champion import read_champion
-from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store
+from digitflow.store.artifacts import Store
+from digitflow.store.files import ARTIFACTS_VARIABLE
 
 MODEL = "digits-sample"
 WIDTH = 80

@@ -31,7 +31,8 @@ from digitflow.registry.listing import list_history
 from digitflow.service.environment import read_state
 from digitflow.service.processes import find_process, is_alive, read_environ
 from digitflow.service.repairs import RUN_VARIABLE
-from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store
+from digitflow.store.artifacts import Store
+from digitflow.store.files import ARTIFACTS_VARIABLE
 from digitflow.store.runs import list_runs
 
 pytestmark = [pytest.mark.soak, pytest.mark.slow]

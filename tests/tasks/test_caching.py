@@ -5,7 +5,7 @@ from digitflow.config.data import BuiltinSource
 from digitflow.errors import DamagedArtifact
 from digitflow.models.building import EstimatorChoice
 from digitflow.models.fitting import FittedModel
-from digitflow.store.artifacts import ARTIFACTS_VARIABLE
+from digitflow.store.files import ARTIFACTS_VARIABLE
 from tasks.caching import CheckedSerializer, ContentPolicy, StoreLocks, name_refs
 from tasks.digits import ingest_digits
 from tasks.training import evaluate_candidate, train_candidate

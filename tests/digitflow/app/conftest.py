@@ -32,7 +32,8 @@ from digitflow.registry import promotion
 from digitflow.registry.champion import read_champion
 from digitflow.registry.versions import TrainingFacts
 from digitflow.reports.training import describe_data
-from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store
+from digitflow.store.artifacts import Store
+from digitflow.store.files import ARTIFACTS_VARIABLE
 from digitflow.store.runs import open_run
 from tasks.caching import describe_outputs
 

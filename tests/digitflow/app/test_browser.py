@@ -20,7 +20,8 @@ from digitflow.feedback.predictions import PredictionLog, read_recent
 from digitflow.feedback.tables import name_images
 from digitflow.images.frame import digest_image
 from digitflow.registry.history import find_champion
-from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store
+from digitflow.store.artifacts import Store
+from digitflow.store.files import ARTIFACTS_VARIABLE
 
 pytestmark = pytest.mark.slow
 webdriver = pytest.importorskip("selenium.webdriver")

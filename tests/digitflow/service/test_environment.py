@@ -32,8 +32,10 @@ from digitflow.service.environment import (
     write_state,
     write_url,
 )
+from digitflow.store.artifacts import Store
 
 ROOT = Path("/somewhere/artifacts")
+STORE = Store(ROOT)
 STATE = ServiceState(
     phase="ready",
     url="http://127.0.0.1:1",
@@ -50,7 +52,7 @@ def own_environment(monkeypatch):
 
 
 def test_nothing_leaves_the_machine_and_everything_lies_in_the_store():
-    ours = prefect_environment(ROOT, {})
+    ours = prefect_environment(STORE, {})
     assert ours["DO_NOT_TRACK"] == "1"
     assert ours["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
     assert ours["PREFECT_SERVER_API_HOST"] == "127.0.0.1"
@@ -61,27 +63,27 @@ def test_nothing_leaves_the_machine_and_everything_lies_in_the_store():
 def test_the_server_forgets_old_runs_not_only_old_events(own_environment):
     from prefect.settings.models.server.services import ServerServicesDBVacuumSettings
 
-    os.environ |= prefect_environment(ROOT, {})
+    os.environ |= prefect_environment(STORE, {})
     assert {"events", "flow_runs"} <= ServerServicesDBVacuumSettings().enabled_vacuum_types
 
 
 def test_what_the_user_has_set_stays():
     theirs = {"PREFECT_HOME": "/theirs", "PREFECT_WORKER_QUERY_SECONDS": "30"}
-    assert not prefect_environment(ROOT, theirs).keys() & theirs.keys()
+    assert not prefect_environment(STORE, theirs).keys() & theirs.keys()
 
 
 def test_the_store_is_named_by_its_absolute_path_even_where_the_user_named_it():
-    ours = prefect_environment(ROOT, {"DIGITFLOW_ARTIFACTS": "artifacts"})
+    ours = prefect_environment(STORE, {"DIGITFLOW_ARTIFACTS": "artifacts"})
     assert ours["DIGITFLOW_ARTIFACTS"] == "/somewhere/artifacts"
 
 
 def test_a_password_of_the_server_is_the_clients_too():
-    ours = prefect_environment(ROOT, {"PREFECT_SERVER_API_AUTH_STRING": "me:secret"})
+    ours = prefect_environment(STORE, {"PREFECT_SERVER_API_AUTH_STRING": "me:secret"})
     assert ours["PREFECT_API_AUTH_STRING"] == "me:secret"
 
 
 def test_only_a_quiet_environment_keeps_the_console_free():
-    quiet, loud = (prefect_environment(ROOT, {}, quiet) for quiet in (True, False))
+    quiet, loud = (prefect_environment(STORE, {}, quiet) for quiet in (True, False))
     assert quiet.keys() - loud.keys() == {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"}
 
 
@@ -89,7 +91,7 @@ def test_every_variable_of_prefect_is_one_that_it_knows():
     from prefect.settings import get_current_settings
 
     known = get_current_settings().to_environment_variables(include_aliases=True).keys()
-    ours = {name for name in prefect_environment(ROOT, {}) if name.startswith("PREFECT")}
+    ours = {name for name in prefect_environment(STORE, {}) if name.startswith("PREFECT")}
     # An item of its logging.yml, which any variable of this form overrides.
     assert ours - known == {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"}
 
@@ -296,7 +298,7 @@ PROXY = {"HTTP_PROXY": "http://proxy.lan:3128"}
 def test_nothing_of_this_machine_goes_through_a_proxy():
     from urllib.request import proxy_bypass_environment
 
-    ours = prefect_environment(ROOT, PROXY | {"NO_PROXY": "intranet.lan"})
+    ours = prefect_environment(STORE, PROXY | {"NO_PROXY": "intranet.lan"})
     for name in ("no_proxy", "NO_PROXY"):
         assert ours[name] == "intranet.lan,localhost,127.0.0.1,::1"
     spared = {"no": ours["no_proxy"]}
@@ -306,7 +308,7 @@ def test_nothing_of_this_machine_goes_through_a_proxy():
 
 @pytest.mark.parametrize("environ", [{}, {"HTTP_PROXY": ""}, PROXY | {"NO_PROXY": "*"}])
 def test_without_a_proxy_nothing_is_spared(environ):
-    assert "NO_PROXY" not in prefect_environment(ROOT, environ)
+    assert "NO_PROXY" not in prefect_environment(STORE, environ)
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,13 @@ import gc
 import os
 import pickle
 import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from digitflow.errors import DamagedArtifact, InputError, StorageError
-from digitflow.store import artifacts
-from digitflow.store.artifacts import Store, open_store, storage_errors
+from digitflow.store import blobs
+from digitflow.store.artifacts import Store, open_store
 from digitflow.store.references import ArrayRef, digest_array
 
 
@@ -139,18 +138,6 @@ def test_a_link_is_replaced(store):
     assert (store.root / "reports/latest/index.html").read_text() == "two"
 
 
-def test_files_of_killed_processes_are_swept_and_those_of_living_ones_stay(store):
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    with store.temporary_path() as mine:
-        mine.write_bytes(b"x")
-        left = store.root / "tmp" / f"{dead.pid}-0"
-        left.write_bytes(b"x")
-        assert store.sweep_temporary() == 1
-        assert mine.exists()
-        assert not left.exists()
-
-
 @pytest.mark.skipif(os.getuid() != 0, reason="mounting a small disk needs root")
 @pytest.mark.parametrize("call", ["posix_fallocate", None])
 def test_a_full_disk_is_one_clear_error_and_nothing_is_lost(tmp_path, monkeypatch, call):
@@ -181,7 +168,7 @@ def test_a_full_disk_is_one_clear_error_and_nothing_is_lost(tmp_path, monkeypatc
 
 def test_without_the_call_that_reserves_space_an_array_is_what_was_put(store, monkeypatch):
     monkeypatch.delattr(os, "posix_fallocate")
-    monkeypatch.setattr("digitflow.store.artifacts._RESERVED_AT_ONCE", 1000)
+    monkeypatch.setattr("digitflow.store.files._RESERVED_AT_ONCE", 1000)
     array = np.arange(1234, dtype=np.float32).reshape(2, 617)
     np.testing.assert_array_equal(store.open_array(store.put_array(array)), array)
 
@@ -250,37 +237,6 @@ def test_a_new_folder_gets_its_format_with_what_is_stored_first(tmp_path):
     assert again.is_intact(ref)
 
 
-def test_a_process_that_may_not_be_asked_is_alive_and_one_that_is_gone_is_not(monkeypatch):
-    assert artifacts._is_alive(os.getpid())
-
-    def refuse(pid, signal):
-        # Signal 0 asks and does nothing.
-        assert signal == 0
-        raise PermissionError
-
-    monkeypatch.setattr(os, "kill", refuse)
-    assert artifacts._is_alive(1)
-
-
-def test_only_files_that_a_process_left_are_swept(store):
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    with store.temporary_path():
-        pass
-    for name in (f"{dead.pid}-a", f"{dead.pid}-b-c", "notes-a", f"{dead.pid}"):
-        (store.root / "tmp" / name).write_bytes(b"x")
-    assert store.sweep_temporary() == 2
-    left = sorted(path.name for path in (store.root / "tmp").iterdir())
-    assert left == sorted([f"{dead.pid}", "notes-a"])
-
-
-def test_another_error_than_that_of_a_disk_is_not_renamed(tmp_path):
-    with pytest.raises(IsADirectoryError), storage_errors(tmp_path):
-        tmp_path.write_bytes(b"")
-    with pytest.raises(StorageError, match="Permission"), storage_errors(tmp_path):
-        raise PermissionError(13, "no")
-
-
 def test_a_line_that_was_cut_off_stays_a_line_of_its_own(store):
     store.append_line("a/events", "one")
     path = store.root / "a/events"
@@ -306,15 +262,13 @@ def test_an_intact_file_is_hashed_once_after_its_stat_has_changed(store, ref, mo
     path = store.path_of(ref)
     os.utime(path)
     hashed = []
-    known = artifacts.digest_array
-    monkeypatch.setattr(
-        artifacts, "digest_array", lambda array: hashed.append(1) or known(array)
-    )
+    known = blobs.digest_array
+    monkeypatch.setattr(blobs, "digest_array", lambda array: hashed.append(1) or known(array))
     assert store.is_intact(ref)
     assert store.is_intact(ref)
     assert len(hashed) == 1
     # The record of its stat may be garbage, too.
-    store._stat_path(ref).write_text("{")
+    store.blobs.stat_path(ref).write_text("{")
     assert store.is_intact(ref)
     assert len(hashed) == 2
 
