@@ -77,11 +77,13 @@ def _has_joint(mask: np.ndarray, thickest: float) -> bool:
     # The joint itself belongs to neither part.
     aside = 1 + round(thickest / _THICKEST_JOINT / 2)
     least = max(aside, round(_LEAST_WIDTH * height))
+    places = least + np.flatnonzero(is_thin[least : width - least])
+    if not places.size:
+        return False
     left = _measure_spans(mask)
     right = _measure_spans(mask[:, ::-1])[::-1]
-    places = np.arange(least, width - least)
     spans = np.minimum(left[places - aside], right[places + aside])
-    return bool((is_thin[places] & (spans >= _LEAST_HEIGHT * height)).any())
+    return bool((spans >= _LEAST_HEIGHT * height).any())
 
 
 def _measure_spans(mask: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from digitflow.errors import InputError
+from digitflow.images.levels import count_levels, count_signed, find_median, find_percentile
 from digitflow.images.patterns import clear_pattern
 
 MIN_CONTRAST = 32
@@ -77,7 +78,7 @@ def measure_light(paper: np.ndarray) -> np.ndarray:
     ndarray of shape (h, w), float32
         From 1 to 4; 1 everywhere if the paper is black.
     """
-    brightest = np.float32(np.percentile(paper, 95))
+    brightest = np.float32(find_percentile(count_levels(paper), 95))
     if brightest < _DARKEST_PAPER:
         return np.ones(paper.shape, np.float32)
     return np.asarray(brightest / paper.clip(brightest / _MOST_LIGHT, brightest))
@@ -141,6 +142,8 @@ _CLEAR_SHARE = 0.85
 _LEFT_SHARE = 0.15
 # Of the strongest ink; what is left of a shadow's edge is less than strong.
 _STRONG_SHARE, _FAINT_SHARE = 0.4, 0.15
+# Six median deviations are four standard deviations of even noise.
+_REACH = 6
 # Of the longest side: how far the soft edge of a stroke reaches.
 _EDGE_SHARE, _LEAST_EDGE = 0.03, 12
 
@@ -175,8 +178,7 @@ def extract_ink(picture: np.ndarray) -> np.ndarray:
     ground = estimate_ground(bright)
     paper = ground if bright is picture else np.invert(ground)
     ink = cv2.subtract(bright, _enlarge(ground, bright), dtype=cv2.CV_32F)
-    sample = _sample_pixels(ink)
-    level, noise = _measure_noise(sample[sample <= sample.max() / 2])
+    level, noise = _count_noise(_sample_pixels(ink))
     noise += _LEFT_SHARE * float(np.ptp(ground))
     ink = cv2.multiply(ink - np.float32(level), _enlarge(measure_light(paper), ink), dst=ink)
     printed = clear_pattern(ink)
@@ -275,15 +277,18 @@ def _clear_faint(ink: np.ndarray) -> np.ndarray:
     import cv2
 
     peak = int(cv2.blur(ink, (3, 3)).max())
-    count, labels = cv2.connectedComponents((ink > _FAINT_SHARE * peak).view(np.uint8))
-    kept = np.zeros(count, np.uint8)
-    kept[labels[ink > _STRONG_SHARE * peak]] = 255
-    kept[0] = 0
-    if not kept.any():
-        return ink
+    marks = (ink > _FAINT_SHARE * peak).view(np.uint8)
+    count, labels = cv2.connectedComponents(marks)
+    if count != 2:  # a mark that is alone is the strongest
+        kept = np.zeros(count, np.uint8)
+        kept[labels[ink > _STRONG_SHARE * peak]] = 1
+        kept[0] = 0
+        if not kept.any():
+            return ink
+        marks = marks if kept[1:].all() else kept[labels]
     reach = 2 * max(_LEAST_EDGE, round(_EDGE_SHARE * max(ink.shape))) + 1
-    near = cv2.dilate(kept[labels], np.ones((reach, reach), np.uint8))
-    return np.asarray(cv2.bitwise_and(ink, near))
+    near = cv2.dilate(marks, np.ones((reach, reach), np.uint8))
+    return np.asarray(cv2.bitwise_and(ink, ink, mask=near))
 
 
 def _measure_ground(image: np.ndarray) -> tuple[float, float]:
@@ -295,10 +300,19 @@ def _measure_ground(image: np.ndarray) -> tuple[float, float]:
     return level, noise
 
 
+def _count_noise(sample: np.ndarray) -> tuple[float, float]:
+    """Return what `_measure_noise` does, of the weaker half of whole levels."""
+    values, counts = count_signed(sample)
+    chosen = counts * (values <= float(sample.max()) / 2)
+    level = find_median(values, chosen)
+    apart = np.abs(values - level)
+    order = np.argsort(apart, kind="stable")
+    return level, _REACH * find_median(apart[order], chosen[order])
+
+
 def _measure_noise(ground: np.ndarray) -> tuple[float, float]:
     level = _find_median(ground)
-    # Six median deviations are four standard deviations of even noise.
-    return level, 6 * _find_median(np.abs(ground - level))
+    return level, _REACH * _find_median(np.abs(ground - level))
 
 
 def _find_median(values: np.ndarray) -> float:

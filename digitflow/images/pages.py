@@ -8,12 +8,14 @@ from digitflow.errors import InputError
 from digitflow.images.borders import clear_borders
 from digitflow.images.cutting import seem_touching
 from digitflow.images.ink import check_gray, extract_ink
+from digitflow.images.levels import count_levels, find_percentile
 from digitflow.images.pieces import (
     Passed,
     Piece,
     Reason,
     cut_piece,
     drop_edges,
+    find_own,
     join_breaks,
     order_lines,
     sort_pieces,
@@ -181,7 +183,9 @@ def _measure_strength(ink: np.ndarray) -> np.ndarray:
     peaks = cv2.dilate(ink, np.ones((step, step), np.uint8))[::step, ::step]
     near = np.ones((_STRENGTH_SIDE // 8,) * 2, np.uint8)
     local = cv2.blur(cv2.dilate(peaks, near), near.shape).astype(np.float32)
-    usual = float(np.percentile(ink[ink > 0], 95)) if ink.any() else 0.0
+    counts = count_levels(ink)
+    counts[0] = 0
+    usual = find_percentile(counts, 95) if counts.any() else 0.0
     # Where no ink is near, the strongest is noise.
     local = local.clip(_DARKEST_SHADOW * usual, usual)
     return np.asarray(cv2.resize(local, ink.shape[::-1], interpolation=cv2.INTER_LINEAR))
@@ -228,6 +232,6 @@ def _cut_ink(marks: _Marks, digit: Piece) -> np.ndarray:
         slice(max(0, digit.left - edge), digit.right + edge),
     )
     labels = marks.labels[window]
-    own = np.isin(labels, digit.labels)
-    near = cv2.dilate(own.astype(np.uint8), np.ones((2 * edge + 1,) * 2, np.uint8)) > 0
+    own = find_own(labels, digit)
+    near = cv2.dilate(own.view(np.uint8), np.ones((2 * edge + 1,) * 2, np.uint8)) > 0
     return np.where(near & (own | (labels == 0)), marks.ink[window], np.uint8(0))

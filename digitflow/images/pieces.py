@@ -54,10 +54,15 @@ Passed = tuple[Piece, Reason]
 def cut_piece(labels: np.ndarray, piece: Piece) -> np.ndarray:
     """Return 1 where a piece's ink is in its own box (height, width), uint8."""
     window = labels[piece.top : piece.bottom, piece.left : piece.right]
-    found = window == piece.labels[0]
+    return find_own(window, piece).view(np.uint8)
+
+
+def find_own(labels: np.ndarray, piece: Piece) -> np.ndarray:
+    """Tell where labels (height, width) are those of a piece, bool."""
+    found = labels == piece.labels[0]
     for label in piece.labels[1:]:
-        found |= window == label
-    return found.view(np.uint8)
+        found |= labels == label
+    return np.asarray(found)
 
 
 def drop_edges(

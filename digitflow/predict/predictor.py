@@ -16,8 +16,11 @@ from digitflow.images.inputs import iterate_batches, to_picture
 from digitflow.images.pages import PassedOver
 from digitflow.images.pictures import Picture
 from digitflow.models.bundle import RejectOption
+from digitflow.models.calibration import ask_probabilities
 from digitflow.models.golden import load_bundle
 from digitflow.models.persistence import load_model
+from digitflow.models.predicting import compute_features
+from digitflow.models.threads import use_one_thread
 from digitflow.predict.finding import (
     Sheet,
     cut_touching,
@@ -379,7 +382,7 @@ class Predictor:
 
         Of a blend's several recipes it is the first.
         """
-        return self._choose_columns(np.asarray(self._recipe.transform(frames)))
+        return self._choose_columns(np.asarray(compute_features(self._recipe, frames)))
 
     def predict_frames(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return probabilities (n, 10) and outlier scores (n,) of images in the frame.
@@ -389,10 +392,11 @@ class Predictor:
         from sklearn import config_context
 
         # Bytes are finite, and the model's own parameters were checked when it was fitted.
-        with config_context(assume_finite=True, skip_parameter_validation=True):
-            features = self._recipe.transform(frames)
-            probabilities = self._classifier.predict_proba(features)
-        return probabilities, self._score_outliers(features)
+        unchecked = config_context(assume_finite=True, skip_parameter_validation=True)
+        with use_one_thread(len(frames)), unchecked:
+            features = compute_features(self._recipe, frames)
+            probabilities = ask_probabilities(self._classifier, features)
+            return probabilities, self._score_outliers(features)
 
     def _score_outliers(self, features: np.ndarray) -> np.ndarray:
         if self.detector is None:

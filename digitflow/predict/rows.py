@@ -19,6 +19,7 @@ from digitflow.images.files import name_file
 from digitflow.models.golden import load_bundle
 from digitflow.models.intervals import bound_values
 from digitflow.models.predicting import predict_in_chunks
+from digitflow.models.threads import use_one_thread
 from digitflow.predict.predictions import Unread
 from digitflow.registry.history import find_champion
 from digitflow.registry.versions import Champion
@@ -188,7 +189,8 @@ class RowPredictor:
         if not len(records):
             return []
         began = time.perf_counter()
-        predictions = predict_in_chunks(self.pipeline, records)
+        with use_one_thread(len(records)):
+            predictions = predict_in_chunks(self.pipeline, records)
         seconds = (time.perf_counter() - began) / len(records)
         digests = identify_rows(records).astype(str).tolist()
         bounds = self._bound(predictions)

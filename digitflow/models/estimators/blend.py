@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from digitflow.models.calibration import ask_probabilities
+
 # Of a probability: less can't be told from so many rows as anything is calibrated on, and one
 # member that says 0 must not overrule all others.
 LEAST = 1e-6
@@ -61,7 +63,7 @@ class Blend(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         rows = np.asarray(features)
         said = [
-            member.predict_proba(rows[:, first:end].astype(dtype, copy=False))
+            ask_probabilities(member, rows[:, first:end].astype(dtype, copy=False))
             for member, (first, end, dtype) in zip(self.members, self.columns, strict=True)
         ]
         return average_logarithms(said)

@@ -53,12 +53,21 @@ def compute_kernel(rows: np.ndarray, points: np.ndarray, gamma: float) -> np.nda
     -------
     ndarray of shape (n, m), as the points, from 0 to 1
     """
+    return compare_rows(rows, join_points(points, gamma), gamma)
+
+
+def join_points(points: np.ndarray, gamma: float) -> np.ndarray:
+    """Return points (m, d) as `compare_rows` takes them, (m, d + 2), to keep for many rows."""
+    return np.hstack([points, _make_ones(points), -gamma * _sum_squares(points)])
+
+
+def compare_rows(rows: np.ndarray, joined: np.ndarray, gamma: float) -> np.ndarray:
+    """Return the kernel (n, m) of rows (n, d) and what `join_points` made of points."""
     # -gamma |row - point|^2 as one product: the squares are columns of it, so that what is as
     # large as the kernel itself goes through memory as seldom as can be.
-    rows = np.asarray(rows, points.dtype)
+    rows = np.asarray(rows, joined.dtype)
     left = np.hstack([2 * gamma * rows, -gamma * _sum_squares(rows), _make_ones(rows)])
-    right = np.hstack([points, _make_ones(points), -gamma * _sum_squares(points)])
-    exponents = left @ right.T
+    exponents = left @ joined.T
     np.minimum(exponents, 0, out=exponents)  # rounding may leave less than no distance
     return np.exp(exponents, out=exponents)
 

@@ -1,5 +1,6 @@
 """Every estimator on real handwriting; our two kernel machines against scikit-learn's."""
 
+import pickle
 import tracemalloc
 
 import numpy as np
@@ -210,6 +211,20 @@ def test_nystroem_takes_all_images_when_there_are_fewer_than_landmarks(digits):
     model = NystroemClassifier(4000, random_state=0).fit(twice, np.tile(labels[:50], 2))
     assert len(model.landmarks_) == 100
     assert (model.predict(features[:50]) == labels[:50]).all()
+
+
+def test_nystroem_fitted_again_forgets_what_it_kept_to_predict_and_stores_none_of_it(digits):
+    features, labels, others, _ = digits
+    model = NystroemClassifier(50, gamma=0.3, random_state=0).fit(features[:80], labels[:80])
+    before = model.decision_function(others)
+    stored = pickle.dumps(model)
+    model.fit(features[80:], labels[80:])
+    after = model.decision_function(others)
+    fresh = NystroemClassifier(50, gamma=0.3, random_state=0).fit(features[80:], labels[80:])
+    np.testing.assert_array_equal(after, fresh.decision_function(others))
+    model.fit(features[:80], labels[:80])
+    assert pickle.dumps(model) == stored
+    np.testing.assert_array_equal(pickle.loads(stored).decision_function(others), before)
 
 
 def fit_hinge(digits, monkeypatch, **params):

@@ -5,12 +5,13 @@ import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LinearRegression
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from digitflow.models.predicting import (
     CHUNK_ROWS,
     choose_method,
+    compute_features,
     name_method,
     predict_in_chunks,
 )
@@ -57,3 +58,29 @@ def test_no_more_rows_than_a_chunk_are_predicted_at_once():
 
     predict_in_chunks(Counting().fit(MANY, MANY[:, 0]), MANY)
     assert asked == [CHUNK_ROWS, CHUNK_ROWS, 7]
+
+
+def join(*parts, **more):
+    return FeatureUnion([(f"part-{n}", part) for n, part in enumerate(parts)], **more)
+
+
+def square():
+    return FunctionTransformer(np.square)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Pipeline([("scale", StandardScaler()), ("nothing", "passthrough"), ("more", square())]),
+        Pipeline([("join", join(StandardScaler(), Pipeline([("more", square())])))]),
+        join(StandardScaler(), "passthrough", "drop"),
+        join(StandardScaler(), square(), transformer_weights={"part-0": 2.0}),
+        join(StandardScaler().set_output(transform="pandas"), square()),
+        StandardScaler(),
+    ],
+)
+def test_features_are_what_the_recipe_makes_of_samples(recipe):
+    recipe.fit(MANY)
+    np.testing.assert_array_equal(
+        compute_features(recipe, MANY[:9]), recipe.transform(MANY[:9])
+    )
