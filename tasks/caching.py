@@ -20,7 +20,6 @@ from pydantic import BaseModel, Field
 from digitflow.errors import DamagedArtifact
 from digitflow.project.code import ProjectCode, trace_code
 from digitflow.store.artifacts import open_store
-from digitflow.store.locks import acquire_lock, is_locked, release_lock
 from digitflow.store.references import FileRef, digest_json
 
 logger = logging.getLogger(__name__)
@@ -167,12 +166,12 @@ def _to_plain(value: object, measured: bool) -> object:
 
 @dataclass
 class StoreLocks:
-    """Prefect's lock manager over file locks, which the kernel frees after kill -9.
+    """Prefect's lock manager over the store's locks, which are free after kill -9.
 
     Prefect's own lock files stay for ever then, and the next run waits for them.
     """
 
-    held: dict[str, tuple[str, int]] = field(default_factory=dict)
+    held: dict[str, tuple[str, Any]] = field(default_factory=dict)
 
     def acquire_lock(
         self,
@@ -185,21 +184,21 @@ class StoreLocks:
         if self.is_lock_holder(key, holder):
             return True
         try:
-            descriptor = acquire_lock(open_store().lock_path(key), acquire_timeout)
+            taken = open_store().locks.acquire(key, acquire_timeout)
         except TimeoutError:
             return False
-        self.held[key] = (holder, descriptor)
+        self.held[key] = (holder, taken)
         return True
 
     def release_lock(self, key: str, holder: str) -> None:
         """Give the key's lock back."""
         if self.is_lock_holder(key, holder):
-            _, descriptor = self.held.pop(key)
-            release_lock(open_store().lock_path(key), descriptor)
+            _, taken = self.held.pop(key)
+            open_store().locks.release(key, taken)
 
     def is_locked(self, key: str) -> bool:
         """Tell whether anybody holds the key's lock."""
-        return is_locked(open_store().lock_path(key))
+        return open_store().is_locked(key)
 
     def is_lock_holder(self, key: str, holder: str) -> bool:
         """Tell whether `holder` holds the key's lock in this process."""
@@ -207,9 +206,9 @@ class StoreLocks:
 
     def wait_for_lock(self, key: str, timeout: float | None = None) -> bool:
         """Wait until the key's lock is free; False after the timeout."""
-        path = open_store().lock_path(key)
+        locks = open_store().locks
         try:
-            release_lock(path, acquire_lock(path, timeout))
+            locks.release(key, locks.acquire(key, timeout))
         except TimeoutError:
             return False
         return True

@@ -197,7 +197,7 @@ def _check_history(model: str, entries: Sequence[Any]) -> Finding:
 def _check_places() -> Iterator[Finding]:
     """Warn where promotions go to a shared registry, and their history stays here."""
     from digitflow.registry.mlflow_client import TRACKING_VARIABLE
-    from digitflow.store.databases import DATABASE_VARIABLE
+    from digitflow.store.server_locks import DATABASE_VARIABLE
 
     if os.environ.get(TRACKING_VARIABLE) and not os.environ.get(DATABASE_VARIABLE):
         yield _finding(

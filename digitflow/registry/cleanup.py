@@ -15,6 +15,7 @@ from digitflow.registry.listing import list_models
 from digitflow.registry.versions import Registration, list_files
 from digitflow.store.artifacts import Store
 from digitflow.store.runs import GC_LOCK, list_runs, read_events
+from digitflow.store.server_locks import DATABASE_VARIABLE
 from digitflow.store.sqlite_files import count_free_bytes, shrink
 
 
@@ -231,10 +232,18 @@ def list_databases(store: Store) -> list[Path]:
 
 def refuse_while_running(store: Store) -> None:
     """Raise `StorageError` if a run is going on: what it needs next can't be known."""
-    running = [run["run"] for run in list_runs(store) if run.get("status") == "running"]
+    running = [run for run in list_runs(store) if run.get("status") == "running"]
     if running:
+        names = [f"{run['run']} on {run.get('host', 'this machine')}" for run in running]
+        seen = all(store.sees_locks_of(run.get("home", "")) for run in running)
+        unsure = (
+            ""
+            if seen
+            else f". Whether one of another home lives is known with "
+            f"{DATABASE_VARIABLE} on PostgreSQL alone, or there"
+        )
         raise StorageError(
-            f"a run is going on ({list_some(running)}); try again when it has ended"
+            f"a run is going on ({list_some(names)}); try again when it has ended{unsure}"
         )
 
 

@@ -120,7 +120,7 @@ def _initialise_database(store: Store) -> None:
         return
     from mlflow import MlflowClient
 
-    with store.lock("registry"), store.temporary_path(".db") as unfinished:
+    with store.lock_here("registry"), store.temporary_path(".db") as unfinished:
         if path.exists():
             return
         uri = _database_uri(unfinished)

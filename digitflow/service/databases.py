@@ -24,7 +24,8 @@ from digitflow.registry.versions import MIRROR_FILE
 from digitflow.service.environment import is_supervised
 from digitflow.service.server import ServerFailed
 from digitflow.store.artifacts import Store
-from digitflow.store.databases import DATABASE_VARIABLE, Database, read_patience
+from digitflow.store.databases import Database, read_patience
+from digitflow.store.server_locks import DATABASE_VARIABLE
 from digitflow.store.sqlite_files import (
     SIDE_FILES,
     Fault,

@@ -178,7 +178,7 @@ def find_running_server(store: Store) -> str | None:
 def is_supervised(store: Store) -> bool:
     """Tell whether the process that `make up` left behind is alive."""
     with suppress(OSError, StorageError):
-        return store.is_locked(SERVICE_LOCK)
+        return store.own_locks.is_locked(SERVICE_LOCK)
     return False
 
 

@@ -142,7 +142,7 @@ def tag_command(store: Store) -> Iterator[None]:
     from prefect import tags
 
     name = f"{COMMAND}{token_hex(4)}"
-    with store.lock(name), tags(name):
+    with store.lock_here(name), tags(name):
         yield
 
 

@@ -27,7 +27,7 @@ from digitflow.store.files import (
     allocate_array,
     storage_errors,
 )
-from digitflow.store.locks import acquire_lock, is_locked, release_lock, was_abandoned
+from digitflow.store.locks import FileLocks, Locks, was_abandoned
 from digitflow.store.places import CACHE_VARIABLE, read_place
 from digitflow.store.references import (
     ArrayRef,
@@ -36,6 +36,7 @@ from digitflow.store.references import (
     digest_bytes,
     digest_file,
 )
+from digitflow.store.server_locks import ServerLocks, names_server
 from digitflow.store.sharing import InBucket, InFolder, Sharing
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,8 @@ Read = TypeVar("Read")
 FORMAT, FORMAT_FILE = "1", "format"
 # In the folder that holds copies of a bucket: its URL. What lies there may be dropped.
 BUCKET_FILE = "bucket"
+# Which of the bucket's homes it is: only there its locks are seen, see `sees_locks_of`.
+HOME_FILE = "home"
 _KEPT = ("arrays", "registry", "runs")
 # As long as that of a structured array may be.
 HEADER_BYTES = 4096
@@ -183,6 +186,7 @@ class Store:
         with storage_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             if self.bucket:
+                self._write_once(HOME_FILE, secrets.token_hex(8))
                 self._write_once(BUCKET_FILE, self.bucket)
             self._write_once(FORMAT_FILE, FORMAT)
         self._has_folder = True
@@ -390,22 +394,42 @@ class Store:
 
     # -- together with other processes --------------------------------------------
 
-    @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
+    @property
+    def locks(self) -> Locks:
+        """Locks that all machines see where a PostgreSQL is named, else this one's."""
+        return ServerLocks(self.bucket) if names_server() else self.own_locks
+
+    @property
+    def own_locks(self) -> FileLocks:
+        """Locks of this folder, for what each machine has for itself."""
+        return FileLocks(self.lock_path)
+
+    def lock(self, name: str) -> AbstractContextManager[None]:
         """Hold a lock that other processes and threads respect; freed if we are killed."""
-        path = self.lock_path(name)
-        descriptor = acquire_lock(path)
-        try:
-            yield
-        finally:
-            release_lock(path, descriptor)
+        return _hold(self.locks, name)
+
+    def lock_here(self, name: str) -> AbstractContextManager[None]:
+        """Do as `lock` among those that use this very folder."""
+        return _hold(self.own_locks, name)
 
     def is_locked(self, name: str) -> bool:
         """Tell whether somebody alive holds the named lock now."""
-        return is_locked(self.lock_path(name))
+        return self.locks.is_locked(name)
+
+    @property
+    def home(self) -> str:
+        """Which of a bucket's homes this is; empty for a folder, whose locks all see."""
+        if not self.bucket:
+            return ""
+        self._begin_folder()
+        return (self.root / HOME_FILE).read_text(encoding="utf-8").strip()
+
+    def sees_locks_of(self, home: str) -> bool:
+        """Tell whether a lock that a home holds is seen from here."""
+        return names_server() or home == self.home
 
     def list_abandoned(self, prefix: str) -> list[str]:
-        """Return the locks named with a prefix whose holders were killed.
+        """Return the locks of this folder named with a prefix whose holders were killed.
 
         They are listed until somebody takes them, or asks `is_locked`.
         """
@@ -454,6 +478,15 @@ def open_store(environ: Mapping[str, str] = os.environ) -> Store:
     store = Store(*read_place(environ))
     store.require_format()
     return store
+
+
+@contextmanager
+def _hold(locks: Locks, name: str) -> Iterator[None]:
+    held = locks.acquire(name)
+    try:
+        yield
+    finally:
+        locks.release(name, held)
 
 
 def _open_again(root: str, bucket: str, limit: int) -> Store:

@@ -20,11 +20,11 @@ from typing import Any
 from digitflow.errors import InputError, StorageError, list_some
 from digitflow.store.artifacts import Store
 from digitflow.store.files import storage_errors
+from digitflow.store.server_locks import DATABASE_VARIABLE
 from digitflow.store.sqlite_files import Fault, find_fault, open_file, read_error, salvage_rows
 
 logger = logging.getLogger(__name__)
 
-DATABASE_VARIABLE = "DIGITFLOW_DATABASE_URL"
 PATIENCE_VARIABLE = "DIGITFLOW_DATABASE_PATIENCE"
 # A run waits for others that write; whoever looks at a page sets less.
 BUSY_SECONDS = "60"

@@ -33,6 +33,7 @@ NOT_IN_KEYS = frozenset(
                 "locks",
                 "places",
                 "runs",
+                "server_locks",
                 "sharing",
             )
         )

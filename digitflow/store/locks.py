@@ -1,11 +1,54 @@
-"""Locks between processes and threads, freed by the kernel when their holder dies."""
+"""Locks between processes and threads, freed by the kernel when their holder dies.
+
+They hold on one machine; `digitflow.store.server_locks` has those that hold across machines.
+"""
 
 import fcntl
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Protocol
 
 POLL_SECONDS = 0.05
+
+
+class Locks(Protocol):
+    """Named locks; what `acquire` returns is handed to `release`."""
+
+    def acquire(self, name: str, timeout: float | None = None) -> Any:
+        """Wait for a lock; raise `TimeoutError` if it isn't free within seconds."""
+
+    def release(self, name: str, held: Any) -> None:
+        """Give back a lock."""
+
+    def is_locked(self, name: str) -> bool:
+        """Tell whether anybody holds a lock now."""
+
+
+class FileLocks:
+    """Locks on files of a folder.
+
+    Parameters
+    ----------
+    find_path : callable
+        Returns the file of a lock's name.
+    """
+
+    def __init__(self, find_path: Callable[[str], Path]) -> None:
+        self._find_path = find_path
+
+    def acquire(self, name: str, timeout: float | None = None) -> int:
+        """Wait for a lock, see `acquire_lock`."""
+        return acquire_lock(self._find_path(name), timeout)
+
+    def release(self, name: str, held: int) -> None:
+        """Give back a lock."""
+        release_lock(self._find_path(name), held)
+
+    def is_locked(self, name: str) -> bool:
+        """Tell whether somebody alive holds a lock now."""
+        return is_locked(self._find_path(name))
 
 
 def acquire_lock(path: Path, timeout: float | None = None) -> int:

@@ -86,7 +86,8 @@ def open_run(store: Store, run: str, **fields: Any) -> Iterator[RunLog]:
         # Whoever frees files now must end first; the next one will see us.
         with store.lock(GC_LOCK):
             begun = {"started": now(), "number": _count_run(store, log.record)}
-            log.update(**{**begun, **log.record, "status": "running", **fields})
+            where = {"host": socket.gethostname(), "home": store.home}
+            log.update(**{**begun, **log.record, "status": "running", **where, **fields})
         try:
             yield log
             log.share_events()
@@ -219,7 +220,9 @@ def _read_record(store: Store, run: str) -> dict[str, Any] | None:
         record: dict[str, Any] = json.loads(text)
     except (OSError, ValueError):
         return None
-    if record.get("status") == "running" and not store.is_locked(f"run-{run}"):
+    # Of another home, whose locks are not seen here, it says itself how it ended, or doesn't.
+    is_seen = record.get("status") == "running" and store.sees_locks_of(record.get("home", ""))
+    if is_seen and not store.is_locked(f"run-{run}"):
         record["status"] = INTERRUPTED
     return record
 
