@@ -40,7 +40,7 @@ from digitflow.errors import InputError
 from digitflow.registry.history import append_entry, find_champion
 from digitflow.registry.versions import list_files
 from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store, open_store
-from digitflow.workers import count_cores
+from digitflow.workers.local import count_cores
 
 CLIENTS, SECONDS, WARM_SECONDS = 16, 10.0, 2.0
 MIN_RATE, MAX_P99_MS = 400, 100.0

@@ -254,8 +254,8 @@ class Predictor:
 
     def open_content(
         self, content: bytes, name: str, file: str | None, one: bool = False, turn: Turn = "no"
-    ) -> list[Sheet]:
-        """Return the pictures of a file's content, their digits found, for `read_opened`.
+    ) -> Iterator[Sheet]:
+        """Yield the pictures of a file's content, their digits found, for `read_opened`.
 
         Parameters
         ----------
@@ -266,10 +266,9 @@ class Predictor:
         one, turn
             As in `read_page`.
         """
-        sheets = open_content(content, name, file, one, turn == "auto")
-        if turn == "auto":
-            return [turn_upright(sheet, self.predict_frames) for sheet in sheets]
-        return list(sheets)
+        for sheet in open_content(content, name, file, one, turn == "auto"):
+            is_turned = turn == "auto"
+            yield turn_upright(sheet, self.predict_frames) if is_turned else sheet
 
     def read_opened(self, sheets: Sequence[Sheet]) -> list[Reading]:
         """Read pictures together, each as it was opened; one `Reading` for each."""

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
+from math import inf
+from time import monotonic
 from typing import Any, Literal
 
 import numpy as np
 
 from digitflow.errors import InputError
+from digitflow.predict.finding import Sheet
 from digitflow.predict.predictions import Prediction, Reading, Unread, list_rows
 from digitflow.predict.predictor import Predictor
 from digitflow.predict.rows import RowPrediction, RowPredictor, open_rows, require_table
@@ -30,11 +33,14 @@ class PicturesAsk:
     ----------
     one, turn
         As `digitflow predict --one` and `--turn`.
+    until : float
+        When nobody waits any more, by `time.monotonic`.
     """
 
     files: tuple[tuple[str | None, bytes], ...]
     one: bool = False
     turn: Turn = "no"
+    until: float = inf
 
 
 @dataclass(frozen=True)
@@ -88,18 +94,22 @@ def answer_alone(predictor: Predictor | RowPredictor, ask: Ask) -> list[Any]:
     ------
     InputError
         If the champion takes something else, or nothing can be read.
+    TimeoutError
+        If pictures have so many pages that nobody waits any more.
     """
     if isinstance(ask, PicturesAsk):
-        reader = _require_pictures(predictor)
-        pages = (
-            page
-            for name, content in ask.files
-            for page in reader.read_opened(_open(reader, ask, name, content))
-        )
-        return _list_pages(pages)
+        return _list_pages(_read_one_by_one(_require_pictures(predictor), ask))
     if isinstance(ask, RowsAsk):
         return _predict_rows(predictor, ask)
     return _predict_values(predictor, ask.parse())
+
+
+def _read_one_by_one(reader: Predictor, ask: PicturesAsk) -> Iterator[Reading]:
+    for name, content in ask.files:
+        for sheet in _open(reader, ask, name, content):
+            if monotonic() > ask.until:
+                raise TimeoutError
+            yield from reader.read_opened([sheet])
 
 
 def read_pictures(
@@ -127,7 +137,9 @@ def _require_pictures(predictor: Predictor | RowPredictor) -> Predictor:
     return predictor
 
 
-def _open(reader: Predictor, ask: PicturesAsk, name: str | None, content: bytes) -> Any:
+def _open(
+    reader: Predictor, ask: PicturesAsk, name: str | None, content: bytes
+) -> Iterator[Sheet]:
     return reader.open_content(content, name or UNNAMED, name, ask.one, ask.turn)
 
 

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from functools import partial
+from time import monotonic
 from typing import Any
 
 import orjson
@@ -101,7 +102,7 @@ class Routes:
         if kind == FORM:
             require_multipart()
             files = await self._wait_for_body(_read_files(request))
-            ask: Ask = PicturesAsk(files, one, turn)
+            ask: Ask = PicturesAsk(files, one, turn, self._find_end())
             size = sum(len(content) for _, content in files)
         else:
             body = await self._wait_for_body(request.body())
@@ -121,7 +122,10 @@ class Routes:
             )
         if kind in ROW_TYPES or (kind in UNSAID and is_table):
             return RowsAsk(partial(parse_rows, body, file), file)
-        return PicturesAsk(((file, body),), one, turn)
+        return PicturesAsk(((file, body),), one, turn, self._find_end())
+
+    def _find_end(self) -> float:
+        return monotonic() + self._service.limits.seconds
 
     async def invoke(self, request: Request) -> Response:
         """Answer by MLflow's scoring protocol: {"predictions": [...]}."""
