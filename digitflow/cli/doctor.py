@@ -91,7 +91,11 @@ def _check_store(store: Store) -> Finding:
         return _finding("error", "store", str(exc))
     free = shutil.disk_usage(store.root).free
     level = "warning" if free < LITTLE_SPACE else "ok"
-    return _finding(level, "store", f"{store.root} is writable, {format_bytes(free)} free")
+    found = f"{store.root} is writable, {format_bytes(free)} free"
+    if store.bucket:
+        copies = format_bytes(store.blobs.measure_copies())
+        found = f"{store.bucket} is writable; copies in {found}, {copies} taken"
+    return _finding(level, "store", found)
 
 
 def _check_disk(store: Store) -> Iterator[Finding]:
@@ -369,9 +373,9 @@ def _verify_files(store: Store) -> Finding:
     refs = dict(_list_noted(store))
     damaged = []
     for path, ref in refs.items():
-        if (store.root / path).is_file():
+        if store.has(ref):
             try:
-                store.verify(ref)
+                store.rehash(ref)
             except DigitflowError:
                 damaged.append(path)
     if damaged:

@@ -115,6 +115,8 @@ def gc(
 
 def _print_usage(usage: dict[str, Any]) -> None:
     typer.echo(f"{format_bytes(usage['total']):>9}  in all")
+    if usage["copies"]:
+        typer.echo(f"{format_bytes(usage['copies']):>9}  beside it, copies on this machine")
     for title, name in (("", "folders"), ("of it databases", "databases")):
         _print_sizes(title, usage[name])
     _print_sizes("arrays, models, results and figures are kept for", usage["kept_for"])

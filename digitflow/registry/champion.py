@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from digitflow.errors import DamagedArtifact
+from digitflow.errors import DamagedArtifact, InputError
 from digitflow.models.bundle import ModelBundle
 from digitflow.registry import history, mlflow, mlflow_client, mlflow_files
 from digitflow.registry.history import HISTORY
@@ -66,6 +66,12 @@ def open_registry(store: Store, model: str) -> Iterator[Any]:
     """
     history.require(store)
     if mlflow_client.is_missing(store) and history.list_models(store):
+        if store.bucket:
+            raise InputError(
+                f"{HISTORY.title} of {store.bucket} has champions that another home "
+                "registered: name the MLflow that keeps their versions in "
+                f"{mlflow_client.TRACKING_VARIABLE}"
+            )
         said = "is missing, but there is a history of champions in it"
         raise DamagedArtifact(
             Fault("missing", said).describe(mlflow_client.TITLE, store.root / MIRROR_FILE)

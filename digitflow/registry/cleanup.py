@@ -14,6 +14,8 @@ from digitflow.registry.champion import open_registry
 from digitflow.registry.listing import list_models
 from digitflow.registry.versions import Registration, list_files
 from digitflow.store.artifacts import Store
+from digitflow.store.blobs import StoredFile
+from digitflow.store.references import FileRef
 from digitflow.store.runs import GC_LOCK, list_runs, read_events
 from digitflow.store.server_locks import DATABASE_VARIABLE
 from digitflow.store.sqlite_files import count_free_bytes, shrink
@@ -156,14 +158,12 @@ def collect_garbage(
         refuse_while_running(store)
         freed = free_versions(store, keep_versions, dry_run, order)
         needed = _find_needed(store, keep_runs, freed.kept)
-        doomed = [path for path in list_freeable(store) if store.name_of(path) not in needed]
+        doomed = [file for file in list_freeable(store) if file.name not in needed]
         by_folder = dict.fromkeys(FOLDERS, 0) | {"registry": freed.bytes}
-        for path in doomed:
-            name = store.name_of(path)
-            by_folder[name.split("/")[0]] += path.stat().st_size
+        for name, size in doomed:
+            by_folder[name.split("/")[0]] += size
             if not dry_run:
                 store.remove(name)
-                store.remove(f"stats/{name.replace('/', '-')}.json")
         if not dry_run:
             for run in list_runs(store, MONITOR)[keep_runs:]:
                 store.remove(f"runs/{run['run']}")
@@ -206,7 +206,7 @@ def collect_within(
     """
     steps = [(runs, keep_versions) for runs in range(keep_runs, -1, -1)]
     steps += [(0, versions) for versions in range(keep_versions - 1, -1, -1)]
-    total = measure_folder(store.root)
+    total = measure_store(store)
 
     def fits(step: tuple[int, int]) -> bool:
         planned = collect_garbage(store, *step, dry_run=True, order="best")
@@ -215,14 +215,13 @@ def collect_within(
     # What a step frees, the next one frees too.
     chosen = steps[min(bisect_left(steps, True, key=fits), len(steps) - 1)]
     freed = collect_garbage(store, *chosen, dry_run=dry_run, order="best")
-    left = total - freed["bytes"] if dry_run else measure_folder(store.root)
+    left = total - freed["bytes"] if dry_run else measure_store(store)
     return {**freed, "left": left, "budget": budget}
 
 
-def measure_folder(folder: Path) -> int:
-    """Return the bytes of all files in a folder and below; links count nothing."""
-    paths = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    return sum(path.stat().st_size for path in paths)
+def measure_store(store: Store) -> int:
+    """Return the bytes that all of a store takes; copies of a bucket's files don't count."""
+    return sum(store.measure().values())
 
 
 def list_databases(store: Store) -> list[Path]:
@@ -273,15 +272,20 @@ def _list_newest(store: Store, count: int) -> Iterator[dict[str, Any]]:
 
 
 def list_paths(found: Registration) -> Iterator[str]:
+    """Yield the names of what a version is made of, and would be judged on again."""
+    yield from (ref.path for ref in list_refs(found))
+
+
+def list_refs(found: Registration) -> Iterator[FileRef]:
     """Yield what a version is made of, and what it would be judged on again."""
-    yield from (ref.path for ref in list_files(found.bundle).values())
+    yield from list_files(found.bundle).values()
     for part in (found.facts.test, found.facts.feedback):
         if part is not None:
             refs = (part.samples, part.targets, part.writers, part.series)
-            yield from (ref.path for ref in (*refs, *part.slices.values()) if ref is not None)
+            yield from (ref for ref in (*refs, *part.slices.values()) if ref is not None)
 
 
-def list_freeable(store: Store) -> Iterator[Path]:
+def list_freeable(store: Store) -> Iterator[StoredFile]:
     """Yield the files that are freed once nothing needs them."""
     for folder in FOLDERS:
-        yield from (path for path in sorted((store.root / folder).glob("*")) if path.is_file())
+        yield from store.list_files(folder)

@@ -10,9 +10,9 @@ from digitflow.registry.cleanup import (
     list_databases,
     list_freeable,
     list_paths,
-    measure_folder,
 )
 from digitflow.store.artifacts import Store
+from digitflow.store.blobs import BLOB_FOLDERS
 from digitflow.store.runs import list_runs, read_events
 from digitflow.store.sqlite_files import SIDE_FILES
 
@@ -30,15 +30,17 @@ def measure_usage(store: Store, keep_runs: int) -> dict[str, Any]:
     Returns
     -------
     dict
-        total; folders {name: bytes}; databases {file: bytes}; kept_for {reason: bytes}, of
-        the files that are freed once nothing needs them, each counted for its first reason;
-        largest [{bytes, run, task, path}], what tasks made, the run that came first.
+        total; copies, of a bucket's files on this machine, beside the total; folders
+        {name: bytes}; databases {file: bytes}; kept_for {reason: bytes}, of the files that are
+        freed once nothing needs them, each counted for its first reason; largest [{bytes, run,
+        task, path}], what tasks made, the run that came first.
     """
-    root = store.root
-    folders = {path.name: measure_folder(path) for path in root.iterdir() if path.is_dir()}
+    sizes = store.measure()
+    folders = {name: size for name, size in sizes.items() if name}
     databases = {store.name_of(path): _measure_database(path) for path in list_databases(store)}
     return {
-        "total": measure_folder(root),
+        "total": sum(sizes.values()),
+        "copies": store.blobs.measure_copies(),
         "folders": dict(sorted(folders.items(), key=lambda pair: -pair[1])),
         "databases": databases,
         "kept_for": _count_reasons(store, keep_runs),
@@ -60,21 +62,21 @@ def _count_reasons(store: Store, keep_runs: int) -> dict[str, int]:
         "the newest runs": find_runs_files(store, keep_runs),
     }
     counted = dict.fromkeys([*reasons, "nothing (digitflow gc)"], 0)
-    for path in list_freeable(store):
-        name = store.name_of(path)
+    for name, size in list_freeable(store):
         first = next((reason for reason, names in reasons.items() if name in names), None)
-        counted[first or "nothing (digitflow gc)"] += path.stat().st_size
+        counted[first or "nothing (digitflow gc)"] += size
     return counted
 
 
 def _list_made(store: Store) -> Iterator[dict[str, Any]]:
     """Yield what tasks made and is still there, each file once, by the run that made it."""
+    there = {file.name for folder in BLOB_FOLDERS for file in store.list_files(folder)}
     seen = set()
     for run in reversed(list_runs(store)):
         for event in read_events(store, run["run"]):
             for output in event.get("outputs", ()):
                 path = output["path"]
-                if path not in seen and (store.root / path).is_file():
+                if path in there and path not in seen:
                     seen.add(path)
                     task = f"{event['task']}: {output['name']}"
                     size = output["bytes"]

@@ -11,12 +11,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
 
-from digitflow.errors import InputError, StorageError
+from digitflow.errors import DamagedArtifact, InputError, StorageError
 from digitflow.feedback.tables import FEEDBACK
 from digitflow.formatting import format_bytes
 from digitflow.registry import history, mlflow_client, mlflow_files
 from digitflow.registry.champion import restore_bundle
-from digitflow.registry.cleanup import list_paths
+from digitflow.registry.cleanup import list_refs
 from digitflow.registry.history import HISTORY
 from digitflow.registry.versions import MIRROR_FILE, Registration
 from digitflow.service.databases import PREFECT_TITLE, list_databases
@@ -88,7 +88,8 @@ def back_up(store: Store, target: Path) -> dict[str, Any]:
             "elsewhere": elsewhere,
         }
         whole = Path(work) / "whole"
-        _write_archive(whole, about, {**dict(_list_files(store, kept)), **copies})
+        files = {**_lend_blobs(store, kept, Path(work)), **dict(_list_files(store, kept))}
+        _write_archive(whole, about, files | copies)
         whole.replace(target)
     return {"file": str(target), "bytes": target.stat().st_size, **about}
 
@@ -133,15 +134,25 @@ def _list_kept(copied: Store) -> list[Registration]:
 
 
 def _list_files(store: Store, kept: Sequence[Registration]) -> Iterator[tuple[str, Path]]:
-    """Yield what goes with the databases: {its name in the store, where it is}."""
-    wanted = {path for found in kept for path in list_paths(found)}
+    """Yield what goes with databases and blobs: its name in the store, and where it is."""
+    wanted: set[str] = set()
     digests = {found.bundle.model.digest for found in kept}
     for folder in mlflow_files.list_folders(store):
         pages = mlflow_files.read_pages(folder)
         if pages is not None and pages[0].model.digest in digests:
             wanted |= {store.name_of(path) for path in folder.rglob("*") if path.is_file()}
+    store.refresh("runs/")
     wanted |= {store.name_of(path) for path in (store.root / "runs").glob("*/*.json*")}
     yield from ((name, store.root / name) for name in sorted(wanted))
+
+
+def _lend_blobs(store: Store, kept: Sequence[Registration], work: Path) -> dict[str, Path]:
+    """Return where the files of versions are on this machine, by their names in the store."""
+    files = {}
+    for ref in {ref.path: ref for found in kept for ref in list_refs(found)}.values():
+        with suppress(DamagedArtifact):  # a version may have lost one already
+            files[ref.path] = store.lend((ref,), work / "lent") / ref.path
+    return files
 
 
 def _write_archive(path: Path, about: Mapping[str, Any], files: Mapping[str, Path]) -> None:
@@ -184,10 +195,10 @@ def restore(store: Store, source: Path) -> dict[str, Any]:
 
 
 def _require_empty(store: Store) -> None:
-    if store.require_format():
+    if store.require_format() or (store.bucket and store.read_shared(FORMAT_FILE)):
         raise InputError(
-            f"{store.root} holds something already, and a backup is restored where nothing is: "
-            "name another folder in DIGITFLOW_ARTIFACTS, or move this one away"
+            f"{store.place} holds something already, and a backup is restored where nothing "
+            "is: name another folder in DIGITFLOW_ARTIFACTS, or move this one away"
         )
 
 
@@ -240,4 +251,4 @@ def _unpack(store: Store, archive: ZipFile) -> None:
             for folder in _FOLDERS:
                 shutil.rmtree(store.root / folder, ignore_errors=True)
             raise
-        (store.root / FORMAT_FILE).write_text(f"{FORMAT}\n", encoding="utf-8")
+        store.adopt(name for name in archive.namelist() if name != MANIFEST)

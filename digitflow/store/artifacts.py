@@ -179,17 +179,25 @@ class Store:
                 _known_buckets.add(self.bucket)
             self._begun = True
 
+    def adopt(self, names: Iterable[str]) -> None:
+        """Make a folder, which others have filled with files of these names, this store."""
+        for name in names:
+            self.blobs.adopt(name)
+        self._declare_folder()
+        self.begin()
+
     def _begin_folder(self) -> None:
-        if self._has_folder or self.require_format():
-            self._has_folder = True
-            return
+        if not (self._has_folder or self.require_format()):
+            self._declare_folder()
+        self._has_folder = True
+
+    def _declare_folder(self) -> None:
         with storage_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             if self.bucket:
                 self._write_once(HOME_FILE, secrets.token_hex(8))
                 self._write_once(BUCKET_FILE, self.bucket)
             self._write_once(FORMAT_FILE, FORMAT)
-        self._has_folder = True
 
     def _make_ready(self) -> None:
         """Let what is read from a bucket find its folder; nothing is written there."""
@@ -382,6 +390,10 @@ class Store:
         """Write a named file where all machines see it, without a copy on this one."""
         self.begin()
         self._sharing.write(name, content)
+
+    def measure(self) -> dict[str, int]:
+        """Return how many bytes each folder takes; copies of a bucket's files don't count."""
+        return self.blobs.measure()
 
     def share(self, name: str) -> None:
         """Let other machines see a named file that was appended to."""

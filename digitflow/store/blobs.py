@@ -66,6 +66,15 @@ class Blobs(Protocol):
     def list_files(self, folder: str) -> Iterator[StoredFile]:
         """Yield the files of a folder, by name."""
 
+    def measure(self) -> dict[str, int]:
+        """Return the bytes of each folder, and of files in none, "": copies don't count."""
+
+    def measure_copies(self) -> int:
+        """Return how many bytes the copies take that are on this machine."""
+
+    def adopt(self, name: str) -> None:
+        """Let others see a file, or a folder's files, put in their place by hand."""
+
     def remove(self, name: str) -> None:
         """Remove a file, or a folder's files, from where others see them."""
 
@@ -152,6 +161,19 @@ class LocalBlobs:
                 if entry.is_file():
                     yield StoredFile(f"{folder}/{entry.name}", entry.stat().st_size)
 
+    def measure(self) -> dict[str, int]:
+        """Return the bytes of each folder, and of files in none, by the name ""."""
+        paths = list(self._folder.root.glob("*"))
+        sizes = {path.name: measure_folder(path) for path in paths if path.is_dir()}
+        return sizes | {"": sum(path.stat().st_size for path in paths if path.is_file())}
+
+    def measure_copies(self) -> int:
+        """Return 0: there are none."""
+        return 0
+
+    def adopt(self, name: str) -> None:
+        """Do nothing: others see the folder."""
+
     def remove(self, name: str) -> None:
         """Remove what was noted of a file; the store removes the file itself."""
         self._name_stat(name).unlink(missing_ok=True)
@@ -170,6 +192,12 @@ class LocalBlobs:
         name = self.stat_path(ref).relative_to(self._folder.root).as_posix()
         text = json.dumps(_stat_of(self.path_of(ref)))
         self._folder.write_bytes(name, text.encode())
+
+
+def measure_folder(folder: Path) -> int:
+    """Return the bytes of all files in a folder and below; links count nothing."""
+    paths = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return sum(path.stat().st_size for path in paths)
 
 
 def check_digest(path: Path, ref: FileRef) -> None:

@@ -26,6 +26,8 @@ Read = TypeVar("Read")
 ATTEMPTS = 5
 # What is listed and removed with the bucket's blobs, since all homes share it.
 SHARED_FOLDERS = (*BLOB_FOLDERS, "results", "runs", "reports")
+# Of which this machine has copies, or what tells them from others; none is anybody's own.
+COPIED_FOLDERS = (*SHARED_FOLDERS, "stats", "tags", "tmp", "locks")
 
 
 class BucketBlobs:
@@ -167,15 +169,42 @@ class BucketBlobs:
         for each in self._bucket.list_objects(f"{folder}/"):
             yield StoredFile(each.name, each.bytes)
 
+    def measure(self) -> dict[str, int]:
+        """Return the bytes of each folder, in the bucket or only here."""
+        sizes = self._copies.measure()
+        found = {name: size for name, size in sizes.items() if name not in COPIED_FOLDERS}
+        for each in self._bucket.list_objects(""):
+            folder = each.name.rpartition("/")[0].partition("/")[0]
+            found[folder] = found.get(folder, 0) + each.bytes
+        return found
+
+    def measure_copies(self) -> int:
+        """Return how many bytes the copies of blobs take on this machine."""
+        sizes = self._copies.measure()
+        return sum(sizes.get(name, 0) for name in BLOB_FOLDERS)
+
+    def adopt(self, name: str) -> None:
+        """Put a file, or a folder's files, into the bucket as they are here."""
+        path = self._folder.root / name
+        if name.partition("/")[0] not in SHARED_FOLDERS:
+            return
+        for each in path.rglob("*") if path.is_dir() else (path,):
+            if each.is_file():
+                self._bucket.create(each.relative_to(self._folder.root).as_posix(), each)
+
     def remove(self, name: str) -> None:
         """Remove what the bucket has under a name, or in a folder of that name."""
         self._copies.remove(name)
-        if name.partition("/")[0] not in SHARED_FOLDERS:
+        folder = name.partition("/")[0]
+        if folder not in SHARED_FOLDERS:
             return
-        for each in list(self._bucket.list_objects(name)):
-            if each.name == name or each.name.startswith(f"{name}/"):
-                self._bucket.remove(each.name)
-                _seen.drop(self._bucket.url, each.name)
+        if folder in (*BLOB_FOLDERS, "results"):  # files, in no folders of their own
+            names = [name]
+        else:
+            names = [each.name for each in self._bucket.list_objects(f"{name}/")]
+        for each in (name, *names):
+            self._bucket.remove(each)
+            _seen.drop(self._bucket.url, each)
 
     def forget(self) -> None:
         """Ask the bucket again, whatever this process has seen of it."""

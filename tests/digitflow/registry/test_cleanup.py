@@ -14,7 +14,7 @@ from digitflow.registry.cleanup import (
     collect_garbage,
     collect_within,
     free_versions,
-    measure_folder,
+    measure_store,
 )
 from digitflow.registry.promotion import rollback
 from digitflow.registry.usage import measure_usage
@@ -246,14 +246,14 @@ def test_a_budget_keeps_the_best_and_frees_no_more_than_it_must(crowd):
     _finish_run(crowd.store, "old", np.zeros(500_000))
     _finish_run(crowd.store, "new", np.ones(500_000))
     _age(crowd.store, "old", "2026-01-01")
-    total = measure_folder(crowd.store.root)
+    total = measure_store(crowd.store)
     kept = collect_within(crowd.store, total, keep_runs=2, keep_versions=6)
     assert (kept["bytes"], kept["left"]) == (0, total)
     planned = collect_within(crowd.store, total - 1_000_000, 2, 6, dry_run=True)
     freed = collect_within(crowd.store, total - 1_000_000, 2, 6)
     assert freed["versions"] == []
     assert freed["by_folder"]["arrays"] == planned["by_folder"]["arrays"] == 4_000_128
-    assert measure_folder(crowd.store.root) == freed["left"] < total - 1_000_000
+    assert measure_store(crowd.store) == freed["left"] < total - 1_000_000
     least = collect_within(crowd.store, 1, 2, 6)
     assert least["left"] > least["budget"] == 1
     assert crowd.versions().keys() == {"6", "3", "2"}
@@ -263,7 +263,7 @@ def test_usage_says_what_files_are_kept_for(crowd):
     ref = _finish_run(crowd.store, "one", np.zeros(500_000))
     left = crowd.store.put_array(np.ones(300_000))
     usage = measure_usage(crowd.store, keep_runs=1)
-    assert usage["total"] == measure_folder(crowd.store.root)
+    assert usage["total"] == measure_store(crowd.store)
     assert usage["kept_for"]["the newest runs"] >= ref.bytes
     assert usage["kept_for"]["nothing (digitflow gc)"] >= left.bytes
     assert usage["kept_for"]["champions"] > 0
