@@ -23,6 +23,7 @@ run_experiment = cached_task(
     run_name="{experiment.name}",
     modules=lambda experiment, **_: experiment.modules(),
     in_process=True,
+    stays=lambda experiment, **_: experiment.local,
     time_limit=lambda experiment, **_: experiment.time_limit,
 )
 # It shows how long its experiments took: computed again, they make it another chapter.

@@ -300,7 +300,10 @@ def _note(work: Callable[..., R], verify: bool) -> Callable[..., R]:
         result = work(*args, **kwargs)
         waited = run.workers.seconds_waited() - waited
         seconds = round(time.monotonic() - began - waited, 3)
-        run.log.note("computed", name, seconds=seconds, outputs=describe_outputs(result))
+        where = {} if (host := run.workers.take_host()) is None else {"host": host}
+        run.log.note(
+            "computed", name, seconds=seconds, **where, outputs=describe_outputs(result)
+        )
         return result
 
     return compute

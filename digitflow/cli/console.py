@@ -90,7 +90,8 @@ FIGURES = 3
 
 def _describe_end(event: dict[str, Any]) -> str:
     if event["event"] == "computed":
-        return f"{event['seconds']:8.2f} s"
+        where = f" on {event['host']}" if "host" in event else ""
+        return escape(f"{event['seconds']:8.2f} s{where}")
     return "  cached" if event["event"] == "cached" else escape(event["error"])
 
 
@@ -216,6 +217,7 @@ def print_reasons(explained: dict[str, Any]) -> None:
     OUTPUT.print(f"[bold]{explained['run']}[/], compared with the run before: {before}")
     for task in explained["tasks"]:
         seconds = "" if task["seconds"] is None else f"{task['seconds']:.2f} s"
+        seconds += f" on {escape(task['host'])}" if task["host"] else ""
         sign = SIGNS.get(task["state"], "?")
         OUTPUT.print(f"  {sign} {escape(task['task']):<36} {task['state']:<9} {seconds}")
         for reason in [*task["reasons"], *filter(None, [task["error"]])]:

@@ -61,6 +61,7 @@ class RunLog:
             self.store.append_line(f"runs/{self.run}/events.jsonl", line)
         # Progress for whoever listens: the terminal shows it, Prefect keeps it.
         took = f" in {fields['seconds']} s" if "seconds" in fields else ""
+        took += f" on {fields['host']}" if "host" in fields else ""
         took = f" ({fields['text']})" if "text" in fields else took
         level = logging.DEBUG if event == "key" else logging.INFO
         logger.log(level, "%s: %s%s", task, event, took, extra={"run_event": entry})
@@ -229,7 +230,7 @@ def _read_record(store: Store, run: str) -> dict[str, Any] | None:
 
 PARTS = ("inputs", "modules", "libraries")
 SINGULAR = {"inputs": "input", "modules": "module", "libraries": "library"}
-EVENT_FACTS = ("seconds", "outputs", "error")
+EVENT_FACTS = ("seconds", "host", "outputs", "error")
 
 
 def explain_run(store: Store, run: str) -> dict[str, Any]:
@@ -292,7 +293,8 @@ def _name_kind(record: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def _public(task: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: task.get(name) for name in ("task", "state", "seconds", "key", "error")}
+    names = ("task", "state", "seconds", "host", "key", "error")
+    return {name: task.get(name) for name in names}
 
 
 def _find_reasons(task: Mapping[str, Any], old: Mapping[str, Any] | None) -> Iterator[str]:

@@ -52,9 +52,14 @@ class Experiment(Record):
         source counts as that of its own module does.
     time_limit : float or None
         Seconds after which it is ended.
+    local : bool
+        Whether it is computed by the run's machine, whatever cluster there is: as where it
+        keeps a database.
     """
 
-    NOT_IN_KEY: ClassVar[frozenset[str]] = frozenset({"name", "selected", "time_limit"})
+    NOT_IN_KEY: ClassVar[frozenset[str]] = frozenset(
+        {"name", "selected", "time_limit", "local"}
+    )
 
     name: str
     function: str
@@ -62,6 +67,7 @@ class Experiment(Record):
     needs: tuple[str, ...] = ()
     selected: tuple[str, ...] = ()
     time_limit: float | None = None
+    local: bool = False
 
     @property
     def module(self) -> str:
@@ -75,6 +81,10 @@ class Experiment(Record):
     def select(self, *modules: str) -> "Experiment":
         """Return it as one whose parameters select these modules."""
         return self.model_copy(update={"selected": modules})
+
+    def stay_local(self) -> "Experiment":
+        """Return it as one that the run's machine computes."""
+        return self.model_copy(update={"local": True})
 
 
 Plan = tuple[Experiment, ...]

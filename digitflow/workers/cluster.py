@@ -103,8 +103,9 @@ class ClusterPool:
         head, body = entry.unpack(answer)
         waited = time.monotonic() - asked - head["seconds"]
         self._mine.waited = self.seconds_waited() + waited
+        result = _open_answer(head, body)
         self._mine.host = head["host"]
-        return _open_answer(head, body)
+        return result
 
     def _write_request(
         self, function: Callable[[], Any], limit: float | None, code: Callable[[], Code] | None
@@ -206,9 +207,9 @@ class ClusterPool:
         waited: float = getattr(self._mine, "waited", 0.0)
         return waited + self.here.seconds_waited()
 
-    def name_host(self) -> str | None:
-        """Return the host that computed this thread's last work."""
-        host: str | None = getattr(self._mine, "host", None)
+    def take_host(self) -> str | None:
+        """Return the host that computed this thread's last work, once."""
+        host: str | None = vars(self._mine).pop("host", None)
         return host
 
     def __enter__(self) -> "ClusterPool":

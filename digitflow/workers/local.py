@@ -122,8 +122,8 @@ class WorkerPool:
         """The pool of this machine's own processes."""
         return self
 
-    def name_host(self) -> str | None:
-        """Return where this thread's last work was computed; None for this machine."""
+    def take_host(self) -> str | None:
+        """Return where this thread's last work was computed, once; None for this machine."""
         return None
 
     def seconds_waited(self) -> float:

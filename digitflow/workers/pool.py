@@ -30,5 +30,5 @@ class Pool(Protocol):
     def seconds_waited(self) -> float:
         """Return how long this thread has waited for slots so far."""
 
-    def name_host(self) -> str | None:
-        """Return where this thread's last work was computed; None for this machine."""
+    def take_host(self) -> str | None:
+        """Return where this thread's last work was computed, once; None for this machine."""

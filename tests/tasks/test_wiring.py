@@ -51,6 +51,9 @@ class Workers:
     def seconds_waited(self):
         return 0.0
 
+    def take_host(self):
+        return "another"
+
 
 @pytest.fixture
 def run(store):
@@ -117,6 +120,7 @@ def test_what_a_task_did_is_noted_with_the_files_it_made(run):
     assert (started["event"], computed["event"]) == ("started", "computed")
     assert started["task"] == computed["task"] == "learn-corrections"
     assert computed["seconds"] >= 0
+    assert computed["host"] == "another"
     assert {"samples", "targets"} <= {output["name"] for output in computed["outputs"]}
 
 

@@ -181,7 +181,10 @@ def plan(scope: DigitsScope) -> Plan:
         _ask(
             "halving svm", "searches.search_by_halving", "svm", candidates=CANDIDATES, **asked
         ),
-        _ask("optuna svm", "searches.search_by_optuna", "svm", trials=TRIALS, **asked),
+        # Its trials are in an SQLite database, which several machines can't share.
+        _ask(
+            "optuna svm", "searches.search_by_optuna", "svm", trials=TRIALS, **asked
+        ).stay_local(),
     ]
     tried = [
         _ask(f"{search}: {_tell(params)}", "tuning.try_params", model, params=params, **asked)
