@@ -20,7 +20,7 @@ from prefect.client.schemas import State, TaskRun
 from prefect.context import TaskRunContext
 from prefect.futures import PrefectFuture
 
-from digitflow.errors import DamagedArtifact, StorageError
+from digitflow.errors import ClusterError, DamagedArtifact, StorageError
 from digitflow.project.code import Code, trace_code
 from digitflow.store.artifacts import Store
 from digitflow.store.runs import RunLog
@@ -213,14 +213,14 @@ def settle(future: PrefectFuture[R], expected: type[E]) -> R | E:
 
     Raises
     ------
-    DamagedArtifact, StorageError
-        Whatever is expected: no run can do without its files.
+    ClusterError, DamagedArtifact, StorageError
+        Whatever is expected: no run can do without its files, or what computes for it.
     Exception
         Any other that the task raised.
     """
     try:
         return future.result()
-    except (DamagedArtifact, StorageError):
+    except (ClusterError, DamagedArtifact, StorageError):
         raise
     except expected as exc:
         current_run().failures.pop(future.task_run_id, None)

@@ -30,7 +30,13 @@ class Cluster:
     def __init__(self, folder, **variables):
         self.folder = folder
         self.workers = {}
-        self.scheduler = self._start("scheduler", "--port", "0", **variables)
+        self.address, self._variables = "tcp://127.0.0.1:0", variables
+        self.start_scheduler()
+
+    def start_scheduler(self):
+        """Start the scheduler, a second time at the address that it had."""
+        port = self.address.rpartition(":")[2]
+        self.scheduler = self._start("scheduler", "--port", port, **self._variables)
         self.address = self._read("scheduler", r"Scheduler at: +(tcp://\S+)")
 
     def start_worker(self, name, *options, wait=True, **variables):
