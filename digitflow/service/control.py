@@ -29,12 +29,12 @@ from digitflow.service.processes import (
     list_family,
     log_path,
     make_token,
+    open_log,
     wait_until_ended,
 )
 from digitflow.service.server import find_temporary, open_listener
 from digitflow.service.supervisor import POLL_SECONDS, READY, ServiceFailed
 from digitflow.store.artifacts import Store
-from digitflow.store.files import storage_errors
 
 ENDING_PATIENCE_SECONDS = 60.0
 SUPERVISOR = "digitflow.service.supervisor"
@@ -125,19 +125,17 @@ def start_supervisor(store: Store, project: Path) -> "subprocess.Popen[bytes]":
     open_listener(os.environ).close()
     if not (project / "prefect.yaml").is_file():
         raise InputError(f"{project} has no prefect.yaml; name its folder by --project")
-    log = log_path(store, "service")
-    with storage_errors(log):
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as output:
-            return subprocess.Popen(
-                [sys.executable, "-m", SUPERVISOR, project],
-                cwd=project,
-                env=os.environ | store.variables() | {TOKEN_VARIABLE: make_token()},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+    named = store.variables() | {TOKEN_VARIABLE: make_token()}
+    with open_log(store, "service", "wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", SUPERVISOR, project],
+            cwd=project,
+            env=os.environ | named,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 def wait_until_ready(

@@ -15,11 +15,13 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO, Literal
 
 import psutil
 from pydantic import Field
 
 from digitflow.store.artifacts import Store
+from digitflow.store.files import storage_errors
 from digitflow.store.references import Record
 
 TOKEN_VARIABLE = "DIGITFLOW_PROCESS"  # noqa: S105, a name
@@ -186,7 +188,7 @@ def start_module(
     inherited: Collection[int] = (),
 ) -> "subprocess.Popen[bytes]":
     """Start `python -m ...` from this Python; what it prints is added to its log."""
-    with log_path(store, name).open("ab") as log:
+    with open_log(store, name) as log:
         return subprocess.Popen(
             [sys.executable, "-m", *arguments],
             cwd=folder,
@@ -196,6 +198,20 @@ def start_module(
             stderr=subprocess.STDOUT,
             pass_fds=inherited,
         )
+
+
+def open_log(store: Store, name: str, mode: Literal["ab", "wb"] = "ab") -> BinaryIO:
+    """Open the log of a part of the service; its folder is made.
+
+    Raises
+    ------
+    StorageError
+        If it can't be written.
+    """
+    path = log_path(store, name)
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open(mode)
 
 
 def log_path(store: Store, name: str) -> Path:

@@ -30,9 +30,14 @@ from digitflow.service.environment import (
     is_answering,
     write_url,
 )
-from digitflow.service.processes import is_alive, list_environs, log_path, watch_parent
+from digitflow.service.processes import (
+    is_alive,
+    list_environs,
+    log_path,
+    open_log,
+    watch_parent,
+)
 from digitflow.store.artifacts import Store
-from digitflow.store.files import storage_errors
 
 PREFERRED_PORT, ANY_PORT = 4200, 0
 START_PATIENCE_SECONDS = 180.0
@@ -43,6 +48,7 @@ LONGEST_COMMAND = 120
 # Who asks while a server is being started again waits for it.
 WAITING_CONNECTIONS = 2048
 EPHEMERAL_VARIABLE = "PREFECT__SERVER_EPHEMERAL"
+TEMPORARY_NAME = "temporary-server"
 # Prefect's own names: without its pages, and without what only a lasting server has to do.
 TEMPORARY = {
     "PREFECT_UI_ENABLED": "0",
@@ -63,20 +69,21 @@ class TemporaryServer:
     """
 
     def __init__(self, store: Store) -> None:
-        self.log = log_path(store, "temporary-server")
-        with socket.create_server((OWN_ADDRESS, 0)) as listener, storage_errors(self.log):
+        self.log = log_path(store, TEMPORARY_NAME)
+        with (
+            socket.create_server((OWN_ADDRESS, 0)) as listener,
+            open_log(store, TEMPORARY_NAME) as log,
+        ):
             self.url = write_url(*listener.getsockname())
-            self.log.parent.mkdir(parents=True, exist_ok=True)
-            with self.log.open("ab") as log:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-m", *server_module(listener)],
-                    env=os.environ | TEMPORARY,
-                    pass_fds=[listener.fileno()],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", *server_module(listener)],
+                env=os.environ | TEMPORARY,
+                pass_fds=[listener.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         # Registered first, done last: what Prefect has still to send is sent at exit too.
         atexit.register(self.end)
 
