@@ -58,8 +58,7 @@ def to_gray(picture: np.ndarray, name: str = "the picture") -> np.ndarray:
         return levels
     if levels.shape[2] == 3:
         return flatten_colours(levels)
-    colours = np.ascontiguousarray(levels[..., :3])
-    return flatten_colours(lay_on_ground(colours, np.ascontiguousarray(levels[..., 3])))
+    return flatten_colours(lay_on_ground(levels[..., :3], levels[..., 3]))
 
 
 def to_bytes(levels: np.ndarray, factor: float) -> np.ndarray:
@@ -158,13 +157,23 @@ def flatten_colours(picture: np.ndarray) -> np.ndarray:
     import cv2
 
     if _is_gray(_sample_pixels(picture)) and _is_gray(picture):
-        return cv2.extractChannel(picture, 0)
+        return _take_channel(picture, 0)
     tables, is_bright = _choose_tables(_sample_pixels(picture), _find_bright(picture))
     gray = np.full(picture.shape[:2], 255, np.uint8)
     for channel, table in enumerate(tables):
         # One channel at a time: three more copies of a large photo are too many.
-        cv2.min(gray, cv2.LUT(cv2.extractChannel(picture, channel), table), dst=gray)
+        own = _take_channel(picture, channel)
+        cv2.min(gray, cv2.LUT(own, table), dst=gray)
     return np.invert(gray) if is_bright else gray
+
+
+def _take_channel(picture: np.ndarray, channel: int) -> np.ndarray:
+    import cv2
+
+    if picture.flags.c_contiguous:
+        return np.asarray(cv2.extractChannel(picture, channel))
+    # OpenCV would copy the others too.
+    return np.ascontiguousarray(picture[..., channel])
 
 
 def lay_on_ground(picture: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -185,14 +194,23 @@ def lay_on_ground(picture: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """
     import cv2
 
+    if alpha.min() == 255:
+        return picture
     weights = _sample_pixels(alpha).astype(np.float64)
     shades = _sample_pixels(picture).mean(axis=1)
     is_bright = float(weights @ shades) >= 128 * float(weights.sum()) > 0
     is_ink = weights.mean() < 128
-    laid = cv2.multiply(picture, cv2.merge([alpha] * 3), scale=1 / 255)
-    if is_bright == is_ink:
-        return np.asarray(laid)
-    return np.asarray(cv2.add(laid, cv2.merge([np.invert(alpha)] * 3)))
+    laid = np.empty(picture.shape, np.uint8)
+    # Some rows at a time: three more copies of a large picture are too many.
+    rows = max(1, _CHUNK // max(1, picture[:1].size))
+    for start in range(0, len(picture), rows):
+        part = slice(start, start + rows)
+        weight = cv2.merge([np.ascontiguousarray(alpha[part])] * 3)
+        own = np.ascontiguousarray(picture[part])
+        laid[part] = cv2.multiply(own, weight, scale=1 / 255)
+        if is_bright != is_ink:
+            laid[part] = cv2.add(laid[part], np.invert(weight))
+    return laid
 
 
 def _sample_pixels(picture: np.ndarray) -> np.ndarray:
@@ -213,7 +231,11 @@ def _find_bright(picture: np.ndarray) -> np.ndarray:
 
     scale = min(1.0, _SMALL_SIDE / max(picture.shape[:2]))
     height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
-    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    # One channel at a time here too: of four channels three would be copied.
+    channels = (_take_channel(picture, channel) for channel in range(3))
+    small = cv2.merge(
+        [cv2.resize(own, (width, height), interpolation=cv2.INTER_AREA) for own in channels]
+    )
     # A median of half the picture follows the edge of a shadow, and no stroke.
     paper = cv2.medianBlur(small, 2 * (max(height, width) // 4) + 1)
     departure = small.astype(np.int64) - paper

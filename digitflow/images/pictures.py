@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from digitflow.errors import InputError
+from digitflow.images.bands import decode_halved
 from digitflow.images.colours import to_gray
 
 if TYPE_CHECKING:
@@ -25,7 +26,11 @@ MAX_FILE_BYTES = 64 << 20
 MAX_PIXELS = 1 << 26
 """A phone's 64 megapixels fit."""
 LARGE_PIXELS = 1 << 24
-"""More are read at half their size: it bounds memory, and no digit needs them."""
+"""More are read at half their size: it bounds memory, and no digit needs them.
+
+A progressive JPEG, a WebP, a TIFF and a PNG of odd kinds (see `digitflow.images.bands`) are
+decoded whole first.
+"""
 MAX_PAGES = 1000
 NO_MEMORY = "there is not enough memory for it"
 
@@ -359,6 +364,11 @@ def _check_end(image: "ImageFile", file: io.BytesIO) -> None:
 def _decode(content: bytes, header: Header, place: int) -> np.ndarray | None:
     import cv2
 
+    if header.format == "PNG" and header.pixels > LARGE_PIXELS:
+        with _silence_decoders():
+            halved = decode_halved(content)
+        if halved is not None:
+            return halved
     mode = cv2.IMREAD_GRAYSCALE if header.grayscale else cv2.IMREAD_COLOR
     mode |= cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     if header.pixels > LARGE_PIXELS:

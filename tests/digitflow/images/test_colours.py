@@ -113,6 +113,22 @@ def test_transparent_corners_of_a_page_become_paper(drawing, paper, ink):
     assert abs(int(lay_on_ground(picture, alpha)[0, 0, 0]) - paper) <= 20
 
 
+@pytest.mark.parametrize("channels", [3, 4])
+def test_rows_laid_a_few_at_a_time_are_the_same(channels, drawing, monkeypatch):
+    picture = paint(drawing, COLOURS["red"], COLOURS["yellow"])
+    picture = np.dstack([picture, drawing])[..., :channels][..., :3]
+    alpha = np.maximum(drawing, 9)
+    whole = lay_on_ground(picture, alpha)
+    monkeypatch.setattr("digitflow.images.colours._CHUNK", 1000)
+    np.testing.assert_array_equal(lay_on_ground(picture, alpha), whole)
+
+
+def test_what_is_opaque_is_as_without_transparency(drawing):
+    picture = paint(drawing, COLOURS["blue"], COLOURS["kraft"])
+    clear = np.dstack([picture, np.full_like(drawing, 255)])
+    np.testing.assert_array_equal(to_gray(clear), to_gray(picture))
+
+
 ARRAYS = {
     "gray": lambda shares: np.rint(shares * 255).astype(np.uint8),
     "8 of 64 bits": lambda shares: np.rint(shares * 255).astype(np.int64),
