@@ -87,6 +87,21 @@ def make_shared(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
     return make
 
 
+@pytest.fixture
+def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Say something that stands at the end of the tests' output: what a long test has found."""
+    return lambda text: request.node.user_properties.append(("told", text))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests had to tell, in whichever process they ran."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        told = [text for name, text in report.user_properties if name == "told"]
+        if told and report.when == "call":
+            terminalreporter.section(report.nodeid)
+            terminalreporter.write_line("\n".join(told))
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """End what was started for all processes of the tests, once all of them are done."""
     if "PYTEST_XDIST_WORKER" in os.environ:
