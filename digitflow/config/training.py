@@ -105,6 +105,12 @@ class Candidate(Section):
     time_limit: float = Field(
         1800, gt=0, description="seconds that the fit may compute, each of its threads"
     )
+    max_rows: int | None = Field(
+        None,
+        ge=10,
+        description="the most training rows that it is fitted on, drawn by the seed, each "
+        "class in proportion: for what grows faster than its data; empty: all",
+    )
 
     @model_validator(mode="after")
     def _is_whole(self) -> "Candidate":
@@ -114,7 +120,8 @@ class Candidate(Section):
             if not self.recipe:
                 raise ValueError(f"{self.name} needs a recipe")
             return self
-        own = [key for key in ("recipe", "params", "recipe_params") if getattr(self, key)]
+        keys = ("recipe", "params", "recipe_params", "max_rows")
+        own = [key for key in keys if getattr(self, key)]
         if own:
             raise ValueError(
                 f"the {BLEND} {self.name} has no {' and no '.join(own)} but its parts'"
@@ -130,7 +137,8 @@ class Candidate(Section):
         """Return what it is: svm on strokes; blend of svm-strokes and forest-pixels."""
         if self.parts:
             return f"{self.estimator} of {', '.join(self.parts[:-1])} and {self.parts[-1]}"
-        return f"{self.estimator} on {self.recipe}"
+        rows = "" if self.max_rows is None else f", at most {self.max_rows:,} rows"
+        return f"{self.estimator} on {self.recipe}{rows}"
 
     def describe_making(self) -> str:
         """Return the recipe's name, or how many parts a blend has."""

@@ -65,6 +65,7 @@ class EstimatorChoice(Record):
     seed: int
     time_limit: float | None = None
     ends_after: float | None = None
+    max_rows: int | None = None
     code: ProjectCode | None = None
     trust: tuple[str, ...] = ()
 
@@ -79,6 +80,7 @@ class EstimatorChoice(Record):
             seed=config.seed,
             time_limit=candidate.time_limit,
             ends_after=candidate.time_limit if ends_itself(candidate.estimator) else None,
+            max_rows=candidate.max_rows,
             code=code,
             trust=_choose_trust(config, code),
         )

@@ -354,6 +354,25 @@ def _build(choice: EstimatorChoice, threads: int) -> Any:
     return build_estimator(choice.estimator, choice.params, choice.seed, threads, choice.code)
 
 
+def draw_rows(targets: np.ndarray, count: int, seed: int, classes: bool) -> np.ndarray:
+    """Draw `count` of the rows of targets (n,), in their order, int64 (count,).
+
+    Parameters
+    ----------
+    classes : bool
+        Whether targets are classes, which are drawn in proportion.
+    """
+    from sklearn.model_selection import train_test_split
+
+    rows, _ = train_test_split(
+        np.arange(len(targets)),
+        train_size=count,
+        random_state=seed,
+        stratify=targets if classes else None,
+    )
+    return np.asarray(np.sort(rows))
+
+
 def _learn(
     store: Store,
     choice: EstimatorChoice,
@@ -370,6 +389,9 @@ def _learn(
         What tells these rows from others.
     """
     estimator = _build(choice, threads)
+    if choice.max_rows is not None and choice.max_rows < len(targets):
+        rows = draw_rows(targets, choice.max_rows, choice.seed, choice.calibration is not None)
+        features, targets = features[rows], targets[rows]
     if not ends_itself(choice.estimator):
         return estimator.fit(features, targets)
     code = trace_code([*choice.modules()])

@@ -24,6 +24,7 @@ from digitflow.models.fitting import (
     _part_folds,
     _place_classes,
     complete_refit,
+    draw_rows,
     fit_candidate,
     predict_fold,
     prepare_recipe,
@@ -95,6 +96,43 @@ def test_the_same_seed_gives_the_same_file(store, prepared):
         fit_candidate(store, TREE, features, *rows, threads).model.digest for threads in (1, 2)
     }
     assert len(digests) == 1
+
+
+def test_at_most_so_many_rows_are_learnt_each_class_in_proportion(store, prepared):
+    _, labels, features, targets = prepared
+    bounded = LINEAR.model_copy(update={"max_rows": 50})
+    fitted = fit_candidate(store, bounded, features, *targets)
+    assert fitted == fit_candidate(store, bounded, features, *targets).model_copy(
+        update={name: getattr(fitted, name) for name in ("fit_seconds", "processor_seconds")}
+    )
+    rows = draw_rows(labels[:300], 50, LINEAR.seed, classes=True)
+    np.testing.assert_array_equal(np.bincount(labels[rows]), [5] * 10)
+    assert (np.diff(rows) > 0).all()
+    own = load_model(fitted.model, store)[-1].estimator.coef_
+    expected = build_estimator("logistic", {}, LINEAR.seed, 1)
+    expected.fit(store.open_array(features.train)[rows], labels[rows])
+    np.testing.assert_allclose(own, expected.coef_, atol=1e-6)
+
+
+def test_as_many_rows_as_there_are_change_nothing(store, prepared):
+    _, _, features, targets = prepared
+    fitted = [
+        fit_candidate(store, LINEAR.model_copy(update={"max_rows": rows}), features, *targets)
+        for rows in (None, 300, 10**9)
+    ]
+    assert len({each.model.digest for each in fitted}) == 1
+
+
+def test_fewer_rows_than_classes_are_refused(store, prepared):
+    _, _, features, targets = prepared
+    with pytest.raises(CandidateRefused, match="train_size = 5 should be greater"):
+        fit_candidate(store, LINEAR.model_copy(update={"max_rows": 5}), features, *targets)
+
+
+def test_values_are_drawn_without_regard_to_them():
+    rows = draw_rows(np.random.default_rng(0).normal(size=100), 20, 1, classes=False)
+    assert len(set(rows.tolist())) == 20
+    np.testing.assert_array_equal(rows, draw_rows(np.zeros(100), 20, 1, classes=False))
 
 
 def test_refused_parameters_are_the_candidates_failure(store, prepared):
