@@ -4,6 +4,7 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from digitflow.config.training import TrainingBudget
 from digitflow.store.artifacts import Store
@@ -26,7 +27,16 @@ def open_workers(store: Store, budget: TrainingBudget) -> Iterator[Pool]:
         if address is None:
             yield here
             return
-        with store.temporary_path(".shared") as path:
-            path.write_text(text := secrets.token_hex(16), encoding="utf-8")
-            with ClusterPool(address, here, (path, text)) as workers:
-                yield workers
+        with _share_text(store) as shared, ClusterPool(address, here, shared) as workers:
+            yield workers
+
+
+@contextmanager
+def _share_text(store: Store) -> Iterator[tuple[Path, str] | None]:
+    """Put a text into the folder, by which workers know it; a bucket is known by its name."""
+    if store.bucket:
+        yield None
+        return
+    with store.temporary_path(".shared") as path:
+        path.write_text(text := secrets.token_hex(16), encoding="utf-8")
+        yield path, text

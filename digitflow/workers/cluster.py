@@ -241,6 +241,7 @@ def connect(address: str) -> "Client":
         raise InputError(
             "a cluster needs the extra cluster: pip install 'digitflow[cluster]'"
         ) from exc
+    _require_certificate(address)
     # What it would log of a lost scheduler, in tracebacks, our errors say in a sentence.
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
@@ -250,6 +251,24 @@ def connect(address: str) -> "Client":
             f"no scheduler answers at {address} ({exc}): start one by `dask scheduler --host "
             f"127.0.0.1`, or unset `training.cluster` and {CLUSTER_VARIABLE}"
         ) from exc
+
+
+def _require_certificate(address: str) -> None:
+    """Raise `InputError` where Dask's settings name none that an encrypted address needs."""
+    from distributed import Security
+
+    if not address.startswith("tls://"):
+        return
+    try:
+        if Security().get_connection_args("client").get("ssl_context") is not None:
+            return
+        why = "none is named"
+    except (OSError, ValueError) as exc:
+        why = str(exc)
+    raise InputError(
+        f"{address} needs a certificate ({why}): name it in Dask's settings, such as "
+        "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT, see docs/cluster.md"
+    )
 
 
 def check_workers(client: "Client", address: str, shared: list[str] | None) -> None:

@@ -1,11 +1,16 @@
 """A training whose computations go to a real cluster, and what is killed meanwhile."""
 
 import os
+import time
+from random import Random
 
+import psutil
 import pytest
 from real_cluster import open_cluster
 from real_service import BETTER, wait_for
 
+from digitflow.registry.champion import read_champion
+from digitflow.registry.listing import list_history
 from digitflow.store.runs import list_runs, read_events
 
 pytestmark = pytest.mark.slow
@@ -93,6 +98,75 @@ def test_a_run_whose_scheduler_ends_fails_and_goes_on_with_the_same_command(proj
         assert record["champion"]["score"]["value"] > 0.98
         assert "prepare strokes on samples" not in project.computed()
         assert "train svm-strokes" in project.computed()
+
+
+KILLS = int(os.environ.get("DIGITFLOW_SOAK_KILLS", "10"))
+SEED = int(os.environ.get("DIGITFLOW_SOAK_SEED", "0"))
+# From the beginning of a run's first computation; most of them end within.
+LATEST_SECONDS = 12.0
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("victim", ["worker", "scheduler", "client"])
+def test_whatever_is_killed_the_run_ends_well_or_goes_on(empty_project, tmp_path, victim):
+    """Seeds of the environment: DIGITFLOW_SOAK_SEED; kills of each: DIGITFLOW_SOAK_KILLS."""
+    project, random = empty_project, Random(f"{SEED} {victim}")
+    project.config["candidates"].append(BETTER)
+    seen = set()
+    with open_cluster(tmp_path / "cluster") as cluster:
+        project.config["training"] = {"cluster": cluster.address}
+        for number in range(KILLS):
+            project.config["seed"] = number
+            known = len(list_runs(project.store))
+            process = project.start("train", "--config", "config.yaml")
+            wait_for(lambda: len(list_runs(project.store)) > known, seconds=180)  # noqa: B023
+            time.sleep(random.uniform(0, LATEST_SECONDS))
+            seen |= list_children(cluster)
+            kill(victim, cluster, process, random)
+            _, errors = process.communicate(timeout=300)
+            mend(cluster, number)
+            if process.returncode:
+                assert victim == "client" or "is gone" in errors, errors
+                assert victim != "worker", errors
+            record = project.train()
+            assert record["status"] == "completed"
+            check_history(project)
+        seen |= list_children(cluster)
+    assert record["champion"]["score"]["value"] > 0.98
+    left = psutil.wait_procs(seen, timeout=60)[1]
+    assert left == []
+
+
+def list_children(cluster):
+    """Return the processes that the workers, those alive, have started."""
+    alive = [worker.pid for worker in cluster.workers.values() if worker.poll() is None]
+    return {child for pid in alive for child in psutil.Process(pid).children(recursive=True)}
+
+
+def kill(victim, cluster, process, random):
+    """Kill -9 the run's process, the scheduler or one of the workers."""
+    workers = [worker for worker in cluster.workers.values() if worker.poll() is None]
+    victims = {"client": process, "scheduler": cluster.scheduler}
+    victims.get(victim, random.choice(workers)).kill()
+
+
+def mend(cluster, number):
+    """Start again what of the cluster is gone; workers end with their scheduler."""
+    if cluster.scheduler.poll() is not None:
+        for worker in cluster.workers.values():
+            worker.wait(60)
+        cluster.start_scheduler()
+    alive = sum(worker.poll() is None for worker in cluster.workers.values())
+    for missing in range(2 - alive):
+        cluster.start_worker(f"after-{number}-{missing}", "--no-nanny")
+
+
+def check_history(project):
+    """Every entry follows the one before, and the champion is the last one's."""
+    entries = list_history(project.store, project.config["model"])
+    assert [entry.predecessor for entry in entries] == [*(e.id for e in entries[1:]), 0]
+    champion = read_champion(project.store, project.config["model"])
+    assert champion.version == entries[0].version
 
 
 def began(project, task):

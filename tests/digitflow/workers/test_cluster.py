@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import dask
 import pytest
 from real_cluster import open_cluster
 
@@ -133,6 +134,18 @@ def test_another_folder_and_no_scheduler_are_said_at_once(cluster, tmp_path):
             ClusterPool(cluster.address, here, (tmp_path / "nothing", "known"))
         with pytest.raises(ClusterError, match=r"no scheduler answers at tcp://127.0.0.1:1"):
             ClusterPool("tcp://127.0.0.1:1", here, (tmp_path, ""))
+
+
+@pytest.mark.parametrize(("file", "why"), [(None, "none is named"), ("no.pem", "No such file")])
+def test_an_encrypted_address_needs_a_certificate(file, why):
+    tls = dict.fromkeys(("ca-file", "client.cert", "client.key"), file)
+    settings = {f"distributed.comm.tls.{name}": value for name, value in tls.items()}
+    with (
+        dask.config.set(settings),
+        WorkerPool(1) as here,
+        pytest.raises(InputError, match=rf"needs a certificate .*{why}"),
+    ):
+        ClusterPool("tls://127.0.0.1:1", here, None)
 
 
 def test_an_open_scheduler_beyond_this_machine_is_refused():
