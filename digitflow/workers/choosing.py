@@ -8,6 +8,8 @@ from pathlib import Path
 
 from digitflow.config.training import TrainingBudget
 from digitflow.store.artifacts import Store
+from digitflow.store.bucket import Bucket
+from digitflow.store.files import TEMPORARY
 from digitflow.workers.address import CLUSTER_VARIABLE
 from digitflow.workers.cluster import ClusterPool
 from digitflow.workers.local import WorkerPool
@@ -32,11 +34,17 @@ def open_workers(store: Store, budget: TrainingBudget) -> Iterator[Pool]:
 
 
 @contextmanager
-def _share_text(store: Store) -> Iterator[tuple[Path, str] | None]:
-    """Put a text into the folder, by which workers know it; a bucket is known by its name."""
+def _share_text(store: Store) -> Iterator[tuple[str, str]]:
+    """Yield the place and the text of a file that each worker must see."""
+    text = secrets.token_hex(16)
     if store.bucket:
-        yield None
+        bucket, name = Bucket(store.bucket), f"{TEMPORARY}/{secrets.token_hex(8)}"
+        bucket.write(name, text.encode())
+        try:
+            yield f"{bucket.url}/{name}", text
+        finally:
+            bucket.remove(name)
         return
     with store.temporary_path(".shared") as path:
-        path.write_text(text := secrets.token_hex(16), encoding="utf-8")
-        yield path, text
+        path.write_text(text, encoding="utf-8")
+        yield str(path), text

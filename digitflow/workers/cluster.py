@@ -45,8 +45,9 @@ class ClusterPool:
         The scheduler's.
     here : WorkerPool
         For what stays on this machine.
-    shared : (Path, str), optional
-        A file in the folder that all share, and its text, by which workers know it.
+    shared : (Path or str, str), optional
+        A file in the folder, or the bucket, that all share, and its text, by which workers
+        know it.
 
     Raises
     ------
@@ -54,7 +55,9 @@ class ClusterPool:
         If the scheduler doesn't answer, or a worker there is not what the run needs.
     """
 
-    def __init__(self, address: str, here: WorkerPool, shared: tuple[Path, str] | None) -> None:
+    def __init__(
+        self, address: str, here: WorkerPool, shared: tuple[Path | str, str] | None
+    ) -> None:
         self.here, self._address = here, check_address(address)
         self._shared = None if shared is None else [str(shared[0]), shared[1]]
         self._turns = Turns(0)

@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from digitflow.errors import CandidateFailed, list_some
+from digitflow.errors import CandidateFailed, DigitflowError, list_some
+from digitflow.store.bucket import SCHEME, Bucket
+from digitflow.store.files import TEMPORARY
 from digitflow.store.lineage import (
     OUR_PACKAGE,
     RESULT_LIBRARIES,
@@ -91,14 +93,30 @@ def find_obstacle(shared: list[str] | None, worker: "Worker") -> None:
         return
     path, expected = shared
     try:
-        found = Path(path).read_text(encoding="utf-8")
+        found = _read_shared(path)
     except OSError as exc:
         found = str(exc.strerror)
+    except DigitflowError as exc:
+        found = str(exc)
+    if found != expected and path.startswith(SCHEME):
+        raise Refused(
+            f"it doesn't see the bucket of artifacts that the run writes to ({path}: {found}): "
+            "start it with the extra s3 and the AWS variables that the run has"
+        )
     if found != expected:
         raise Refused(
             f"it doesn't see the folder of artifacts that the run writes to ({path}: "
             f"{found}): mount the same folder at the same path"
         )
+
+
+def _read_shared(path: str) -> str:
+    """Return the text of a file of the run's store, in a folder or in a bucket."""
+    if not path.startswith(SCHEME):
+        return Path(path).read_text(encoding="utf-8")
+    bucket, _, name = path.rpartition(f"/{TEMPORARY}/")
+    content = Bucket(bucket).read(f"{TEMPORARY}/{name}")
+    return "it is not there" if content is None else content.decode()
 
 
 def describe_worker(
