@@ -75,8 +75,8 @@ def read_outputs(store):
 
 def train(config, environ):
     began = time.monotonic()
-    subprocess.run([COMMAND, "train", "--config", str(config)], env=environ, cwd=REPOSITORY,
-                   check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    command, quiet = [COMMAND, "train", "--config", str(config)], subprocess.DEVNULL
+    subprocess.run(command, env=environ, cwd=REPOSITORY, check=True, stdout=quiet, stderr=quiet)
     return time.monotonic() - began
 
 

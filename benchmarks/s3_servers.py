@@ -41,21 +41,27 @@ def run_process(command, log, environ=None):
         process.wait()
 
 
-@contextmanager
-def run_s3(folder, port=None):
-    """Run a server that keeps what it has in a folder; yield its port.
+def choose_ports():
+    """Return a port for each part of a server."""
+    return {name: find_port() for name in ("s3", "master", "volume", "filer", "admin")}
 
-    Nothing of it listens to other machines, or tells anybody of itself.
+
+@contextmanager
+def run_s3(folder, ports=None):
+    """Run a server that keeps what it has in a folder; yield the port of S3.
+
+    One that is started again needs the ports that it had. Nothing of it listens to other
+    machines, or tells anybody of itself.
     """
-    port = port or find_port()
+    ports = ports or choose_ports()
+    port = ports["s3"]
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     if WEED.exists():
-        names = ("master", "volume", "filer", "admin")
         command = [
             WEED, "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
             "-master.telemetry=false", "-webdav=false", "-admin.ui=false",
-            "-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.port={port}",
-            *(f"-{name}.port={find_port()}" for name in names),
+            "-s3.port.iceberg=0", "-s3.port.lance=0",
+            *(f"-{name}.port={number}" for name, number in ports.items()),
         ]  # fmt: skip
     folder.mkdir(exist_ok=True)
     with run_process(command, folder.with_name(f"{folder.name}.log"), os.environ | KEYS):

@@ -24,7 +24,7 @@ SCHEME = "s3://"
 PART_BYTES, PARTS_AT_ONCE = 16 << 20, 4
 CONNECT_SECONDS, READ_SECONDS = 5, 60
 # A server that is started again is back by then.
-PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
+PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 _TRANSIENT = {errno.EBUSY, errno.EREMOTEIO, errno.EAGAIN, errno.ECONNRESET, errno.EPIPE}
 # Of two conditional puts at once, the second may have to come again.
 _CONFLICT = "ConditionalRequestConflict"

@@ -4,7 +4,6 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 from digitflow.config.training import TrainingBudget
 from digitflow.store.artifacts import Store
