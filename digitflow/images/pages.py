@@ -39,6 +39,11 @@ _STRENGTH_SIDE, _DARKEST_SHADOW = 64, 0.2
 _MIN_SIDE = 5
 # Of the usual height of a digit.
 _TWO_LINES = 1.7
+# Of a stroke's thickness, and of a digit's height: a rule that is so thick may have been a
+# stroke of a digit that it meets on so much.
+_AS_THICK, _MET = 0.75, 0.1
+# Of a side of the picture: a longer line is a rule.
+_SPANNING = 0.8
 # Of its own height: as far as the soft edges of its strokes may reach.
 _EDGE = 0.04
 
@@ -57,12 +62,16 @@ class Found:
         It looks like several digits that touch: what a model reads in it is unsure.
     ink : ndarray of shape (h, w), uint8
         Its own strokes alone, bright on 0; at a smaller scale where the picture is large.
+    lined : bool
+        A line as thick as strokes are was taken out where it goes on: it may have been a
+        stroke of its own, as the bar of a 7 that touches another.
     """
 
     box: tuple[int, int, int, int]
     line: int
     touching: bool
     ink: np.ndarray
+    lined: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,12 +92,16 @@ class Page:
 
 @dataclass(frozen=True)
 class _Marks:
-    """Ink without rules, what is connected in it, and what was taken out."""
+    """Ink without rules, what is connected in it, and what was taken out.
+
+    `thick` is 1 where a rule was that is as thick as strokes are.
+    """
 
     ink: np.ndarray
     labels: np.ndarray
     pieces: list[Piece]
     rules: list[Box]
+    thick: np.ndarray | None
 
 
 def find_digits(picture: np.ndarray) -> Page:
@@ -126,6 +139,7 @@ def find_digits(picture: np.ndarray) -> Page:
             line=number,
             touching=_may_touch(marks.labels, digit, usual),
             ink=_cut_ink(marks, digit),
+            lined=marks.thick is not None and _lost_ink(marks.labels, digit, marks.thick),
         )
         for number, line in enumerate(order_lines(digits))
         for digit in line
@@ -155,7 +169,9 @@ def _find_marks(ink: np.ndarray) -> _Marks:
         for share in (_STRONG_SHARE, _FAINT_SHARE)
     )
     cleaned, rules = erase_rules(mask, faint)
+    thick = None
     if rules:
+        thick = _find_thick(mask & (1 - cleaned), rules, measure_thickness(cleaned))
         erased = cv2.dilate(mask & (1 - cleaned), np.ones((3, 3), np.uint8)) & (1 - cleaned)
         ink = np.where(erased, np.uint8(0), ink)
     labels, boxes = label_marks(cleaned)
@@ -167,7 +183,37 @@ def _find_marks(ink: np.ndarray) -> _Marks:
             "most. Is it a photo of something else?"
         )
     pieces = [_make_piece(boxes[number], int(number) + 1) for number in numbers]
-    return _Marks(ink, labels, join_breaks(pieces, labels, measure_thickness(cleaned)), rules)
+    joined = join_breaks(pieces, labels, measure_thickness(cleaned))
+    return _Marks(ink, labels, joined, rules, thick)
+
+
+def _find_thick(erased: np.ndarray, rules: list[Box], stroke: float) -> np.ndarray | None:
+    """Return 1 where a rule was taken out that is as thick as a stroke; None without any.
+
+    What goes through the whole picture is no stroke of a digit.
+    """
+    thick = np.zeros_like(erased)
+    for left, top, right, bottom in rules:
+        part = slice(top, bottom), slice(left, right)
+        across = int(right - left > bottom - top)
+        counts = erased[part].sum(axis=1 - across)
+        spans = len(counts) >= _SPANNING * erased.shape[across]
+        if counts.any() and not spans and np.median(counts[counts > 0]) >= _AS_THICK * stroke:
+            thick[part] |= erased[part]
+    return thick if thick.any() else None
+
+
+def _lost_ink(labels: np.ndarray, digit: Piece, thick: np.ndarray) -> bool:
+    """Tell whether a stroke ends where a thick rule was taken out."""
+    import cv2
+
+    window = (
+        slice(max(0, digit.top - 1), digit.bottom + 1),
+        slice(max(0, digit.left - 1), digit.right + 1),
+    )
+    own = find_own(labels[window], digit).view(np.uint8)
+    met = cv2.dilate(own, np.ones((3, 3), np.uint8)) & thick[window]
+    return int(met.sum()) >= _MET * digit.height
 
 
 def _make_piece(box: np.ndarray, label: int) -> Piece:

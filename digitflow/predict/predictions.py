@@ -12,6 +12,7 @@ from digitflow.store.references import Record
 _FEW, _MANY = 6, 1 / 3
 
 _TOUCHING = "it looks like digits that touch"
+_LINED = "a line that was taken out may have been a stroke of it"
 
 Status = Literal["read", "unsure", "not a digit"]
 BOX = ("left", "top", "width", "height")
@@ -156,11 +157,14 @@ def locate_digit(
     line: int = 0,
     touching: bool = False,
     page: int | None = None,
+    lined: bool = False,
 ) -> Prediction:
-    """Add where a digit was found; digits that touch are always unsure."""
+    """Add where a digit was found; digits that touch or lost ink to a line are unsure."""
     place = {"file": file, "page": page, "box": box, "line": line}
     placed = prediction.model_copy(update=place)
-    return _flag(placed, _TOUCHING) if touching else placed
+    for reason, is_so in ((_LINED, lined), (_TOUCHING, touching)):
+        placed = _flag(placed, reason) if is_so else placed
+    return placed
 
 
 def _flag(prediction: Prediction, reason: str) -> Prediction:
@@ -175,8 +179,12 @@ def has_doubts(page: Sequence[Prediction]) -> bool:
 
 
 def _count_unsure(page: Sequence[Prediction]) -> int:
-    """Count what is unsure for more than touching another: that says nothing of a page."""
-    return sum(each.status != "read" and each.reasons != (_TOUCHING,) for each in page)
+    """Count what is unsure for more than touching another, or a line.
+
+    Of a page those say nothing.
+    """
+    of_itself = {_TOUCHING, _LINED}
+    return sum(each.status != "read" and not of_itself >= {*each.reasons} for each in page)
 
 
 def flag_page(page: Sequence[Prediction]) -> list[Prediction]:

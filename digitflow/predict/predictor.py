@@ -317,6 +317,7 @@ class Predictor:
                 place.line,
                 place.touching,
                 sheet.page,
+                place.lined,
             )
             for digit, place in zip(own, sheet.found, strict=True)
         ]

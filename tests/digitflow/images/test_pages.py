@@ -337,3 +337,34 @@ def test_marks_that_are_no_digits_are_passed_over_and_named():
     page = find_digits(picture)
     assert len(page.digits) == 3
     assert count_reasons(page) == {"blot": 1, "sign": 1, "dash": 1}
+
+
+def draw_sevens(step, rule=0, reach=(40, 440)):
+    """Draw three 7s as far apart as said, bold, with others; a rule at their feet."""
+    picture = np.full((260, 1000), 255, np.uint8)
+    for place in range(3):
+        left = 60 + step * place
+        cv2.line(picture, (left + 80, 70), (left + 30, 180), 0, 16)
+        cv2.line(picture, (left, 70), (left + 80, 70), 0, 16)
+    for place, digit in enumerate("5386"):
+        cv2.putText(picture, digit, (550 + place * 100, 180), 0, 4.5, 0, 14)
+    if rule:
+        cv2.line(picture, (reach[0], 186), (reach[1], 186), 0, rule)
+    return picture
+
+
+def test_bars_of_digits_that_were_taken_for_one_line_are_missed_by_them():
+    page = find_digits(draw_sevens(96))
+    assert [mark.reason for mark in page.passed_over].count("line") == 1
+    assert [digit.lined for digit in page.digits] == [True] * 3 + [False] * 4
+
+
+@pytest.mark.parametrize(
+    ("rule", "reach", "lined"),
+    [(0, (0, 0), False), (4, (40, 440), False), (16, (40, 440), True), (16, (0, 1000), False)],
+    ids=["none", "thin", "as a stroke", "through the picture"],
+)
+def test_a_rule_may_be_a_stroke_if_it_is_as_thick_and_ends_in_the_picture(rule, reach, lined):
+    page = find_digits(draw_sevens(140, rule, reach))
+    assert sum(mark.reason == "line" for mark in page.passed_over) == (rule > 0)
+    assert [digit.lined for digit in page.digits[:3]] == [lined] * 3

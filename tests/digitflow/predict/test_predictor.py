@@ -373,3 +373,17 @@ def test_predicting_writes_nothing(store, pictures):
     before = look()
     Predictor.load(store).predict(pictures)
     assert look() == before
+
+
+def test_what_lost_ink_to_a_line_as_thick_as_strokes_is_never_read_surely(store):
+    page = np.full((260, 1000), 255, np.uint8)
+    for place, digit in enumerate("5386"):
+        cv2.putText(page, digit, (550 + place * 100, 180), 0, 4.5, 0, 14)
+    for left in (60, 156, 252):
+        cv2.line(page, (left + 80, 70), (left + 30, 180), 0, 16)
+        cv2.line(page, (left, 70), (left + 80, 70), 0, 16)
+    read = Predictor.load(store).read_page(page)
+    assert len(read) == 7
+    for digit in read[:3]:
+        assert digit.status != "read"
+        assert any("a line that was taken out" in reason for reason in digit.reasons)
