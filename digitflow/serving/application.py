@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from digitflow.errors import DigitflowError, InputError
 from digitflow.predict.rows import RowPredictor
@@ -32,6 +33,7 @@ from digitflow.serving.describing import DESCRIBED, write_page
 from digitflow.serving.guard import Application, Guard
 from digitflow.serving.refusals import (
     Busy,
+    Gone,
     TooSlow,
     Unsupported,
     describe_error,
@@ -156,6 +158,8 @@ class Routes:
                 return await reading
         except TimeoutError as exc:
             raise TooSlow(f"the body did not come to its end within {seconds:g} s") from exc
+        except ClientDisconnect as exc:
+            raise Gone("whoever asked has left") from exc
 
     async def _wait_for_answer(self, ask: Ask, size: int) -> Any:
         seconds = self._service.limits.seconds

@@ -23,6 +23,13 @@ class TooSlow(Refusal):
     status = 408
 
 
+class Gone(Refusal):
+    """Whoever asked has left; nobody gets the answer, which is only counted."""
+
+    # As nginx calls it.
+    status = 499
+
+
 class Unsupported(Refusal):
     """Its body is of a kind that is not read."""
 

@@ -102,3 +102,15 @@ def test_other_machines_reach_it_only_with_a_password(narrow, password, said):
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_whoever_leaves_in_the_middle_is_counted_and_leaves_nothing_behind(narrow):
+    begin(narrow, "Content-Length: 9\r\n").close()
+    left = 'digitflow_requests_total{code="499"'
+
+    def count(name):
+        lines = narrow.ask("GET", "/metrics", **allowed())[1].splitlines()
+        return [float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)]
+
+    narrow.wait_until(lambda _: count(left) == [1.0])
+    assert count("digitflow_requests_in_flight") == [1.0]
