@@ -13,7 +13,6 @@ The server is SeaweedFS where `weed` is installed, else moto's. Without MNIST, o
 import argparse
 import os
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -73,10 +72,11 @@ def read_outputs(store):
     }
 
 
-def train(config, environ):
+def train(config, environ, log):
     began = time.monotonic()
-    command, quiet = [COMMAND, "train", "--config", str(config)], subprocess.DEVNULL
-    subprocess.run(command, env=environ, cwd=REPOSITORY, check=True, stdout=quiet, stderr=quiet)
+    with run_process([COMMAND, "train", "--config", str(config)], log, environ) as process:
+        if process.wait():
+            raise RuntimeError(log.read_text()[-2000:])
     return time.monotonic() - began
 
 
@@ -116,7 +116,7 @@ def train_on_cluster(folder, config, stack):
     environ = stack.enter_context(run_server(store))
     environ = environ | {"DIGITFLOW_CLUSTER": address}
     flow.sent = flow.got = 0
-    return store, flow, workers, train(config, environ)
+    return store, flow, workers, train(config, environ, folder / "train.log")
 
 
 def main():
@@ -143,7 +143,9 @@ def main():
         outputs = read_outputs(store)
         local = Store(folder / "local")
         with run_server(local) as environ:
-            print(f"trained in a folder in     {train(config, environ):.0f} s")
+            print(
+                f"trained in a folder in     {train(config, environ, folder / 'local.log'):.0f} s"
+            )
         equal = sum(
             outputs.get(name) == digests for name, digests in read_outputs(local).items()
         )

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from time import sleep
 from typing import TYPE_CHECKING, Literal
 
@@ -175,7 +174,7 @@ def load_predictor(
         If one of its files is missing or changed.
     """
     champion = find_version(store, model, version)
-    pipeline, detector = _load_files(str(store.root), champion.bundle.model.digest, champion)
+    pipeline, detector = _load_files(store.place, champion.bundle.model.digest, champion, store)
     return Predictor(champion, pipeline, detector, log)
 
 
@@ -189,15 +188,18 @@ def load_row_predictor(store: Store, champion: Champion) -> RowPredictor:
     DamagedArtifact
         If its file is missing or changed.
     """
-    pipeline, _ = _load_files(str(store.root), champion.bundle.model.digest, champion)
+    pipeline, _ = _load_files(store.place, champion.bundle.model.digest, champion, store)
     return RowPredictor(champion, pipeline)
 
 
 @st.cache_resource(max_entries=MODELS_KEPT, show_spinner="Loading the model …")
-def _load_files(root: str, digest: str, _champion: Champion) -> tuple[object, object]:
-    store, bundle = Store(Path(root)), _champion.bundle
+def _load_files(
+    place: str, digest: str, _champion: Champion, _store: Store
+) -> tuple[object, object]:
+    bundle = _champion.bundle
     detector = bundle.reject_option.detector if bundle.reject_option else None
-    return load_bundle(bundle, store), None if detector is None else load_model(detector, store)
+    pipeline = load_bundle(bundle, _store)
+    return pipeline, None if detector is None else load_model(detector, _store)
 
 
 def open_tested(store: Store, champion: Champion) -> LabelledImages | None:
@@ -218,17 +220,17 @@ def find_learnt(store: Store, predictor: Predictor) -> Future[LearntImages] | No
     train = find_sets(store, champion.run).get("train")
     if train is None:
         return None
-    return _prepare_learnt(str(store.root), champion.model.digest, predictor, train)
+    return _prepare_learnt(store.place, champion.model.digest, predictor, train, store)
 
 
 @st.cache_resource(max_entries=MODELS_KEPT, show_spinner=False)
 def _prepare_learnt(
-    root: str, digest: str, _predictor: Predictor, _train: SampleSet
+    place: str, digest: str, _predictor: Predictor, _train: SampleSet, _store: Store
 ) -> Future[LearntImages]:
     """Compute it beside the pages: nobody who draws waits for it."""
 
     def compute() -> LearntImages:
-        known = open_set(Store(Path(root)), _train)
+        known = open_set(_store, _train)
         return LearntImages.compute(_predictor, known.images, known.labels)
 
     with_one = ThreadPoolExecutor(1)

@@ -162,7 +162,7 @@ def find_champion(store: Store, model: str | None = None) -> Champion:
     known = HISTORY.read_rows(store, "SELECT DISTINCT model FROM promotions ORDER BY model")
     others = f"There is one of: {list_some(row['model'] for row in known)}. " if known else ""
     raise InputError(
-        f"there is no champion of {' or '.join(names)} in {store.root}. {others}"
+        f"there is no champion of {' or '.join(names)} in {store.place}. {others}"
         "`digitflow train` makes one."
     )
 

@@ -84,7 +84,7 @@ def choose_model(store: Store, name: str | None) -> str:
         if model in known:
             return model
     others = f"Registered: {list_some(known)}" if known else "`digitflow train` makes one"
-    raise InputError(f"{' or '.join(names)} is not registered in {store.root}. {others}.")
+    raise InputError(f"{' or '.join(names)} is not registered in {store.place}. {others}.")
 
 
 def diff_versions(store: Store, model: str, first: str, second: str) -> dict[str, Any]:

@@ -169,7 +169,7 @@ def read_run(store: Store, run: str) -> dict[str, Any]:
         if run in ("latest", record["run"]):
             return record
     known = list_some([record["run"] for record in runs]) or "none yet"
-    raise InputError(f"there is no run {run!r}; runs in {store.root}: {known}")
+    raise InputError(f"there is no run {run!r}; runs in {store.place}: {known}")
 
 
 def find_run(store: Store, run: str) -> dict[str, Any] | None:

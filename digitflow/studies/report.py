@@ -140,7 +140,9 @@ def write_study(store: Store, study: StudyReport) -> str:
 
 def read_study(store: Store, run: str) -> StudyReport | None:
     """Return what a study's report says; None where an older digitflow wrote it."""
-    path = store.root / "reports" / run / STUDY_FILE
+    name = f"reports/{run}/{STUDY_FILE}"
+    store.refresh(name)
+    path = store.root / name
     return StudyReport.model_validate_json(path.read_bytes()) if path.is_file() else None
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import streamlit as st
@@ -113,7 +112,7 @@ def show() -> None:
     if progress is None or progress.model != champion.name:
         progress = st.session_state["review"] = Progress(champion.name)
     progress.questions = _find_questions(
-        str(store.root), champion.name, champion.entry, champion
+        store.place, champion.name, champion.entry, champion, store
     )
     _review(store, champion, progress)
 
@@ -260,7 +259,7 @@ def _show_end(was_any: bool) -> None:
 def _show_due(store: Store, champion: Champion) -> None:
     """Show how many labels are missing until a retraining is due."""
     new, _ = count_new(store, champion.name)
-    enough = _find_enough(str(store.root), champion.name, champion.version)
+    enough = _find_enough(store.place, champion.name, champion.version, store)
     missing = max(0, enough - new)
     said = f"{missing} are missing" if missing else "a retraining is due: `make run` begins one"
     st.progress(
@@ -270,25 +269,26 @@ def _show_due(store: Store, champion: Champion) -> None:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _find_enough(root: str, model: str, version: str) -> int:
+def _find_enough(place: str, model: str, version: str, _store: Store) -> int:
     """Return how many new labels a model's own config takes for enough."""
-    facts = find_registration(Store(Path(root)), model, version).facts
+    facts = find_registration(_store, model, version).facts
     return parse_config(yaml.safe_load(facts.config)).feedback.enough
 
 
 @st.cache_data(
     ttl=FRESH_SECONDS, max_entries=4, show_spinner="Looking through the latest predictions …"
 )
-def _find_questions(root: str, model: str, entry: int, _champion: Champion) -> list[Question]:
+def _find_questions(
+    place: str, model: str, entry: int, _champion: Champion, _store: Store
+) -> list[Question]:
     """Return the queue, the same for all people; a new champion has a new one."""
-    store = Store(Path(root))
-    readers = {_champion.version: load_predictor(store, model).pipeline.predict_proba}
-    challenger = find_aliases(store, model).get(CHALLENGER, _champion.version)
+    readers = {_champion.version: load_predictor(_store, model).pipeline.predict_proba}
+    challenger = find_aliases(_store, model).get(CHALLENGER, _champion.version)
     if challenger != _champion.version:
-        readers[challenger] = load_predictor(store, model, challenger).pipeline.predict_proba
+        readers[challenger] = load_predictor(_store, model, challenger).pipeline.predict_proba
     reference = _champion.bundle.reference
-    measure = None if reference is None else _make_measure(store, reference)
-    return choose_questions(store, model, readers, measure)
+    measure = None if reference is None else _make_measure(_store, reference)
+    return choose_questions(_store, model, readers, measure)
 
 
 def _make_measure(store: Store, reference: Reference) -> Measure:
