@@ -143,9 +143,8 @@ def main():
         outputs = read_outputs(store)
         local = Store(folder / "local")
         with run_server(local) as environ:
-            print(
-                f"trained in a folder in     {train(config, environ, folder / 'local.log'):.0f} s"
-            )
+            seconds = train(config, environ, folder / "local.log")
+        print(f"trained in a folder in     {seconds:.0f} s")
         equal = sum(
             outputs.get(name) == digests for name, digests in read_outputs(local).items()
         )
