@@ -4,7 +4,8 @@ Contract, in one run on one machine:
 
 - `digitflow predict one.png`, whole process, takes at most 1.5 x the time of a process
   that does nothing but import scikit-learn, OpenCV and skops (medians, taking turns);
-- a further picture in the same process, file to digit, takes at most 10 ms (95th percentile);
+- a further picture in the same process, file to digit, takes at most 10 ms of processor time
+  (95th percentile), which is what it takes on a quiet machine: it is read by one thread;
 - 5,000 files take at most 1.5 x the time of the same files decoded, their digits found and
   all of them predicted at once (processor time, medians, taking turns);
 - 10,000 images in the MNIST frame are read at 5,000 a second or more by the fastest
@@ -164,23 +165,28 @@ def time_processes(store: Store, file: Path) -> bool:
     )
 
 
-def time_warm(store: Store, files: list[Path]) -> bool:
-    """Time each further picture of one process; return whether the limit is missed."""
+def time_warm(store: Store, files: list[Path]) -> int:
+    """Time each further picture of one process; return how often the limit is missed.
+
+    By processor time, which hangs on no neighbour; how long it took is printed beside it.
+    """
     predictor = Predictor.load(store)
-    missed = False
+    missed = 0
     for one in (False, True):
         seconds = []
         for file in files:
-            began = time.perf_counter()
+            began = time.process_time(), time.perf_counter()
             predictor.read_file(file, one)
-            seconds.append(time.perf_counter() - began)
-        usual, slow = 1000 * np.percentile(seconds[1:], [50, 95])
-        missed |= bool(slow > MAX_WARM_MS)
+            ended = time.process_time(), time.perf_counter()
+            seconds.append(np.subtract(ended, began))
+        (usual, waited), (slow, longest) = 1000 * np.percentile(seconds[1:], [50, 95], axis=0)
+        missed += bool(slow > MAX_WARM_MS)
         word = "MISSED" if slow > MAX_WARM_MS else "ok"
         how = "one digit, said so" if one else "digits found"
         print(
-            f"a further picture ({how}): median {usual:.2f} ms, 95 % within {slow:.2f} ms "
-            f"(at most {MAX_WARM_MS:g} ms) {word}"
+            f"a further picture ({how}): median {usual:.2f} ms of processor time, 95 % within "
+            f"{slow:.2f} ms (at most {MAX_WARM_MS:g} ms) {word}; it took {waited:.2f} ms, "
+            f"95 % within {longest:.2f} ms"
         )
     return missed
 
