@@ -25,7 +25,10 @@ def worker(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Of all its fits together (default: one a core).")
     ] = None,
-    parallel: Annotated[int, typer.Option(min=1, help="Fits at the same time.")] = 1,
+    parallel: Annotated[
+        int | None,
+        typer.Option(min=1, help="Fits at the same time (default: one a thread)."),
+    ] = None,
     memory_gb: Annotated[
         float | None, typer.Option(min=0.1, help="What each fit may take (default: no limit).")
     ] = None,
@@ -44,7 +47,10 @@ def worker(
         raise InputError("a worker needs the extra cluster: pip install 'digitflow[cluster]'")
     scheduler = check_address(scheduler or os.environ.get(CLUSTER_VARIABLE) or "")
     host = choose_host(scheduler, host)
-    threads = threads or count_cores()
+    threads = threads or parallel or count_cores()
+    # A sum of floats by several threads has other last digits: with one for each fit, results
+    # are equal whatever cores a worker has.
+    parallel = parallel or threads
     name = name or f"{socket.gethostname()}-{os.getpid()}"
     os.environ |= list_variables(threads, memory_gb, debug)
     typer.echo(
