@@ -69,14 +69,15 @@ def _measure(words, workers, folder, environment):
             address, cluster = stack.enter_context(_start_cluster(workers, folder))
             environment["DIGITFLOW_CLUSTER"] = address
         before = _count_seconds(cluster)
+        log = stack.enter_context((folder / "command.log").open("w"))
         process = subprocess.Popen(
-            [COMMAND, *words], env=environment, cwd=folder, stdout=subprocess.DEVNULL
+            [COMMAND, *words], env=environment, cwd=folder, stdout=log, stderr=log
         )
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         used = usage.ru_utime + usage.ru_stime + _count_seconds(cluster) - before
     if process.returncode:
-        raise SystemExit(f"{' '.join(words)} ended with {process.returncode}")
+        raise SystemExit((folder / "command.log").read_text()[-2000:])
     store = Store(folder / "artifacts")
     record = list_runs(store)[0]
     return record["seconds"], used, _list_outputs(store, record["run"])

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 Result = TypeVar("Result")
-CONNECT_SECONDS, CLOSE_SECONDS = 10.0, 3.0
+CONNECT_SECONDS, ANSWER_SECONDS, CLOSE_SECONDS = 10.0, 30.0, 3.0
 # A cluster without a worker may be about to get one.
 PATIENCE_SECONDS = 60.0
 _LOOK_SECONDS = 1.0
@@ -290,12 +290,27 @@ def check_workers(client: "Client", address: str, shared: list[str] | None) -> N
 def describe_workers(client: "Client", shared: list[str] | None) -> list[dict[str, Any]]:
     """Return what `entry.describe_worker` says of each worker, or its name and `obstacle`."""
     # Of the standard library, so that a worker without digitflow can answer, too.
-    found = client.run(version, "digitflow", on_error="return")
+    found = _ask_all(client, version, "digitflow")
     able = [name for name, said in found.items() if isinstance(said, str)]
     asked: dict[str, Any] = {}
     if able:
-        asked = client.run(entry.describe_worker, shared, workers=able, on_error="return")
+        asked = _ask_all(client, entry.describe_worker, shared, workers=able)
     return [_describe(name, asked.get(name)) for name in sorted(found)]
+
+
+def _ask_all(
+    client: "Client", function: Callable[..., Any], *args: Any, workers: list[str] | None = None
+) -> dict[str, Any]:
+    """Return what a function says on each worker; one that doesn't answer is an error."""
+    options = {"workers": workers, "on_error": "return", "callback_timeout": ANSWER_SECONDS}
+    try:
+        answers: dict[str, Any] = client.sync(client._run, function, *args, **options)
+        return answers
+    except TimeoutError as exc:
+        raise ClusterError(
+            f"a worker doesn't answer within {ANSWER_SECONDS:g} s: one of "
+            f"{list_some(client.nthreads())}. End it, and start another"
+        ) from exc
 
 
 def _describe(worker: str, said: Any) -> dict[str, Any]:

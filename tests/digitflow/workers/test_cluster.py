@@ -1,6 +1,7 @@
 """The cluster's pool, on a real scheduler and two real workers."""
 
 import os
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -134,6 +135,20 @@ def test_another_folder_and_no_scheduler_are_said_at_once(cluster, tmp_path):
             ClusterPool(cluster.address, here, (tmp_path / "nothing", "known"))
         with pytest.raises(ClusterError, match=r"no scheduler answers at tcp://127.0.0.1:1"):
             ClusterPool("tcp://127.0.0.1:1", here, (tmp_path, ""))
+
+
+def test_a_worker_that_does_not_answer_holds_nobody_up(cluster, shared, monkeypatch):
+    monkeypatch.setattr("digitflow.workers.cluster.ANSWER_SECONDS", 1.0)
+    stopped = cluster.workers["worker-0"]
+    stopped.send_signal(signal.SIGSTOP)
+    try:
+        with (
+            WorkerPool(1) as here,
+            pytest.raises(ClusterError, match=r"a worker doesn't answer within 1 s"),
+        ):
+            ClusterPool(cluster.address, here, shared)
+    finally:
+        stopped.send_signal(signal.SIGCONT)
 
 
 @pytest.mark.parametrize(("file", "why"), [(None, "none is named"), ("no.pem", "No such file")])
