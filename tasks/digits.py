@@ -32,14 +32,15 @@ ingest_digits = cached_task(
     run_name="ingest {source.kind}",
     modules=lambda source, **_: (SOURCES.module(source.kind),),
 )
-mix_stored = cached_task(mix.mix_stored, run_name="mix")
-validate_digits = cached_task(validation.validate_digits, run_name="validate")
+mix_stored = cached_task(mix.mix_stored, run_name="mix", near_data=True)
+validate_digits = cached_task(validation.validate_digits, run_name="validate", near_data=True)
 validate_feedback = cached_task(validation.validate_feedback, run_name="validate feedback")
-split_digits = cached_task(splits.split_digits, run_name="split")
+split_digits = cached_task(splits.split_digits, run_name="split", near_data=True)
 augment_images = cached_task(
     copies.augment_images,
     run_name="augment {settings.backend}",
     modules=lambda settings, **_: (BACKENDS.module(settings.backend),),
+    near_data=True,
 )
 
 # What is shipped beside a fitted pipeline: when it is unsure, what it learnt from.

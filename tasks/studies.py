@@ -16,8 +16,8 @@ from tasks.digits import ingest_source, validate_digits
 from tasks.tables import TableWorkload
 from tasks.wiring import cached_task, plain_task
 
-choose_digits = cached_task(digits.choose_digits, run_name="choose digits")
-choose_rows = cached_task(table.choose_rows, run_name="choose rows")
+choose_digits = cached_task(digits.choose_digits, run_name="choose digits", near_data=True)
+choose_rows = cached_task(table.choose_rows, run_name="choose rows", near_data=True)
 run_experiment = cached_task(
     plan.compute,
     run_name="{experiment.name}",

@@ -29,9 +29,9 @@ ingest_table = cached_task(
     run_name="ingest {source.kind}",
     modules=lambda source, **_: (TABLE_SOURCES.module(source.kind),),
 )
-validate_table = cached_task(sets.validate_table, run_name="validate")
+validate_table = cached_task(sets.validate_table, run_name="validate", near_data=True)
 find_frozen = plain_task(judging.find_frozen, run_name="look for the champion's test rows")
-split_table = cached_task(sets.split_table, run_name="split")
+split_table = cached_task(sets.split_table, run_name="split", near_data=True)
 choose_intervals = cached_task(
     intervals.choose_on_held_out, run_name="choose prediction intervals", in_process=True
 )

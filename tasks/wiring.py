@@ -115,6 +115,7 @@ def cached_task(
     measured: bool = False,
     in_process: bool = False,
     stays: Stays = stay_never,
+    near_data: bool = False,
     time_limit: Limit | None = None,
 ) -> Task[P, R]:
     """Make a task whose result is kept of a function over references.
@@ -133,10 +134,14 @@ def cached_task(
     stays : callable
         Of the inputs, by their names: whether that is one of this machine, whatever cluster
         there is.
+    near_data : bool
+        Whether it moves more bytes than it computes: it runs in this process, but where arrays
+        lie in a bucket and there is a cluster, in a worker's, so that they don't pass here.
     time_limit : callable, optional
         Of the inputs, by their names: after how many seconds that process is ended.
     """
     work = _in_worker(function, time_limit, modules, stays) if in_process else _here(function)
+    work = _near_data(function, modules) if near_data else work
     policy = ContentPolicy(
         function=f"{function.__module__}.{function.__name__}",
         modules=modules,
@@ -230,6 +235,17 @@ def settle(future: PrefectFuture[R], expected: type[E]) -> R | E:
 def _here(function: Callable[..., R]) -> Callable[..., R]:
     def work(*args: object, **kwargs: object) -> R:
         return _fill_in(function)(*args, **kwargs)
+
+    return _hide_given(work, function)
+
+
+def _near_data(function: Callable[..., R], modules: Modules) -> Callable[..., R]:
+    here, there = _here(function), _in_worker(function, None, modules)
+
+    def work(*args: object, **kwargs: object) -> R:
+        run = current_run()
+        is_far = bool(run.store.bucket) and run.workers is not run.workers.here
+        return (there if is_far else here)(*args, **kwargs)
 
     return _hide_given(work, function)
 
