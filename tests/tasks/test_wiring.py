@@ -9,6 +9,7 @@ import pytest
 from digitflow.data.sets import LabelledImages, Splits, store_set
 from digitflow.errors import DamagedArtifact
 from digitflow.models.building import EstimatorChoice, RecipeChoice
+from digitflow.store.artifacts import Store
 from digitflow.store.runs import RunLog
 from tasks import digits, judging, publishing, studies, tables, training
 from tasks.wiring import (
@@ -80,6 +81,26 @@ def test_store_threads_and_log_are_given_by_the_run(run):
     assert cached_task(_count, run_name="count", in_process=True).fn(images=images) == 4
     assert plain_task(_name, run_name="name").fn("says") == "a-run says"
     assert plain_task(_double, run_name="double").fn(4) == 8
+
+
+class Cluster(Workers):
+    """A pool that has another one on this machine."""
+
+    here = Workers()
+
+
+def test_what_moves_bytes_goes_where_they_lie(run, bucket_url, tmp_path):
+    task = cached_task(_count, run_name="count", near_data=True)
+    far = Store(tmp_path / "far", bucket_url)
+    for store, workers, sent in (
+        (run.store, Cluster(), 0),
+        (far, Workers(), 0),
+        (far, Cluster(), 1),
+    ):
+        images = store.put_array(np.arange(4))
+        with run_context(RunContext(store, RunLog(store, "b-run"), workers)):
+            assert task.fn(images) in (4, 12)
+        assert len(workers.limits) == sent
 
 
 def test_how_far_work_in_a_process_is_is_noted(run):
