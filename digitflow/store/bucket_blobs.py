@@ -141,8 +141,9 @@ class BucketBlobs:
         return self._size(ref) is not None
 
     def is_intact(self, ref: FileRef) -> bool:
-        """Tell whether the bucket has a blob of that size."""
-        return self._size(ref) == ref.bytes
+        """Tell whether the bucket has a blob of that size, or has it again from here."""
+        found = self._size(ref)
+        return found == ref.bytes or (found is None and self._put_back(ref))
 
     def verify(self, ref: FileRef) -> None:
         """Look at the blob's size in the bucket, and hash the copy if there is one."""
@@ -152,6 +153,8 @@ class BucketBlobs:
                 self._copies.verify(ref)
         if (found := self._size(ref)) != ref.bytes:
             self._drop(ref)
+            if self._put_back(ref):
+                return
             what = "is missing" if found is None else f"has {found} bytes, not {ref.bytes}"
             raise describe_damage(self.describe(ref), what)
 
@@ -209,6 +212,16 @@ class BucketBlobs:
     def forget(self) -> None:
         """Ask the bucket again, whatever this process has seen of it."""
         _seen.clear()
+
+    def _put_back(self, ref: FileRef) -> bool:
+        """Put a copy, if there is a good one, where the bucket has lost its blob."""
+        try:
+            self._copies.verify(ref)
+            self._bucket.create(ref.path, self.path_of(ref))
+        except (DamagedArtifact, FileNotFoundError):
+            return False
+        _seen.add(self._bucket.url, ref.path, ref.bytes)
+        return True
 
     def _drop(self, ref: FileRef) -> None:
         self._bucket.remove(ref.path)

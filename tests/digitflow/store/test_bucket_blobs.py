@@ -141,6 +141,25 @@ def test_another_size_in_the_bucket_makes_way_for_what_is_stored(here, bucket):
     assert bucket.size_of(ref.path) == ref.bytes
 
 
+@pytest.mark.parametrize("look", ["is_intact", "verify"])
+def test_a_home_with_a_copy_puts_it_back_where_the_bucket_has_lost_it(
+    here, there, bucket, look
+):
+    ref = here.put_array(ARRAY)
+    bucket.remove(ref.path)
+    here.forget()
+    getattr(here, look)(ref)
+    np.testing.assert_array_equal(there.open_array(ref), ARRAY)
+    # Not one that is damaged itself.
+    copy = here.path_of(ref)
+    copy.chmod(0o644)
+    copy.write_bytes(bytes(ref.bytes))
+    bucket.remove(ref.path)
+    here.forget()
+    assert not here.is_intact(ref)
+    assert bucket.size_of(ref.path) is None
+
+
 def test_a_damaged_copy_is_fetched_again(here, there):
     ref = here.put_array(ARRAY)
     there.open_array(ref)
