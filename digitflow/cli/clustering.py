@@ -80,7 +80,8 @@ def list_options(scheduler: str, parallel: int, name: str, host: str) -> list[st
     """Return the options of Dask's command; it holds no data, its children compute."""
     options = {"nthreads": parallel, "name": name, "host": host, "memory-limit": 0}
     listed = [f"--{option}={value}" for option, value in options.items()]
-    return [scheduler, "--no-nanny", "--no-dashboard", *listed]
+    guard = ["--preload", "digitflow.workers.guard"]
+    return [scheduler, "--no-nanny", "--no-dashboard", *guard, *listed]
 
 
 def list_variables(threads: int, memory_gb: float | None, debug: bool) -> dict[str, str]:
