@@ -8,8 +8,7 @@ from conftest import Project
 
 from digitflow.store.artifacts import Store
 from digitflow.store.bucket import Bucket
-from digitflow.store.references import ArrayRef
-from digitflow.store.runs import find_outputs, list_runs, read_events, summarise_tasks
+from digitflow.store.runs import list_runs, read_events, summarise_tasks
 
 
 @dataclass
@@ -66,10 +65,16 @@ def test_a_bucket_gives_what_a_folder_gives_and_a_second_home_computes_nothing(
     assert len(runs) == 2
     assert runs == [run["run"] for run in list_runs(there.store)]
 
+    assert runs[0] in there.run("runs")
+    assert "copies on this machine" in there.run("du")
+    assert "would free" in there.run("gc", "--keep-runs", "1", "--dry-run")
+    assert bucket_url in there.run("doctor")
+
     # What one home computed and the other found damaged is computed again, and only that.
     bucket = Bucket(bucket_url)
-    outputs = find_outputs(here.store, runs[0], "prepare pca on samples").values()
-    name = next(ref.path for ref in outputs if isinstance(ref, ArrayRef))
+    tasks = summarise_tasks(read_events(here.store, runs[0]))
+    outputs = tasks["prepare pca on samples"]["outputs"]
+    name = next(output["path"] for output in outputs if "dtype" in output)
     intact = bucket.read(name)
     bucket.write(name, bytes(len(intact)))
     shutil.rmtree(there.folder / "copies" / "arrays")
