@@ -44,6 +44,14 @@ def nobodys_data() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def own_main() -> Iterator[None]:
+    """Put `__main__` back: Streamlit's scripts take its place, and processes begin with it."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
+
+
 @pytest.fixture(scope="session")
 def mnist_folder() -> Path:
     """The folder of MNIST's IDX files; the test is skipped where there is none."""
