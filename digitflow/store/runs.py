@@ -14,7 +14,7 @@ from typing import Any
 
 from digitflow.errors import InputError, list_some
 from digitflow.store.artifacts import Store
-from digitflow.store.references import ArrayRef, FileRef
+from digitflow.store.references import ArrayRef, FileRef, ModelRef
 
 logger = logging.getLogger(__name__)
 
@@ -197,7 +197,7 @@ def read_events(store: Store, run: str) -> list[dict[str, Any]]:
 
 
 def find_outputs(store: Store, run: str, task: str) -> dict[str, FileRef]:
-    """Return what a task of a run gave, by name: arrays as `ArrayRef`, the rest as files.
+    """Return what a task of a run gave, by name: arrays, models and other files.
 
     Nothing where the run or the task is not known, or the task has not ended.
     """
@@ -205,9 +205,13 @@ def find_outputs(store: Store, run: str, task: str) -> dict[str, FileRef]:
     refs: dict[str, FileRef] = {}
     for output in facts.get("outputs", ()):
         values = {name: value for name, value in output.items() if name != "name"}
-        kind = ArrayRef if "dtype" in values else FileRef
-        refs[output["name"]] = kind.model_validate(values)
+        refs[output["name"]] = _choose_kind(values).model_validate(values)
     return refs
+
+
+def _choose_kind(values: Mapping[str, object]) -> type[FileRef]:
+    kinds = {"dtype": ArrayRef, "trusted": ModelRef}
+    return next((kind for field, kind in kinds.items() if field in values), FileRef)
 
 
 def _load(store: Store, run: str) -> dict[str, Any] | None:

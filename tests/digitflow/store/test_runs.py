@@ -4,7 +4,7 @@ import pytest
 
 from digitflow.errors import InputError
 from digitflow.store import runs
-from digitflow.store.references import ArrayRef, FileRef
+from digitflow.store.references import ArrayRef, FileRef, ModelRef
 from digitflow.store.runs import (
     explain_run,
     find_outputs,
@@ -131,11 +131,13 @@ def test_a_run_is_found_by_its_very_name_alone(store):
 def test_what_a_task_gave_is_found_by_its_name(store):
     array = {"digest": "d", "path": "arrays/d.npy", "bytes": 9, "dtype": "uint8", "shape": [2]}
     file = {"digest": "f", "path": "figures/f.png", "bytes": 3}
+    model = {"digest": "m", "path": "models/m.skops", "bytes": 4, "trusted": ["my.Scaler"]}
     with open_run(store, "a") as log:
-        outputs = [{"name": "rows", **array}, {"name": "page", **file}]
+        outputs = [{"name": "rows", **array}, {"name": "page", **file}, {"name": "m", **model}]
         log.note("computed", "split", seconds=1.0, outputs=outputs)
     found = find_outputs(store, "a", "split")
-    assert found == {"rows": ArrayRef(**array), "page": FileRef(**file)}
+    expected = {"rows": ArrayRef(**array), "page": FileRef(**file), "m": ModelRef(**model)}
+    assert found == expected
     assert type(found["page"]) is FileRef
     assert find_outputs(store, "a", "other") == find_outputs(store, "b", "split") == {}
 
