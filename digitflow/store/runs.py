@@ -210,7 +210,7 @@ def find_outputs(store: Store, run: str, task: str) -> dict[str, FileRef]:
 
 
 def _choose_kind(values: Mapping[str, object]) -> type[FileRef]:
-    kinds = {"dtype": ArrayRef, "trusted": ModelRef}
+    kinds: dict[str, type[FileRef]] = {"dtype": ArrayRef, "trusted": ModelRef}
     return next((kind for field, kind in kinds.items() if field in values), FileRef)
 
 
