@@ -71,7 +71,7 @@ class TemporaryServer:
     def __init__(self, store: Store) -> None:
         self.log = log_path(store, TEMPORARY_NAME)
         with (
-            socket.create_server((OWN_ADDRESS, 0)) as listener,
+            listen(OWN_ADDRESS, ANY_PORT) as listener,
             open_log(store, TEMPORARY_NAME) as log,
         ):
             self.url = write_url(*listener.getsockname())
@@ -154,9 +154,13 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
     # Whoever asks for every address means those of both kinds.
     both = host == "::" and socket.has_dualstack_ipv6()
-    return socket.create_server(
+    listener = socket.create_server(
         (host, port), family=family, dualstack_ipv6=both, backlog=WAITING_CONNECTIONS
     )
+    # What is accepted inherits it, and asyncio sets it on no socket that it is handed: the
+    # second part of an answer would wait for the first one's receipt, 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def explain_refusal(error: OSError, port: int | None) -> str:
