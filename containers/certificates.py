@@ -38,7 +38,9 @@ def main(folder):
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    (folder / "key.pem").write_bytes(written)
+    key_file = folder / "key.pem"
+    key_file.touch(mode=0o600)
+    key_file.write_bytes(written)
     # Last: where it is, the key is too.
     (folder / "certificate.pem").write_bytes(
         certificate.public_bytes(serialization.Encoding.PEM)

@@ -29,10 +29,10 @@ from digitflow.registry.training import resolve_config
 from digitflow.registry.versions import COMMAND_LINE
 from digitflow.store.artifacts import open_store
 from digitflow.store.runs import find_run, open_run
-from digitflow.workers.choosing import open_workers
 from digitflow.workers.local import count_cores
+from digitflow.workers.pool import open_workers
+from tasks.caching import share_results
 from tasks.publishing import ProgressArtifact
-from tasks.results import share_results
 from tasks.wiring import RunContext, run_context
 
 logger = logging.getLogger(__name__)

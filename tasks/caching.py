@@ -13,17 +13,20 @@ from typing import Any
 from uuid import UUID
 
 from prefect.cache_policies import CachePolicy
-from prefect.context import TaskRunContext
+from prefect.context import FlowRunContext, TaskRunContext
+from prefect.filesystems import WritableFileSystem
 from prefect.serializers import JSONSerializer
 from pydantic import BaseModel, Field
 
 from digitflow.errors import DamagedArtifact
 from digitflow.project.code import ProjectCode, trace_code
-from digitflow.store.artifacts import open_store
+from digitflow.store.artifacts import Store, open_store
 from digitflow.store.references import FileRef, digest_json
 
 logger = logging.getLogger(__name__)
 
+# Where results lie that all homes of a bucket see.
+RESULTS_FOLDER = "results"
 # Characters of an input that are kept in a run's record.
 LARGEST_INPUT = 4096
 
@@ -226,3 +229,37 @@ class StoreLocks:
     async def await_for_lock(self, key: str, timeout: float | None = None) -> bool:
         """Do as `wait_for_lock`; our tasks are all synchronous."""
         return self.wait_for_lock(key, timeout)
+
+
+class SharedResults(WritableFileSystem):
+    """Results in the bucket of the store, so that another home uses them too.
+
+    It has no fields: nothing of it is kept on Prefect's server, and the place is the store's.
+    """
+
+    _block_type_name = "digitflow results"
+
+    def read_path(  # type: ignore[override]
+        self, path: str, **_: Any
+    ) -> bytes:
+        """Return a result; raises `FileNotFoundError` where there is none."""
+        content = open_store().read_shared(f"{RESULTS_FOLDER}/{path}")
+        if content is None:
+            raise FileNotFoundError(path)
+        return content
+
+    def write_path(  # type: ignore[override]
+        self, path: str, content: bytes, **_: Any
+    ) -> None:
+        """Keep a result."""
+        open_store().write_shared(f"{RESULTS_FOLDER}/{path}", content)
+
+    def _resolve_path(self, path: str) -> None:
+        """Tell Prefect that a key is a result's whole name."""
+
+
+def share_results(store: Store) -> None:
+    """Let the tasks of the flow that is running share their results, if the store is shared."""
+    context = FlowRunContext.get()
+    if store.bucket and context is not None:
+        context.result_store.result_storage = SharedResults()

@@ -40,7 +40,7 @@ def test_no_password_stands_in_a_file():
 
 
 # They end, or nobody waits for them.
-WITHOUT_A_CHECK = ("certificates", "computer", "deploy", "worker")
+WITHOUT_A_CHECK = ("certificates", "dask-worker", "deploy", "worker")
 
 
 @pytest.mark.parametrize("name", [name for name in SERVICES if name not in WITHOUT_A_CHECK])

@@ -21,6 +21,7 @@ from digitflow.errors import DigitflowError, InputError, StorageError
 from digitflow.service.processes import ProcessMark
 from digitflow.store.artifacts import Store
 from digitflow.store.references import Record
+from digitflow.workers.address import is_loopback
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -222,9 +223,7 @@ def explain_silence(api_url: str) -> str | None:
 def is_here(url: str) -> bool:
     """Tell whether an address is one of this machine's own, to which no proxy leads."""
     with suppress(ValueError):
-        host = urlsplit(url).hostname or ""
-        address = _read_address(host)
-        return host == "localhost" if address is None else address.is_loopback
+        return is_loopback(urlsplit(url).hostname or "")
     return False
 
 
@@ -327,8 +326,7 @@ def choose_host(environ: Mapping[str, str]) -> str:
 
 def is_open(host: str) -> bool:
     """Tell whether other machines may reach what listens on a host, a name or an address."""
-    address = _read_address(host)
-    return host != "localhost" if address is None else not address.is_loopback
+    return not is_loopback(host)
 
 
 def _read_address(host: str) -> IPv4Address | IPv6Address | None:

@@ -19,7 +19,9 @@ from digitflow.service.environment import (
     ProcessMark,
     ServerRefused,
     ServiceState,
+    choose_folder,
     choose_host,
+    choose_pool,
     choose_port,
     find_running_server,
     is_answering,
@@ -325,3 +327,15 @@ def test_without_a_proxy_nothing_is_spared(environ):
 )
 def test_this_machine_is_told_from_others(url, here):
     assert is_here(url) is here
+
+
+def test_runs_wait_in_the_pool_and_start_in_the_folder_that_the_environment_names(
+    monkeypatch, tmp_path
+):
+    monkeypatch.delenv("DIGITFLOW_FOLDER", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert choose_pool({}) == choose_pool({"DIGITFLOW_POOL": ""}) == "local"
+    assert choose_pool({"DIGITFLOW_POOL": "docker"}) == "docker"
+    assert choose_folder() == {"directory": str(tmp_path)}
+    monkeypatch.setenv("DIGITFLOW_FOLDER", "/app")
+    assert choose_folder() == {"directory": "/app"}

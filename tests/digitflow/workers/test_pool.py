@@ -2,8 +2,8 @@ import pytest
 
 from digitflow.config.training import TrainingBudget
 from digitflow.errors import ClusterError
-from digitflow.workers.choosing import find_cluster, open_workers
 from digitflow.workers.local import WorkerPool
+from digitflow.workers.pool import find_cluster, open_workers
 
 VARIABLE = "DIGITFLOW_CLUSTER"
 
