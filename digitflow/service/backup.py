@@ -20,9 +20,10 @@ from digitflow.registry.cleanup import list_refs
 from digitflow.registry.history import HISTORY
 from digitflow.registry.versions import MIRROR_FILE, Registration
 from digitflow.service.databases import PREFECT_TITLE, list_databases
-from digitflow.store.artifacts import FORMAT, FORMAT_FILE, Store
+from digitflow.store.artifacts import Store
 from digitflow.store.databases import read_patience
 from digitflow.store.files import storage_errors
+from digitflow.store.places import FORMAT, FORMAT_FILE
 from digitflow.store.runs import GC_LOCK, now
 from digitflow.store.sqlite_files import copy_database, freeze, read_error
 

@@ -7,7 +7,6 @@ between tasks is a reference: small, hashable, printable.
 
 import logging
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -16,7 +15,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from digitflow.errors import InputError
 from digitflow.store.blobs import Blobs, LocalBlobs, StoredFile, describe_damage, map_array
 from digitflow.store.bucket import Bucket
 from digitflow.store.bucket_blobs import BucketBlobs
@@ -28,7 +26,7 @@ from digitflow.store.files import (
     storage_errors,
 )
 from digitflow.store.locks import FileLocks, Locks, was_abandoned
-from digitflow.store.places import CACHE_VARIABLE, read_place
+from digitflow.store.places import CACHE_VARIABLE, Place, read_place
 from digitflow.store.references import (
     ArrayRef,
     FileRef,
@@ -43,17 +41,8 @@ logger = logging.getLogger(__name__)
 
 Read = TypeVar("Read")
 
-# Raised when what is stored takes another form; a folder of another form is left alone.
-FORMAT, FORMAT_FILE = "1", "format"
-# In the folder that holds copies of a bucket: its URL. What lies there may be dropped.
-BUCKET_FILE = "bucket"
-# Which of the bucket's homes it is: only there its locks are seen, see `sees_locks_of`.
-HOME_FILE = "home"
-_KEPT = ("arrays", "registry", "runs")
 # As long as that of a structured array may be.
 HEADER_BYTES = 4096
-# Those whose format this process has seen.
-_known_buckets: set[str] = set()
 
 
 class Store:
@@ -76,13 +65,13 @@ class Store:
         self.root = Path(root).absolute()
         self.bucket, self._limit = bucket, limit
         self._folder = Folder(self.root)
-        self._begun = self._has_folder = False
         self.blobs: Blobs = LocalBlobs(self._folder)
         self._sharing: Sharing = InFolder(self._folder)
         if bucket:
             remote = Bucket(bucket)
             self.blobs = BucketBlobs(self._folder, remote, limit)
             self._sharing = InBucket(self._folder, remote)
+        self._place = Place(self._folder, self._sharing, bucket)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _open_again, (str(self.root), self.bucket, self._limit)
@@ -90,7 +79,7 @@ class Store:
     @property
     def place(self) -> str:
         """Where it is, as people name it: its bucket, or its folder."""
-        return self.bucket or str(self.root)
+        return self._place.name
 
     def variables(self) -> dict[str, str]:
         """Return the environment in which `open_store` opens this very store."""
@@ -119,95 +108,25 @@ class Store:
             If another digitflow, older or newer, stored it, or the folder is that of another
             bucket, or of none; nothing is changed then.
         """
-        found = self._require_format()
-        if found or not self.bucket:
-            self._require_bucket(found)
-        if not self.bucket or self.bucket in _known_buckets:
-            return found
-        shared = self._decode(self._sharing.read(FORMAT_FILE))
-        self._check_format(shared)
-        if shared is not None:
-            _known_buckets.add(self.bucket)
-        return found
-
-    def _require_format(self) -> bool:
-        found = self._read_format()
-        # In this order: a store that begins writes its format before anything else.
-        if found is None and any((self.root / name).exists() for name in _KEPT):
-            found = self._read_format() or "none"
-        self._check_format(found)
-        return found is not None
-
-    def _check_format(self, found: str | None) -> None:
-        if found not in (None, FORMAT):
-            raise InputError(
-                f"{self.place} holds what another version of digitflow stored (format {found}; "
-                f"this one reads {FORMAT}), and nothing in it was changed. To start a new "
-                f"folder, name one in {ARTIFACTS_VARIABLE}, or move this one away."
-            )
-
-    def _require_bucket(self, begun: bool) -> None:
-        """Refuse a folder whose blobs are no copies, or copies of another bucket's."""
-        try:
-            noted = (self.root / BUCKET_FILE).read_text(encoding="utf-8").strip()
-        except (FileNotFoundError, NotADirectoryError):
-            noted = ""
-        if noted == self.bucket:
-            return
-        holds = f"copies of what {noted} holds" if noted else "a store of its own"
-        name = CACHE_VARIABLE if self.bucket else ARTIFACTS_VARIABLE
-        raise InputError(
-            f"{self.root} holds {holds}, and {ARTIFACTS_VARIABLE} is {self.place}: name "
-            f"another folder in {name}"
-        )
-
-    def _read_format(self) -> str | None:
-        return self._decode(InFolder(self._folder).read(FORMAT_FILE))
-
-    @staticmethod
-    def _decode(content: bytes | None) -> str | None:
-        return None if content is None else content.decode(errors="replace").strip()
+        return self._place.require_format()
 
     # -- writing ------------------------------------------------------------------
 
     def begin(self) -> None:
         """Note the format before anything is stored; raises as `require_format` does."""
-        if not self._begun:
-            self._begin_folder()
-            if self.bucket and self.bucket not in _known_buckets:
-                self._sharing.push(FORMAT_FILE)
-                _known_buckets.add(self.bucket)
-            self._begun = True
+        self._place.begin()
 
     def adopt(self, names: Iterable[str]) -> None:
         """Make a folder, which others have filled with files of these names, this store."""
         for name in names:
             self.blobs.adopt(name)
-        self._declare_folder()
+        self._place.declare_folder()
         self.begin()
-
-    def _begin_folder(self) -> None:
-        if not (self._has_folder or self.require_format()):
-            self._declare_folder()
-        self._has_folder = True
-
-    def _declare_folder(self) -> None:
-        with storage_errors(self.root):
-            self.root.mkdir(parents=True, exist_ok=True)
-            if self.bucket:
-                self._write_once(HOME_FILE, secrets.token_hex(8))
-                self._write_once(BUCKET_FILE, self.bucket)
-            self._write_once(FORMAT_FILE, FORMAT)
 
     def _make_ready(self) -> None:
         """Let what is read from a bucket find its folder; nothing is written there."""
         if self.bucket:
-            self._begin_folder()
-
-    def _write_once(self, name: str, text: str) -> None:
-        unfinished = self.root / f"{name}-{secrets.token_hex(8)}"
-        unfinished.write_text(f"{text}\n", encoding="utf-8")
-        unfinished.replace(self.root / name)
+            self._place.begin_folder()
 
     @contextmanager
     def temporary_path(self, suffix: str = "") -> Iterator[Path]:
@@ -431,10 +350,7 @@ class Store:
     @property
     def home(self) -> str:
         """Which of a bucket's homes this is; empty for a folder, whose locks all see."""
-        if not self.bucket:
-            return ""
-        self._begin_folder()
-        return (self.root / HOME_FILE).read_text(encoding="utf-8").strip()
+        return self._place.read_home()
 
     def sees_locks_of(self, home: str) -> bool:
         """Tell whether a lock that a home holds is seen from here."""

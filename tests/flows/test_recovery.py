@@ -9,7 +9,7 @@ import pytest
 
 from digitflow.predict.predictor import Predictor
 from digitflow.registry.listing import list_history, list_versions
-from digitflow.store.artifacts import FORMAT_FILE
+from digitflow.store.places import FORMAT_FILE
 from digitflow.store.runs import list_runs, read_events
 
 EVERY_STAGE = (
