@@ -378,3 +378,35 @@ class Page(HTMLParser):
 def parse_page():
     """Read HTML as a browser would; the tags must balance."""
     return Page
+
+
+@pytest.fixture(scope="session")
+def crown_model():
+    """Make a stored model a champion: crown_model(store, name, model, golden, ...)."""
+
+    def crown(store, name, ref, golden, version="1", reject_option=None):
+        score = TestScore(
+            model_digest=ref.digest,
+            test_digest="t",
+            n=100,
+            metric="accuracy",
+            value=0.95,
+            interval=(0.9, 0.99),
+        )
+        champion = Champion(
+            name=name,
+            version=version,
+            entry=0,
+            bundle=ModelBundle(model=ref, reject_option=reject_option, golden=golden),
+            score=score,
+            run="r",
+            promoted_at="now",
+            libraries=golden.libraries,
+        )
+        last = history.read_last(store, name)
+        follows = 0 if last is None else last.id
+        return history.append_entry(
+            store, champion, follows, "promote", "a test says so"
+        ).champion
+
+    return crown

@@ -8,41 +8,14 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from digitflow.data.sets import store_set
-from digitflow.evaluation.evidence import TestScore
 from digitflow.features.preparing import build_steps
 from digitflow.models.building import build_estimator
-from digitflow.models.bundle import ModelBundle
 from digitflow.models.golden import record_golden
 from digitflow.models.persistence import dump_model
 from digitflow.registry import history
-from digitflow.registry.versions import Champion
 from digitflow.store.artifacts import Store
 
 TRAINED = 1200
-
-
-def crown(store, name, ref, golden, version="1", reject_option=None):
-    score = TestScore(
-        model_digest=ref.digest,
-        test_digest="t",
-        n=100,
-        metric="accuracy",
-        value=0.95,
-        interval=(0.9, 0.99),
-    )
-    champion = Champion(
-        name=name,
-        version=version,
-        entry=0,
-        bundle=ModelBundle(model=ref, reject_option=reject_option, golden=golden),
-        score=score,
-        run="r",
-        promoted_at="now",
-        libraries=golden.libraries,
-    )
-    last = history.read_last(store, name)
-    follows = 0 if last is None else last.id
-    return history.append_entry(store, champion, follows, "promote", "a test says so").champion
 
 
 @pytest.fixture(scope="session")
@@ -75,21 +48,21 @@ def pictures(digits, pipeline):
 
 
 @pytest.fixture
-def store(tmp_path, pipeline, digits):
+def store(tmp_path, pipeline, digits, crown_model):
     store = Store(tmp_path / "artifacts")
     ref = dump_model(pipeline, store)
     images = store_set(store, digits.take(np.arange(100)))
-    crown(store, "digits-sample", ref, record_golden(store, ref, images, 10))
+    crown_model(store, "digits-sample", ref, record_golden(store, ref, images, 10))
     return store
 
 
 @pytest.fixture
-def crown_again(store):
+def crown_again(store, crown_model):
     """Make the store's model a champion once more, of another name or with other reasons."""
     first = history.find_champion(store).bundle
 
     def again(name, version="1", model=first.model, reject_option=None):
-        return crown(store, name, model, first.golden, version, reject_option)
+        return crown_model(store, name, model, first.golden, version, reject_option)
 
     return again
 

@@ -16,13 +16,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
 from digitflow.data.sets import store_set
-from digitflow.evaluation.evidence import TestScore
 from digitflow.features.preparing import build_steps
-from digitflow.models.bundle import ModelBundle
 from digitflow.models.golden import record_golden
 from digitflow.models.persistence import dump_model
-from digitflow.registry import history
-from digitflow.registry.versions import Champion
 from digitflow.store.artifacts import ARTIFACTS_VARIABLE, Store
 
 COMMAND = Path(sys.executable).with_name("digitflow")
@@ -44,34 +40,14 @@ def fitted(handwriting):
 
 
 @pytest.fixture(scope="session")
-def crown_digits(fitted, handwriting):
+def crown_digits(fitted, handwriting, crown_model):
     """Make a pipeline champion of a store: crown_digits(store, version)."""
 
     def crown(store, version, name=MODEL):
         ref = dump_model(fitted[(int(version) - 1) % 2], store)
         images = store_set(store, handwriting.take(np.arange(100)))
         golden = record_golden(store, ref, images, 10)
-        score = TestScore(
-            model_digest=ref.digest,
-            test_digest="t",
-            n=100,
-            metric="accuracy",
-            value=0.95,
-            interval=(0.9, 0.99),
-        )
-        champion = Champion(
-            name=name,
-            version=version,
-            entry=0,
-            bundle=ModelBundle(model=ref, reject_option=None, golden=golden),
-            score=score,
-            run="r",
-            promoted_at="now",
-            libraries=golden.libraries,
-        )
-        last = history.read_last(store, name)
-        follows = 0 if last is None else last.id
-        return history.append_entry(store, champion, follows, "promote", "a test").champion
+        return crown_model(store, name, ref, golden, version)
 
     return crown
 
